@@ -1,0 +1,143 @@
+/**
+ * Which part of the house may import which (DESIGN, "The house"). `npm run check` and a test ask
+ * `directionViolations`; the table below is the rule.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+
+/** A part is a folder or file below the root; the longest matching name counts. */
+const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
+  protocol: [],
+  'src/environment': [],
+  'src/environment/node': ['src/environment'],
+  'src/config': [],
+  'src/raft': ['protocol', 'src/environment', 'src/config'],
+  'src/log': ['protocol', 'src/environment', 'src/config'],
+  'src/metadata': ['protocol', 'src/environment', 'src/config', 'src/raft'],
+  'src/coordinator': ['protocol', 'src/environment', 'src/config'],
+  'src/replication': ['protocol', 'src/environment', 'src/config', 'src/log', 'src/metadata'],
+  'src/server': ['protocol', 'src/environment', 'src/config'],
+  'src/handlers': [
+    'protocol',
+    'src/environment',
+    'src/config',
+    'src/server',
+    'src/log',
+    'src/replication',
+    'src/metadata',
+    'src/raft',
+    'src/coordinator',
+  ],
+  'src/client': ['protocol', 'src/environment'],
+  'src/http': ['src/environment', 'src/config'],
+  'src/broker.ts': 'anything',
+  'src/broker-settings.ts': ['src/config', 'src/coordinator', 'src/log', 'src/server'],
+  'src/main.ts': [
+    'src/broker.ts',
+    'src/config',
+    'src/environment',
+    'src/environment/node',
+    'src/http',
+  ],
+  'src/cli': [
+    'protocol',
+    'src/client',
+    'src/environment',
+    'src/environment/node',
+    'src/config',
+    'src/main.ts',
+  ],
+  test: 'anything',
+  scripts: 'anything',
+}
+
+/** Packages by the part that may use them; `node:` modules of the outside world likewise. */
+const packagesOf: Readonly<Record<string, RegExp>> = {
+  protocol: /^(crc-32|lz4|snappyjs)(\/|$)|^node:(zlib|buffer|module|assert)/,
+  'src/environment/node': /^pino$|^node:/,
+  'src/main.ts': /^node:/,
+  'src/cli': /^node:/,
+  'src/http': /^node:/,
+}
+/** What every part may use of Node: nothing that reaches the outside. */
+const harmless = /^node:(assert|buffer|path|util)(\/|$)/
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return filesBelow(path)
+    return entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts') ? [path] : []
+  })
+}
+
+function partOf(path: string): string {
+  const names = Object.keys(mayImport).filter(
+    (name) => path === name || path.startsWith(`${name}/`),
+  )
+  return names.sort((a, b) => b.length - a.length)[0] ?? ''
+}
+
+/** One line for each import that goes the wrong way, and one for each cycle of files. */
+export function directionViolations(root: string): string[] {
+  const wrong: string[] = []
+  const graph = new Map<string, string[]>()
+  for (const top of ['protocol', 'src']) {
+    for (const file of filesBelow(join(root, top))) {
+      const from = relative(root, file).split(sep).join('/')
+      const part = partOf(from)
+      if (part === '') wrong.push(`${from}: belongs to no part of the house`)
+      const targets: string[] = []
+      graph.set(from, targets)
+      for (const { specifier, typeOnly } of importsOf(readFileSync(file, 'utf8'))) {
+        if (!specifier.startsWith('.')) {
+          if (!harmless.test(specifier) && !packagesOf[part]?.test(specifier)) {
+            wrong.push(`${from}: imports ${specifier}`)
+          }
+          continue
+        }
+        const to = relative(root, resolve(dirname(file), specifier))
+          .split(sep)
+          .join('/')
+        if (!typeOnly) targets.push(to)
+        const allowed = mayImport[part]
+        const other = partOf(to)
+        if (allowed === 'anything' || other === part || allowed?.includes(other)) continue
+        wrong.push(`${from}: imports ${to}, which ${part} may not`)
+      }
+    }
+  }
+  return [...wrong, ...cycles(graph)]
+}
+
+/** Static and dynamic imports and re-exports; type-only ones vanish when the program runs. */
+function* importsOf(text: string): Generator<{ specifier: string; typeOnly: boolean }> {
+  for (const match of text.matchAll(/^(import|export)\s+(type\s)?[^'"`;]*?from\s+'([^']+)'/gms)) {
+    yield { specifier: match[3] ?? '', typeOnly: match[2] !== undefined }
+  }
+  for (const match of text.matchAll(/^import\s+'([^']+)'/gm)) {
+    yield { specifier: match[1] ?? '', typeOnly: false }
+  }
+  for (const match of text.matchAll(/\bimport\(\s*'([^']+)'/g)) {
+    yield { specifier: match[1] ?? '', typeOnly: true }
+  }
+}
+
+function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = []
+  const state = new Map<string, 'open' | 'done'>()
+  const path: string[] = []
+  const visit = (file: string): void => {
+    if (state.get(file) === 'done') return
+    if (state.get(file) === 'open') {
+      found.push(`cycle: ${[...path.slice(path.indexOf(file)), file].join(' -> ')}`)
+      return
+    }
+    state.set(file, 'open')
+    path.push(file)
+    for (const target of graph.get(file) ?? []) visit(target)
+    path.pop()
+    state.set(file, 'done')
+  }
+  for (const file of graph.keys()) visit(file)
+  return found
+}
