@@ -1,0 +1,129 @@
+/**
+ * A frame on a connection: four bytes of length, a header, and a message. Requests and responses
+ * carry a header of the version that goes with theirs; the answer to ApiVersions keeps the oldest
+ * header, because it is read before anything is agreed.
+ */
+
+import type { ApiRow } from './apis.ts'
+import { apiByKey } from './apis.ts'
+import { codec } from './codec.ts'
+import { requestHeader, responseHeader } from './messages/header.ts'
+import type { Reader } from './reader.ts'
+import type { InputOf, Message, MessageOf } from './schema.ts'
+import { includes } from './types.ts'
+import { Writer } from './writer.ts'
+
+export interface RequestHead {
+  /** The API's row, or undefined for a key that no API has. */
+  readonly api: ApiRow | undefined
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly correlationId: number
+  readonly clientId: string | null
+}
+
+/** Bytes of the length in front of every frame. */
+const lengthBytes = 4
+
+const apiVersionsKey = 18
+
+export function requestHeaderVersion(request: Message, version: number): number {
+  return includes(request.flexible, version) ? 2 : 1
+}
+
+export function responseHeaderVersion(response: Message, version: number): number {
+  if (response.key === apiVersionsKey) return 0
+  return includes(response.flexible, version) ? 1 : 0
+}
+
+/**
+ * Reads the header of a request, the length being consumed already. A version that the API does not
+ * have is no error here, as its header can be told all the same. Throws MalformedError.
+ */
+export function decodeRequestHeader(reader: Reader): RequestHead {
+  const start = reader.position
+  const apiKey = reader.int16()
+  const apiVersion = reader.int16()
+  const api = apiByKey(apiKey)
+  reader.position = start
+  const version = api === undefined ? 0 : requestHeaderVersion(api.request, apiVersion)
+  const { correlationId, clientId } = codec(requestHeader, version).read(reader)
+  return { api, apiKey, apiVersion, correlationId, clientId }
+}
+
+/** Reads a request after its header. Throws MalformedError, also when bytes are left over. */
+export function decodeRequest<Request extends Message>(
+  request: Request,
+  version: number,
+  reader: Reader,
+): MessageOf<Request> {
+  return decodeBody(request, version, reader)
+}
+
+/** A whole request frame as chunks, its length in front. */
+export function encodeRequest<Request extends Message>(
+  request: Request,
+  version: number,
+  head: { readonly correlationId: number; readonly clientId: string | null },
+  value: InputOf<Request>,
+): Buffer[] {
+  const writer = startFrame()
+  codec(requestHeader, requestHeaderVersion(request, version)).write(writer, {
+    requestApiKey: request.key as number,
+    requestApiVersion: version,
+    correlationId: head.correlationId,
+    clientId: head.clientId,
+  })
+  codec(request, version).write(writer, value)
+  return finishFrame(writer)
+}
+
+/** A whole response frame as chunks, its length in front; record batches go by reference. */
+export function encodeResponse<Response extends Message>(
+  response: Response,
+  version: number,
+  correlationId: number,
+  value: InputOf<Response>,
+): Buffer[] {
+  const writer = startFrame()
+  codec(responseHeader, responseHeaderVersion(response, version)).write(writer, { correlationId })
+  codec(response, version).write(writer, value)
+  return finishFrame(writer)
+}
+
+/**
+ * Reads the header of a response of this version; gives its correlation id. Throws MalformedError.
+ */
+export function decodeResponseHeader(reader: Reader, response: Message, version: number): number {
+  return codec(responseHeader, responseHeaderVersion(response, version)).read(reader).correlationId
+}
+
+/** Reads a response after its header. Throws MalformedError, also when bytes are left over. */
+export function decodeResponse<Response extends Message>(
+  response: Response,
+  version: number,
+  reader: Reader,
+): MessageOf<Response> {
+  return decodeBody(response, version, reader)
+}
+
+function decodeBody<M extends Message>(table: M, version: number, reader: Reader): MessageOf<M> {
+  const value = codec(table, version).read(reader)
+  reader.expectEnd()
+  return value
+}
+
+function startFrame(): Writer {
+  const writer = new Writer()
+  writer.int32(0)
+  return writer
+}
+
+/** Puts the length into the first chunk, which is always the writer's own. */
+function finishFrame(writer: Writer): Buffer[] {
+  const chunks = writer.finish()
+  let size = -lengthBytes
+  for (const chunk of chunks) size += chunk.length
+  chunks[0]?.writeInt32BE(size, 0)
+  return chunks
+}

@@ -1,0 +1,254 @@
+/**
+ * A cursor over the bytes of one frame. Every read is checked against the end, and every length
+ * and count against the bytes that are left and a budget, before anything is allocated for it;
+ * what does not fit throws `MalformedError`, and nothing else comes out.
+ */
+
+import type { Uuid } from './types.ts'
+import { zeroUuid } from './types.ts'
+
+/** The bytes are not what the table says. The connection they came from has to be closed. */
+export class MalformedError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'MalformedError'
+  }
+}
+
+/**
+ * Array elements in one frame, nested ones included. Metadata of 200 000 partitions with three
+ * replicas each has about two million; an element costs far more memory than its one or two bytes
+ * on the wire, so the bytes left alone are no limit.
+ */
+const elementsMax = 4 * 1024 * 1024
+
+/** Kafka's own limit for a string, compact or not. */
+const stringBytesMax = 0x7fff
+
+/** Strings and uuids repeat from frame to frame: a small table saves decoding them again. */
+const internedStringBytesMax = 64
+const internedSlots = 1024
+const strings: string[] = new Array(internedSlots).fill('')
+const uuids: Uuid[] = new Array(internedSlots).fill(zeroUuid)
+const uuidWords = new Int32Array(internedSlots * 4)
+
+export class Reader {
+  readonly #buffer: Buffer
+  readonly #view: DataView
+  readonly #end: number
+  #elementsLeft = elementsMax
+  /** Where the next read starts, counted from the buffer's start. */
+  position: number
+
+  constructor(buffer: Buffer, start = 0, end = buffer.length) {
+    this.#buffer = buffer
+    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    this.#end = end
+    this.position = start
+  }
+
+  get remaining(): number {
+    return this.#end - this.position
+  }
+
+  /** Throws unless everything was read. */
+  expectEnd(): void {
+    if (this.position !== this.#end) {
+      throw new MalformedError(`${this.remaining} bytes left over after the message`)
+    }
+  }
+
+  #advance(size: number): number {
+    const start = this.position
+    if (size > this.#end - start) throw this.#short(size)
+    this.position = start + size
+    return start
+  }
+
+  #short(size: number): MalformedError {
+    return new MalformedError(
+      `${size} bytes expected at ${this.position}, ${this.remaining} are left`,
+    )
+  }
+
+  bool(): boolean {
+    return this.#view.getInt8(this.#advance(1)) !== 0
+  }
+
+  int8(): number {
+    return this.#view.getInt8(this.#advance(1))
+  }
+
+  int16(): number {
+    return this.#view.getInt16(this.#advance(2))
+  }
+
+  uint16(): number {
+    return this.#view.getUint16(this.#advance(2))
+  }
+
+  int32(): number {
+    return this.#view.getInt32(this.#advance(4))
+  }
+
+  uint32(): number {
+    return this.#view.getUint32(this.#advance(4))
+  }
+
+  /** Beyond 2^53 the nearest double. */
+  int64(): number {
+    const start = this.#advance(8)
+    return this.#view.getInt32(start) * 0x1_0000_0000 + this.#view.getUint32(start + 4)
+  }
+
+  float64(): number {
+    return this.#view.getFloat64(this.#advance(8))
+  }
+
+  /** An unsigned varint of up to 32 bits. */
+  uvarint(): number {
+    const first = this.#view.getUint8(this.#advance(1))
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    for (let shift = 7; shift <= 28; shift += 7) {
+      const byte = this.#view.getUint8(this.#advance(1))
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) return value >>> 0
+    }
+    throw new MalformedError(`a varint is longer than five bytes at ${this.position}`)
+  }
+
+  uuid(): Uuid {
+    const start = this.#advance(16)
+    const view = this.#view
+    const a = view.getInt32(start)
+    const b = view.getInt32(start + 4)
+    const c = view.getInt32(start + 8)
+    const d = view.getInt32(start + 12)
+    const slot = (a ^ b ^ c ^ d ^ (d >>> 16)) & (internedSlots - 1)
+    const at = slot * 4
+    const words = uuidWords
+    if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) {
+      return uuids[slot] as Uuid
+    }
+    const text = this.#buffer.toString('base64url', start, start + 16)
+    words[at] = a
+    words[at + 1] = b
+    words[at + 2] = c
+    words[at + 3] = d
+    uuids[slot] = text
+    return text
+  }
+
+  /** A length of two bytes: -1 stands for null. */
+  shortLength(): number {
+    return this.#length(this.int16())
+  }
+
+  /** A length of four bytes: -1 stands for null. */
+  intLength(): number {
+    return this.#length(this.int32())
+  }
+
+  /** A compact length: one more than it says, and 0 (here -1) stands for null. */
+  compactLength(): number {
+    return this.#length(this.uvarint() - 1)
+  }
+
+  #length(length: number): number {
+    if (length < -1) throw new MalformedError(`a length of ${length} at ${this.position}`)
+    return length
+  }
+
+  #present(length: number): void {
+    if (length < 0) throw new MalformedError(`null where a value must be, at ${this.position}`)
+  }
+
+  string(length: number): string {
+    this.#present(length)
+    if (length > stringBytesMax) {
+      throw new MalformedError(`a string of ${length} bytes at ${this.position}`)
+    }
+    const start = this.#advance(length)
+    if (length > internedStringBytesMax) return this.#buffer.toString('utf8', start, start + length)
+    return this.#intern(start, length)
+  }
+
+  stringOrNull(length: number): string | null {
+    return length < 0 ? null : this.string(length)
+  }
+
+  /** Costs a pass over the bytes instead of the 200 ns and more of a call into `toString`. */
+  #intern(start: number, length: number): string {
+    const buffer = this.#buffer
+    const end = start + length
+    let hash = length
+    let bits = 0
+    for (let i = start; i < end; i++) {
+      const byte = buffer[i] as number
+      hash = (Math.imul(hash, 31) + byte) | 0
+      bits |= byte
+    }
+    if (bits >= 0x80) return buffer.toString('utf8', start, end)
+    const slot = (hash ^ (hash >>> 15)) & (internedSlots - 1)
+    const known = strings[slot] as string
+    if (known.length === length) {
+      let i = 0
+      while (i < length && known.charCodeAt(i) === buffer[start + i]) i++
+      if (i === length) return known
+    }
+    const text = buffer.toString('latin1', start, end)
+    strings[slot] = text
+    return text
+  }
+
+  /** A slice, not a copy. */
+  bytes(length: number): Buffer {
+    this.#present(length)
+    const start = this.#advance(length)
+    return this.#buffer.subarray(start, start + length)
+  }
+
+  bytesOrNull(length: number): Buffer | null {
+    return length < 0 ? null : this.bytes(length)
+  }
+
+  records(length: number): readonly Buffer[] {
+    return [this.bytes(length)]
+  }
+
+  recordsOrNull(length: number): readonly Buffer[] | null {
+    return length < 0 ? null : [this.bytes(length)]
+  }
+
+  /** Accepts the count of an array whose elements take at least so many bytes each. */
+  count(count: number, elementBytesMin: number): number {
+    this.#present(count)
+    if (count * elementBytesMin > this.remaining) throw this.#short(count * elementBytesMin)
+    if (count > this.#elementsLeft) {
+      throw new MalformedError(`more than ${elementsMax} array elements in one frame`)
+    }
+    this.#elementsLeft -= count
+    return count
+  }
+
+  countOrNull(count: number, elementBytesMin: number): number {
+    return count < 0 ? -1 : this.count(count, elementBytesMin)
+  }
+
+  /** Starts a tagged field of so many bytes; gives the position at which it has to end. */
+  enterTag(size: number): number {
+    if (size > this.remaining) throw this.#short(size)
+    return this.position + size
+  }
+
+  leaveTag(end: number): void {
+    if (this.position !== end) {
+      throw new MalformedError(`a tagged field ends at ${this.position} instead of ${end}`)
+    }
+  }
+
+  skip(size: number): void {
+    this.#advance(size)
+  }
+}

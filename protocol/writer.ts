@@ -1,0 +1,274 @@
+/**
+ * Grows the bytes of one frame. Small values are gathered into one buffer; large byte values and
+ * record batches are passed on by reference, so `finish` gives chunks: whoever hands a large value
+ * in leaves it unchanged until the chunks are sent.
+ *
+ * Numbers are checked on the way out: a value that its type cannot hold is a bug here and throws.
+ */
+import type { Uuid } from './types.ts'
+
+/** A fresh slice of Node's pool; most frames other than Fetch and Metadata answers fit. */
+const capacityStart = 512
+
+/** From here on, a chunk of its own is cheaper than copying (one more entry in a `writev`). */
+const referencedBytesMin = 2048
+
+/** Kafka's own limit for a string. */
+const stringBytesMax = 0x7fff
+
+const base64Values = new Uint8Array(128).fill(255)
+for (const [value, char] of [
+  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_',
+].entries()) {
+  base64Values[char.charCodeAt(0)] = value
+}
+
+export class Writer {
+  #buffer = Buffer.allocUnsafe(capacityStart)
+  #view = viewOf(this.#buffer)
+  #position = 0
+  /** Where the bytes not yet in a chunk begin. */
+  #chunkStart = 0
+  readonly #chunks: Buffer[] = []
+  /** While a tagged field is open everything is copied, as its size goes in front of it. */
+  #openTags = 0
+
+  /** The bytes written, as chunks. The writer is spent afterwards. */
+  finish(): Buffer[] {
+    this.#cut()
+    return this.#chunks
+  }
+
+  #cut(): void {
+    if (this.#position === this.#chunkStart) return
+    this.#chunks.push(this.#buffer.subarray(this.#chunkStart, this.#position))
+    this.#chunkStart = this.#position
+  }
+
+  #advance(size: number): number {
+    if (this.#position + size > this.#buffer.length) this.#grow(size)
+    const start = this.#position
+    this.#position = start + size
+    return start
+  }
+
+  #grow(size: number): void {
+    const pending = this.#position - this.#chunkStart
+    const buffer = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, pending + size))
+    this.#buffer.copy(buffer, 0, this.#chunkStart, this.#position)
+    this.#buffer = buffer
+    this.#view = viewOf(buffer)
+    this.#position = pending
+    this.#chunkStart = 0
+  }
+
+  bool(value: boolean): void {
+    const start = this.#advance(1)
+    this.#view.setInt8(start, value ? 1 : 0)
+  }
+
+  int8(value: number): void {
+    if ((value << 24) >> 24 !== value) throw unfit(value, 'int8')
+    const start = this.#advance(1)
+    this.#view.setInt8(start, value)
+  }
+
+  int16(value: number): void {
+    if ((value << 16) >> 16 !== value) throw unfit(value, 'int16')
+    const start = this.#advance(2)
+    this.#view.setInt16(start, value)
+  }
+
+  uint16(value: number): void {
+    if ((value & 0xffff) !== value) throw unfit(value, 'uint16')
+    const start = this.#advance(2)
+    this.#view.setUint16(start, value)
+  }
+
+  int32(value: number): void {
+    if ((value | 0) !== value) throw unfit(value, 'int32')
+    const start = this.#advance(4)
+    this.#view.setInt32(start, value)
+  }
+
+  uint32(value: number): void {
+    if (value >>> 0 !== value) throw unfit(value, 'uint32')
+    const start = this.#advance(4)
+    this.#view.setUint32(start, value)
+  }
+
+  /** Saturates at both ends of the range. */
+  int64(value: number): void {
+    if (!Number.isInteger(value)) throw unfit(value, 'int64')
+    const start = this.#advance(8)
+    const high = Math.floor(value / 0x1_0000_0000)
+    if (high > 0x7fff_ffff) {
+      this.#view.setInt32(start, 0x7fff_ffff)
+      this.#view.setUint32(start + 4, 0xffff_ffff)
+    } else if (high < -0x8000_0000) {
+      this.#view.setInt32(start, -0x8000_0000)
+      this.#view.setUint32(start + 4, 0)
+    } else {
+      this.#view.setInt32(start, high)
+      this.#view.setUint32(start + 4, value - high * 0x1_0000_0000)
+    }
+  }
+
+  float64(value: number): void {
+    if (typeof value !== 'number') throw unfit(value, 'float64')
+    const start = this.#advance(8)
+    this.#view.setFloat64(start, value)
+  }
+
+  uvarint(value: number): void {
+    if (value >>> 0 !== value) throw unfit(value, 'uvarint')
+    let rest = value
+    while (rest > 0x7f) {
+      this.#byte((rest & 0x7f) | 0x80)
+      rest >>>= 7
+    }
+    this.#byte(rest)
+  }
+
+  #byte(value: number): void {
+    const start = this.#advance(1)
+    this.#buffer[start] = value
+  }
+
+  uuid(value: Uuid): void {
+    if (value.length !== 22) throw unfit(value, 'uuid')
+    const start = this.#advance(16)
+    const buffer = this.#buffer
+    let bits = 0
+    let bitCount = 0
+    let at = start
+    for (let i = 0; i < 22; i++) {
+      const digit = base64Values[value.charCodeAt(i)] ?? 255
+      if (digit > 63) throw unfit(value, 'uuid')
+      bits = ((bits << 6) | digit) & 0xffff
+      bitCount += 6
+      if (bitCount >= 8) {
+        bitCount -= 8
+        buffer[at++] = bits >>> bitCount
+      }
+    }
+  }
+
+  string(value: string): void {
+    const mark = this.#position - this.#chunkStart
+    this.#advance(2)
+    const size = this.#text(value)
+    this.#view.setInt16(this.#chunkStart + mark, size)
+  }
+
+  compactString(value: string): void {
+    const length = value.length
+    if (length < 0x7f) {
+      // Nearly always ASCII, of which the length is known before it is written.
+      const mark = this.#position - this.#chunkStart
+      this.#advance(1)
+      const size = this.#text(value)
+      if (size < 0x7f) {
+        this.#view.setUint8(this.#chunkStart + mark, size + 1)
+        return
+      }
+      this.#position = this.#chunkStart + mark
+    }
+    this.uvarint(Buffer.byteLength(value) + 1)
+    this.#text(value)
+  }
+
+  /** The bytes of a string, without its length; gives their number. */
+  #text(value: string): number {
+    const length = value.length
+    if (length > 40) return this.#longText(value)
+    const start = this.#advance(length)
+    const buffer = this.#buffer
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 0x7f) {
+        this.#position = start
+        return this.#longText(value)
+      }
+      buffer[start + i] = code
+    }
+    return length
+  }
+
+  #longText(value: string): number {
+    const size = Buffer.byteLength(value)
+    if (size > stringBytesMax) throw new RangeError(`a string of ${size} bytes`)
+    const start = this.#advance(size)
+    this.#buffer.write(value, start, size, 'utf8')
+    return size
+  }
+
+  bytes(value: Buffer): void {
+    this.int32(value.length)
+    this.raw(value)
+  }
+
+  compactBytes(value: Buffer): void {
+    this.uvarint(value.length + 1)
+    this.raw(value)
+  }
+
+  records(chunks: readonly Buffer[]): void {
+    this.int32(sizeOf(chunks))
+    for (const chunk of chunks) this.raw(chunk)
+  }
+
+  compactRecords(chunks: readonly Buffer[]): void {
+    this.uvarint(sizeOf(chunks) + 1)
+    for (const chunk of chunks) this.raw(chunk)
+  }
+
+  /** Bytes without a length, by reference if there are many. */
+  raw(value: Buffer): void {
+    if (value.length >= referencedBytesMin && this.#openTags === 0) {
+      this.#cut()
+      this.#chunks.push(value)
+      return
+    }
+    const start = this.#advance(value.length)
+    this.#buffer.set(value, start)
+  }
+
+  /** Opens a tagged field; what is written until `closeTag` is its value. */
+  openTag(tag: number): number {
+    this.uvarint(tag)
+    this.#openTags++
+    this.#advance(1)
+    return this.#position - this.#chunkStart
+  }
+
+  closeTag(mark: number): void {
+    this.#openTags--
+    const size = this.#position - this.#chunkStart - mark
+    let extra = 0
+    for (let rest = size >>> 7; rest > 0; rest >>>= 7) extra++
+    if (extra > 0) {
+      this.#advance(extra)
+      const from = this.#chunkStart + mark
+      this.#buffer.copyWithin(from + extra, from, from + size)
+    }
+    const end = this.#position
+    this.#position = this.#chunkStart + mark - 1
+    this.uvarint(size)
+    this.#position = end
+  }
+}
+
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+}
+
+function sizeOf(chunks: readonly Buffer[]): number {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  return size
+}
+
+function unfit(value: unknown, type: string): TypeError {
+  return new TypeError(`${String(value)} is no ${type}`)
+}
