@@ -1,0 +1,7 @@
+/**
+ * Thrown where bytes that should be records are not: a bad length, count, checksum or compressed
+ * stream, or one that unpacks to more than was allowed. Handlers answer CORRUPT_MESSAGE.
+ */
+export class CorruptRecords extends Error {
+  override readonly name = 'CorruptRecords'
+}
