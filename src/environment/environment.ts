@@ -1,0 +1,64 @@
+/**
+ * The world, as the core sees it: clock, timers, randomness, disk, network and a place to log to.
+ *
+ * Everything under `src` except `environment/node`, `main.ts`, `cli` and worker entry points reaches
+ * the outside only through an `Environment`. `environment/node` holds the real one; `test/simulator`
+ * holds a seeded one in which whole clusters run in a single thread and every run can be repeated.
+ * What lives here: interfaces and the branded types they need. What must not: any implementation.
+ *
+ * Imports nobody.
+ */
+import type { Disk } from './disk.ts'
+import type { Network } from './network.ts'
+
+/** Milliseconds since the Unix epoch, or a duration; always an integer unless said otherwise. */
+export type Milliseconds = number
+
+export interface Environment {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly disk: Disk
+  readonly network: Network
+  readonly log: Logger
+}
+
+export interface Clock {
+  /** Wall clock, milliseconds since the Unix epoch. May jump, forwards and backwards. */
+  now(): Milliseconds
+  /** Monotonic milliseconds, fractional, from an arbitrary origin. Never goes back. */
+  monotonic(): number
+}
+
+export interface Timer {
+  /** Idempotent; after it the callback does not run. */
+  cancel(): void
+}
+
+export interface Timers {
+  /** Runs `callback` once, no earlier than `delayMs` from now (monotonic time). Does not keep the process alive. */
+  after(delayMs: Milliseconds, callback: () => void): Timer
+  /**
+   * Runs `callback` once at the end of this turn of the event loop, after everything that has already
+   * arrived was handled. Callbacks run in the order in which they were given. Work is batched on this
+   * edge: one `writev` per partition and turn, one socket write per connection and turn.
+   */
+  endOfTurn(callback: () => void): void
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  float(): number
+  /** `length` random bytes. */
+  bytes(length: number): Buffer
+}
+
+/** Structured logging. `fields` are merged into the line; an `err` field is printed with its stack. */
+export interface Logger {
+  debug(message: string, fields?: object): void
+  info(message: string, fields?: object): void
+  warn(message: string, fields?: object): void
+  error(message: string, fields?: object): void
+  /** A logger whose lines all carry `fields`. */
+  child(fields: object): Logger
+}

@@ -1,0 +1,41 @@
+/** The network, as the core sees it: listeners, and byte streams with back-pressure. */
+
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Network {
+  /** Listens; port 0 takes any free one. Rejects with an Error that carries `code` (EADDRINUSE, …). */
+  listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening>
+  /** Connects. Rejects with an Error that carries `code` (ECONNREFUSED, ETIMEDOUT, …). */
+  connect(to: Endpoint, options?: { timeoutMs?: number }): Promise<Stream>
+}
+
+export interface Listening {
+  /** The address in use: the real port where 0 was asked for. */
+  readonly address: Endpoint
+  /** Stops accepting; streams already open go on. */
+  close(): Promise<void>
+}
+
+/** One end of a connection. Set `onData` and `onClose` in the turn in which the stream is handed over. */
+export interface Stream {
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  /** Bytes arrived. The chunk belongs to the receiver, who may keep it or slices of it. */
+  onData: (chunk: Buffer) => void
+  /** Runs exactly once, after which nothing else runs. `error` where it did not end in good order. */
+  onClose: (error?: Error) => void
+  /** The bytes given to `write` have left after it had returned false. */
+  onDrain: () => void
+  /** Sends the chunks in order, with one system call where possible. False: wait for `onDrain` before sending more. */
+  write(chunks: readonly Uint8Array[]): boolean
+  /** Stops `onData` (a few chunks already read may still arrive); the peer feels it as back-pressure. */
+  pause(): void
+  resume(): void
+  /** Sends what was written, then closes. */
+  end(): void
+  /** Closes at once. */
+  destroy(): void
+}

@@ -1,0 +1,27 @@
+/**
+ * The real world, the only place with real I/O: system clock, timers, randomness, files, TCP and log.
+ * What lives here: implementations of the interfaces in `src/environment`. What must not: anything that
+ * knows of Kafka.
+ */
+import type { Clock, Environment } from '../environment.ts'
+import { NodeDisk } from './disk.ts'
+import { createLogger, type LoggerOptions } from './logger.ts'
+import { NodeNetwork } from './network.ts'
+import { NodeRandom } from './random.ts'
+import { NodeTimers } from './timers.ts'
+
+export interface NodeEnvironmentOptions {
+  log?: LoggerOptions
+}
+
+export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Environment {
+  const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+  return {
+    clock,
+    timers: new NodeTimers(clock),
+    random: new NodeRandom(),
+    disk: new NodeDisk(),
+    network: new NodeNetwork(),
+    log: createLogger(options.log),
+  }
+}

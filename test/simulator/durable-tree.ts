@@ -1,0 +1,126 @@
+/**
+ * The files and names of a disk in memory, each with what would be left of it without power: a file
+ * knows how to undo the writes since its last sync, a directory has the names that are durable beside
+ * those that are there.
+ */
+import type { SeededRandom } from './random.ts'
+
+const pageBytes = 4096
+
+/** A write or truncation that no sync covers yet, with what it takes to undo it. */
+interface Unsynced {
+  readonly position: number
+  readonly before: Buffer
+  readonly sizeBefore: number
+}
+
+export class FileNode {
+  content: Buffer = Buffer.alloc(0)
+  size = 0
+  modifiedMs = 0
+  unsynced: Unsynced[] = []
+  /** How many writes were ever synced; `unsynced` holds those that follow. */
+  #syncedWrites = 0
+
+  /** The number of writes so far: what a sync that starts now will cover. */
+  get writes(): number {
+    return this.#syncedWrites + this.unsynced.length
+  }
+
+  settle(writes: number): void {
+    const covered = writes - this.#syncedWrites
+    if (covered <= 0) return
+    this.unsynced = this.unsynced.slice(covered)
+    this.#syncedWrites = writes
+  }
+
+  write(chunk: Uint8Array, position: number): void {
+    const end = position + chunk.length
+    this.#remember(position, Math.min(end, this.size))
+    this.#grow(end)
+    if (position > this.size) this.content.fill(0, this.size, position)
+    this.content.set(chunk, position)
+    if (end > this.size) this.size = end
+  }
+
+  truncate(size: number): void {
+    this.#remember(size, this.size)
+    this.#grow(size)
+    if (size > this.size) this.content.fill(0, this.size, size)
+    this.size = size
+  }
+
+  /** The content that a power loss cannot take away. */
+  durable(): Buffer {
+    let content: Buffer = Buffer.from(this.content.subarray(0, this.size))
+    for (let i = this.unsynced.length - 1; i >= 0; i--) {
+      const { position, before, sizeBefore } = this.unsynced[i] as Unsynced
+      if (content.length < sizeBefore) {
+        content = Buffer.concat([content, Buffer.alloc(sizeBefore - content.length)])
+      }
+      content.set(before, position)
+      content = content.subarray(0, sizeBefore)
+    }
+    return content
+  }
+
+  /** The content after a power loss: something between durable and written. */
+  afterCrash(random: SeededRandom): Buffer {
+    const durable = this.durable()
+    if (this.unsynced.length === 0 || random.chance(0.3)) return durable
+    const written = this.content.subarray(0, this.size)
+    let common = 0
+    const shorter = Math.min(durable.length, written.length)
+    while (common < shorter && durable[common] === written[common]) common++
+    if (random.chance(0.5)) {
+      const cut = random.between(common, written.length)
+      return Buffer.concat([written.subarray(0, cut), durable.subarray(cut)])
+    }
+    const size = random.between(shorter, Math.max(durable.length, written.length))
+    const mixed = Buffer.alloc(size)
+    durable.copy(mixed)
+    for (let page = 0; page < size; page += pageBytes) {
+      if (random.chance(0.5)) written.copy(mixed, page, page, Math.min(page + pageBytes, size))
+    }
+    return mixed
+  }
+
+  #remember(from: number, to: number): void {
+    const before = to > from ? Buffer.from(this.content.subarray(from, to)) : Buffer.alloc(0)
+    this.unsynced.push({ position: from, before, sizeBefore: this.size })
+  }
+
+  #grow(size: number): void {
+    if (size <= this.content.length) return
+    const grown = Buffer.alloc(Math.max(size, this.content.length * 2, 1024))
+    this.content.copy(grown, 0, 0, this.size)
+    this.content = grown
+  }
+}
+
+export class DirectoryNode {
+  readonly entries = new Map<string, Node>()
+  readonly durable = new Map<string, Node>()
+}
+
+export type Node = FileNode | DirectoryNode
+
+/** Changes of names that become durable together; a rename is one step with two changes. */
+export interface NameStep {
+  readonly changes: { directory: DirectoryNode; name: string; node: Node | undefined }[]
+}
+
+/** Makes the changes of a step durable. */
+export function settle(step: NameStep): void {
+  for (const { directory, name, node } of step.changes) {
+    if (node === undefined) directory.durable.delete(name)
+    else directory.durable.set(name, node)
+  }
+}
+
+export function bytesUnder(node: Node): number {
+  if (node instanceof FileNode) return node.size
+  let bytes = 0
+  for (const child of node.entries.values()) bytes += bytesUnder(child)
+  return bytes
+}

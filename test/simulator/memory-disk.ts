@@ -1,0 +1,395 @@
+/**
+ * A disk in memory that knows what is durable. Each file keeps, beside its bytes, how to undo every
+ * write since its last sync; each directory keeps the names that would be there after a power loss.
+ *
+ * `kill()` gives the disk as the next process finds it after the last one died: all that was written
+ * is there, the locks are gone. `crash(random)` gives it as the next boot finds it: of what was not
+ * synced the seeded random keeps nothing, a prefix, or single pages; names not synced with their
+ * directory survive in the order in which they were made, up to a random point. Both leave this
+ * instance dead: its former process reaches nothing any more.
+ *
+ * `fault` injects errors: give it the code to fail an operation with, or undefined to let it pass.
+ */
+import {
+  type Disk,
+  type DiskEntry,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+} from '../../src/environment/disk.ts'
+import {
+  bytesUnder,
+  DirectoryNode,
+  FileNode,
+  type NameStep,
+  type Node,
+  settle,
+} from './durable-tree.ts'
+import type { SeededRandom } from './random.ts'
+
+export type DiskOperation =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'truncate'
+  | 'sync'
+  | 'list'
+  | 'stat'
+  | 'makeDirectory'
+  | 'rename'
+  | 'remove'
+  | 'syncDirectory'
+  | 'lock'
+
+export interface MemoryDiskOptions {
+  /** Milliseconds since the epoch, for modification times. */
+  now?: () => number
+  /** Runs the completion of what would wait for a device (`sync`, `readAsync`); by default in a microtask. */
+  defer?: (complete: () => void) => void
+  totalBytes?: number
+}
+
+export class MemoryDisk implements Disk {
+  /** The code to fail an operation with, or undefined. */
+  fault: ((operation: DiskOperation, path: string) => string | undefined) | undefined
+  readonly #options: MemoryDiskOptions
+  #root = new DirectoryNode()
+  #steps: NameStep[] = []
+  readonly #locked = new Set<string>()
+  #usedBytes = 0
+  #isDead = false
+
+  constructor(options: MemoryDiskOptions = {}) {
+    this.#options = options
+  }
+
+  /** The disk after its process was killed: everything written is there. */
+  kill(): MemoryDisk {
+    const next = this.#successor()
+    next.#root = this.#root
+    next.#steps = this.#steps
+    next.#usedBytes = this.#usedBytes
+    return next
+  }
+
+  /** The disk after a loss of power. */
+  crash(random: SeededRandom): MemoryDisk {
+    const surviving = random.between(0, this.#steps.length)
+    for (const step of this.#steps.slice(0, surviving)) settle(step)
+    const next = this.#successor()
+    next.#root = next.#rebuild(this.#root, random)
+    return next
+  }
+
+  open(path: string, mode: 'read' | 'write' | 'create'): DiskFile {
+    this.#check('open', path)
+    const { directory, name } = this.#parentOf(path)
+    let node = directory.entries.get(name)
+    if (node === undefined) {
+      if (mode !== 'create') throw new DiskError('ENOENT', path)
+      node = new FileNode()
+      node.modifiedMs = this.#now()
+      this.#change([{ directory, name, node }])
+    }
+    if (!(node instanceof FileNode)) throw new DiskError('EISDIR', path)
+    return new MemoryFile(this, path, node, mode !== 'read')
+  }
+
+  readFile(path: string): Buffer {
+    this.#check('read', path)
+    const node = this.#find(path)
+    if (node === undefined) throw new DiskError('ENOENT', path)
+    if (!(node instanceof FileNode)) throw new DiskError('EISDIR', path)
+    return Buffer.from(node.content.subarray(0, node.size))
+  }
+
+  list(path: string): DiskEntry[] {
+    this.#check('list', path)
+    const node = this.#find(path)
+    if (node === undefined) throw new DiskError('ENOENT', path)
+    if (!(node instanceof DirectoryNode)) throw new DiskError('ENOTDIR', path)
+    return [...node.entries.keys()]
+      .sort()
+      .map((name) => ({ name, isDirectory: node.entries.get(name) instanceof DirectoryNode }))
+  }
+
+  exists(path: string): boolean {
+    this.#check('stat', path)
+    return this.#find(path) !== undefined
+  }
+
+  stat(path: string): { size: number; modifiedMs: number; isDirectory: boolean } {
+    this.#check('stat', path)
+    const node = this.#find(path)
+    if (node === undefined) throw new DiskError('ENOENT', path)
+    if (node instanceof DirectoryNode) return { size: 0, modifiedMs: 0, isDirectory: true }
+    return { size: node.size, modifiedMs: node.modifiedMs, isDirectory: false }
+  }
+
+  makeDirectory(path: string): void {
+    this.#check('makeDirectory', path)
+    let directory = this.#root
+    for (const name of parts(path)) {
+      let node = directory.entries.get(name)
+      if (node === undefined) {
+        node = new DirectoryNode()
+        this.#change([{ directory, name, node }])
+      }
+      if (!(node instanceof DirectoryNode)) throw new DiskError('ENOTDIR', path)
+      directory = node
+    }
+  }
+
+  rename(from: string, to: string): void {
+    this.#check('rename', from)
+    const source = this.#parentOf(from)
+    const node = source.directory.entries.get(source.name)
+    if (node === undefined) throw new DiskError('ENOENT', from)
+    const target = this.#parentOf(to)
+    const replaced = target.directory.entries.get(target.name)
+    if (replaced instanceof DirectoryNode && replaced.entries.size > 0) {
+      throw new DiskError('ENOTEMPTY', to)
+    }
+    if (replaced instanceof FileNode && replaced !== node) this.#usedBytes -= replaced.size
+    if (source.directory === target.directory && source.name === target.name) return
+    this.#change([
+      { ...source, node: undefined },
+      { ...target, node },
+    ])
+  }
+
+  remove(path: string): void {
+    this.#check('remove', path)
+    const parent = this.#find(path.slice(0, path.lastIndexOf('/')))
+    if (!(parent instanceof DirectoryNode)) return
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    const node = parent.entries.get(name)
+    if (node === undefined) return
+    if (node instanceof DirectoryNode) throw new DiskError('EISDIR', path)
+    this.#usedBytes -= node.size
+    this.#change([{ directory: parent, name, node: undefined }])
+  }
+
+  removeTree(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.defer(() => {
+        try {
+          this.#check('remove', path)
+          const node = this.#find(path)
+          if (node !== undefined) {
+            this.#usedBytes -= bytesUnder(node)
+            this.#change([{ ...this.#parentOf(path), node: undefined }])
+          }
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  syncDirectory(path: string): void {
+    this.#check('syncDirectory', path)
+    const directory = this.#find(path)
+    if (!(directory instanceof DirectoryNode)) throw new DiskError('ENOENT', path)
+    const isOfDirectory = (step: NameStep): boolean =>
+      step.changes.some((change) => change.directory === directory)
+    for (const step of this.#steps) if (isOfDirectory(step)) settle(step)
+    this.#steps = this.#steps.filter((step) => !isOfDirectory(step))
+  }
+
+  capacity(path: string): { totalBytes: number; usableBytes: number } {
+    this.#check('stat', path)
+    return { totalBytes: this.#totalBytes(), usableBytes: this.#totalBytes() - this.#usedBytes }
+  }
+
+  lock(path: string): DiskLock {
+    this.#check('lock', path)
+    if (this.#locked.has(path)) {
+      throw new DiskError('ELOCKED', path, { message: `${path} is in use by this process` })
+    }
+    this.#locked.add(path)
+    return { release: () => this.#locked.delete(path) }
+  }
+
+  /** For the files of this disk: throws if the process is dead or a fault is due. */
+  check(operation: DiskOperation, path: string): void {
+    this.#check(operation, path)
+  }
+
+  /** For the files of this disk: accounts for growth, ENOSPC if there is no room for it. */
+  occupy(path: string, bytes: number): void {
+    if (this.#usedBytes + bytes > this.#totalBytes()) throw new DiskError('ENOSPC', path)
+    this.#usedBytes += bytes
+  }
+
+  touch(node: FileNode): void {
+    node.modifiedMs = this.#now()
+  }
+
+  defer(complete: () => void): void {
+    const { defer } = this.#options
+    if (defer === undefined) queueMicrotask(complete)
+    else defer(complete)
+  }
+
+  #successor(): MemoryDisk {
+    this.#isDead = true
+    return new MemoryDisk(this.#options)
+  }
+
+  #rebuild(directory: DirectoryNode, random: SeededRandom): DirectoryNode {
+    const rebuilt = new DirectoryNode()
+    for (const [name, node] of directory.durable) {
+      let next: Node
+      if (node instanceof DirectoryNode) {
+        next = this.#rebuild(node, random)
+      } else {
+        next = new FileNode()
+        next.content = node.afterCrash(random)
+        next.size = next.content.length
+        next.modifiedMs = node.modifiedMs
+        this.#usedBytes += next.size
+      }
+      rebuilt.entries.set(name, next)
+      rebuilt.durable.set(name, next)
+    }
+    return rebuilt
+  }
+
+  #check(operation: DiskOperation, path: string): void {
+    if (this.#isDead) throw new DiskError('ESTALE', path)
+    const code = this.fault?.(operation, path)
+    if (code !== undefined) throw new DiskError(code, path)
+  }
+
+  #change(changes: NameStep['changes']): void {
+    for (const { directory, name, node } of changes) {
+      if (node === undefined) directory.entries.delete(name)
+      else directory.entries.set(name, node)
+    }
+    this.#steps.push({ changes })
+  }
+
+  #find(path: string): Node | undefined {
+    let node: Node | undefined = this.#root
+    for (const name of parts(path)) {
+      if (!(node instanceof DirectoryNode)) return undefined
+      node = node.entries.get(name)
+    }
+    return node
+  }
+
+  #parentOf(path: string): { directory: DirectoryNode; name: string } {
+    const names = parts(path)
+    const name = names.pop()
+    if (name === undefined) throw new DiskError('EISDIR', path)
+    const directory = this.#find(names.join('/'))
+    if (directory === undefined) throw new DiskError('ENOENT', path)
+    if (!(directory instanceof DirectoryNode)) throw new DiskError('ENOTDIR', path)
+    return { directory, name }
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? 0
+  }
+
+  #totalBytes(): number {
+    return this.#options.totalBytes ?? 2 ** 40
+  }
+}
+
+class MemoryFile implements DiskFile {
+  readonly path: string
+  readonly #disk: MemoryDisk
+  readonly #node: FileNode
+  readonly #isWritable: boolean
+  #isClosed = false
+
+  constructor(disk: MemoryDisk, path: string, node: FileNode, isWritable: boolean) {
+    this.path = path
+    this.#disk = disk
+    this.#node = node
+    this.#isWritable = isWritable
+  }
+
+  size(): number {
+    this.#check('stat')
+    return this.#node.size
+  }
+
+  read(target: Uint8Array, position: number): number {
+    this.#check('read')
+    const { content, size } = this.#node
+    const bytes = Math.max(0, Math.min(target.length, size - position))
+    target.set(content.subarray(position, position + bytes))
+    return bytes
+  }
+
+  readAsync(target: Uint8Array, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#disk.defer(() => {
+        try {
+          resolve(this.read(target, position))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  write(chunks: readonly Uint8Array[], position: number): void {
+    this.#check('write')
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#disk.occupy(this.path, Math.max(0, position + bytes - this.#node.size))
+    let at = position
+    for (const chunk of chunks) {
+      this.#node.write(chunk, at)
+      at += chunk.length
+    }
+    this.#disk.touch(this.#node)
+  }
+
+  truncate(size: number): void {
+    this.#check('truncate')
+    this.#disk.occupy(this.path, size - this.#node.size)
+    this.#node.truncate(size)
+    this.#disk.touch(this.#node)
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const covered = this.#node.writes
+      this.#disk.defer(() => {
+        try {
+          this.#check('sync')
+          this.#node.settle(covered)
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  syncNow(): void {
+    this.#check('sync')
+    this.#node.settle(this.#node.writes)
+  }
+
+  close(): void {
+    this.#isClosed = true
+  }
+
+  #check(operation: DiskOperation): void {
+    if (this.#isClosed) throw new DiskError('EBADF', this.path)
+    if (!this.#isWritable && (operation === 'write' || operation === 'truncate')) {
+      throw new DiskError('EBADF', this.path)
+    }
+    this.#disk.check(operation, this.path)
+  }
+}
+
+function parts(path: string): string[] {
+  return path.split('/').filter((part) => part !== '')
+}

@@ -1,0 +1,299 @@
+/**
+ * A world that runs from a seed. Processes (brokers, clients) live in one thread; each gets an
+ * `Environment` with the world's virtual clock, seeded randomness, a disk in memory and a network in
+ * memory. The loop takes the earliest event, sets the clock, runs it, and waits one real
+ * `setImmediate`, so that every promise has settled before the next. All that happens is folded into
+ * `hash()`: the same seed gives the same hash, or something has reached around the environment.
+ *
+ * What lives in this folder: the world and the scenarios run in it. What must not: anything real.
+ */
+import { createHash } from 'node:crypto'
+import type {
+  Environment,
+  Logger,
+  Milliseconds,
+  Timer,
+  Timers,
+} from '../../src/environment/environment.ts'
+import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
+import { MemoryDisk } from './memory-disk.ts'
+import { SeededRandom } from './random.ts'
+import { type Listeners, SimulatedNetwork } from './simulated-network.ts'
+
+/** 2026-01-01T00:00:00Z: where wall clocks start. */
+const epochMs = 1_767_225_600_000
+
+export interface WorldOptions {
+  /** Prints the processes' log lines, with the virtual time. */
+  onLog?: (line: string) => void
+}
+
+/** A stream that its process leaves behind when it dies. */
+interface Resettable {
+  reset(delayMs: number): void
+}
+
+export interface SimulatedProcess {
+  /** Also its host name. */
+  readonly name: string
+  readonly environment: Environment
+  readonly disk: MemoryDisk
+  readonly streams: Set<Resettable>
+  isAlive: boolean
+}
+
+export class SimulatedWorld {
+  readonly seed: number
+  readonly random: SeededRandom
+  readonly listeners: Listeners = new Map()
+  nowMs: Milliseconds = 0
+  events = 0
+  readonly #options: WorldOptions
+  readonly #queue = new DeadlineHeap()
+  readonly #hash = createHash('sha256')
+  readonly #time = new Float64Array(1)
+  readonly #timeBytes = Buffer.from(this.#time.buffer)
+  readonly #processes = new Map<string, SimulatedProcess>()
+  readonly #disks = new Map<string, MemoryDisk>()
+  #ports = 40_000
+
+  constructor(seed: number, options: WorldOptions = {}) {
+    this.seed = seed
+    this.random = new SeededRandom(seed)
+    this.#options = options
+  }
+
+  /** Starts a process; its disk holds what the last one of that name has left. */
+  start(name: string): SimulatedProcess {
+    if (this.#processes.get(name)?.isAlive) throw new Error(`${name} is running already`)
+    const random = this.random.fork(name)
+    const disk = this.#diskOf(name)
+    const process: SimulatedProcess = {
+      name,
+      disk,
+      isAlive: true,
+      streams: new Set(),
+      get environment() {
+        return environment
+      },
+    }
+    const startedMs = this.nowMs
+    const environment: Environment = {
+      clock: {
+        now: () => epochMs + Math.floor(this.nowMs),
+        monotonic: () => this.nowMs - startedMs,
+      },
+      timers: new SimulatedTimers(this, process),
+      random,
+      disk,
+      network: new SimulatedNetwork(this, process),
+      log: new SimulatedLogger(this, name, {}),
+    }
+    this.#processes.set(name, process)
+    return process
+  }
+
+  /** As `kill -9`: what was written is on the disk; the peers see their connections reset at once. */
+  kill(process: SimulatedProcess): void {
+    this.#end(process, 'kill', () => this.networkDelayMs())
+    this.#disks.set(process.name, process.disk.kill())
+  }
+
+  /** As a loss of power: of what was not synced some is lost; the peers notice later. */
+  crash(process: SimulatedProcess): void {
+    this.#end(process, 'crash', () => this.random.between(1, 500))
+    this.#disks.set(process.name, process.disk.crash(this.random.fork('crash')))
+  }
+
+  /**
+   * Runs until `done` settles and gives its value. Throws if nothing is left to happen before, or when
+   * `limitMs` of virtual time have passed.
+   */
+  async run<T>(done: Promise<T>, limitMs: Milliseconds = 600_000): Promise<T> {
+    const endMs = this.nowMs + limitMs
+    const state = { isSettled: false }
+    const settle = (): void => {
+      state.isSettled = true
+    }
+    done.then(settle, settle)
+    await settled()
+    while (!state.isSettled) {
+      const at = this.#queue.earliest
+      if (at === Number.POSITIVE_INFINITY) throw this.#failure('nothing is left to happen')
+      if (at > endMs) throw this.#failure(`${limitMs} ms have passed`)
+      await this.#step(at)
+    }
+    return done
+  }
+
+  /** Lets so much virtual time pass. */
+  async runFor(durationMs: Milliseconds): Promise<void> {
+    const endMs = this.nowMs + durationMs
+    await settled()
+    while (this.#queue.earliest <= endMs) await this.#step(this.#queue.earliest)
+    this.nowMs = endMs
+  }
+
+  /** Everything that has happened so far, as 16 hexadecimal digits. */
+  hash(): string {
+    return this.#hash.copy().digest('hex').slice(0, 16)
+  }
+
+  /** Something happens to a process, unless it dies before. */
+  schedule(
+    process: SimulatedProcess,
+    kind: string,
+    delayMs: Milliseconds,
+    happen: () => void,
+    bytes?: Buffer,
+  ): Timer {
+    return this.#queue.add(this.nowMs + delayMs, () => {
+      if (!process.isAlive) return
+      this.record(process.name, kind, bytes)
+      happen()
+    })
+  }
+
+  /** Folds something that happened into the hash. */
+  record(name: string, kind: string, bytes?: Buffer): void {
+    this.events++
+    this.#time[0] = this.nowMs
+    this.#hash.update(this.#timeBytes)
+    this.#hash.update(`${name} ${kind} ${bytes?.length ?? 0}\n`)
+    if (bytes !== undefined) this.#hash.update(bytes)
+  }
+
+  freePort(): number {
+    return this.#ports++
+  }
+
+  networkDelayMs(): Milliseconds {
+    return this.random.chance(0.95) ? 0.05 + this.random.float() : this.random.float() * 30
+  }
+
+  print(name: string, level: string, message: string, fields: object): void {
+    const text = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields, plainError)}`
+    this.#options.onLog?.(`${this.nowMs.toFixed(3)} ${name} ${level} ${message}${text}`)
+  }
+
+  /** The disk of a name: what waits for the device goes on with the process that has it by then. */
+  #diskOf(name: string): MemoryDisk {
+    const known = this.#disks.get(name)
+    if (known !== undefined) return known
+    const disk = new MemoryDisk({
+      now: () => epochMs + Math.floor(this.nowMs),
+      defer: (complete) => {
+        const process = this.#processes.get(name) as SimulatedProcess
+        this.schedule(process, 'disk', this.random.float() * 5, complete)
+      },
+    })
+    this.#disks.set(name, disk)
+    return disk
+  }
+
+  async #step(at: Milliseconds): Promise<void> {
+    this.nowMs = Math.max(this.nowMs, at)
+    this.#queue.takeDue(at)?.()
+    await settled()
+  }
+
+  #end(process: SimulatedProcess, kind: string, delayMs: () => Milliseconds): void {
+    this.record(process.name, kind)
+    process.isAlive = false
+    for (const [address, listener] of this.listeners) {
+      if (listener.process === process) this.listeners.delete(address)
+    }
+    for (const stream of process.streams) stream.reset(delayMs())
+    process.streams.clear()
+  }
+
+  #failure(reason: string): Error {
+    return new Error(`${reason}, seed ${this.seed}, at ${this.nowMs} ms, event ${this.events}`)
+  }
+}
+
+/**
+ * As in the real world the end of a turn has two passes with settled promises between them, and comes
+ * a little later than the event that asked for it, so that other events may share the turn.
+ */
+class SimulatedTimers implements Timers {
+  readonly #world: SimulatedWorld
+  readonly #process: SimulatedProcess
+  #ending: (() => void)[] = []
+  #isEndScheduled = false
+
+  constructor(world: SimulatedWorld, process: SimulatedProcess) {
+    this.#world = world
+    this.#process = process
+  }
+
+  after(delayMs: Milliseconds, callback: () => void): Timer {
+    // Whole microseconds: a rest too small to move the clock would be waited for again and again.
+    const wholeMs = Math.ceil(Math.max(0, delayMs) * 1000) / 1000
+    return this.#world.schedule(this.#process, 'timer', wholeMs, callback)
+  }
+
+  endOfTurn(callback: () => void): void {
+    this.#ending.push(callback)
+    if (this.#isEndScheduled) return
+    this.#isEndScheduled = true
+    this.#world.schedule(this.#process, 'turn', this.#world.random.float() * 0.2, () => {
+      this.#drain()
+      this.#world.schedule(this.#process, 'turn', 0, () => {
+        this.#drain()
+        this.#isEndScheduled = false
+      })
+    })
+  }
+
+  #drain(): void {
+    const callbacks = this.#ending
+    // The list grows while it runs.
+    for (let i = 0; i < callbacks.length; i++) (callbacks[i] as () => void)()
+    this.#ending = []
+  }
+}
+
+class SimulatedLogger implements Logger {
+  readonly #world: SimulatedWorld
+  readonly #name: string
+  readonly #fields: object
+
+  constructor(world: SimulatedWorld, name: string, fields: object) {
+    this.#world = world
+    this.#name = name
+    this.#fields = fields
+  }
+
+  debug(message: string, fields?: object): void {
+    this.#print('debug', message, fields)
+  }
+
+  info(message: string, fields?: object): void {
+    this.#print('info', message, fields)
+  }
+
+  warn(message: string, fields?: object): void {
+    this.#print('warn', message, fields)
+  }
+
+  error(message: string, fields?: object): void {
+    this.#print('error', message, fields)
+  }
+
+  child(fields: object): Logger {
+    return new SimulatedLogger(this.#world, this.#name, { ...this.#fields, ...fields })
+  }
+
+  #print(level: string, message: string, fields: object | undefined): void {
+    this.#world.print(this.#name, level, message, { ...this.#fields, ...fields })
+  }
+}
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function plainError(_key: string, value: unknown): unknown {
+  return value instanceof Error ? (value.stack ?? value.message) : value
+}
