@@ -1,0 +1,96 @@
+/**
+ * The effective settings of one broker. Each has up to four values, most specific first: set for this
+ * broker at run time, set for all brokers at run time, set at start, default (KIP-226).
+ */
+import { acceptedConfigs } from './accepted-configs.ts'
+import { brokerConfigs } from './broker-configs.ts'
+import { type Definition, type Definitions, parseSetting, type ValueOf } from './definition.ts'
+
+/** Where a value comes from, by its number on the wire. */
+export const configSource = {
+  DYNAMIC_TOPIC_CONFIG: 1,
+  DYNAMIC_BROKER_CONFIG: 2,
+  DYNAMIC_DEFAULT_BROKER_CONFIG: 3,
+  STATIC_BROKER_CONFIG: 4,
+  DEFAULT_CONFIG: 5,
+  DYNAMIC_BROKER_LOGGER_CONFIG: 6,
+  DYNAMIC_CLIENT_METRICS_CONFIG: 7,
+  DYNAMIC_GROUP_CONFIG: 8,
+} as const
+export type ConfigSource = (typeof configSource)[keyof typeof configSource]
+
+export interface ConfigSynonym {
+  readonly name: string
+  readonly text: string | null
+  readonly source: ConfigSource
+}
+
+/** Every broker setting that Kafka or we know. */
+export const allBrokerConfigs: Definitions = { ...acceptedConfigs, ...brokerConfigs }
+
+export type BrokerConfigName = keyof typeof brokerConfigs
+
+export class BrokerConfig {
+  readonly #static: ReadonlyMap<string, string>
+  #perBroker: ReadonlyMap<string, string> = new Map()
+  #clusterDefault: ReadonlyMap<string, string> = new Map()
+  readonly #parsed = new Map<string, unknown>()
+
+  /** `texts`: the settings given at start. Throws ConfigError for a value that is not valid. */
+  constructor(texts: ReadonlyMap<string, string>) {
+    this.#static = texts
+    for (const [name, text] of texts) {
+      const definition = allBrokerConfigs[name]
+      if (definition !== undefined) parseSetting(name, definition, text)
+    }
+  }
+
+  /** The value in force. */
+  get<Name extends BrokerConfigName>(name: Name): ValueOf<(typeof brokerConfigs)[Name]> {
+    if (!this.#parsed.has(name)) {
+      const text = this.text(name)
+      const definition: Definition = brokerConfigs[name]
+      this.#parsed.set(name, text === null ? null : parseSetting(name, definition, text))
+    }
+    return this.#parsed.get(name) as ValueOf<(typeof brokerConfigs)[Name]>
+  }
+
+  /** The text of the value in force; null: it has none. */
+  text(name: string): string | null {
+    return (
+      this.#perBroker.get(name) ??
+      this.#clusterDefault.get(name) ??
+      this.#static.get(name) ??
+      allBrokerConfigs[name]?.defaultText ??
+      null
+    )
+  }
+
+  /** Whether the setting was given, at start or later. */
+  isSet(name: string): boolean {
+    return this.#perBroker.has(name) || this.#clusterDefault.has(name) || this.#static.has(name)
+  }
+
+  /** All values of a setting, the one in force first, the default last. */
+  synonyms(name: string): ConfigSynonym[] {
+    const found: ConfigSynonym[] = []
+    const add = (text: string | null | undefined, source: ConfigSource) => {
+      if (text !== undefined) found.push({ name, text, source })
+    }
+    add(this.#perBroker.get(name), configSource.DYNAMIC_BROKER_CONFIG)
+    add(this.#clusterDefault.get(name), configSource.DYNAMIC_DEFAULT_BROKER_CONFIG)
+    add(this.#static.get(name), configSource.STATIC_BROKER_CONFIG)
+    add(allBrokerConfigs[name]?.defaultText, configSource.DEFAULT_CONFIG)
+    return found
+  }
+
+  /** Replaces what was set at run time; every `get` after it answers accordingly. */
+  setDynamic(
+    perBroker: ReadonlyMap<string, string>,
+    clusterDefault: ReadonlyMap<string, string>,
+  ): void {
+    this.#perBroker = perBroker
+    this.#clusterDefault = clusterDefault
+    this.#parsed.clear()
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * The settings of a broker that mean something here, with Kafka's names, types, defaults and limits.
+ * What Kafka knows and we accept without effect is in `accepted-configs.ts`.
+ */
+import {
+  any,
+  atLeast,
+  between,
+  betweenOr,
+  boolean,
+  double,
+  eachOneOf,
+  int,
+  list,
+  long,
+  oneOf,
+  short,
+  string,
+} from './definition.ts'
+
+/** `node.id`, `process.roles` and `controller.listener.names` have a default here: a single node needs no settings. */
+export const brokerConfigs = {
+  'advertised.listeners': list(null, any, {
+    scope: 'per-broker',
+    doc: 'The addresses that clients are told; unset, each client is told the address by which it reached the broker.',
+  }),
+  'authorizer.class.name': string(''),
+  'auto.create.topics.enable': boolean(true, {
+    doc: 'Whether asking for the metadata of an unknown topic creates it.',
+  }),
+  'broker.id': int(-1),
+  'broker.rack': string(null),
+  'compression.gzip.level': int(-1, betweenOr(1, 9, -1), { scope: 'cluster-wide' }),
+  'compression.lz4.level': int(9, between(1, 17), { scope: 'cluster-wide' }),
+  'compression.type': string(
+    'producer',
+    oneOf('uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'),
+    {
+      scope: 'cluster-wide',
+      doc: 'The codec in which batches are stored; `producer` keeps what the producer chose.',
+    },
+  ),
+  'compression.zstd.level': int(3, between(-131072, 22), { scope: 'cluster-wide' }),
+  'connections.max.idle.ms': long(600000, any, {
+    doc: 'Connections on which nothing arrives for this long are closed.',
+  }),
+  'controller.listener.names': list(['CONTROLLER']),
+  'default.replication.factor': int(1, any, {
+    doc: 'Replicas of topics that are created without saying how many.',
+  }),
+  'delete.topic.enable': boolean(true, { doc: 'Whether topics can be deleted.' }),
+  'fetch.max.bytes': int(57671680, atLeast(1024), {
+    doc: 'The most bytes one fetch answers with.',
+  }),
+  'group.initial.rebalance.delay.ms': int(3000, any, {
+    doc: 'How long an empty group waits for more members before its first rebalance.',
+  }),
+  'group.max.session.timeout.ms': int(1800000, any, {
+    doc: 'The longest session timeout a member of a group may ask for.',
+  }),
+  'group.max.size': int(2147483647, atLeast(1), { doc: 'The most members of one group.' }),
+  'group.min.session.timeout.ms': int(6000, any, {
+    doc: 'The shortest session timeout a member of a group may ask for.',
+  }),
+  'inter.broker.listener.name': string(null),
+  'listener.security.protocol.map': string(
+    'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
+    any,
+    { scope: 'per-broker' },
+  ),
+  listeners: list(['PLAINTEXT://:9092'], any, {
+    scope: 'per-broker',
+    doc: 'The addresses on which the broker listens, as NAME://host:port; port 0 takes any free one.',
+  }),
+  'log.cleaner.delete.retention.ms': long(86400000, atLeast(0), { scope: 'cluster-wide' }),
+  'log.cleaner.max.compaction.lag.ms': long('9223372036854775807', atLeast(1), {
+    scope: 'cluster-wide',
+  }),
+  'log.cleaner.min.cleanable.ratio': double(0.5, between(0, 1), { scope: 'cluster-wide' }),
+  'log.cleaner.min.compaction.lag.ms': long(0, atLeast(0), { scope: 'cluster-wide' }),
+  'log.cleanup.policy': list(['delete'], eachOneOf('compact', 'delete'), { scope: 'cluster-wide' }),
+  'log.dir': list(['/tmp/kafka-logs'], any, {
+    doc: 'The directory in which partitions are stored, where log.dirs is not set.',
+  }),
+  'log.dirs': list(null, any, {
+    doc: 'The directories in which partitions are stored, separated by commas.',
+  }),
+  'log.flush.interval.messages': long('9223372036854775807', atLeast(1), { scope: 'cluster-wide' }),
+  'log.flush.interval.ms': long(null, any, { scope: 'cluster-wide' }),
+  'log.flush.offset.checkpoint.interval.ms': int(60000, atLeast(0)),
+  'log.flush.scheduler.interval.ms': long('9223372036854775807'),
+  'log.flush.start.offset.checkpoint.interval.ms': int(60000, atLeast(0)),
+  'log.index.interval.bytes': int(4096, atLeast(0), { scope: 'cluster-wide' }),
+  'log.index.size.max.bytes': int(10485760, atLeast(4), { scope: 'cluster-wide' }),
+  'log.local.retention.bytes': long(-2, atLeast(-2), { scope: 'cluster-wide' }),
+  'log.local.retention.ms': long(-2, atLeast(-2), { scope: 'cluster-wide' }),
+  'log.message.timestamp.after.max.ms': long(3600000, atLeast(0), { scope: 'cluster-wide' }),
+  'log.message.timestamp.before.max.ms': long('9223372036854775807', atLeast(0), {
+    scope: 'cluster-wide',
+  }),
+  'log.message.timestamp.type': string('CreateTime', oneOf('CreateTime', 'LogAppendTime'), {
+    scope: 'cluster-wide',
+  }),
+  'log.preallocate': boolean(false, { scope: 'cluster-wide' }),
+  'log.retention.bytes': long(-1, any, {
+    scope: 'cluster-wide',
+    doc: 'Bytes of a partition that are kept; -1: all.',
+  }),
+  'log.retention.check.interval.ms': long(300000, atLeast(1)),
+  'log.retention.hours': int(168),
+  'log.retention.minutes': int(null),
+  'log.retention.ms': long(null, any, {
+    scope: 'cluster-wide',
+    doc: 'How long records are kept, in milliseconds; -1: for ever.',
+  }),
+  'log.roll.hours': int(168, atLeast(1)),
+  'log.roll.jitter.hours': int(0, atLeast(0)),
+  'log.roll.jitter.ms': long(null, any, { scope: 'cluster-wide' }),
+  'log.roll.ms': long(null, any, { scope: 'cluster-wide' }),
+  'log.segment.bytes': int(1073741824, atLeast(1048576), {
+    scope: 'cluster-wide',
+    doc: 'The size at which a segment file is closed and the next begun.',
+  }),
+  'log.segment.delete.delay.ms': long(60000, atLeast(0), { scope: 'cluster-wide' }),
+  'max.connection.creation.rate': int(2147483647, atLeast(0), { scope: 'cluster-wide' }),
+  'max.connections': int(2147483647, atLeast(0), {
+    scope: 'cluster-wide',
+    doc: 'The most connections the broker accepts.',
+  }),
+  'max.connections.per.ip': int(2147483647, atLeast(0), {
+    scope: 'cluster-wide',
+    doc: 'The most connections accepted from one address.',
+  }),
+  'max.connections.per.ip.overrides': string('', any, { scope: 'cluster-wide' }),
+  'max.incremental.fetch.session.cache.slots': int(1000, atLeast(0)),
+  'max.request.partition.size.limit': int(2000, atLeast(1)),
+  'message.max.bytes': int(1048588, atLeast(0), {
+    scope: 'cluster-wide',
+    doc: 'The largest record batch that is accepted.',
+  }),
+  'metadata.log.dir': string(null),
+  'min.insync.replicas': int(1, atLeast(1), {
+    scope: 'cluster-wide',
+    doc: 'Replicas that must have a write before acks=all is answered.',
+  }),
+  'node.id': int(1, atLeast(0), { doc: 'The number of this node in its cluster.' }),
+  'num.partitions': int(1, atLeast(1), {
+    doc: 'Partitions of topics that are created without saying how many.',
+  }),
+  'offset.metadata.max.bytes': int(4096),
+  'offsets.commit.timeout.ms': int(5000, atLeast(1)),
+  'offsets.retention.check.interval.ms': long(600000, atLeast(1)),
+  'offsets.retention.minutes': int(10080, atLeast(1), {
+    doc: 'How long the offsets of an empty group are kept.',
+  }),
+  'offsets.topic.compression.codec': int(0),
+  'offsets.topic.num.partitions': int(50, atLeast(1), { doc: 'Partitions of __consumer_offsets.' }),
+  'offsets.topic.replication.factor': short(3, atLeast(1), {
+    doc: 'Replicas of __consumer_offsets; unset, as many as there are nodes, 3 at the most.',
+  }),
+  'offsets.topic.segment.bytes': int(104857600, atLeast(1)),
+  'process.roles': list(['broker', 'controller'], eachOneOf('broker', 'controller'), {
+    doc: 'What this process is: broker and controller.',
+  }),
+  'producer.id.expiration.ms': int(86400000, atLeast(1), { scope: 'cluster-wide' }),
+  'queued.max.request.bytes': long(-1, any, {
+    doc: 'Bytes of requests that may wait to be handled; reading stops beyond it.',
+  }),
+  'queued.max.requests': int(500, atLeast(1), {
+    doc: 'Requests of one connection that may wait for their answers; reading stops beyond it.',
+  }),
+  'remote.log.storage.system.enable': boolean(false),
+  'replica.high.watermark.checkpoint.interval.ms': long(5000),
+  'socket.listen.backlog.size': int(50, atLeast(1)),
+  'socket.request.max.bytes': int(104857600, atLeast(1), {
+    doc: 'The largest request that is accepted.',
+  }),
+  'telemetry.max.bytes': int(1048576, atLeast(1), {
+    doc: 'The most bytes of metrics that a client may push at once.',
+  }),
+  'unclean.leader.election.enable': boolean(false, { scope: 'cluster-wide' }),
+
+  // Not Kafka's.
+  'http.listeners': list(['http://127.0.0.1:8083'], any, {
+    doc: 'Where /health answers, as http://host:port; empty: nowhere.',
+  }),
+  'log.level': string('info', oneOf('debug', 'info', 'warn', 'error', 'silent'), {
+    doc: 'The least severe lines that are logged.',
+  }),
+} as const

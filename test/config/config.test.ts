@@ -1,0 +1,162 @@
+/** Settings: texts to values, sources and their order, what is refused and in which words. */
+import t from 'tap'
+import { BrokerConfig, configSource } from '../../src/config/broker-config.ts'
+import { ConfigError, nearestName } from '../../src/config/definition.ts'
+import { parseListener, readListeners } from '../../src/config/listeners.ts'
+import { parseProperties } from '../../src/config/properties.ts'
+import { gatherSettings, settingOf } from '../../src/config/sources.ts'
+import { resolveTopicConfig, topicSynonyms } from '../../src/config/topic-configs.ts'
+
+const broker = (texts: Record<string, string> = {}) =>
+  new BrokerConfig(new Map(Object.entries(texts)))
+
+t.test('properties are read as Java reads them', async (t) => {
+  const text = [
+    '# a comment',
+    '! another',
+    'a=1',
+    'b : two words ',
+    'c three',
+    '  d = \\u00e9\\t\\=',
+    'e=one,\\',
+    '   two',
+    'f\\ g=h',
+    'windows=c:\\\\logs',
+    'empty=',
+    'a=later wins',
+  ].join('\n')
+  t.strictSame(Object.fromEntries(parseProperties(text)), {
+    a: 'later wins',
+    b: 'two words ',
+    c: 'three',
+    d: 'é\t=',
+    e: 'one,two',
+    'f g': 'h',
+    windows: 'c:\\logs',
+    empty: '',
+  })
+})
+
+t.test('variables name settings as in the usual images', async (t) => {
+  t.equal(settingOf('KAFKA_LOG_DIRS', 'KAFKA_'), 'log.dirs')
+  t.equal(settingOf('KAFKA_CFG_LOG_DIRS', 'KAFKA_'), 'log.dirs')
+  t.equal(settingOf('MILLRACE_NODE_ID', 'MILLRACE_'), 'node.id')
+  for (const other of [
+    'KAFKA_HEAP_OPTS',
+    'KAFKA_OPTS',
+    'KAFKA_JMX_PORT',
+    'KAFKA_SERVICE_HOST',
+    'KAFKA_PORT',
+    'KAFKA_PORT_9092_TCP_ADDR',
+    'KAFKA_BROKER_SERVICE_PORT_CLIENT',
+    'KAFKA_CLUSTER_ID',
+    'PATH',
+  ]) {
+    t.equal(settingOf(other, 'KAFKA_'), null, other)
+  }
+})
+
+t.test('later sources win', async (t) => {
+  const file = { path: 'server.properties', text: 'num.partitions=2\nlog.dirs=/file\nnode.id=3\n' }
+  const { texts, withoutEffect } = gatherSettings({
+    file,
+    environment: {
+      KAFKA_LOG_DIRS: '/kafka',
+      MILLRACE_LOG_DIRS: '/millrace',
+      KAFKA_NUM_IO_THREADS: '4',
+    },
+    overrides: ['node.id=4'],
+  })
+  t.equal(texts.get('num.partitions'), '2')
+  t.equal(texts.get('log.dirs'), '/millrace')
+  t.equal(texts.get('node.id'), '4')
+  t.strictSame(withoutEffect, ['num.io.threads'])
+})
+
+t.test('what is unknown or invalid is refused by name', async (t) => {
+  const gather = (override: string) => () =>
+    gatherSettings({ environment: {}, overrides: [override] })
+  t.throws(gather('log.retension.ms=1'), {
+    name: 'ConfigError',
+    setting: 'log.retension.ms',
+    message: /Unknown setting log\.retension\.ms .*Did you mean log\.retention\.ms\?/,
+  })
+  t.throws(gather('zzzzzz=1'), { message: 'Unknown setting zzzzzz (from --override).' })
+  t.throws(gather('num.partitions=0'), {
+    message:
+      'Invalid value 0 for configuration num.partitions: Value must be at least 1 (from --override; allowed: [1,...])',
+  })
+  t.throws(gather('num.partitions=many'), { message: /Not a number of type INT/ })
+  t.throws(gather('log.retention.ms=9223372036854775808'), { message: /Not a number of type LONG/ })
+  t.throws(gather('auto.create.topics.enable=yes'), { message: /either true or false/ })
+  t.throws(gather('compression.type=zip'), { message: /String must be one of: uncompressed, zstd/ })
+  t.throws(gather('no-equals'), { message: /property=value/ })
+  t.throws(() => broker({ 'node.id': '-1' }), ConfigError)
+  t.equal(nearestName('xyz', ['log.dirs']), undefined)
+})
+
+t.test('a broker setting has the value of its nearest source', async (t) => {
+  const config = broker({ 'num.partitions': '3', 'log.retention.ms': '9223372036854775807' })
+  t.equal(config.get('num.partitions'), 3)
+  t.equal(config.get('log.retention.ms'), 2 ** 63)
+  t.equal(config.text('log.retention.ms'), '9223372036854775807')
+  t.equal(config.get('auto.create.topics.enable'), true)
+  config.setDynamic(new Map([['num.partitions', '5']]), new Map([['num.partitions', '4']]))
+  t.equal(config.get('num.partitions'), 5)
+  t.strictSame(
+    config.synonyms('num.partitions').map(({ text, source }) => [text, source]),
+    [
+      ['5', configSource.DYNAMIC_BROKER_CONFIG],
+      ['4', configSource.DYNAMIC_DEFAULT_BROKER_CONFIG],
+      ['3', configSource.STATIC_BROKER_CONFIG],
+      ['1', configSource.DEFAULT_CONFIG],
+    ],
+  )
+})
+
+t.test('a topic takes its defaults from the broker', async (t) => {
+  const config = broker({ 'log.retention.hours': '2', 'message.max.bytes': '5000' })
+  const none = new Map<string, string>()
+  t.equal(resolveTopicConfig(none, config).retentionMs, 7_200_000)
+  t.equal(resolveTopicConfig(none, config).maxMessageBytes, 5000)
+  t.equal(resolveTopicConfig(none, broker()).retentionMs, 604_800_000)
+  t.equal(resolveTopicConfig(none, broker()).flushMessages, 2 ** 63)
+  t.equal(resolveTopicConfig(new Map([['retention.ms', '1']]), config).retentionMs, 1)
+  t.equal(resolveTopicConfig(none, broker({ 'log.retention.hours': '-1' })).retentionMs, -1)
+  const precise = broker({ 'log.retention.hours': '2', 'log.retention.ms': '7' })
+  t.equal(resolveTopicConfig(none, precise).retentionMs, 7)
+  t.equal(
+    topicSynonyms('retention.ms', new Map([['retention.ms', '1']]), precise).length >= 3,
+    true,
+  )
+})
+
+t.test('listeners', async (t) => {
+  t.strictSame(parseListener('listeners', 'PLAINTEXT://:9092'), {
+    name: 'PLAINTEXT',
+    host: '',
+    port: 9092,
+  })
+  t.strictSame(parseListener('listeners', 'A://[::1]:0'), { name: 'A', host: '::1', port: 0 })
+  for (const bad of ['PLAINTEXT:9092', 'PLAINTEXT://x', 'PLAINTEXT://x:99999', '://x:1', '']) {
+    t.throws(() => parseListener('listeners', bad), ConfigError, bad)
+  }
+  const kafkas = broker({
+    'process.roles': 'broker,controller',
+    listeners: 'PLAINTEXT://:9092,CONTROLLER://:9093',
+    'controller.listener.names': 'CONTROLLER',
+    'advertised.listeners': 'PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+  })
+  const { client, advertised } = readListeners(kafkas)
+  t.strictSame(client, [{ name: 'PLAINTEXT', host: '', port: 9092 }])
+  t.equal(advertised.get('PLAINTEXT')?.host, 'localhost')
+  t.equal(readListeners(broker()).advertised.size, 0)
+  const refuse = (texts: Record<string, string>, message: RegExp) =>
+    t.throws(() => readListeners(broker(texts)), { name: 'ConfigError', message })
+  refuse({ listeners: 'SSL://:9092' }, /SSL, which this version does not offer/)
+  refuse({ listeners: 'INTERNAL://:9092' }, /No security protocol is given for listener INTERNAL/)
+  refuse({ listeners: 'PLAINTEXT://:1,PLAINTEXT://:2' }, /different name/)
+  refuse({ 'advertised.listeners': 'OTHER://h:1' }, /not among listeners/)
+  refuse({ 'advertised.listeners': 'PLAINTEXT://0.0.0.0:1' }, /cannot be 0\.0\.0\.0/)
+})
