@@ -1,0 +1,270 @@
+/**
+ * One connection: frames come in, requests are taken in sequence, replies leave in the same sequence.
+ *
+ * A reply that is ready before its turn waits in the queue of exchanges. Replies whose turn has come
+ * gather in `#output` and leave in one write at the end of the event loop's turn. No request is taken
+ * while too many are unanswered, too many bytes of replies wait, the peer does not read, or the broker's
+ * budget for requests is used up; data that arrives meanwhile pauses the socket.
+ *
+ * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
+ * the router; until there is one, every peer is `User:ANONYMOUS`.
+ */
+import type { Clock, Timer, Timers } from '../environment/environment.ts'
+import type { Endpoint, Stream } from '../environment/network.ts'
+import type { ServerCounters } from './counters.ts'
+import type { Asker, Exchange } from './exchange.ts'
+import { FrameCutter } from './frames.ts'
+import type { Limits, PeerWarnings } from './limits.ts'
+import type { Router } from './router.ts'
+
+/** The shortest request: API key, version and correlation id. */
+const requestBytesMin = 8
+
+/** Neighbouring chunks below this are copied together: cheaper than an entry each in a `writev`. */
+const joinedBytesMax = 1024
+
+/** How long a peer that is being closed may take to read its last replies. */
+const lingerMs = 1000
+
+/** What a connection needs of the listener that accepted it. */
+export interface ConnectionOwner {
+  readonly name: string
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly limits: Limits
+  readonly counters: ServerCounters
+  readonly warnings: PeerWarnings
+  readonly router: Router
+  closed(connection: Connection): void
+}
+
+export class Connection implements Asker {
+  readonly id: string
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly listener: string
+  readonly principal = 'User:ANONYMOUS'
+  softwareName: string | undefined
+  softwareVersion: string | undefined
+  readonly attachments = new Map<symbol, unknown>()
+  isOpen = true
+  readonly #owner: ConnectionOwner
+  readonly #stream: Stream
+  readonly #frames: FrameCutter
+  /** Requests taken and not answered, oldest first. */
+  #exchanges: Exchange[] = []
+  /** Replies whose turn has come. */
+  #output: Buffer[] = []
+  #outputBytes = 0
+  #isFlushDue = false
+  /** The stream has said that it takes no more for now. */
+  #isBlocked = false
+  #isPaused = false
+  /** No more requests are taken; the connection closes when what was taken has been answered. */
+  #isClosing = false
+  #lastActiveMs: number
+  #idleTimer: Timer | undefined
+  #closeCallbacks: (() => void)[] = []
+
+  constructor(owner: ConnectionOwner, stream: Stream, index: number) {
+    const { local, remote } = stream
+    this.id = `${local.host}:${local.port}-${remote.host}:${remote.port}-0-${index}`
+    this.local = local
+    this.remote = remote
+    this.listener = owner.name
+    this.#owner = owner
+    this.#stream = stream
+    this.#frames = new FrameCutter(requestBytesMin, owner.limits.options.requestBytesMax)
+    this.#lastActiveMs = owner.clock.monotonic()
+    stream.onData = (chunk) => this.#receive(chunk)
+    stream.onDrain = () => this.#drained()
+    stream.onClose = () => this.#closed()
+    this.#watchIdle()
+  }
+
+  onClose(callback: () => void): void {
+    if (this.isOpen) this.#closeCallbacks.push(callback)
+    else callback()
+  }
+
+  /** An exchange of this connection has its answer: sends what may leave now. */
+  settled(): void {
+    const exchanges = this.#exchanges
+    let answered = 0
+    while (exchanges[answered]?.isSettled) this.#send((exchanges[answered++] as Exchange).chunks)
+    if (answered === 0) return
+    if (answered === exchanges.length) exchanges.length = 0
+    else exchanges.splice(0, answered)
+    if (this.#isClosing) this.#closeWhenDone()
+    else this.#proceed()
+  }
+
+  /** Closes because of what the peer has sent; earlier requests are answered first. */
+  refuse(reason: string): void {
+    if (this.#isClosing) return
+    this.#owner.counters.connectionsFailed++
+    const peer = `${this.remote.host}:${this.remote.port}`
+    this.#owner.warnings.warn(this.remote.host, 'connection closed', { peer, reason })
+    this.finish()
+  }
+
+  /** Takes no more requests, answers those it has taken, then closes. */
+  finish(): void {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#closeWhenDone()
+  }
+
+  destroy(): void {
+    this.#stream.destroy()
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#owner.counters.bytesIn += chunk.length
+    if (this.#isClosing) return
+    this.#lastActiveMs = this.#owner.clock.monotonic()
+    this.#frames.push(chunk)
+    this.#proceed()
+    if (this.#frames.hasUnread && !this.#isPaused && !this.#isClosing) {
+      this.#isPaused = true
+      this.#stream.pause()
+    }
+  }
+
+  /** Takes requests for as long as there are some and the limits allow. */
+  #proceed(): void {
+    while (this.#frames.hasUnread && !this.#isClosing) {
+      if (!this.#mayTake()) return
+      let frame: Buffer | undefined
+      try {
+        frame = this.#frames.next()
+      } catch (error) {
+        this.refuse((error as Error).message)
+        return
+      }
+      if (frame !== undefined) this.#take(frame)
+    }
+    if (this.#isPaused) {
+      this.#isPaused = false
+      this.#stream.resume()
+    }
+  }
+
+  #mayTake(): boolean {
+    const { limits } = this.#owner
+    if (this.#isBlocked || this.#outputBytes > limits.options.replyBytesPerConnectionMax)
+      return false
+    if (this.#exchanges.length >= limits.options.requestsPerConnectionMax) return false
+    if (!limits.requestBytes.isExhausted) return true
+    limits.requestBytes.wait(this.#resumeTaking)
+    return false
+  }
+
+  readonly #resumeTaking = (): void => {
+    if (this.isOpen) this.#proceed()
+  }
+
+  #take(frame: Buffer): void {
+    const exchange = this.#owner.router.route(frame, this, this.#lastActiveMs)
+    if (exchange === undefined) return
+    if (exchange.isSettled && this.#exchanges.length === 0) this.#send(exchange.chunks)
+    else this.#exchanges.push(exchange)
+  }
+
+  #send(chunks: readonly Buffer[] | null): void {
+    if (chunks === null || !this.isOpen) return
+    for (let i = 0; i < chunks.length; i++) {
+      const chunk = chunks[i] as Buffer
+      this.#output.push(chunk)
+      this.#outputBytes += chunk.length
+    }
+    this.#flushLater()
+  }
+
+  #flushLater(): void {
+    if (this.#isFlushDue || this.#isBlocked) return
+    this.#isFlushDue = true
+    this.#owner.timers.endOfTurn(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushDue = false
+    if (!this.isOpen || this.#isBlocked || this.#output.length === 0) return
+    const output = this.#output
+    this.#owner.counters.bytesOut += this.#outputBytes
+    this.#output = []
+    this.#outputBytes = 0
+    this.#lastActiveMs = this.#owner.clock.monotonic()
+    this.#isBlocked = !this.#stream.write(output.length === 1 ? output : joinSmall(output))
+    if (this.#isClosing) this.#closeWhenDone()
+    else this.#proceed()
+  }
+
+  #drained(): void {
+    if (!this.#isBlocked) return
+    this.#isBlocked = false
+    if (this.#output.length > 0) this.#flushLater()
+    if (this.#isClosing) this.#closeWhenDone()
+    else this.#proceed()
+  }
+
+  #closeWhenDone(): void {
+    if (!this.isOpen || this.#exchanges.length > 0 || this.#output.length > 0) return
+    // Input is dropped from now on, but read: the peer's own end would not be seen otherwise.
+    if (this.#isPaused) this.#stream.resume()
+    this.#isPaused = false
+    this.#stream.end()
+    this.#idleTimer?.cancel()
+    this.#idleTimer = this.#owner.timers.after(lingerMs, () => this.#stream.destroy())
+  }
+
+  #watchIdle(): void {
+    const { idleMsMax } = this.#owner.limits.options
+    if (idleMsMax < 0) return
+    const idleMs = this.#owner.clock.monotonic() - this.#lastActiveMs
+    // Whole milliseconds: a rest too small to move the clock would be waited for again and again.
+    const leftMs = this.#exchanges.length > 0 ? idleMsMax : Math.ceil(idleMsMax - idleMs)
+    if (leftMs > 0) {
+      this.#idleTimer = this.#owner.timers.after(leftMs, () => this.#watchIdle())
+    } else if (this.#isClosing || this.#output.length > 0) {
+      // It has not read its replies in all that time.
+      this.#stream.destroy()
+    } else {
+      this.finish()
+    }
+  }
+
+  #closed(): void {
+    this.isOpen = false
+    this.#isClosing = true
+    this.#idleTimer?.cancel()
+    this.#owner.limits.requestBytes.forget(this.#resumeTaking)
+    for (const exchange of this.#exchanges) exchange.abandon()
+    this.#exchanges = []
+    this.#output = []
+    this.#owner.closed(this)
+    const callbacks = this.#closeCallbacks
+    this.#closeCallbacks = []
+    for (const callback of callbacks) callback()
+  }
+}
+
+/** Copies runs of small chunks into one each; the large ones are passed through. */
+function joinSmall(chunks: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = []
+  let from = 0
+  let bytes = 0
+  for (let i = 0; i <= chunks.length; i++) {
+    const chunk = chunks[i]
+    if (chunk !== undefined && chunk.length <= joinedBytesMax) {
+      bytes += chunk.length
+      continue
+    }
+    if (i - from === 1) joined.push(chunks[from] as Buffer)
+    else if (i > from) joined.push(Buffer.concat(chunks.slice(from, i), bytes))
+    if (chunk !== undefined) joined.push(chunk)
+    from = i + 1
+    bytes = 0
+  }
+  return joined
+}

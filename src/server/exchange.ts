@@ -1,0 +1,68 @@
+/**
+ * A request and the place of its reply: the context that the handler sees, and what the connection
+ * sends when its turn has come. One object per request; it is settled once, with chunks or with
+ * nothing to send.
+ */
+
+import type { AnyHandler } from './handler.ts'
+import type { ByteBudget } from './limits.ts'
+import type { ConnectionContext, RequestContext } from './request-context.ts'
+
+/** The connection, as its exchanges see it. */
+export interface Asker extends ConnectionContext {
+  readonly listener: string
+  /** An exchange of this connection has been settled later than it was asked. */
+  settled(): void
+  /** Closes because of what the peer has sent; earlier requests are answered first. */
+  refuse(reason: string): void
+}
+
+export class Exchange implements RequestContext {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  readonly requestBytes: number
+  readonly receivedMs: number
+  readonly connection: Asker
+  readonly handler: AnyHandler
+  readonly request: unknown
+  isSettled = false
+  /** The reply as it goes out, once settled; null: nothing is answered. */
+  chunks: readonly Buffer[] | null = null
+  readonly #budget: ByteBudget
+
+  constructor(
+    head: Pick<RequestContext, 'apiKey' | 'apiVersion' | 'correlationId' | 'clientId'>,
+    body: Pick<Exchange, 'handler' | 'request' | 'requestBytes' | 'receivedMs' | 'connection'>,
+    budget: ByteBudget,
+  ) {
+    this.apiKey = head.apiKey
+    this.apiVersion = head.apiVersion
+    this.correlationId = head.correlationId
+    this.clientId = head.clientId
+    this.requestBytes = body.requestBytes
+    this.receivedMs = body.receivedMs
+    this.connection = body.connection
+    this.handler = body.handler
+    this.request = body.request
+    this.#budget = budget
+    budget.take(this.requestBytes)
+  }
+
+  get listener(): string {
+    return this.connection.listener
+  }
+
+  settle(chunks: readonly Buffer[] | null): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.chunks = chunks
+    this.#budget.giveBack(this.requestBytes)
+  }
+
+  /** The connection is gone: whatever the handler will answer goes nowhere. */
+  abandon(): void {
+    this.settle(null)
+  }
+}

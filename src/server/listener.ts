@@ -1,0 +1,109 @@
+/**
+ * One address on which the broker listens, and the connections that came by it. Several listeners share
+ * a router, the limits and the counters.
+ */
+import type { Clock, Environment, Logger, Timers } from '../environment/environment.ts'
+import type { Endpoint, Listening, Stream } from '../environment/network.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
+import type { ServerCounters } from './counters.ts'
+import { type Limits, PeerWarnings } from './limits.ts'
+import type { Router } from './router.ts'
+
+export interface ListenerOptions {
+  /** As in `listeners`: PLAINTEXT, INTERNAL, … */
+  readonly name: string
+  /** Where to listen; port 0 takes any free one, an empty host all addresses. */
+  readonly address: Endpoint
+  readonly router: Router
+  readonly limits: Limits
+  readonly counters: ServerCounters
+}
+
+export class Listener implements ConnectionOwner {
+  readonly name: string
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly limits: Limits
+  readonly counters: ServerCounters
+  readonly warnings: PeerWarnings
+  readonly router: Router
+  readonly #log: Logger
+  readonly #connections = new Set<Connection>()
+  #listening: Listening | undefined
+  #nextIndex = 0
+  #isClosing = false
+  #allClosed: (() => void) | undefined
+
+  /** Rejects as `Network.listen` does: EADDRINUSE, EACCES, EADDRNOTAVAIL, … */
+  static async open(environment: Environment, options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(environment, options)
+    const accept = (stream: Stream): void => listener.#accept(stream)
+    listener.#listening = await environment.network.listen(options.address, accept)
+    return listener
+  }
+
+  private constructor(environment: Environment, options: ListenerOptions) {
+    this.name = options.name
+    this.clock = environment.clock
+    this.timers = environment.timers
+    this.limits = options.limits
+    this.counters = options.counters
+    this.router = options.router
+    this.#log = environment.log.child({ listener: options.name })
+    this.warnings = new PeerWarnings(this.#log, environment.clock)
+  }
+
+  /** Where it listens: the real port, if 0 was asked for. */
+  get address(): Endpoint {
+    return (this.#listening as Listening).address
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections
+  }
+
+  /**
+   * Stops accepting, lets every connection answer what it has taken, and resolves when all are closed;
+   * those that take longer than `graceMs` are cut off.
+   */
+  async close(graceMs = 500): Promise<void> {
+    this.#isClosing = true
+    await this.#listening?.close()
+    if (this.#connections.size === 0) return
+    const cutOff = this.timers.after(graceMs, () => {
+      for (const connection of this.#connections) connection.destroy()
+    })
+    await new Promise<void>((resolve) => {
+      this.#allClosed = resolve
+      for (const connection of [...this.#connections]) connection.finish()
+    })
+    cutOff.cancel()
+  }
+
+  closed(connection: Connection): void {
+    if (!this.#connections.delete(connection)) return
+    this.counters.connectionsOpen--
+    this.limits.leave(connection.remote.host)
+    if (this.#connections.size === 0) this.#allClosed?.()
+  }
+
+  #accept(stream: Stream): void {
+    const { host, port } = stream.remote
+    const reason = this.#isClosing ? 'the broker is stopping' : this.limits.admit(host)
+    if (reason !== undefined) {
+      this.counters.connectionsRefused++
+      this.warnings.warn(host, 'connection refused', { peer: `${host}:${port}`, reason })
+      stream.onData = ignore
+      stream.onDrain = ignore
+      stream.onClose = ignore
+      stream.destroy()
+      return
+    }
+    this.counters.connectionsAccepted++
+    this.counters.connectionsOpen++
+    this.#connections.add(new Connection(this, stream, this.#nextIndex++))
+  }
+}
+
+/** A refused peer may have sent something; nobody looks at it. */
+function ignore(): void {}

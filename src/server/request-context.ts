@@ -1,0 +1,35 @@
+/** What a handler may know about the request beside its body: who asks, over which connection, as what. */
+import type { Endpoint } from '../environment/network.ts'
+
+export interface RequestContext {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  /** Name of the listener by which the request came, as in `listeners`. */
+  readonly listener: string
+  /** Bytes of the frame without its length prefix. */
+  readonly requestBytes: number
+  /** Monotonic milliseconds at which the whole frame had arrived. */
+  readonly receivedMs: number
+  readonly connection: ConnectionContext
+}
+
+/** The connection, as handlers see it; the same object for all requests of a connection. */
+export interface ConnectionContext {
+  /** Unique within the process: `localHost:localPort-remoteHost:remotePort-0-index`, as Kafka writes it. */
+  readonly id: string
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  /** As in ACLs: `User:alice`; `User:ANONYMOUS` where nobody had to say who they are. */
+  readonly principal: string
+  /** What the client said about itself in ApiVersions (KIP-511). */
+  softwareName: string | undefined
+  softwareVersion: string | undefined
+  /** State that a part of the broker keeps per connection, under a key that the part owns; gone with the connection. */
+  readonly attachments: Map<symbol, unknown>
+  /** False once the peer has gone: what waits for it may be dropped. */
+  readonly isOpen: boolean
+  /** Runs once when the connection closes; at once if it is closed already. */
+  onClose(callback: () => void): void
+}

@@ -1,0 +1,176 @@
+/**
+ * From a frame to the handler of its API, and from what the handler says to the reply's bytes.
+ *
+ * The only place where a thrown error becomes a response. What a client can be told goes through the
+ * handler's `onError`; for the rest (an API or version that is not served, bytes that are no request, an
+ * error that the API cannot express) Kafka's own answer is to close the connection.
+ *
+ * What lives in this folder: listeners, connections, their limits, and the way of a request to its
+ * handler and back. What must not: anything that knows what a particular API does; handlers are rows.
+ */
+
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { RequestHead } from '../../protocol/frame.ts'
+import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../protocol/frame.ts'
+import { MalformedError, Reader } from '../../protocol/reader.ts'
+import type { Message } from '../../protocol/schema.ts'
+import type { Logger } from '../environment/environment.ts'
+import type { ServerCounters } from './counters.ts'
+import { type Asker, Exchange } from './exchange.ts'
+import { type AnyHandler, servedVersions } from './handler.ts'
+import type { ByteBudget } from './limits.ts'
+
+interface Route {
+  readonly handler: AnyHandler
+  readonly versionMin: number
+  readonly versionMax: number
+}
+
+export interface RouterOptions {
+  readonly log: Logger
+  readonly counters: ServerCounters
+  /** Bytes of requests in the whole broker. */
+  readonly requestBytes: ByteBudget
+}
+
+export class Router {
+  readonly #routes: (Route | undefined)[] = []
+  readonly #log: Logger
+  readonly #counters: ServerCounters
+  readonly #requestBytes: ByteBudget
+
+  constructor(handlers: readonly AnyHandler[], options: RouterOptions) {
+    for (const handler of handlers) {
+      const [versionMin, versionMax] = servedVersions(handler)
+      this.#routes[handler.api.key] = { handler, versionMin, versionMax }
+    }
+    this.#log = options.log
+    this.#counters = options.counters
+    this.#requestBytes = options.requestBytes
+  }
+
+  /**
+   * Hands the request in a frame to its handler. The exchange that comes back is settled already, or
+   * tells the connection when it is; undefined where the connection had to be closed instead.
+   */
+  route(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
+    const exchange = this.#open(frame, connection, receivedMs)
+    if (exchange === undefined || exchange.isSettled) return exchange
+    this.#counters.countRequest(exchange.apiKey)
+    let answer: unknown
+    try {
+      answer = exchange.handler.handle(exchange.request as never, exchange)
+    } catch (error) {
+      this.#fail(exchange, error)
+      return exchange
+    }
+    if (answer instanceof Promise) this.#await(exchange, answer)
+    else this.#answer(exchange, answer)
+    return exchange
+  }
+
+  #open(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
+    const reader = new Reader(frame)
+    const requestBytes = frame.length
+    try {
+      const head = decodeRequestHeader(reader)
+      const { api, apiKey, apiVersion } = head
+      const route = this.#routes[apiKey]
+      if (api === undefined || route === undefined) {
+        connection.refuse(`API key ${apiKey} is not served`)
+        return undefined
+      }
+      const { handler, versionMin, versionMax } = route
+      if (apiVersion < versionMin || apiVersion > versionMax) {
+        return this.#unsupportedVersion(head, route, { requestBytes, receivedMs, connection })
+      }
+      const request = decodeRequest(api.request, apiVersion, reader)
+      const body = { handler, request, requestBytes, receivedMs, connection }
+      return new Exchange(head, body, this.#requestBytes)
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error
+      connection.refuse(`${nameOf(frame, this.#routes)} cannot be read: ${error.message}`)
+      return undefined
+    }
+  }
+
+  #unsupportedVersion(
+    head: RequestHead,
+    { handler, versionMin, versionMax }: Route,
+    origin: Pick<Exchange, 'requestBytes' | 'receivedMs' | 'connection'>,
+  ): Exchange | undefined {
+    const { api, onUnsupportedVersion } = handler
+    if (onUnsupportedVersion === undefined) {
+      const served = `versions ${versionMin} to ${versionMax} are served`
+      origin.connection.refuse(`${api.name} has no version ${head.apiVersion} here, ${served}`)
+      return undefined
+    }
+    const exchange = new Exchange(head, { handler, request: null, ...origin }, this.#requestBytes)
+    const response = onUnsupportedVersion() as never
+    exchange.settle(encodeResponse<Message>(api.response, 0, head.correlationId, response))
+    return exchange
+  }
+
+  #await(exchange: Exchange, answer: Promise<unknown>): void {
+    answer.then(
+      (value) => {
+        this.#answer(exchange, value)
+        exchange.connection.settled()
+      },
+      (error: unknown) => {
+        this.#fail(exchange, error)
+        exchange.connection.settled()
+      },
+    )
+  }
+
+  #answer(exchange: Exchange, value: unknown): void {
+    if (exchange.isSettled) return
+    if (value === null) {
+      exchange.settle(null)
+      return
+    }
+    const { apiVersion, correlationId } = exchange
+    const { response } = exchange.handler.api
+    try {
+      exchange.settle(encodeResponse<Message>(response, apiVersion, correlationId, value as never))
+    } catch (error) {
+      this.#fail(exchange, error)
+    }
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const { handler, apiVersion, correlationId, connection } = exchange
+    const isAnswer = error instanceof KafkaError
+    if (!isAnswer) {
+      this.#log.error(`${handler.api.name} failed`, {
+        err: error,
+        apiVersion,
+        client: exchange.clientId,
+        connection: connection.id,
+      })
+    }
+    const row: ErrorRow = isAnswer ? error.error : errors.UNKNOWN_SERVER_ERROR
+    const message = isAnswer ? error.message : null
+    try {
+      const answer = handler.onError?.(exchange.request as never, row, apiVersion, message)
+      if (answer !== undefined && answer !== null) {
+        const { response } = handler.api
+        const reply = encodeResponse<Message>(response, apiVersion, correlationId, answer as never)
+        exchange.settle(reply)
+        return
+      }
+    } catch (second) {
+      this.#log.error(`${handler.api.name} failed to say so`, { err: second, apiVersion })
+    }
+    exchange.settle(null)
+    connection.refuse(`${handler.api.name} ended with ${row.name}, which it has no answer for`)
+  }
+}
+
+/** What the frame claims to be. */
+function nameOf(frame: Buffer, routes: readonly (Route | undefined)[]): string {
+  const apiKey = frame.readInt16BE(0)
+  const name = routes[apiKey]?.handler.api.name ?? `a request of API key ${apiKey}`
+  return `${name} version ${frame.readInt16BE(2)}`
+}

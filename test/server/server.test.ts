@@ -1,0 +1,371 @@
+/** The server over real loopback sockets, and over the simulated network where time or delays matter. */
+import t, { type Test } from 'tap'
+import { apis } from '../../protocol/apis.ts'
+import { errors } from '../../protocol/errors.ts'
+import { decodeResponse, decodeResponseHeader } from '../../protocol/frame.ts'
+import { Reader } from '../../protocol/reader.ts'
+import type { Environment } from '../../src/environment/environment.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { FrameCutter } from '../../src/server/frames.ts'
+import type { LimitOptions } from '../../src/server/limits.ts'
+import { SeededRandom } from '../simulator/random.ts'
+import { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { RawClient } from './raw-client.ts'
+import {
+  apiVersions,
+  frame,
+  heartbeat,
+  large,
+  listGroups,
+  produce,
+  TestServer,
+} from './test-server.ts'
+
+const environment = createNodeEnvironment({ log: { level: 'silent' } })
+
+interface Scene {
+  readonly server: TestServer
+  readonly client: RawClient
+  readonly environment: Environment
+  connect(): Promise<RawClient>
+  /** Lets everything that is under way happen. */
+  settle(): Promise<void>
+}
+
+async function onLoopback(t: Test, limits: Partial<LimitOptions> = {}): Promise<Scene> {
+  const server = await TestServer.start(environment, limits)
+  t.teardown(() => server.listener.close(0))
+  const connect = () => RawClient.connect(environment, server.listener.address)
+  const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 30))
+  return { server, client: await connect(), environment, connect, settle }
+}
+
+/** Runs a story in a simulated world. */
+async function simulated(
+  seed: number,
+  limits: Partial<LimitOptions>,
+  story: (scene: Scene, world: SimulatedWorld) => Promise<void>,
+): Promise<SimulatedWorld> {
+  const world = new SimulatedWorld(seed)
+  const { environment } = world.start('broker')
+  const near = world.start('client').environment
+  const tell = async (): Promise<void> => {
+    const server = await TestServer.start(environment, limits)
+    const connect = () => RawClient.connect(near, server.listener.address)
+    const settle = () => new Promise<void>((resolve) => void near.timers.after(100, resolve))
+    await story({ server, client: await connect(), environment, connect, settle }, world)
+  }
+  await world.run(tell(), 86_400_000)
+  return world
+}
+
+async function correlationIds(client: RawClient, count: number): Promise<number[]> {
+  const ids: number[] = []
+  for (let i = 0; i < count; i++) ids.push(await client.correlationId())
+  return ids
+}
+
+t.test('answers over TCP, and tells the handler who asks', async (t) => {
+  const { server, client } = await onLoopback(t)
+  const request = { clientSoftwareName: 'x', clientSoftwareVersion: '1' }
+  client.send(frame(apis.apiVersions.request, 3, 7, request))
+  const reader = new Reader(await client.response())
+  t.equal(decodeResponseHeader(reader, apis.apiVersions.response, 3), 7)
+  t.match(decodeResponse(apis.apiVersions.response, 3, reader), { errorCode: 0, apiKeys: [] })
+  const [context] = server.contexts
+  t.match(context, { apiKey: 18, apiVersion: 3, correlationId: 7, clientId: 'test' })
+  t.equal(context?.listener, 'PLAINTEXT')
+  t.equal(context?.connection.principal, 'User:ANONYMOUS')
+  t.same(context?.connection.local, server.listener.address)
+  t.same(context?.connection.remote, client.stream.local)
+  t.match(context?.connection.id, /^127\.0\.0\.1:\d+-127\.0\.0\.1:\d+-0-0$/)
+  t.equal(server.counters.requestsByApi[18], 1)
+  t.equal(server.counters.connectionsOpen, 1)
+  let isTold = false
+  context?.connection.onClose(() => {
+    isTold = true
+  })
+  client.stream.destroy()
+  await client.closed
+  while (server.counters.connectionsOpen > 0) await new Promise(setImmediate)
+  t.ok(isTold)
+  t.equal(context?.connection.isOpen, false)
+})
+
+t.test('replies leave in the order of the requests, whichever is ready first', async (t) => {
+  const { server, client, settle } = await onLoopback(t)
+  client.send(listGroups(1), apiVersions(2), produce(3, 0), listGroups(4), produce(5, 1))
+  await settle()
+  t.equal(server.parked.length, 2)
+  t.equal(client.receivedBytes, 0)
+  server.parked[1]?.resolve()
+  await settle()
+  t.equal(client.receivedBytes, 0)
+  server.parked[0]?.resolve()
+  t.same(await correlationIds(client, 4), [1, 2, 4, 5], 'acks=0 is not answered')
+  client.send(apiVersions(6))
+  t.equal(await client.correlationId(), 6)
+  t.equal(server.limits.requestBytes.taken, 0)
+})
+
+t.test('byte by byte, and cut anywhere by the seed', async (t) => {
+  const { client } = await onLoopback(t)
+  const bytes = Buffer.concat([apiVersions(1), produce(2, 1), apiVersions(3)])
+  for (const byte of bytes) {
+    client.send(Buffer.of(byte))
+    await new Promise(setImmediate)
+  }
+  t.same(await correlationIds(client, 3), [1, 2, 3])
+  const story = async ({ client, server }: Scene): Promise<void> => {
+    for (let i = 0; i < 50; i++) client.send(i % 7 === 0 ? large(i, 300_000) : apiVersions(i))
+    t.same(await correlationIds(client, 50), [...Array(50).keys()])
+    t.equal(server.limits.requestBytes.taken, 0)
+  }
+  const hashes = []
+  for (const seed of [1, 1, 2]) hashes.push((await simulated(seed, {}, story)).hash())
+  t.equal(hashes[0], hashes[1], 'the same seed, the same events')
+  t.not(hashes[0], hashes[2])
+})
+
+t.test('frames come out as they went in, however the stream is cut', async (t) => {
+  const random = new SeededRandom(11)
+  const frames = Array.from({ length: 60 }, (_, i) =>
+    random.bytes([1, 9, 5000, 400_000][i % 4] ?? 1),
+  )
+  frames.push(random.bytes(3_000_000))
+  const stream = Buffer.concat(
+    frames.flatMap((frame) => {
+      const length = Buffer.alloc(4)
+      length.writeInt32BE(frame.length)
+      return [length, frame]
+    }),
+  )
+  const cutter = new FrameCutter(1, 3_000_000)
+  const cut: Buffer[] = []
+  for (let at = 0; at < stream.length; ) {
+    const bytes = random.between(1, random.pick([5, 2000, 65_536]))
+    cutter.push(stream.subarray(at, at + bytes))
+    at += bytes
+    for (let frame = cutter.next(); frame !== undefined; frame = cutter.next()) cut.push(frame)
+  }
+  t.equal(cut.length, frames.length)
+  t.ok(cut.every((frame, i) => frame.equals(frames[i] as Buffer)))
+  t.equal(cutter.gatheredBytes, 0)
+
+  const one = Buffer.concat([Buffer.of(0, 0, 0, 2), Buffer.from('abcd')])
+  cutter.push(one)
+  t.equal(cutter.next()?.buffer, one.buffer, 'a frame within a chunk is a slice of it')
+})
+
+t.test('a length that is only claimed gets no memory', async (t) => {
+  const cutters = Array.from({ length: 500 }, () => new FrameCutter(8, 104_857_600))
+  const before = process.memoryUsage().arrayBuffers
+  for (const cutter of cutters) {
+    cutter.push(Buffer.of(0x06, 0x40, 0, 0, 1, 2, 3))
+    cutter.next()
+  }
+  const bytesEach = (process.memoryUsage().arrayBuffers - before) / cutters.length
+  t.ok(bytesEach < 200_000, `${bytesEach} bytes for a claim of 100 MiB`)
+})
+
+t.test('what cannot be a request closes its connection, and only that', async (t) => {
+  const { server, client: bystander, connect } = await onLoopback(t, { requestBytesMax: 1000 })
+  const bad = [
+    Buffer.from([0x00, 0x00, 0x03, 0xe9, 0, 18, 0, 0]),
+    Buffer.from([0xff, 0xff, 0xff, 0xff]),
+    Buffer.from([0, 0, 0, 7, 0, 0, 0]),
+    Buffer.from([0, 0, 0, 0]),
+    Buffer.from([0, 0, 0, 10, 0x7f, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff]),
+    Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0, 99]),
+    Buffer.from([0, 0, 0, 12, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 1, 2]),
+    Buffer.from([0, 0, 0, 10, 0, 12, 0, 99, 0, 0, 0, 1, 0xff, 0xff]),
+    Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+  ]
+  for (const bytes of bad) {
+    const client = await connect()
+    client.send(apiVersions(1), bytes)
+    t.equal(await client.correlationId(), 1, 'what came before is answered')
+    await client.closed
+  }
+  bystander.send(apiVersions(9))
+  t.equal(await bystander.correlationId(), 9)
+  t.equal(server.counters.connectionsFailed, bad.length)
+  t.equal(server.warnings().length, 1, 'one line per peer and interval')
+  t.match(server.lines[0]?.fields.peer, /^127\.0\.0\.1:\d+$/)
+  t.equal(server.warnings()[0], 'a frame of 1001 bytes where at most 1000 are allowed')
+})
+
+t.test('each reason is named, and later lines say how many were left out', async (t) => {
+  await simulated(1, {}, async ({ server, connect, environment }) => {
+    const reasons = [
+      [Buffer.from([0xff, 0xff, 0xff, 0xff]), /^a frame of -1 bytes/],
+      [Buffer.from([0, 0, 0, 10, 0x7f, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff]), /^API key 32512 is/],
+      [Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0, 99]), /^ApiVersions version 0 cannot/],
+      [Buffer.from([0, 0, 0, 11, 0, 12, 0, 99, 0, 0, 0, 1, 255, 255, 0]), /^Heartbeat has no ver/],
+      [frame(apis.leaveGroup.request, 0, 1, { groupId: 'g', memberId: 'm' }), /NOT_COORDINATOR/],
+    ] as const
+    for (const [bytes, reason] of reasons) {
+      for (let i = 0; i < 3; i++) {
+        const client = await connect()
+        client.send(bytes)
+        await client.closed
+      }
+      t.match(server.warnings().at(-1), reason)
+      await new Promise<void>((resolve) => void environment.timers.after(20_000, resolve))
+    }
+    t.same(
+      server.lines.map(({ fields }) => fields.similarBefore),
+      [undefined, 2, 2, 2, 2],
+    )
+  })
+})
+
+t.test('ApiVersions of an unknown version is answered in version 0', async (t) => {
+  const { client } = await onLoopback(t)
+  client.send(Buffer.from([0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 5, 0xff, 0xff, 0]))
+  const reader = new Reader(await client.response())
+  t.equal(decodeResponseHeader(reader, apis.apiVersions.response, 0), 5)
+  t.match(decodeResponse(apis.apiVersions.response, 0, reader), {
+    errorCode: errors.UNSUPPORTED_VERSION.code,
+    apiKeys: [{ apiKey: 18, minVersion: 0, maxVersion: 4 }],
+  })
+})
+
+t.test('errors become responses where the API has one', async (t) => {
+  const { server, client, settle } = await onLoopback(t)
+  client.send(heartbeat(1, 'g'), heartbeat(2, 'bug'), listGroups(3))
+  t.equal((await client.response()).readInt16BE(4), errors.NOT_COORDINATOR.code)
+  t.equal((await client.response()).readInt16BE(4), errors.UNKNOWN_SERVER_ERROR.code)
+  t.match(server.lines, [
+    { level: 'error', message: 'Heartbeat failed', fields: { client: 'test' } },
+  ])
+  await settle()
+  server.parked[0]?.reject(new Error('late'))
+  await client.closed
+  t.match(server.warnings(), [/^ListGroups ended with UNKNOWN_SERVER_ERROR/])
+})
+
+t.test('a peer that does not read is not read either', async (t) => {
+  const { server, client, settle } = await onLoopback(t)
+  client.stream.pause()
+  const requests = 150
+  for (let i = 0; i < requests; i++) client.send(large(i, 64 * 1024))
+  await settle()
+  const taken = server.counters.requestsByApi[36] ?? 0
+  t.ok(taken < 60, `${taken} of ${requests} requests were taken`)
+  client.stream.resume()
+  t.same(await correlationIds(client, requests), [...Array(requests).keys()])
+})
+
+t.test('no more than so many requests of a connection wait', async (t) => {
+  const { server, client, settle } = await onLoopback(t, { requestsPerConnectionMax: 3 })
+  for (let i = 0; i < 10; i++) client.send(listGroups(i))
+  for (let answered = 0; answered < 10; answered++) {
+    await settle()
+    t.equal(server.parked.length, Math.min(10, answered + 3))
+    server.parked[answered]?.resolve()
+    t.equal(await client.correlationId(), answered)
+  }
+})
+
+t.test('bytes of requests are bounded over all connections', async (t) => {
+  await simulated(3, { queuedRequestBytesMax: 20 }, async ({ server, client, connect, settle }) => {
+    const other = await connect()
+    client.send(listGroups(1))
+    await settle()
+    client.send(listGroups(2))
+    await settle()
+    other.send(apiVersions(1), apiVersions(2))
+    await settle()
+    t.equal(server.parked.length, 2, 'the last one taken may go beyond the limit')
+    t.equal(other.receivedBytes, 0)
+    server.parked[0]?.resolve()
+    t.equal(await client.correlationId(), 1)
+    t.same(await correlationIds(other, 2), [1, 2])
+    client.stream.destroy()
+    await settle()
+    t.equal(server.limits.requestBytes.taken, 0, 'what a dead connection held is given back')
+  })
+})
+
+t.test('idle connections close, busy ones do not', async (t) => {
+  const limits = { idleMsMax: 600_000 }
+  await simulated(4, limits, async ({ server, client, connect, environment }, world) => {
+    const sleep = (ms: number) =>
+      new Promise<void>((resolve) => void environment.timers.after(ms, resolve))
+    const parked = await connect()
+    const talking = await connect()
+    const startedMs = world.nowMs
+    parked.send(listGroups(1))
+    for (let i = 0; i < 20; i++) {
+      await sleep(90_000)
+      talking.send(apiVersions(i))
+      await talking.response()
+      t.equal(client.isClosed, world.nowMs - startedMs > 600_000)
+    }
+    t.equal(parked.isClosed, false, 'an unanswered request is no idleness')
+    t.equal(server.counters.connectionsOpen, 2)
+    server.parked[0]?.resolve()
+    t.equal(await parked.correlationId(), 1)
+    await parked.closed
+  })
+})
+
+t.test('connections are limited: in total, per address, and in how fast they come', async (t) => {
+  const total = await onLoopback(t, { connectionsMax: 2 })
+  const second = await total.connect()
+  await (await total.connect()).closed
+  t.match(total.server.warnings(), [/^max.connections is 2/])
+  second.stream.destroy()
+  await total.settle()
+  const third = await total.connect()
+  third.send(apiVersions(1))
+  t.equal(await third.correlationId(), 1)
+
+  const perIp = await onLoopback(t, {
+    connectionsPerIpMax: 1,
+    connectionsPerIpOverrides: new Map([['127.0.0.1', 2]]),
+  })
+  await perIp.connect()
+  await (await perIp.connect()).closed
+  t.match(perIp.server.warnings(), [/^max.connections.per.ip is 2/])
+  t.equal(perIp.server.counters.connectionsRefused, 1)
+
+  await simulated(5, { connectionRateMax: 2 }, async ({ server, connect, environment }) => {
+    await connect()
+    await (await connect()).closed
+    t.match(server.warnings(), [/^max.connection.creation.rate is 2/])
+    await new Promise<void>((resolve) => void environment.timers.after(1000, resolve))
+    const client = await connect()
+    client.send(apiVersions(1))
+    t.equal(await client.correlationId(), 1)
+  })
+})
+
+t.test('closing answers what was taken, and cuts off what takes too long', async (t) => {
+  const graceful = await onLoopback(t)
+  graceful.client.send(listGroups(1))
+  await graceful.settle()
+  const closed = graceful.server.listener.close(5000)
+  graceful.client.send(apiVersions(2))
+  await graceful.settle()
+  graceful.server.parked[0]?.resolve()
+  t.equal(await graceful.client.correlationId(), 1)
+  await closed
+  await graceful.client.closed
+  await t.rejects(graceful.connect(), { code: 'ECONNREFUSED' })
+
+  const abrupt = await onLoopback(t)
+  abrupt.client.send(listGroups(1))
+  await abrupt.settle()
+  await abrupt.server.listener.close(10)
+  await abrupt.client.closed
+  t.equal(abrupt.server.counters.connectionsOpen, 0)
+})
+
+t.test('a second listener on the same port is refused', async (t) => {
+  const { server } = await onLoopback(t)
+  const { port } = server.listener.address
+  const listening = environment.network.listen({ host: '127.0.0.1', port }, () => undefined)
+  await t.rejects(listening, { code: 'EADDRINUSE' })
+})
