@@ -1,0 +1,73 @@
+/**
+ * When a log is synced: before an acknowledgement where flush.messages or flush.ms ask for it, after
+ * flush.ms at the latest, after a roll, and on demand. Leader epochs go first, since recovery finds
+ * them in the batches only above the recovery point.
+ */
+import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import type { LogConfig } from './log-config.ts'
+import type { Segments } from './segments.ts'
+
+/** Timers cannot be set for longer. */
+const timerMsMax = 0x7fff_ffff
+
+export interface DurabilityOptions {
+  readonly environment: Environment
+  readonly segments: Segments
+  readonly epochs: LeaderEpochs
+  /** The offset after what was handed to the operating system. */
+  readonly writtenOffset: () => number
+  /** The partition, for messages. */
+  readonly name: string
+}
+
+export class Durability {
+  readonly #options: DurabilityOptions
+  #lastSyncMs: Milliseconds
+  #timer: Timer | null = null
+  #isStopped = false
+
+  constructor(options: DurabilityOptions) {
+    this.#options = options
+    this.#lastSyncMs = options.environment.clock.now()
+  }
+
+  /** Whether what was written must be synced before it is acknowledged. */
+  isDue({ flushMessages, flushMs }: LogConfig): boolean {
+    const { segments, writtenOffset, environment } = this.#options
+    if (writtenOffset() - segments.recoveryPoint >= flushMessages) return true
+    return environment.clock.now() - this.#lastSyncMs >= flushMs
+  }
+
+  /** Makes durable all that was written before. Rejects with DiskError. */
+  async sync(): Promise<void> {
+    const { segments, epochs, writtenOffset, environment } = this.#options
+    epochs.persist({ sync: true })
+    await segments.sync(writtenOffset)
+    this.#lastSyncMs = environment.clock.now()
+  }
+
+  /** As `sync`, for which nobody waits: where it fails the directory is fenced, which all notice. */
+  syncInBackground(): void {
+    const { environment, name } = this.#options
+    this.sync().catch((error: unknown) => {
+      if (this.#isStopped) return
+      environment.log.error('syncing a log failed', { partition: name, err: error })
+    })
+  }
+
+  /** Something was written: with flush.ms set it is synced by then. */
+  onWritten({ flushMs }: LogConfig): void {
+    if (this.#timer !== null || flushMs > timerMsMax) return
+    this.#timer = this.#options.environment.timers.after(flushMs, () => {
+      this.#timer = null
+      this.syncInBackground()
+    })
+  }
+
+  /** The log is closed or gone: no sync begins by itself any more, and none that fails matters. */
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Fixed-size entries in rising order: what `.index` and `.timeindex` files are. Entries gather in
+ * memory and reach the file in larger pieces, at a roll and at a clean close, so appending costs no
+ * system call; after a crash they are rebuilt from the batches. Entries already in the file
+ * are not kept in memory: a lookup there is a binary search with small reads of the page cache.
+ *
+ * The operating file of a live Kafka broker is preallocated and has a tail of zeros; a broker that
+ * closed in good order has trimmed it.
+ */
+import type { Disk, DiskFile } from '../environment/disk.ts'
+
+const entriesMin = 64
+
+/** Entries of one file kept in memory: for thousands of large segments even indexes add up. */
+const tailBytesMax = 64 * 1024
+
+export class IndexFile {
+  readonly path: string
+  readonly entrySize: number
+  /** Entries, in the file and in memory. */
+  count: number
+  readonly #disk: Disk
+  #stored: number
+  #tail: Buffer | null = null
+  #view: DataView | null = null
+  #file: DiskFile | null = null
+  readonly #scratch: DataView
+  /** Where in the view that `#entry` gave the entry begins. */
+  #base = 0
+
+  /** `stored`: the entries that the file has already; 0 where there is no file yet. */
+  constructor(disk: Disk, path: string, entrySize: number, stored: number) {
+    this.path = path
+    this.entrySize = entrySize
+    this.count = stored
+    this.#disk = disk
+    this.#stored = stored
+    this.#scratch = new DataView(new ArrayBuffer(entrySize))
+  }
+
+  /**
+   * Makes room for one more entry at the end and gives the view to fill it through; it begins at
+   * `(count before the call - entries in the file) * entrySize`, which `tailPosition` tells.
+   */
+  extend(): DataView {
+    if ((this.count - this.#stored) * this.entrySize >= tailBytesMax) this.persist()
+    const needed = (this.count + 1 - this.#stored) * this.entrySize
+    if (this.#tail === null || this.#tail.length < needed) {
+      const grown = Buffer.alloc(Math.max(needed * 2, entriesMin * this.entrySize))
+      this.#tail?.copy(grown)
+      this.#tail = grown
+      this.#view = new DataView(grown.buffer, grown.byteOffset, grown.length)
+    }
+    this.count++
+    return this.#view as DataView
+  }
+
+  /** Where the last entry lies in the view that `extend` gave. */
+  get tailPosition(): number {
+    return (this.count - 1 - this.#stored) * this.entrySize
+  }
+
+  int32(entry: number, at: number): number {
+    return this.#entry(entry).getInt32(this.#base + at)
+  }
+
+  int64(entry: number, at: number): number {
+    const view = this.#entry(entry)
+    const position = this.#base + at
+    return view.getInt32(position) * 2 ** 32 + view.getUint32(position + 4)
+  }
+
+  /** The largest entry for which `isAtMost` holds, or -1; it must hold for a prefix of the entries. */
+  floor(isAtMost: (entry: number) => boolean): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (isAtMost(middle)) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** Ends a series of reads (`int32`, `int64`, `floor`): no descriptor stays open. */
+  release(): void {
+    this.#file?.close()
+    this.#file = null
+  }
+
+  /** Keeps the first `count` entries. */
+  truncate(count: number): void {
+    if (count >= this.count) return
+    this.count = count
+    if (count >= this.#stored) return
+    this.#stored = count
+    this.release()
+    const file = this.#disk.open(this.path, 'write')
+    file.truncate(count * this.entrySize)
+    file.close()
+  }
+
+  /** Writes what the file does not have yet, unsynced; makes the file if there is none, and trims it. */
+  persist(): void {
+    this.release()
+    const file = this.#disk.open(this.path, 'create')
+    try {
+      const bytes = (this.count - this.#stored) * this.entrySize
+      if (bytes > 0) {
+        const tail = this.#tail as Buffer
+        file.write([tail.subarray(0, bytes)], this.#stored * this.entrySize)
+      }
+      const size = this.count * this.entrySize
+      if (file.size() !== size) file.truncate(size)
+    } finally {
+      file.close()
+    }
+    this.#stored = this.count
+    this.#tail = null
+    this.#view = null
+  }
+
+  #entry(entry: number): DataView {
+    if (entry >= this.#stored) {
+      this.#base = (entry - this.#stored) * this.entrySize
+      return this.#view as DataView
+    }
+    this.#base = 0
+    this.#file ??= this.#disk.open(this.path, 'read')
+    this.#file.read(new Uint8Array(this.#scratch.buffer), entry * this.entrySize)
+    return this.#scratch
+  }
+}

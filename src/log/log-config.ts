@@ -1,0 +1,57 @@
+/**
+ * What a log needs to know of its topic's configuration: the topic settings of the same names, in
+ * camelCase, as plain numbers and strings. "No limit" is Kafka's own value for it: -1 for the
+ * retention settings, the largest int64 for the flush settings and the timestamp bounds.
+ */
+import type { Milliseconds } from '../environment/environment.ts'
+
+export interface LogConfig {
+  readonly segmentBytes: number
+  readonly segmentMs: Milliseconds
+  readonly segmentJitterMs: Milliseconds
+  readonly segmentIndexBytes: number
+  readonly indexIntervalBytes: number
+  readonly maxMessageBytes: number
+  readonly flushMessages: number
+  readonly flushMs: Milliseconds
+  readonly retentionBytes: number
+  readonly retentionMs: Milliseconds
+  readonly fileDeleteDelayMs: Milliseconds
+  /** `delete`, `compact`, both or neither. */
+  readonly cleanupPolicy: readonly string[]
+  /** `producer`, `uncompressed`, `gzip`, `snappy`, `lz4` or `zstd`. */
+  readonly compressionType: string
+  /** `CreateTime` or `LogAppendTime`. */
+  readonly messageTimestampType: string
+  readonly messageTimestampBeforeMaxMs: Milliseconds
+  readonly messageTimestampAfterMaxMs: Milliseconds
+}
+
+/** Larger than every offset and every duration: Kafka's Long.MAX_VALUE, as near as a number gets. */
+export const unlimited = 2 ** 63
+
+/** Kafka's defaults. */
+export const defaultLogConfig: LogConfig = {
+  segmentBytes: 1024 * 1024 * 1024,
+  segmentMs: 7 * 24 * 3600 * 1000,
+  segmentJitterMs: 0,
+  segmentIndexBytes: 10 * 1024 * 1024,
+  indexIntervalBytes: 4096,
+  maxMessageBytes: 1024 * 1024 + 12,
+  flushMessages: unlimited,
+  flushMs: unlimited,
+  retentionBytes: -1,
+  retentionMs: 7 * 24 * 3600 * 1000,
+  fileDeleteDelayMs: 60_000,
+  cleanupPolicy: ['delete'],
+  compressionType: 'producer',
+  messageTimestampType: 'CreateTime',
+  messageTimestampBeforeMaxMs: unlimited,
+  messageTimestampAfterMaxMs: 3600 * 1000,
+}
+
+/** Whether old segments go by time and size. */
+export const isDeleted = (config: LogConfig): boolean => config.cleanupPolicy.includes('delete')
+
+/** Whether only the last record of each key is kept, so that every record needs a key. */
+export const isCompacted = (config: LogConfig): boolean => config.cleanupPolicy.includes('compact')

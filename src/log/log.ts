@@ -1,0 +1,600 @@
+/**
+ * The partition log: one replica of one partition, as Kafka's files in one directory.
+ *
+ * Appending checks the batch, gives it its offsets and queues it; at the end of the turn everything
+ * queued is written with one call, and only then does `logEndOffset` move and the shared `written`
+ * promise resolve. Reads are bounded by what is written, and come from the tail cache where it reaches
+ * back far enough. One writer; everything but reads, timestamp lookups and syncs is synchronous.
+ *
+ * In this folder: the log and its files (`segments`, `segment`, the indexes, `scan`), what opens it
+ * (`recovery`), what checks appends (`validation`, `producer-states`), what cuts it (`retention`,
+ * `leader-epochs`), and the directory that holds many of them (`log-directory`, `checkpoints`). Not
+ * here: topics' metadata, replication, who may read up to where. It imports protocol and environment.
+ *
+ *     logStartOffset <= lastStableOffset <= highWatermark <= logEndOffset <= nextOffset
+ */
+import { errors, KafkaError } from '../../protocol/errors.ts'
+import * as header from '../../protocol/records/batch.ts'
+import { type Disk, DiskError } from '../environment/disk.ts'
+import type { Environment } from '../environment/environment.ts'
+import { Durability } from './durability.ts'
+import { type Group, GroupCommit } from './group-commit.ts'
+import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
+import { isCompacted, type LogConfig } from './log-config.ts'
+import type { LogDirectory } from './log-directory.ts'
+import type { AppendResult, LogOptions } from './log-options.ts'
+import { claimDirectory } from './partition-metadata.ts'
+import { checkProducers } from './producer-checks.ts'
+import { applyBatch } from './producer-replay.ts'
+import type { ProducerSnapshots, SnapshotEntry } from './producer-snapshot.ts'
+import { ProducerStates } from './producer-states.ts'
+import { rebuildProducers, recover } from './recovery.ts'
+import { countDeletable } from './retention.ts'
+import { drawJitter, isSpanTooWide, mustRoll } from './roll.ts'
+import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './scan.ts'
+import { nothingAt, type ReadOptions, type ReadResult, Segment } from './segment.ts'
+import type { Segments } from './segments.ts'
+import { readTail, Tail } from './tail-cache.ts'
+import { firstAtOrAfter, largestTimestamp, type OffsetAndTimestamp } from './timestamp-lookup.ts'
+import type { AbortedTransaction } from './transaction-index.ts'
+import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
+
+export type {
+  AppendOrigin,
+  AppendResult,
+  EpochEnd,
+  LogOptions,
+  OffsetAndTimestamp,
+  ReadOptions,
+  ReadResult,
+}
+
+const dayMs = 24 * 3600 * 1000
+
+export class Log {
+  readonly topic: string
+  readonly partition: number
+  /** Kafka's base64url form. */
+  readonly topicId: string
+  readonly directory: LogDirectory
+  /** Runs synchronously each time logEndOffset has moved forwards, before `written` resolves. */
+  onWritten: (() => void) | null = null
+  readonly #environment: Environment
+  readonly #disk: Disk
+  readonly #path: string
+  readonly #name: string
+  #config: LogConfig
+  readonly #segments: Segments
+  readonly #snapshots: ProducerSnapshots
+  readonly #epochs: LeaderEpochs
+  readonly #producers: ProducerStates
+  readonly #durability: Durability
+  readonly #commit: GroupCommit
+  readonly #tail: Tail | null
+  #logStartOffset: number
+  #logEndOffset: number
+  #nextOffset: number
+  /** Handed to the operating system, perhaps not acknowledged yet. */
+  #writtenOffset: number
+  #highWatermark: number
+  #rollJitterMs = 0
+  #isClosed = false
+
+  /**
+   * Opens, or makes, the log of a partition in `directory`; recovers what an unclean end left.
+   * Synchronous. Throws DiskError, and KafkaError INCONSISTENT_TOPIC_ID for another topic's files.
+   */
+  static open(options: LogOptions): Log {
+    const log = new Log(options)
+    options.directory.register(log)
+    return log
+  }
+
+  private constructor(options: LogOptions) {
+    const { environment, directory, config } = options
+    this.topic = options.topic
+    this.partition = options.partition
+    this.#environment = environment
+    this.directory = directory
+    this.#disk = directory.disk
+    this.#name = `${options.topic}-${options.partition}`
+    this.#path = `${directory.path}/${this.#name}`
+    this.#config = config
+    this.#disk.makeDirectory(this.#path)
+    claimDirectory(this.#disk, this.#path, options.topicId)
+    this.topicId = options.topicId
+    this.#epochs = new LeaderEpochs(this.#disk, this.#path)
+    const expirationMs = options.producerIdExpirationMs ?? dayMs
+    this.#producers = new ProducerStates(this.#name, expirationMs)
+    const checkpoints = directory.offsetsOf(this.#name)
+    const now = environment.clock.now()
+    const recovered = recover({
+      disk: this.#disk,
+      directory: this.#path,
+      isClean: directory.isClean,
+      recoveryPoint: checkpoints.recoveryPoint,
+      logStartOffset: checkpoints.logStartOffset,
+      epochs: this.#epochs,
+      producers: this.#producers,
+      isGapless: !isCompacted(config),
+      now,
+      log: environment.log,
+      timers: environment.timers,
+      openSegment: (baseOffset) => Segment.open(this.#segmentOptions(baseOffset)),
+      createSegment: (baseOffset) => Segment.create(this.#segmentOptions(baseOffset)),
+    })
+    this.#snapshots = recovered.snapshots
+    this.#logStartOffset = recovered.logStartOffset
+    this.#logEndOffset = recovered.logEndOffset
+    this.#nextOffset = recovered.logEndOffset
+    this.#writtenOffset = recovered.logEndOffset
+    this.#segments = recovered.segments
+    this.#highWatermark = recovered.logStartOffset
+    this.updateHighWatermark(checkpoints.highWatermark)
+    this.#durability = new Durability({
+      environment,
+      segments: this.#segments,
+      epochs: this.#epochs,
+      writtenOffset: () => this.#writtenOffset,
+      name: this.#name,
+    })
+    this.#rollJitterMs = drawJitter(this.#config, this.#environment.random)
+    this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
+    this.#commit = new GroupCommit(environment.timers, {
+      write: () => this.#write(),
+      needsSync: () => this.#durability.isDue(this.#config),
+      sync: () => this.#durability.sync(),
+      complete: (group) => this.#complete(group),
+    })
+  }
+
+  get config(): LogConfig {
+    return this.#config
+  }
+
+  get logStartOffset(): number {
+    return this.#logStartOffset
+  }
+
+  /** Written and readable up to here, exclusive. Appends of this turn are not in it yet. */
+  get logEndOffset(): number {
+    return this.#logEndOffset
+  }
+
+  /** The offset the next record will get: logEndOffset plus what is queued. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  get highWatermark(): number {
+    return this.#highWatermark
+  }
+
+  /** First offset of the oldest transaction that is not decided, at most the high watermark. */
+  get lastStableOffset(): number {
+    const unstable = this.#producers.firstUnstableOffset ?? this.#highWatermark
+    return Math.min(Math.max(unstable, this.#logStartOffset), this.#highWatermark)
+  }
+
+  /** Everything below is on the device. */
+  get recoveryPoint(): number {
+    return this.#segments.recoveryPoint
+  }
+
+  /** Bytes in all segments. */
+  get size(): number {
+    return this.#segments.bytes
+  }
+
+  get segmentCount(): number {
+    return this.#segments.list.length
+  }
+
+  /** -1: none. */
+  get latestLeaderEpoch(): number {
+    return this.#epochs.latest
+  }
+
+  /** What is known of the producers that wrote here: for DescribeProducers. */
+  activeProducers(): SnapshotEntry[] {
+    return this.#producers.entries()
+  }
+
+  /** Whether `producerId` has a transaction open here under this epoch. */
+  hasOpenTransaction(producerId: number, producerEpoch: number): boolean {
+    return this.#producers.hasOpenTransaction(producerId, producerEpoch)
+  }
+
+  /**
+   * As leader: checks, assigns offsets and `leaderEpoch`, queues. Throws KafkaError (RecordsRejected
+   * lists the records). The buffer is the log's from then on. `transactionVersion` is that of the
+   * transaction a marker ends; -1 where unknown.
+   */
+  append(
+    records: Buffer,
+    leaderEpoch: number,
+    origin: AppendOrigin = 'client',
+    transactionVersion = -1,
+  ): AppendResult {
+    this.#checkUsable()
+    const config = this.#config
+    const now = this.#environment.clock.now()
+    const bytes = validateRecords(records, { config, origin, now, name: this.#name })
+    const duplicate = checkProducers(this.#producers, bytes, origin, transactionVersion)
+    if (duplicate !== null) {
+      const { lastOffset, offsetDelta, timestamp } = duplicate
+      const result = this.#result(lastOffset - offsetDelta, lastOffset, timestamp)
+      return { ...result, isDuplicate: true }
+    }
+    const baseOffset = this.#nextOffset
+    const lastOffset = assignOffsets(bytes, baseOffset, leaderEpoch)
+    const isStamped = config.messageTimestampType === 'LogAppendTime'
+    return this.#enqueue(bytes, baseOffset, lastOffset, isStamped ? now : -1)
+  }
+
+  /**
+   * As follower: the leader's batches as they are, but none of a later epoch than `leaderEpoch`
+   * (KAFKA-18723). An empty log takes the first batch's base offset where that lies below the offset
+   * asked for. Throws KafkaError CORRUPT_MESSAGE.
+   */
+  appendAsFollower(records: Buffer, leaderEpoch: number): AppendResult {
+    this.#checkUsable()
+    const { end, lastOffset } = checkReplicated(records, leaderEpoch, this.#name)
+    if (end === 0) return this.#result(this.#nextOffset, this.#nextOffset - 1, -1)
+    const baseOffset = header.baseOffset(records, 0)
+    if (baseOffset < this.#nextOffset) {
+      if (this.#segments.bytes > 0 || lastOffset < this.#nextOffset) {
+        const message = `Offset ${baseOffset} for ${this.#name}, which continues at ${this.#nextOffset}.`
+        throw new KafkaError(errors.CORRUPT_MESSAGE, message)
+      }
+      this.truncateFullyAndStartAt(baseOffset, this.#logStartOffset)
+    }
+    const bytes = end === records.length ? records : records.subarray(0, end)
+    return this.#enqueue(bytes, baseOffset, lastOffset, -1)
+  }
+
+  /**
+   * Throws KafkaError OFFSET_OUT_OF_RANGE below logStartOffset or above logEndOffset. A value, not a
+   * promise, when the tail cache has it or nothing is there to read.
+   */
+  read(options: ReadOptions): ReadResult | Promise<ReadResult> {
+    this.#checkUsable()
+    const { offset } = options
+    if (offset < this.#logStartOffset || offset > this.#logEndOffset) {
+      throw this.#outOfRange(offset)
+    }
+    const upToOffset = Math.min(options.upToOffset, this.#logEndOffset)
+    if (offset >= upToOffset) return nothingAt(offset)
+    const bounded = { ...options, upToOffset }
+    if (this.#tail !== null && offset >= this.#tail.startOffset) {
+      return readTail(this.#tail, bounded)
+    }
+    return this.#readDisk(bounded)
+  }
+
+  /** Transactions aborted in [fromOffset, upToOffset): what a read_committed fetch lists. */
+  abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[] {
+    return this.#segments.abortedTransactions(fromOffset, upToOffset)
+  }
+
+  /** The first record at or after `timestamp` (and logStartOffset), or null. */
+  async offsetForTimestamp(timestamp: number): Promise<OffsetAndTimestamp | null> {
+    this.#checkUsable()
+    await this.#commit.settled
+    return firstAtOrAfter(timestamp, this.#lookupRange())
+  }
+
+  /** The record with the largest timestamp (the first of equals), or null if none has one. */
+  async offsetOfMaxTimestamp(): Promise<OffsetAndTimestamp | null> {
+    this.#checkUsable()
+    await this.#commit.settled
+    return largestTimestamp(this.#lookupRange())
+  }
+
+  /** The leader epoch in force at `offset`; -1 if unknown. */
+  leaderEpochAt(offset: number): number {
+    return this.#epochs.epochAt(offset)
+  }
+
+  /** Where `leaderEpoch` (or the largest known below it) ends here; rules of KIP-279. */
+  endOffsetFor(leaderEpoch: number): EpochEnd {
+    return this.#epochs.endOffsetFor(leaderEpoch, this.#logEndOffset)
+  }
+
+  /** This replica leads from here on: opens `leaderEpoch` at the log's end. */
+  assignEpochStart(leaderEpoch: number, startOffset: number = this.#nextOffset): void {
+    this.#epochs.assign(leaderEpoch, startOffset)
+  }
+
+  /** Clamped to [logStartOffset, logEndOffset]; returns what it became. */
+  updateHighWatermark(offset: number): number {
+    const bounded = Math.min(Math.max(offset, this.#logStartOffset), this.#logEndOffset)
+    this.#highWatermark = bounded
+    this.#producers.onHighWatermark(bounded)
+    return bounded
+  }
+
+  /**
+   * Drops everything at and after `offset`. Returns the log's new end: the base of a batch that spans
+   * `offset`, else `offset`; the old end where that is lower already.
+   */
+  truncateTo(offset: number): number {
+    this.#checkUsable()
+    if (offset >= this.#nextOffset) return this.#nextOffset
+    if (offset <= (this.#segments.list[0] as Segment).baseOffset) {
+      this.truncateFullyAndStartAt(offset)
+      return offset
+    }
+    this.#write()
+    const index = this.#segments.indexOf(offset)
+    this.#segments.removeFrom(index + 1)
+    const { nextOffset } = this.#segments.active.truncateTo(offset)
+    this.#logStartOffset = Math.min(this.#logStartOffset, nextOffset)
+    this.#endAt(nextOffset)
+    this.#epochs.truncateFromEnd(nextOffset)
+    this.#epochs.persist({ sync: false })
+    this.#snapshots.keepOnly((snapshot) => snapshot <= nextOffset)
+    rebuildProducers({
+      segments: this.#segments.list,
+      snapshots: this.#snapshots,
+      producers: this.#producers,
+      logStartOffset: this.#logStartOffset,
+      rebuiltFrom: Number.POSITIVE_INFINITY,
+      now: this.#environment.clock.now(),
+    })
+    return nextOffset
+  }
+
+  /** Drops everything; the next record gets `offset`. */
+  truncateFullyAndStartAt(offset: number, logStartOffset = offset): void {
+    this.#checkUsable()
+    this.#replaceFrom(0, offset)
+    this.#logStartOffset = logStartOffset
+    this.#endAt(offset)
+    this.#epochs.clear()
+    this.#epochs.persist({ sync: false })
+    this.#producers.clear()
+    this.#snapshots.keepOnly(() => false)
+  }
+
+  /**
+   * DeleteRecords: moves the log start up (never down). Throws KafkaError OFFSET_OUT_OF_RANGE above the
+   * high watermark.
+   */
+  deleteRecords(offset: number): void {
+    this.#checkUsable()
+    if (offset > this.#highWatermark) {
+      throw new KafkaError(
+        errors.OFFSET_OUT_OF_RANGE,
+        `Records of ${this.#name} up to ${offset}, beyond the high watermark ${this.#highWatermark}.`,
+      )
+    }
+    this.#startAt(offset)
+  }
+
+  /** Retention by time, size and log start. Returns how many segments went. */
+  deleteOldSegments(): number {
+    this.#checkUsable()
+    const count = countDeletable({
+      segments: this.#segments.list,
+      config: this.#config,
+      now: this.#environment.clock.now(),
+      logStartOffset: this.#logStartOffset,
+      logEndOffset: this.#nextOffset,
+      highWatermark: this.#highWatermark,
+    })
+    if (count === 0) return 0
+    if (count === this.#segments.list.length) this.roll()
+    this.#segments.removeFirst(count, this.#config.fileDeleteDelayMs)
+    const { baseOffset } = this.#segments.list[0] as Segment
+    this.#snapshots.keepOnly((snapshot) => snapshot >= baseOffset)
+    this.#startAt(baseOffset)
+    return count
+  }
+
+  /** Forgets producers idle for longer than producer.id.expiration.ms. */
+  expireProducers(): void {
+    this.#producers.expire(this.#environment.clock.now())
+  }
+
+  updateConfig(config: LogConfig): void {
+    this.#config = config
+  }
+
+  /** Ends the active segment if it holds anything, and begins the next at the log's end. */
+  roll(): void {
+    this.#checkUsable()
+    if (this.#segments.active.size > 0) this.#rollAt(this.#nextOffset)
+  }
+
+  /** Writes what is queued, makes all durable, moves the recovery point. Rejects with DiskError. */
+  async flush(): Promise<void> {
+    this.#checkUsable()
+    this.#commit.commit()
+    await this.#commit.settled
+    await this.#durability.sync()
+  }
+
+  /**
+   * Flushes, writes indexes and the producer snapshot, closes. The log must not be used afterwards.
+   * Rejects with DiskError.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    try {
+      this.#commit.commit()
+      await this.#commit.settled
+      this.#epochs.persist({ sync: this.#nextOffset > this.#logStartOffset })
+      if (this.#nextOffset > 0) {
+        this.#snapshots.take(this.#nextOffset, this.#producers.entries())
+      }
+      this.#segments.active.persistIndexes()
+      await this.#durability.sync()
+    } finally {
+      this.#abandon()
+    }
+  }
+
+  /**
+   * Renames the directory to `<topic>-<partition>.<id>-delete` and removes it after
+   * file.delete.delay.ms. The log must not be used afterwards. Throws DiskError.
+   */
+  delete(): void {
+    this.#checkUsable()
+    this.#abandon()
+    this.directory.removePartition(this.#name, this.#config.fileDeleteDelayMs)
+  }
+
+  /** What was appended just now, or before, may still wait to be written. */
+  #result(baseOffset: number, lastOffset: number, logAppendTimeMs: number): AppendResult {
+    return {
+      baseOffset,
+      lastOffset,
+      logAppendTimeMs,
+      logStartOffset: this.#logStartOffset,
+      isDuplicate: false,
+      written: this.#commit.settled,
+    }
+  }
+
+  /** Batches with their final offsets: into the segment's queue and the turn's group. */
+  #enqueue(bytes: Buffer, base: number, lastOffset: number, logAppendTimeMs: number): AppendResult {
+    try {
+      this.#rollIfNeeded(bytes, base, lastOffset)
+      this.#note(bytes)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      throw new KafkaError(errors.KAFKA_STORAGE_ERROR, error.message, { cause: error })
+    }
+    this.#nextOffset = lastOffset + 1
+    const group = this.#commit.join()
+    group.endOffset = this.#nextOffset
+    group.appended.push({ baseOffset: base, lastOffset, bytes })
+    return this.#result(base, lastOffset, logAppendTimeMs)
+  }
+
+  #note(bytes: Buffer): void {
+    const segment = this.#segments.active
+    for (let at = 0; at < bytes.length; at += header.batchBytes(bytes, at)) {
+      this.#epochs.assign(leaderEpochOf(bytes, at), header.baseOffset(bytes, at))
+      segment.note(header.batchBytes(bytes, at), lastOffsetOf(bytes, at), maxTimestampOf(bytes, at))
+      const completed = applyBatch(this.#producers, bytes, at)
+      if (completed?.isAborted === true) segment.transactionIndex.append(completed)
+    }
+    segment.queue(bytes)
+  }
+
+  #rollIfNeeded(bytes: Buffer, baseOffset: number, lastOffset: number): void {
+    const { active } = this.#segments
+    if (active.size === 0) {
+      if (isSpanTooWide(active, lastOffset)) this.#replaceFrom(this.segmentCount - 1, baseOffset)
+      return
+    }
+    const now = this.#environment.clock.now()
+    const options = { config: this.#config, jitterMs: this.#rollJitterMs, now }
+    if (mustRoll(active, bytes, lastOffset, options)) this.#rollAt(baseOffset)
+  }
+
+  #rollAt(baseOffset: number): void {
+    this.#write()
+    this.#snapshots.take(baseOffset, this.#producers.entries())
+    this.#segments.roll(Segment.create(this.#segmentOptions(baseOffset)))
+    this.#rollJitterMs = drawJitter(this.#config, this.#environment.random)
+    this.#durability.syncInBackground()
+  }
+
+  #replaceFrom(index: number, baseOffset: number): void {
+    const create = () => Segment.create(this.#segmentOptions(baseOffset))
+    this.#segments.replaceFrom(index, create)
+  }
+
+  /** Hands what is queued to the operating system. */
+  #write(): void {
+    const { active } = this.#segments
+    active.write()
+    if (this.#writtenOffset === this.#nextOffset) return
+    this.#writtenOffset = this.#nextOffset
+    this.#segments.markDirty(active)
+    this.#durability.onWritten(this.#config)
+  }
+
+  #complete(group: Group): void {
+    for (const { baseOffset, lastOffset, bytes } of group.appended) {
+      this.#tail?.add(baseOffset, lastOffset, bytes)
+    }
+    if (group.endOffset <= this.#logEndOffset) return
+    this.#logEndOffset = group.endOffset
+    this.onWritten?.()
+  }
+
+  async #readDisk(options: ReadOptions): Promise<ReadResult> {
+    try {
+      return await this.#segments.read(options)
+    } catch (error) {
+      // Retention may have taken the segment from under the read.
+      throw options.offset < this.#logStartOffset ? this.#outOfRange(options.offset) : error
+    }
+  }
+
+  #outOfRange(offset: number): KafkaError {
+    const range = `[${this.#logStartOffset}, ${this.#logEndOffset})`
+    return new KafkaError(
+      errors.OFFSET_OUT_OF_RANGE,
+      `Offset ${offset} of ${this.#name}, which holds ${range}.`,
+    )
+  }
+
+  #lookupRange() {
+    return {
+      segments: this.#segments.list,
+      fromOffset: this.#logStartOffset,
+      upToOffset: this.#logEndOffset,
+    }
+  }
+
+  /** The log was cut: its end, and everything that may not lie above it. */
+  #endAt(offset: number): void {
+    this.#tail?.clear()
+    this.#commit.truncate(offset)
+    if (this.#segments.recoveryPoint > offset) this.directory.checkpointThisTurn()
+    this.#segments.onTruncated(offset)
+    this.#nextOffset = offset
+    this.#writtenOffset = offset
+    this.#logEndOffset = offset
+    this.updateHighWatermark(this.#highWatermark)
+  }
+
+  #startAt(offset: number): void {
+    if (offset <= this.#logStartOffset) return
+    this.#logStartOffset = offset
+    this.#epochs.truncateFromStart(offset)
+    this.updateHighWatermark(this.#highWatermark)
+  }
+
+  #abandon(): void {
+    this.#isClosed = true
+    this.#durability.stop()
+    this.#tail?.clear()
+    this.#segments.closeFiles()
+    this.directory.unregister(this)
+  }
+
+  #checkUsable(): void {
+    const { failure } = this.directory
+    if (failure === null && !this.#isClosed) return
+    const why = failure === null ? 'the log is closed' : failure.message
+    const options = failure === null ? {} : { cause: failure }
+    throw new KafkaError(errors.KAFKA_STORAGE_ERROR, `${this.#name} is offline: ${why}`, options)
+  }
+
+  #segmentOptions(baseOffset: number) {
+    return {
+      disk: this.#disk,
+      directory: this.#path,
+      baseOffset,
+      indexBytesMax: this.#config.segmentIndexBytes,
+      indexIntervalBytes: this.#config.indexIntervalBytes,
+      createdMs: this.#environment.clock.now(),
+    }
+  }
+}

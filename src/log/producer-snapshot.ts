@@ -1,0 +1,93 @@
+/**
+ * The `.snapshot` files: the producers of a log as they were at the offset in the file's name. Only the
+ * last batch of each producer is in them. Taken when a segment is rolled and when the log is closed, so
+ * that not the whole log must be read to know its producers.
+ *
+ *     int16 version = 1 | uint32 CRC-32C of everything that follows it | int32 count, entries
+ */
+import { decode, encode } from '../../protocol/codec.ts'
+import { MalformedError } from '../../protocol/reader.ts'
+import { crc32c } from '../../protocol/records/crc32c.ts'
+import { type ProducerSnapshot, producerSnapshot } from '../../protocol/state/producer-snapshot.ts'
+import type { Disk } from '../environment/disk.ts'
+import { fileNameOf } from './segment.ts'
+
+export type SnapshotEntry = ProducerSnapshot['producerEntries'][number]
+
+export const snapshotSuffix = '.snapshot'
+
+const version = 1
+const crcPosition = 2
+const checkedPosition = 6
+
+export function encodeSnapshot(entries: readonly SnapshotEntry[]): Buffer {
+  const body = encode(producerSnapshot, version, { crc: 0, producerEntries: entries })
+  const bytes = Buffer.concat([Buffer.from([0, version]), body])
+  bytes.writeUInt32BE(crc32c(bytes, checkedPosition, bytes.length), crcPosition)
+  return bytes
+}
+
+/** The entries, or null if the bytes are damaged or of another version. */
+export function decodeSnapshot(bytes: Buffer): readonly SnapshotEntry[] | null {
+  if (bytes.length < checkedPosition || bytes.readInt16BE(0) !== version) return null
+  if (bytes.readUInt32BE(crcPosition) !== crc32c(bytes, checkedPosition, bytes.length)) return null
+  try {
+    return decode(producerSnapshot, version, bytes.subarray(crcPosition)).producerEntries
+  } catch (error) {
+    if (error instanceof MalformedError) return null
+    throw error
+  }
+}
+
+/** The snapshot files of one log. */
+export class ProducerSnapshots {
+  readonly #disk: Disk
+  readonly #directory: string
+  /** Rising. */
+  #offsets: number[]
+
+  /** `offsets`: those in the names of the files there are. */
+  constructor(disk: Disk, directory: string, offsets: readonly number[]) {
+    this.#disk = disk
+    this.#directory = directory
+    this.#offsets = [...offsets].sort((a, b) => a - b)
+  }
+
+  /** Takes a snapshot unless there is one of that offset. Not synced: a damaged one is left out. */
+  take(offset: number, entries: readonly SnapshotEntry[]): void {
+    if (this.#offsets.includes(offset)) return
+    const file = this.#disk.open(this.#path(offset), 'create')
+    try {
+      file.truncate(0)
+      file.write([encodeSnapshot(entries)], 0)
+    } finally {
+      file.close()
+    }
+    this.#offsets.push(offset)
+    this.#offsets.sort((a, b) => a - b)
+  }
+
+  /** The newest sound one; damaged ones are removed. */
+  loadNewest(): { offset: number; entries: readonly SnapshotEntry[] } | null {
+    for (let offset = this.#offsets.at(-1); offset !== undefined; offset = this.#offsets.at(-1)) {
+      const entries = decodeSnapshot(this.#disk.readFile(this.#path(offset)))
+      if (entries !== null) return { offset, entries }
+      this.keepOnly((other) => other !== offset)
+    }
+    return null
+  }
+
+  /** Removes the files of the offsets that `isKept` refuses. */
+  keepOnly(isKept: (offset: number) => boolean): void {
+    for (const offset of this.#offsets) if (!isKept(offset)) this.#disk.remove(this.#path(offset))
+    this.#offsets = this.#offsets.filter(isKept)
+  }
+
+  get newest(): number | null {
+    return this.#offsets.at(-1) ?? null
+  }
+
+  #path(offset: number): string {
+    return `${this.#directory}/${fileNameOf(offset)}${snapshotSuffix}`
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The segments of one log in offset order, of which the last is active, and how much of them is on the
+ * device: `recoveryPoint` moves only after everything below it was synced. At most one sync is under
+ * way; who asks meanwhile gets the next one, which covers all that was written before it began.
+ */
+import { type Disk, DiskError } from '../environment/disk.ts'
+import type { Milliseconds, Timers } from '../environment/environment.ts'
+import { parentOf } from './checkpoints.ts'
+import { nothingAt, type ReadOptions, type ReadResult, type Segment } from './segment.ts'
+import type { AbortedTransaction } from './transaction-index.ts'
+
+/** Timers cannot be set for longer. */
+const timerMsMax = 0x7fff_ffff
+
+export interface SegmentsOptions {
+  readonly disk: Disk
+  readonly timers: Timers
+  /** The partition's directory. */
+  readonly directory: string
+  /** At least one, in offset order. */
+  readonly list: Segment[]
+  readonly recoveryPoint: number
+  /** Files were made whose names may not be durable. */
+  readonly hasNewNames: boolean
+}
+
+export class Segments {
+  readonly list: Segment[]
+  readonly #disk: Disk
+  readonly #timers: Timers
+  readonly #directory: string
+  #recoveryPoint: number
+  /** Written since their last sync. */
+  readonly #dirty = new Set<Segment>()
+  /** Rolled: their indexes are to be synced with them. */
+  readonly #closed = new Set<Segment>()
+  /** Files were made or removed whose names are not durable; a removed one must not come back. */
+  #hasNewNames: boolean
+  #sync: Promise<void> | null = null
+  #nextSync: Promise<void> | null = null
+  /** Grows with every truncation: a sync that began before one says nothing about what came after. */
+  #truncations = 0
+  #cold: Segment | null = null
+
+  constructor(options: SegmentsOptions) {
+    this.list = options.list
+    this.#disk = options.disk
+    this.#timers = options.timers
+    this.#directory = options.directory
+    this.#recoveryPoint = options.recoveryPoint
+    this.#hasNewNames = options.hasNewNames
+  }
+
+  get active(): Segment {
+    return this.list.at(-1) as Segment
+  }
+
+  get recoveryPoint(): number {
+    return this.#recoveryPoint
+  }
+
+  get bytes(): number {
+    let bytes = 0
+    for (const segment of this.list) bytes += segment.size
+    return bytes
+  }
+
+  /** The index of the segment whose range holds `offset`; 0 for one below all. */
+  indexOf(offset: number): number {
+    let low = 1
+    let high = this.list.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.list[middle] as Segment).baseOffset <= offset) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** Ends the active segment; `next` follows it. */
+  roll(next: Segment): void {
+    const ended = this.active
+    ended.persistIndexes()
+    this.#closed.add(ended)
+    this.#dirty.add(ended)
+    this.list.push(next)
+    this.#hasNewNames = true
+    this.#cool(ended)
+  }
+
+  /** Batches from the segment that holds the offset, or the next that has any. */
+  async read(options: ReadOptions): Promise<ReadResult> {
+    let segment = this.list[this.indexOf(options.offset)]
+    while (segment !== undefined && segment.baseOffset < options.upToOffset) {
+      // Of the segments that are not active, one stays open.
+      if (segment !== this.active) this.#cool(segment)
+      const found = await segment.read(options)
+      if (found !== null) return found
+      segment = this.#after(segment)
+    }
+    return nothingAt(options.offset)
+  }
+
+  /** Transactions aborted in [fromOffset, upToOffset). */
+  abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[] {
+    const found: AbortedTransaction[] = []
+    for (let index = this.indexOf(fromOffset); index < this.list.length; index++) {
+      const { transactionIndex } = this.list[index] as Segment
+      if (transactionIndex.collect(fromOffset, upToOffset, found)) break
+    }
+    return found
+  }
+
+  markDirty(segment: Segment): void {
+    this.#dirty.add(segment)
+  }
+
+  /** Takes the first `count` out of the list and removes their files after `delayMs`. */
+  removeFirst(count: number, delayMs: Milliseconds): Segment[] {
+    return this.#discard(this.list.splice(0, count), delayMs)
+  }
+
+  /** Takes all from `index` on out of the list and removes their files at once. */
+  removeFrom(index: number): void {
+    // From the end: what comes back after a power loss is then still in a row.
+    this.#discard(this.list.splice(index).reverse(), 0)
+    this.#hasNewNames = true
+  }
+
+  /** Drops the segments from `index` on; the one that `create` makes takes their place. */
+  replaceFrom(index: number, create: () => Segment): void {
+    this.removeFrom(index)
+    this.list.push(create())
+  }
+
+  /** The log ends at `offset` now. */
+  onTruncated(offset: number): void {
+    this.#truncations++
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
+    for (const segment of this.list.slice(-1)) this.#dirty.add(segment)
+  }
+
+  /**
+   * Makes durable all that was handed to the operating system before this call, which is everything
+   * below `endOffset`, and moves the recovery point there. Rejects with DiskError.
+   */
+  sync(endOffset: () => number): Promise<void> {
+    if (this.#sync === null) {
+      this.#sync = this.#run(endOffset).finally(() => {
+        this.#sync = null
+      })
+      return this.#sync
+    }
+    if (this.#nextSync === null) {
+      const current = this.#sync
+      this.#nextSync = current
+        .catch(() => {})
+        .then(() => {
+          this.#nextSync = null
+          return this.sync(endOffset)
+        })
+    }
+    return this.#nextSync
+  }
+
+  closeFiles(): void {
+    for (const segment of this.list) segment.close()
+  }
+
+  async #run(endOffset: () => number): Promise<void> {
+    const offset = endOffset()
+    const truncations = this.#truncations
+    const dirty = [...this.#dirty]
+    const closed = [...this.#closed]
+    this.#dirty.clear()
+    this.#closed.clear()
+    if (this.#hasNewNames && dirty.length > 0) {
+      this.#hasNewNames = false
+      this.#disk.syncDirectory(this.#directory)
+      this.#disk.syncDirectory(parentOf(this.#directory))
+    }
+    await Promise.all(dirty.map((segment) => segment.sync()))
+    await Promise.all(closed.map((segment) => segment.syncIndexes()))
+    if (truncations === this.#truncations) {
+      this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
+    }
+  }
+
+  /** The one that follows `segment`, which may have been deleted meanwhile. */
+  #after(segment: Segment): Segment | undefined {
+    const index = this.indexOf(segment.baseOffset)
+    const found = this.list[index] as Segment
+    return found.baseOffset > segment.baseOffset ? found : this.list[index + 1]
+  }
+
+  #discard(segments: Segment[], delayMs: Milliseconds): Segment[] {
+    const paths: string[] = []
+    for (const segment of segments) {
+      this.#dirty.delete(segment)
+      this.#closed.delete(segment)
+      paths.push(...segment.markDeleted())
+    }
+    const remove = () => {
+      for (const path of paths) this.#disk.remove(path)
+    }
+    if (delayMs <= 0) remove()
+    else this.#timers.after(Math.min(delayMs, timerMsMax), () => this.#quietly(remove))
+    return segments
+  }
+
+  /** In a timer there is nobody to throw to; the disk has told its directory, which is fenced. */
+  #quietly(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
+  }
+
+  #cool(segment: Segment): void {
+    if (this.#cold === segment) return
+    this.#cold?.close()
+    this.#cold = segment
+  }
+}

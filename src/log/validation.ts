@@ -1,0 +1,258 @@
+/**
+ * What a leader demands of batches before they enter its log, as Kafka's LogValidator does.
+ *
+ * The header and the checksum are always checked, and everything that follows from them: size, offsets
+ * and count that agree, the largest timestamp. The records themselves are opened only where something
+ * needs them: keys on a compacted topic, a lower bound for timestamps, a largest timestamp that is out
+ * of bounds (to name the records) or below the first one, another codec than the producer's. Kafka
+ * opens every batch; here a batch whose checksum is right is taken to hold the records it says.
+ */
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import * as header from '../../protocol/records/batch.ts'
+import type { Compression } from '../../protocol/records/compression/compression.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
+import { encodeBatch, openBatch, readBatch } from '../../protocol/records/record.ts'
+import type { Milliseconds } from '../environment/environment.ts'
+import { isCompacted, type LogConfig } from './log-config.ts'
+import { isSound, lastOffsetOf, leaderEpochOf } from './scan.ts'
+
+/** Who appends: a client, a coordinator of this broker, or the metadata quorum. */
+export type AppendOrigin = 'client' | 'coordinator' | 'raft'
+
+export interface RecordError {
+  /** Position of the record in its batch. */
+  readonly batchIndex: number
+  readonly message: string
+}
+
+/** Some records of a batch are not acceptable, so none is appended. */
+export class RecordsRejected extends KafkaError {
+  readonly recordErrors: readonly RecordError[]
+  constructor(error: ErrorRow, message: string, recordErrors: readonly RecordError[]) {
+    super(error, message)
+    this.recordErrors = recordErrors
+  }
+}
+
+export interface ValidationOptions {
+  readonly config: LogConfig
+  readonly origin: AppendOrigin
+  readonly now: Milliseconds
+  /** The partition, for messages. */
+  readonly name: string
+}
+
+/** A timestamp bound at or above this is no bound. */
+const boundMax = 2 ** 62
+
+/**
+ * Checks the batches in `records` and stamps them where the topic says so; offsets and leader epoch
+ * are left to the log. Returns the bytes to append: those given, or others if they were recompressed.
+ * Throws KafkaError: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_RECORD,
+ * INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE; RecordsRejected where single records are at fault.
+ */
+export function validateRecords(records: Buffer, options: ValidationOptions): Buffer {
+  const { config, origin, name } = options
+  let at = 0
+  let isChanged = false
+  const batches: Buffer[] = []
+  while (at < records.length) {
+    const bytes = checkFrame(records, at, options)
+    const batch = validateBatch(records.subarray(at, at + bytes), options)
+    isChanged ||= batch.length !== bytes || batch.buffer !== records.buffer
+    batches.push(batch)
+    at += bytes
+    if (origin === 'client' && at < records.length) {
+      throw new KafkaError(errors.INVALID_RECORD, `More than one batch for ${name}.`)
+    }
+  }
+  if (batches.length === 0) throw new KafkaError(errors.INVALID_RECORD, `No batch for ${name}.`)
+  const result = isChanged ? Buffer.concat(batches) : records
+  if (result.length > config.segmentBytes) {
+    throw new KafkaError(
+      errors.RECORD_LIST_TOO_LARGE,
+      `${result.length} bytes for ${name}, more than segment.bytes, ${config.segmentBytes}.`,
+    )
+  }
+  return result
+}
+
+/** Stamps offsets, from `baseOffset` on, and leader epoch into the batches. Gives the last offset. */
+export function assignOffsets(bytes: Buffer, baseOffset: number, leaderEpoch: number): number {
+  let offset = baseOffset
+  for (let at = 0; at < bytes.length; at += header.batchBytes(bytes, at)) {
+    header.setBaseOffset(bytes, at, offset)
+    header.setLeaderEpoch(bytes, at, leaderEpoch)
+    offset += header.lastOffsetDelta(bytes, at) + 1
+  }
+  return offset - 1
+}
+
+/**
+ * Batches from the leader, on a follower: sound, with rising offsets. Tells where those end that are not
+ * of a later epoch than `leaderEpoch`. Throws KafkaError CORRUPT_MESSAGE.
+ */
+export function checkReplicated(
+  records: Buffer,
+  leaderEpoch: number,
+  name: string,
+): { end: number; lastOffset: number } {
+  let end = 0
+  let lastOffset = -1
+  while (end < records.length) {
+    const bytes = frameBytes(records, end, name)
+    if (!isSound(records, end)) throw corrupt(`A batch for ${name} does not match its CRC.`)
+    if (leaderEpochOf(records, end) > leaderEpoch) break
+    if (lastOffsetOf(records, end) <= lastOffset) throw corrupt(`Offsets for ${name} do not rise.`)
+    lastOffset = lastOffsetOf(records, end)
+    end += bytes
+  }
+  return { end, lastOffset }
+}
+
+const corrupt = (message: string): KafkaError => new KafkaError(errors.CORRUPT_MESSAGE, message)
+
+/** What needs no look into the batch: sizes, format, checksum. Returns the bytes of the batch. */
+function checkFrame(
+  records: Buffer,
+  at: number,
+  { config, origin, name }: ValidationOptions,
+): number {
+  const bytes = frameBytes(records, at, name)
+  if (header.magic(records, at) !== 2) {
+    throw new KafkaError(errors.INVALID_RECORD, `Only magic 2 is stored, on ${name}.`)
+  }
+  if (origin === 'client' && header.baseOffset(records, at) !== 0) {
+    throw new KafkaError(
+      errors.INVALID_RECORD,
+      `The base offset of a batch for ${name} is ${header.baseOffset(records, at)}, not 0.`,
+    )
+  }
+  checkSize(bytes, config, name)
+  if (!header.isCrcValid(records, at)) {
+    throw corrupt(`A batch for ${name} does not match its CRC.`)
+  }
+  return bytes
+}
+
+function frameBytes(records: Buffer, at: number, name: string): number {
+  let bytes: number | null = null
+  try {
+    bytes = header.entryBytes(records, at, records.length)
+  } catch (error) {
+    if (!(error instanceof CorruptRecords)) throw error
+  }
+  if (bytes !== null) return bytes
+  throw corrupt(`Bytes for ${name} are not a whole batch.`)
+}
+
+function checkSize(bytes: number, config: LogConfig, name: string): void {
+  if (bytes <= config.maxMessageBytes) return
+  throw new KafkaError(
+    errors.MESSAGE_TOO_LARGE,
+    `A batch of ${bytes} bytes for ${name}, more than max.message.bytes, ${config.maxMessageBytes}.`,
+  )
+}
+
+function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
+  const { config, origin, now, name } = options
+  const isStamped = config.messageTimestampType === 'LogAppendTime' && !header.isControl(batch, 0)
+  try {
+    header.checkBatch(batch, 0)
+    if (origin === 'client') {
+      checkClientBatch(batch, name)
+      if (needsRecords(batch, options, isStamped)) checkRecords(batch, options, isStamped)
+    }
+    const target = targetCompression(batch, config)
+    if (target !== header.compression(batch, 0)) {
+      const recompressed = encodeBatch({ ...readBatch(batch), compression: target })
+      checkSize(recompressed.length, config, name)
+      if (isStamped) header.setMaxTimestamp(recompressed, 0, header.logAppendTime, now)
+      return recompressed
+    }
+  } catch (error) {
+    if (error instanceof UnsupportedCompression) {
+      throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, `${name}: ${error.message}`)
+    }
+    if (error instanceof CorruptRecords) {
+      throw new KafkaError(errors.INVALID_RECORD, `${name}: ${error.message}`)
+    }
+    throw error
+  }
+  if (isStamped) header.setMaxTimestamp(batch, 0, header.logAppendTime, now)
+  return batch
+}
+
+/** What Kafka accepts from brokers only, and what a client's header must agree on. */
+function checkClientBatch(batch: Buffer, name: string): void {
+  const count = header.recordCount(batch, 0)
+  if (count <= 0 || header.lastOffsetDelta(batch, 0) !== count - 1) {
+    throw new KafkaError(
+      errors.INVALID_RECORD,
+      `${count} records with ${header.lastOffsetDelta(batch, 0) + 1} offsets for ${name}.`,
+    )
+  }
+  if (header.isControl(batch, 0)) {
+    throw new KafkaError(errors.INVALID_RECORD, `A control batch from a client for ${name}.`)
+  }
+  if (header.producerId(batch, 0) >= 0 && header.baseSequence(batch, 0) < 0) {
+    throw new KafkaError(errors.INVALID_RECORD, `A producer id without sequence for ${name}.`)
+  }
+  if (header.timestampType(batch, 0) === header.logAppendTime) {
+    throw new KafkaError(
+      errors.INVALID_TIMESTAMP,
+      `A batch for ${name} claims LogAppendTime, which only the broker sets.`,
+    )
+  }
+}
+
+function needsRecords(batch: Buffer, options: ValidationOptions, isStamped: boolean): boolean {
+  const { config, now } = options
+  if (isCompacted(config)) return true
+  if (isStamped) return false
+  const maxTimestamp = header.maxTimestamp(batch, 0)
+  if (maxTimestamp < header.baseTimestamp(batch, 0)) return true
+  if (config.messageTimestampBeforeMaxMs < boundMax) return true
+  return maxTimestamp - now > config.messageTimestampAfterMaxMs
+}
+
+function targetCompression(batch: Buffer, config: LogConfig): Compression {
+  const source = header.compression(batch, 0)
+  // Control batches stay as they were written.
+  if (config.compressionType === 'producer' || header.isControl(batch, 0)) return source
+  return config.compressionType === 'uncompressed'
+    ? 'none'
+    : (config.compressionType as Compression)
+}
+
+/** Walks the records; sets the largest timestamp in the header to what they say. */
+function checkRecords(batch: Buffer, options: ValidationOptions, isStamped: boolean): void {
+  const { config, now, name } = options
+  const needsKey = isCompacted(config)
+  const earliest = now - config.messageTimestampBeforeMaxMs
+  const latest = now + config.messageTimestampAfterMaxMs
+  const rejected: RecordError[] = []
+  let row = errors.INVALID_RECORD
+  let largest = -1
+  const cursor = openBatch(batch)
+  for (let batchIndex = 0; cursor.next(); batchIndex++) {
+    const { timestamp } = cursor
+    largest = Math.max(largest, timestamp)
+    if (needsKey && cursor.keyLength < 0) {
+      const message = `A record without key for ${name}, which is compacted.`
+      rejected.push({ batchIndex, message })
+    } else if (!isStamped && timestamp !== header.noTimestamp) {
+      if (timestamp >= earliest && timestamp <= latest) continue
+      if (rejected.length === 0) row = errors.INVALID_TIMESTAMP
+      const message = `Timestamp ${timestamp} for ${name} is not within [${earliest}, ${latest}].`
+      rejected.push({ batchIndex, message })
+    }
+  }
+  if (rejected.length > 0) {
+    const noun = rejected.length === 1 ? 'record is' : 'records are'
+    const message = `${rejected.length} ${noun} not acceptable; the first: ${rejected[0]?.message}`
+    throw new RecordsRejected(row, message, rejected)
+  }
+  header.setMaxTimestamp(batch, 0, header.timestampType(batch, 0), largest)
+}

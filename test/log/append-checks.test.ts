@@ -1,0 +1,261 @@
+/** What a leader accepts: idempotent producers, transactions, and the demands on batches. */
+import t from 'tap'
+import { type ErrorName, errors, KafkaError } from '../../protocol/errors.ts'
+import * as header from '../../protocol/records/batch.ts'
+import { encodeBatch, type NewBatch, readBatch } from '../../protocol/records/record.ts'
+import type { LogConfig } from '../../src/log/log-config.ts'
+import { decodeSnapshot, encodeSnapshot } from '../../src/log/producer-snapshot.ts'
+import type { RecordsRejected } from '../../src/log/validation.ts'
+import { answer, Fixture, logPath } from './log-fixture.ts'
+
+const sequenceMax = 2 ** 31 - 1
+
+/** A batch of `count` records of producer 7. */
+function sent(fixture: Fixture, baseSequence: number, more: Partial<NewBatch> = {}, count = 1) {
+  const values = Array.from({ length: count }, (_, index) => `${baseSequence}+${index}`)
+  return fixture.append(values, { producerId: 7, producerEpoch: 0, baseSequence, ...more })
+}
+
+t.test('a batch sent twice is stored once', async (t) => {
+  const fixture = new Fixture()
+  for (let index = 0; index < 7; index++) await sent(fixture, index * 2, {}, 2)
+  for (const index of [6, 5, 4, 3, 2]) {
+    const again = await sent(fixture, index * 2, {}, 2)
+    t.match(again, { isDuplicate: true, baseOffset: index * 2, lastOffset: index * 2 + 1 })
+  }
+  const refused = answer('OUT_OF_ORDER_SEQUENCE_NUMBER')
+  await t.rejects(sent(fixture, 2, {}, 2), refused, 'more than five ago')
+  await t.rejects(sent(fixture, 12, {}, 1), refused, 'the sequence of another batch')
+  await t.rejects(sent(fixture, 15), refused, 'a hole')
+  t.equal(fixture.log.logEndOffset, 14)
+  const log = fixture.log
+  const twice = [0, 1].map(() =>
+    log.append(fixture.batch(['x'], { producerId: 8, producerEpoch: 0, baseSequence: 0 }), 0),
+  )
+  t.match(twice[1], { isDuplicate: true, baseOffset: 14 })
+  t.equal(twice[0]?.written, twice[1]?.written, 'both wait for the same write')
+  await fixture.world.run(twice[1]!.written)
+  await fixture.restart()
+  t.match(await sent(fixture, 12, {}, 2), { isDuplicate: true, baseOffset: 12 }, 'after a restart')
+  t.match(await sent(fixture, 14), { isDuplicate: false, baseOffset: 15 })
+  fixture.kill()
+  t.match(await sent(fixture, 14), { isDuplicate: true, baseOffset: 15 }, 'after a crash')
+})
+
+t.test('sequences wrap, epochs fence, the unknown may start anywhere', async (t) => {
+  const fixture = new Fixture()
+  await sent(fixture, sequenceMax - 1, {}, 4)
+  t.match(await sent(fixture, sequenceMax - 1, {}, 4), { isDuplicate: true })
+  await sent(fixture, 2)
+  await t.rejects(sent(fixture, 1, { producerEpoch: 1 }), answer('OUT_OF_ORDER_SEQUENCE_NUMBER'))
+  await sent(fixture, 0, { producerEpoch: 1 })
+  await t.rejects(sent(fixture, 3), answer('INVALID_PRODUCER_EPOCH'))
+  await sent(fixture, 500, { producerId: 70 })
+  t.equal(fixture.log.logEndOffset, 7)
+  t.match(fixture.log.activeProducers(), [
+    { producerId: 7, epoch: 1, lastSequence: 0, lastOffset: 5 },
+    { producerId: 70, epoch: 0, lastSequence: 500, lastOffset: 6 },
+  ])
+  await fixture.world.runFor(23 * 3600_000)
+  await sent(fixture, 501, { producerId: 70 })
+  await fixture.world.runFor(3600_001)
+  fixture.log.expireProducers()
+  t.match(fixture.log.activeProducers(), [{ producerId: 70 }])
+})
+
+function marker(isCommit: boolean, more: Partial<NewBatch> = {}): Buffer {
+  const value = Buffer.from([0, 0, 0, 0, 0, 3])
+  return encodeBatch({
+    records: [{ timestamp: 5, key: Buffer.from([0, 0, 0, isCommit ? 1 : 0]), value }],
+    producerId: 7,
+    producerEpoch: 0,
+    isTransactional: true,
+    isControl: true,
+    ...more,
+  })
+}
+
+t.test('transactions: last stable offset, aborted ones, markers', async (t) => {
+  const fixture = new Fixture({ config: { segmentBytes: 300 } })
+  const { world } = fixture
+  const raise = () => fixture.log.updateHighWatermark(fixture.log.logEndOffset)
+  const end = async (isCommit: boolean, more: Partial<NewBatch> = {}, version = -1) =>
+    world.run(fixture.log.append(marker(isCommit, more), 0, 'coordinator', version).written)
+  await sent(fixture, 0)
+  await sent(fixture, 1, { isTransactional: true })
+  await sent(fixture, 2, { isTransactional: true })
+  raise()
+  t.equal(fixture.log.lastStableOffset, 1)
+  t.ok(fixture.log.hasOpenTransaction(7, 0))
+  await t.rejects(sent(fixture, 3), answer('INVALID_TXN_STATE'))
+  await sent(fixture, 0, { producerId: 8, isTransactional: true })
+  await end(false)
+  t.equal(fixture.log.lastStableOffset, 1, 'until the marker is below the high watermark')
+  raise()
+  t.equal(fixture.log.lastStableOffset, 3, 'the other transaction is open')
+  await end(true, { producerId: 8 })
+  raise()
+  t.equal(fixture.log.lastStableOffset, 6)
+  const aborted = [{ producerId: 7, firstOffset: 1, lastOffset: 4, lastStableOffset: 3 }]
+  t.strictSame(fixture.log.abortedTransactions(0, 6), aborted)
+  t.strictSame(fixture.log.abortedTransactions(5, 6), [])
+  for (const reopened of [await fixture.restart(), fixture.kill()]) {
+    t.strictSame(reopened.log.abortedTransactions(0, 6), aborted)
+    t.equal(reopened.files('.txnindex').length, 1)
+    raise()
+    t.equal(reopened.log.lastStableOffset, 6)
+  }
+  await t.rejects(end(true, { producerEpoch: -1 }), answer('INVALID_PRODUCER_EPOCH'))
+  await end(false, {}, 2)
+  await sent(fixture, 3, { isTransactional: true })
+  await t.rejects(end(false, {}, 2), answer('INVALID_PRODUCER_EPOCH'), 'version 2 raises the epoch')
+  await end(true, { producerEpoch: 1 }, 2)
+  await sent(fixture, 0, { producerEpoch: 1 })
+})
+
+t.test('snapshots have the bytes that Kafka writes', async (t) => {
+  const entry = {
+    producerId: 0x0102030405,
+    epoch: 6,
+    lastSequence: 7,
+    lastOffset: 8,
+    offsetDelta: 2,
+    timestamp: 9,
+    coordinatorEpoch: -1,
+    currentTxnFirstOffset: -1,
+  }
+  const bytes = encodeSnapshot([entry])
+  const body =
+    '00000001 0000000102030405 0006 00000007 0000000000000008 00000002 0000000000000009 ffffffff ffffffffffffffff'
+  t.equal(bytes.toString('hex', 6), body.replaceAll(' ', ''))
+  t.equal(bytes.readInt16BE(0), 1)
+  t.strictSame(decodeSnapshot(bytes), [entry])
+  t.equal(encodeSnapshot([]).toString('hex'), '000148674bc700000000')
+  bytes[20]! ^= 1
+  t.equal(decodeSnapshot(bytes), null)
+})
+
+t.test('what is refused, and why', async (t) => {
+  const now = new Fixture().now
+  const dated = (...timestamps: number[]) =>
+    timestamps.map((timestamp) => ({ timestamp, key: Buffer.from('k'), value: null }))
+  const patched = (change: (batch: Buffer) => void) => {
+    const batch = new Fixture().batch(['a', 'b'])
+    change(batch)
+    header.setCrc(batch, 0)
+    return batch
+  }
+  const good = () => new Fixture().batch(['a', 'b'])
+  const cases: [string, ErrorName, () => Buffer, Partial<LogConfig>?][] = [
+    ['damaged', 'CORRUPT_MESSAGE', () => Buffer.from(good().fill(1, 70, 71))],
+    ['cut', 'CORRUPT_MESSAGE', () => good().subarray(0, -1)],
+    ['no batch', 'INVALID_RECORD', () => Buffer.alloc(0)],
+    ['two batches', 'INVALID_RECORD', () => Buffer.concat([good(), good()])],
+    ['too large', 'MESSAGE_TOO_LARGE', good, { maxMessageBytes: 80 }],
+    ['larger than a segment', 'RECORD_LIST_TOO_LARGE', good, { segmentBytes: 80 }],
+    [
+      'a base offset',
+      'INVALID_RECORD',
+      () => patched((batch) => header.setBaseOffset(batch, 0, 5)),
+    ],
+    ['fewer offsets than records', 'INVALID_RECORD', () => patched((b) => b.writeInt32BE(0, 23))],
+    ['more offsets than records', 'INVALID_RECORD', () => patched((b) => b.writeInt32BE(5, 23))],
+    ['no records', 'INVALID_RECORD', () => encodeBatch({ records: [] })],
+    ['a control batch', 'INVALID_RECORD', () => marker(true)],
+    ['no sequence', 'INVALID_RECORD', () => new Fixture().batch(['a'], { producerId: 3 })],
+    ['an old format', 'INVALID_RECORD', () => patched((batch) => batch.writeInt8(1, 16))],
+    ['an unknown codec', 'INVALID_RECORD', () => patched((batch) => batch.writeInt16BE(7, 21))],
+    [
+      'its own append time',
+      'INVALID_TIMESTAMP',
+      () => patched((batch) => header.setMaxTimestamp(batch, 0, header.logAppendTime, 1)),
+    ],
+    [
+      'the future',
+      'INVALID_TIMESTAMP',
+      () => encodeBatch({ records: dated(now, now + 4_000_000) }),
+    ],
+    [
+      'the past',
+      'INVALID_TIMESTAMP',
+      () => encodeBatch({ records: dated(now, now - 2000, now - 3000) }),
+      { messageTimestampBeforeMaxMs: 1000 },
+    ],
+    [
+      'no key',
+      'INVALID_RECORD',
+      () => encodeBatch({ records: [{ timestamp: now, key: null, value: null }] }),
+      { cleanupPolicy: ['compact', 'delete'] },
+    ],
+  ]
+  for (const [name, row, batch, config = {}] of cases) {
+    const fixture = new Fixture({ config })
+    let error: unknown
+    try {
+      fixture.log.append(batch(), 0)
+    } catch (thrown) {
+      error = thrown
+    }
+    t.equal(error instanceof KafkaError && error.error, errors[row], name)
+    t.equal(fixture.log.nextOffset, 0)
+    if (name === 'the past') {
+      t.match((error as RecordsRejected).recordErrors, [{ batchIndex: 1 }, { batchIndex: 2 }])
+    }
+  }
+})
+
+t.test('timestamps and codecs that the topic decides', async (t) => {
+  const stamped = new Fixture({ config: { messageTimestampType: 'LogAppendTime' } })
+  const result = stamped.log.append(
+    encodeBatch({ records: [{ timestamp: 1, key: null, value: null }] }),
+    0,
+  )
+  t.equal(result.logAppendTimeMs, stamped.now)
+  await stamped.world.run(result.written)
+  const batch = await stamped.readAll()
+  t.ok(header.isCrcValid(batch, 0))
+  t.match(readBatch(batch), {
+    timestampType: header.logAppendTime,
+    maxTimestamp: result.logAppendTimeMs,
+  })
+
+  const lying = new Fixture()
+  const records = [5, 9, 7].map((timestamp) => ({ timestamp, key: null, value: null }))
+  await lying.append([], { records, maxTimestamp: 0 })
+  t.equal(header.maxTimestamp(await lying.readAll(), 0), 9, 'set to what the records say')
+
+  for (const [from, compressionType, to] of [
+    ['none', 'gzip', 'gzip'],
+    ['gzip', 'uncompressed', 'none'],
+    ['gzip', 'producer', 'gzip'],
+    ['snappy', 'gzip', 'gzip'],
+  ] as const) {
+    const fixture = new Fixture({ config: { compressionType } })
+    await fixture.append(['one'])
+    await fixture.append(['a'.repeat(100), 'b'], {
+      compression: from,
+      producerId: 1,
+      producerEpoch: 0,
+      baseSequence: 0,
+    })
+    const stored = await fixture.readAll()
+    const second = readBatch(stored, header.batchBytes(stored, 0))
+    t.match(second, {
+      compression: to,
+      baseOffset: 1,
+      lastOffset: 2,
+      producerId: 1,
+      baseSequence: 0,
+    })
+    t.equal(second.records[1]?.value?.toString(), 'b')
+    t.equal(fixture.kill().log.logEndOffset, 3)
+  }
+  const fixture = new Fixture()
+  await fixture.append(['a'])
+  await fixture.restart()
+  t.strictSame(
+    decodeSnapshot(fixture.disk.readFile(`${logPath}/00000000000000000001.snapshot`)),
+    [],
+    'a snapshot of nobody',
+  )
+})

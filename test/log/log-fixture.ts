@@ -1,0 +1,138 @@
+/** One log directory with one log in a simulated world: killed, crashed, closed and opened again. */
+import { type ErrorName, errors } from '../../protocol/errors.ts'
+import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
+import { Log, type LogOptions, type ReadResult } from '../../src/log/log.ts'
+import { defaultLogConfig, type LogConfig } from '../../src/log/log-config.ts'
+import { LogDirectory } from '../../src/log/log-directory.ts'
+import { TailCache } from '../../src/log/tail-cache.ts'
+import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
+
+export const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
+export const directoryPath = '/data'
+export const logPath = `${directoryPath}/orders-0`
+
+/** What a KafkaError of this row must look like, for `t.throws` and `t.rejects`. */
+export const answer = (row: ErrorName): Error =>
+  ({ name: 'KafkaError', error: errors[row] }) as unknown as Error
+
+export interface FixtureOptions {
+  config?: Partial<LogConfig>
+  tailBytes?: number
+  seed?: number
+}
+
+export class Fixture {
+  readonly world: SimulatedWorld
+  readonly tailBytes: number
+  config: LogConfig
+  process: SimulatedProcess
+  directory: LogDirectory
+  log: Log
+
+  constructor({ config = {}, tailBytes = 0, seed = 1 }: FixtureOptions = {}) {
+    this.world = new SimulatedWorld(seed)
+    this.tailBytes = tailBytes
+    this.config = { ...defaultLogConfig, ...config }
+    this.process = this.world.start('broker')
+    this.directory = this.#openDirectory()
+    this.log = this.#openLog()
+  }
+
+  get disk() {
+    return this.process.disk
+  }
+
+  get now(): number {
+    return this.process.environment.clock.now()
+  }
+
+  /** The process dies; what was written is there. */
+  kill(): this {
+    this.world.kill(this.process)
+    return this.#reopen()
+  }
+
+  /** The power goes; of what was not synced some is lost. */
+  crash(): this {
+    this.world.crash(this.process)
+    return this.#reopen()
+  }
+
+  /** A clean shutdown, and a start. `change` meddles with the files between the two. */
+  async restart(change: () => void = () => {}): Promise<this> {
+    await this.world.run(this.directory.close(7))
+    change()
+    this.world.kill(this.process)
+    return this.#reopen()
+  }
+
+  /** Appends values as one batch and waits until they are written. */
+  async append(values: readonly string[], batch: Partial<NewBatch> = {}, leaderEpoch = 0) {
+    const result = this.log.append(this.batch(values, batch), leaderEpoch)
+    await this.world.run(result.written)
+    return result
+  }
+
+  batch(values: readonly string[], batch: Partial<NewBatch> = {}): Buffer {
+    const records = values.map((value) => ({
+      timestamp: this.now,
+      key: Buffer.from(`key of ${value}`),
+      value: Buffer.from(value),
+    }))
+    return encodeBatch({ records, ...batch })
+  }
+
+  async read(offset: number, limits: { maxBytes?: number; upToOffset?: number } = {}) {
+    return this.world.run(
+      Promise.resolve(
+        this.log.read({
+          offset,
+          maxBytes: 1 << 20,
+          minOneBatch: true,
+          upToOffset: this.log.logEndOffset,
+          ...limits,
+        }),
+      ),
+    )
+  }
+
+  /** All bytes from `offset` on, however many reads that takes. */
+  async readAll(offset = this.log.logStartOffset): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    let result: ReadResult
+    do {
+      result = await this.read(offset)
+      chunks.push(...result.chunks)
+      offset = result.nextOffset
+    } while (result.bytes > 0)
+    return Buffer.concat(chunks)
+  }
+
+  files(suffix = ''): string[] {
+    return this.disk.list(logPath).flatMap(({ name }) => (name.endsWith(suffix) ? [name] : []))
+  }
+
+  #reopen(): this {
+    this.process = this.world.start('broker')
+    this.directory = this.#openDirectory()
+    this.log = this.#openLog()
+    return this
+  }
+
+  #openDirectory(): LogDirectory {
+    return LogDirectory.open({ environment: this.process.environment, path: directoryPath })
+  }
+
+  #openLog(): Log {
+    const options: LogOptions = {
+      environment: this.process.environment,
+      directory: this.directory,
+      topic: 'orders',
+      partition: 0,
+      topicId,
+      config: this.config,
+      tailCache: this.tailBytes > 0 ? new TailCache(this.tailBytes) : null,
+    }
+    return Log.open(options)
+  }
+}
