@@ -1,0 +1,81 @@
+/**
+ * Topics that come into being because somebody asked for them: with the broker's defaults, or, for the
+ * topic in which the group coordinator keeps its state, with settings of its own.
+ */
+import { type ErrorRow, errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
+import type { CreateTopicsRequest } from '../../protocol/messages/create-topics.ts'
+import type { BrokerConfig } from '../config/broker-config.ts'
+import type { Controller } from './controller/controller.ts'
+import { invalidTopicName } from './controller/topic-names.ts'
+import { isActive } from './image.ts'
+import type { MetadataCache } from './metadata-cache.ts'
+
+type CreatableTopic = CreateTopicsRequest['topics'][number]
+
+/** State of coordinators that this version does not have: nobody would keep these topics. */
+const unserved = new Set(['__transaction_state', '__share_group_state'])
+
+export class AutoTopicCreation {
+  readonly #controller: Controller
+  readonly #cache: MetadataCache
+  readonly #config: BrokerConfig
+
+  constructor(controller: Controller, cache: MetadataCache, config: BrokerConfig) {
+    this.#controller = controller
+    this.#cache = cache
+    this.#config = config
+  }
+
+  /**
+   * Creates the topics that do not exist. Resolves when they can be seen in the cache, with the error
+   * (or NONE) of each name; a topic that somebody else created meanwhile is NONE.
+   */
+  async create(names: readonly string[]): Promise<ReadonlyMap<string, ErrorRow>> {
+    const outcomes = new Map<string, ErrorRow>()
+    const topics: CreatableTopic[] = []
+    for (const name of new Set(names)) {
+      if (invalidTopicName(name) !== undefined) outcomes.set(name, errors.INVALID_TOPIC_EXCEPTION)
+      else if (unserved.has(name)) outcomes.set(name, errors.UNKNOWN_TOPIC_OR_PARTITION)
+      else topics.push(this.#creatable(name))
+    }
+    if (topics.length === 0) return outcomes
+    try {
+      for (const result of await this.#controller.createTopics({ topics, validateOnly: false })) {
+        const error = errorByCode(result.errorCode)
+        outcomes.set(result.name, error === errors.TOPIC_ALREADY_EXISTS ? errors.NONE : error)
+      }
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      for (const { name } of topics) outcomes.set(name, error.error)
+    }
+    return outcomes
+  }
+
+  #creatable(name: string): CreatableTopic {
+    if (name !== '__consumer_offsets') {
+      return { name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }
+    }
+    const config = this.#config
+    const texts = {
+      'cleanup.policy': 'compact',
+      'compression.type': 'producer',
+      'segment.bytes': String(config.get('offsets.topic.segment.bytes')),
+    }
+    return {
+      name,
+      numPartitions: config.get('offsets.topic.num.partitions'),
+      replicationFactor: this.#offsetsReplicas(),
+      assignments: [],
+      configs: Object.entries(texts).map(([setting, value]) => ({ name: setting, value })),
+    }
+  }
+
+  /** As many as asked for; where nothing was asked for, no more than there are brokers. */
+  #offsetsReplicas(): number {
+    const wanted = this.#config.get('offsets.topic.replication.factor')
+    if (this.#config.isSet('offsets.topic.replication.factor')) return wanted
+    const { image } = this.#cache
+    const brokers = [...image.brokers.keys()].filter((id) => isActive(image, id)).length
+    return Math.max(1, Math.min(wanted, brokers))
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The controller: decides what a request changes, writes it down, answers when it is committed.
+ *
+ *   decide on the newest image -> records -> append -> replay -> (committed) -> publish -> reply
+ *
+ * The newest image contains what is appended but not yet committed, so requests of one turn see each
+ * other and share one flush. Only committed images are published. Deciding happens synchronously in
+ * each method, so requests are decided in the order of the calls. One file per decision is beside this
+ * one; they are pure functions of an image and a request.
+ */
+import { errors, KafkaError } from '../../../protocol/errors.ts'
+import type { AlterConfigsRequest } from '../../../protocol/messages/alter-configs.ts'
+import type {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from '../../../protocol/messages/create-partitions.ts'
+import type {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../../../protocol/messages/create-topics.ts'
+import type {
+  DeleteTopicsRequest,
+  DeleteTopicsResponse,
+} from '../../../protocol/messages/delete-topics.ts'
+import type {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '../../../protocol/messages/incremental-alter-configs.ts'
+import type { UpdateFeaturesRequest } from '../../../protocol/messages/update-features.ts'
+import { encodeMetadataRecord } from '../../../protocol/state/metadata-frame.ts'
+import type { BrokerConfig } from '../../config/broker-config.ts'
+import type { Environment } from '../../environment/environment.ts'
+import type { Quorum } from '../../raft/quorum.ts'
+import { MetadataDelta } from '../delta.ts'
+import type { MetadataImage } from '../image.ts'
+import type { MetadataCache } from '../metadata-cache.ts'
+import { randomUuid } from '../random-uuid.ts'
+import type { MetadataRecord } from '../record.ts'
+import { allocateProducerIds, type ProducerIdBlock } from './allocate-producer-ids.ts'
+import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
+import { createPartitions } from './create-partitions.ts'
+import { createTopics } from './create-topics.ts'
+import { type Decision, recordsPerRequestMax } from './decision.ts'
+import { deleteTopics } from './delete-topics.ts'
+import { type BrokerRegistration, registerBroker } from './register-broker.ts'
+import { updateFeatures } from './update-features.ts'
+
+export interface ControllerOptions {
+  readonly nodeId: number
+  readonly quorum: Quorum
+  readonly cache: MetadataCache
+  readonly config: BrokerConfig
+  readonly environment: Pick<Environment, 'random' | 'log'>
+}
+
+type AlterConfigsResult = IncrementalAlterConfigsResponse['responses'][number]
+
+/** A batch that is appended and waits for its commit. */
+interface Appended {
+  readonly lastOffset: number
+  readonly image: MetadataImage
+  readonly delta: MetadataDelta
+  readonly waiting: { readonly reply: () => void; readonly fail: (error: Error) => void }[]
+}
+
+export class Controller {
+  readonly nodeId: number
+  readonly #quorum: Quorum
+  readonly #cache: MetadataCache
+  readonly #config: BrokerConfig
+  readonly #environment: Pick<Environment, 'random' | 'log'>
+  /** What all appended records amount to, committed or not. */
+  #latest: MetadataImage
+  readonly #appended: Appended[] = []
+  #failure: Error | undefined
+
+  /** The quorum must lead, and the cache hold everything in its log. */
+  constructor(options: ControllerOptions) {
+    this.nodeId = options.nodeId
+    this.#quorum = options.quorum
+    this.#cache = options.cache
+    this.#config = options.config
+    this.#environment = options.environment
+    this.#latest = options.cache.image
+    this.#quorum.onCommit((highWatermark) => this.#committed(highWatermark))
+  }
+
+  /** Results in the order of the request. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
+  createTopics(
+    request: Pick<CreateTopicsRequest, 'topics' | 'validateOnly'>,
+  ): Promise<CreateTopicsResponse['topics']> {
+    const { random } = this.#environment
+    const creation = {
+      config: this.#config,
+      random: () => random.float(),
+      newUuid: () => randomUuid(random),
+    }
+    return this.submit((image) => createTopics(image, request, creation))
+  }
+
+  deleteTopics(
+    request: Pick<DeleteTopicsRequest, 'topics' | 'topicNames'>,
+  ): Promise<DeleteTopicsResponse['responses']> {
+    return this.submit((image) => deleteTopics(image, request))
+  }
+
+  /** Rejects with KafkaError POLICY_VIOLATION for too large a request. */
+  createPartitions(
+    request: Pick<CreatePartitionsRequest, 'topics' | 'validateOnly'>,
+  ): Promise<CreatePartitionsResponse['results']> {
+    const { random } = this.#environment
+    return this.submit((image) => createPartitions(image, request, () => random.float()))
+  }
+
+  incrementalAlterConfigs(request: IncrementalAlterConfigsRequest): Promise<AlterConfigsResult[]> {
+    const altering = { config: this.#config, nodeId: this.nodeId }
+    return this.submit((image) => incrementalAlterConfigs(image, request, altering))
+  }
+
+  alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResult[]> {
+    const altering = { config: this.#config, nodeId: this.nodeId }
+    return this.submit((image) => alterConfigs(image, request, altering))
+  }
+
+  /** All or nothing. Rejects with KafkaError INVALID_UPDATE_VERSION. */
+  updateFeatures(
+    request: Pick<UpdateFeaturesRequest, 'featureUpdates' | 'validateOnly'>,
+    apiVersion: number,
+  ): Promise<void> {
+    return this.submit((image) => updateFeatures(image, request, this.nodeId, apiVersion))
+  }
+
+  /** A block of producer ids that nobody else ever gets. Rejects with KafkaError STALE_BROKER_EPOCH. */
+  allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdBlock> {
+    return this.submit((image) => allocateProducerIds(image, brokerId, brokerEpoch))
+  }
+
+  /** Registers this node's broker as ready; returns its epoch. */
+  registerBroker(registration: BrokerRegistration): Promise<number> {
+    return this.submit((image) => registerBroker(image, registration, this.#quorum.log.endOffset))
+  }
+
+  /** Appends records that were decided elsewhere: those that a new cluster begins with. */
+  appendRecords(records: readonly MetadataRecord[]): Promise<void> {
+    return this.submit(() => ({ records, reply: undefined }))
+  }
+
+  /**
+   * Decides now; resolves once everything that the decision rests on or leads to is committed, applied
+   * and published. Rejects with what `decide` throws, and with KafkaError NOT_CONTROLLER once the
+   * metadata log has failed.
+   */
+  submit<Reply>(decide: (image: MetadataImage) => Decision<Reply>): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) throw unavailable(this.#failure)
+      const { records, reply } = decide(this.#latest)
+      this.#append(records)
+      // A decision without records may still rest on some that are not committed yet.
+      const last = this.#appended.at(-1)
+      if (last === undefined) resolve(reply)
+      else last.waiting.push({ reply: () => resolve(reply), fail: reject })
+    })
+  }
+
+  /** The metadata log has failed: whoever waits is told, and nothing is decided any more. */
+  fail(error: Error): void {
+    this.#failure = error
+    for (const { waiting } of this.#appended.splice(0)) {
+      for (const one of waiting) one.fail(unavailable(error))
+    }
+  }
+
+  /** One batch, unless the records are so many that they have to be several. */
+  #append(records: readonly MetadataRecord[]): void {
+    for (let from = 0; from < records.length; from += recordsPerRequestMax) {
+      const part = records.slice(from, from + recordsPerRequestMax)
+      const delta = new MetadataDelta(this.#latest)
+      for (const record of part) delta.replay(record)
+      const lastOffset = this.#quorum.append(part.map((record) => encodeMetadataRecord(record)))
+      this.#latest = delta.apply(lastOffset, this.#quorum.epoch)
+      this.#appended.push({ lastOffset, image: this.#latest, delta, waiting: [] })
+    }
+  }
+
+  #committed(highWatermark: number): void {
+    let next = this.#appended[0]
+    while (next !== undefined && next.lastOffset < highWatermark) {
+      this.#appended.shift()
+      this.#cache.publish(next.image, next.delta)
+      for (const { reply } of next.waiting) reply()
+      next = this.#appended[0]
+    }
+  }
+}
+
+function unavailable(cause: Error): KafkaError {
+  return new KafkaError(errors.NOT_CONTROLLER, 'The metadata log of the controller has failed.', {
+    cause,
+  })
+}

@@ -1,0 +1,96 @@
+/** CreatePartitions: topics grow, never shrink. */
+import { errors, KafkaError } from '../../../protocol/errors.ts'
+import type {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from '../../../protocol/messages/create-partitions.ts'
+import type { MetadataImage, PartitionImage, TopicImage } from '../image.ts'
+import type { MetadataRecord } from '../record.ts'
+import { allFenced, placeNew } from './create-topics.ts'
+import { type Decision, failed, outcomeOf, recordsPerRequestMax, succeeded } from './decision.ts'
+import { checkManualAssignment, newPartition } from './placement.ts'
+import { partitionRecord } from './topic-records.ts'
+
+type GrowingTopic = CreatePartitionsRequest['topics'][number]
+type Result = CreatePartitionsResponse['results'][number]
+
+export function createPartitions(
+  image: MetadataImage,
+  request: Pick<CreatePartitionsRequest, 'topics' | 'validateOnly'>,
+  random: () => number,
+): Decision<Result[]> {
+  const records: MetadataRecord[] = []
+  const results: Result[] = []
+  const counts = new Map<string, number>()
+  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const answer = (name: string, { error, message } = succeeded) => {
+    results.push({ name, errorCode: error.code, errorMessage: message })
+  }
+  for (const [name, count] of counts) {
+    if (count > 1) answer(name, failed(errors.INVALID_REQUEST, 'Duplicate topic name.'))
+  }
+  for (const topic of request.topics) {
+    if (counts.get(topic.name) !== 1) continue
+    try {
+      for (const one of grow(image, topic, random())) records.push(one)
+      if (records.length > recordsPerRequestMax) throw tooLarge()
+      answer(topic.name)
+    } catch (error) {
+      if (!(error instanceof KafkaError) || error.error === errors.POLICY_VIOLATION) throw error
+      answer(topic.name, outcomeOf(error))
+    }
+  }
+  return { records: request.validateOnly ? [] : records, reply: results }
+}
+
+function tooLarge(): KafkaError {
+  const message = 'Unable to perform excessively large batch operation.'
+  return new KafkaError(errors.POLICY_VIOLATION, message)
+}
+
+function grow(image: MetadataImage, growing: GrowingTopic, random: number): MetadataRecord[] {
+  const topic = image.topics.byName.get(growing.name)
+  if (topic === undefined) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
+  const existing = topic.partitions.length
+  const { name, count, assignments } = growing
+  if (count === existing) {
+    throw new KafkaError(errors.INVALID_PARTITIONS, `Topic already has ${existing} partition(s).`)
+  }
+  if (count < existing) {
+    throw new KafkaError(
+      errors.INVALID_PARTITIONS,
+      `The topic ${name} currently has ${existing} partition(s); ${count} would not be an increase.`,
+    )
+  }
+  const added = count - existing
+  if (added > recordsPerRequestMax) throw tooLarge()
+  const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
+  const partitions =
+    assignments === null
+      ? placeNew(image, existing, added, replicationFactor, random)
+      : growByHand(image, topic, added, assignments)
+  return partitions.map((partition) => partitionRecord(image, topic.id, partition))
+}
+
+function growByHand(
+  image: MetadataImage,
+  topic: TopicImage,
+  added: number,
+  assignments: NonNullable<GrowingTopic['assignments']>,
+): PartitionImage[] {
+  const invalid = (message: string) => new KafkaError(errors.INVALID_REPLICA_ASSIGNMENT, message)
+  if (assignments.length !== added) {
+    throw invalid(
+      `Attempted to add ${added} additional partition(s), but only ${assignments.length} ` +
+        'assignment(s) were specified.',
+    )
+  }
+  const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
+  return assignments.map(({ brokerIds }, at) => {
+    const index = topic.partitions.length + at
+    checkManualAssignment(image, brokerIds, replicationFactor)
+    const partition = newPartition(image, index, brokerIds)
+    if (partition === undefined) throw invalid(allFenced(index))
+    return partition
+  })
+}

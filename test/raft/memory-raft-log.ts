@@ -1,0 +1,80 @@
+/**
+ * A RaftLog on a disk in memory: one file of batches. `kill` and `crash` of the disk leave what the
+ * next process finds, a torn last batch included, which is cut off on opening.
+ */
+import {
+  baseOffset,
+  batchBytes,
+  isCrcValid,
+  lastOffset,
+  partitionLeaderEpoch,
+} from '../../protocol/records/batch.ts'
+import type { Disk, DiskFile } from '../../src/environment/disk.ts'
+import type { RaftLog } from '../../src/raft/raft-log.ts'
+
+export class MemoryRaftLog implements RaftLog {
+  readonly startOffset = 0
+  readonly #file: DiskFile
+  #batches: { readonly at: number; readonly base: number; readonly last: number }[] = []
+  #size = 0
+  #lastEpoch = 0
+  syncs = 0
+
+  constructor(disk: Disk, path: string) {
+    this.#file = disk.open(path, 'create')
+    this.#recover()
+  }
+
+  get endOffset(): number {
+    return (this.#batches.at(-1)?.last ?? -1) + 1
+  }
+
+  get lastEpoch(): number {
+    return this.#lastEpoch
+  }
+
+  append(batch: Buffer, leaderEpoch: number): void {
+    if (baseOffset(batch, 0) !== this.endOffset) throw new Error('not the next offset')
+    this.#file.write([batch], this.#size)
+    this.#batches.push({ at: this.#size, base: this.endOffset, last: lastOffset(batch, 0) })
+    this.#size += batch.length
+    this.#lastEpoch = leaderEpoch
+  }
+
+  sync(): Promise<void> {
+    this.syncs++
+    return this.#file.sync()
+  }
+
+  read(offset: number, maxBytes: number): readonly Buffer[] {
+    const first = this.#batches.find(({ last }) => last >= offset)
+    if (first === undefined) return []
+    const fitting = this.#batches.filter(({ at }) => at > first.at && at <= first.at + maxBytes)
+    const end = this.#batches.find(({ at }) => at > (fitting.at(-1) ?? first).at)?.at ?? this.#size
+    const bytes = Buffer.alloc(end - first.at)
+    this.#file.read(bytes, first.at)
+    return [bytes]
+  }
+
+  truncate(offset: number): void {
+    const kept = this.#batches.filter(({ last }) => last < offset)
+    this.#size = this.#batches[kept.length]?.at ?? this.#size
+    this.#batches = kept
+    this.#file.truncate(this.#size)
+  }
+
+  #recover(): void {
+    const content = Buffer.alloc(this.#file.size())
+    this.#file.read(content, 0)
+    let at = 0
+    while (at + 61 <= content.length) {
+      const bytes = batchBytes(content, at)
+      if (bytes < 61 || at + bytes > content.length || !isCrcValid(content, at)) break
+      this.#batches.push({ at, base: baseOffset(content, at), last: lastOffset(content, at) })
+      this.#lastEpoch = partitionLeaderEpoch(content, at)
+      at += bytes
+    }
+    this.#size = at
+    this.#file.truncate(at)
+  }
+}

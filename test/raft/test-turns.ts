@@ -1,0 +1,53 @@
+/** An environment whose turns of the event loop end when the test says so. */
+import type { Environment, Logger } from '../../src/environment/environment.ts'
+import type { MemoryDisk } from '../simulator/memory-disk.ts'
+import { SeededRandom } from '../simulator/random.ts'
+
+const silent: Logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  child: () => silent,
+}
+
+export class TestTurns {
+  readonly environment: Pick<Environment, 'clock' | 'timers' | 'disk' | 'log' | 'random'>
+  #callbacks: (() => void)[] = []
+
+  constructor(disk: MemoryDisk, seed = 1) {
+    this.environment = {
+      clock: { now: () => 1_700_000_000_000, monotonic: () => 0 },
+      timers: {
+        after: () => ({ cancel() {} }),
+        endOfTurn: (callback) => void this.#callbacks.push(callback),
+      },
+      disk,
+      log: silent,
+      random: new SeededRandom(seed),
+    }
+  }
+
+  endTurn(): void {
+    for (const callback of this.#callbacks.splice(0)) callback()
+  }
+
+  /** Ends turns until nothing is left to do. */
+  async settle(): Promise<void> {
+    do {
+      this.endTurn()
+      await new Promise((resolve) => setImmediate(resolve))
+    } while (this.#callbacks.length > 0)
+  }
+
+  /** The result of `promise`, with turns ended until it is there. */
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    let isDone = false
+    const done = () => {
+      isDone = true
+    }
+    promise.then(done, done)
+    while (!isDone) await this.settle()
+    return promise
+  }
+}
