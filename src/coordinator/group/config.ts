@@ -1,0 +1,27 @@
+/**
+ * The settings that group coordination follows, named as Kafka's, in camelCase; times in
+ * milliseconds.
+ */
+export interface GroupCoordinatorConfig {
+  /** group.initial.rebalance.delay.ms: how long an empty group waits for more members. */
+  readonly groupInitialRebalanceDelayMs: number
+  readonly groupMinSessionTimeoutMs: number
+  readonly groupMaxSessionTimeoutMs: number
+  readonly groupMaxSize: number
+  /** offset.metadata.max.bytes, counted, as in Kafka, in UTF-16 units. */
+  readonly offsetMetadataMaxBytes: number
+  readonly offsetsCommitTimeoutMs: number
+  readonly offsetsRetentionMinutes: number
+  readonly offsetsRetentionCheckIntervalMs: number
+  /**
+   * offsets.topic.compression.codec: the code of a compression type, as in a batch's attributes.
+   */
+  readonly offsetsTopicCompressionCodec: number
+}
+
+/**
+ * How long the JoinGroup of a new member may be parked before the member is dropped. It does not
+ * know its id yet and so cannot send heartbeats; a client that gave up and joins again would
+ * otherwise leave one dead member behind each time.
+ */
+export const newMemberJoinTimeoutMs = 300_000

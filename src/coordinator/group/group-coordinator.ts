@@ -1,0 +1,331 @@
+/**
+ * The group coordinator: one method per API, each of which finds the shard of the group, lets it
+ * decide and turns failures into the API's own answers. What lives in this folder: classic groups
+ * and their offsets, from request to record (`group-shard.ts` has the state, the other files one
+ * idea each). What must not: the wire, metadata, and anything that other coordinators need too.
+ *
+ * Methods answer at once where they can, else with a promise that never rejects but for a bug.
+ */
+import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
+import type { DeleteGroupsResponse } from '../../../protocol/messages/delete-groups.ts'
+import type { DescribeGroupsResponse } from '../../../protocol/messages/describe-groups.ts'
+import type { HeartbeatRequest, HeartbeatResponse } from '../../../protocol/messages/heartbeat.ts'
+import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
+import type {
+  LeaveGroupRequest,
+  LeaveGroupResponse,
+} from '../../../protocol/messages/leave-group.ts'
+import type {
+  ListGroupsRequest,
+  ListGroupsResponse,
+} from '../../../protocol/messages/list-groups.ts'
+import type {
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+} from '../../../protocol/messages/offset-commit.ts'
+import type {
+  OffsetDeleteRequest,
+  OffsetDeleteResponse,
+} from '../../../protocol/messages/offset-delete.ts'
+import type { SyncGroupRequest, SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
+import { compressions } from '../../../protocol/records/compression/compression.ts'
+import type { Environment, Logger } from '../../environment/environment.ts'
+import { coordinatorPartition } from '../coordinator-partition.ts'
+import { CoordinatorRuntime } from '../runtime.ts'
+import type { CoordinatorLog, Decision } from '../shard.ts'
+import { syncFailed } from './assignment.ts'
+import type { GroupCoordinatorConfig } from './config.ts'
+import {
+  type DescribedGroup,
+  describedError,
+  describeGroup,
+  isListed,
+  type ListedGroup,
+  listedGroup,
+} from './describe.ts'
+import type { Caller } from './group.ts'
+import { GroupShard } from './group-shard.ts'
+import { heartbeat } from './heartbeat.ts'
+import { joinFailed } from './join-answer.ts'
+import { type Left, leaveGroup } from './leave.ts'
+import type { Answer } from './member.ts'
+import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
+import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
+import { syncGroup } from './sync.ts'
+
+export interface GroupCoordinatorOptions {
+  readonly environment: Environment
+  /** Read at each use: changes take effect at once. */
+  readonly config: () => GroupCoordinatorConfig
+  /** Partitions of __consumer_offsets; while it does not exist, those that it is to have. */
+  readonly partitionCount: () => number
+}
+
+type Pending<T> = T | Promise<T>
+
+const firstJoinVersionWithNullProtocol = 7
+const firstLeaveVersionWithMembers = 3
+
+export class GroupCoordinator {
+  readonly #config: () => GroupCoordinatorConfig
+  readonly #partitionCount: () => number
+  readonly #log: Logger
+  readonly #runtime: CoordinatorRuntime<GroupShard, GroupRecord>
+
+  constructor({ environment, config, partitionCount }: GroupCoordinatorOptions) {
+    this.#config = config
+    this.#partitionCount = partitionCount
+    this.#log = environment.log
+    this.#runtime = new CoordinatorRuntime(environment, {
+      name: 'group',
+      create: (context) => new GroupShard(context, config),
+      encode: encodeGroupRecord,
+      decode: decodeGroupRecord,
+      commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
+      compression: () => compressions[config().offsetsTopicCompressionCodec] ?? 'none',
+    })
+  }
+
+  /** The partition of __consumer_offsets that holds the group. */
+  partitionFor(groupId: string): number {
+    return coordinatorPartition(groupId, this.#partitionCount())
+  }
+
+  /**
+   * This broker leads the partition of __consumer_offsets now; resolves when its groups are loaded.
+   */
+  onElection(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void> {
+    return this.#runtime.load(partition, leaderEpoch, log)
+  }
+
+  /** This broker does not lead the partition any more, as of `leaderEpoch`. */
+  onResignation(partition: number, leaderEpoch?: number): void {
+    this.#runtime.unload(partition, leaderEpoch)
+  }
+
+  /** Everybody who waits is answered NOT_COORDINATOR. */
+  close(): void {
+    this.#runtime.close()
+  }
+
+  joinGroup(request: JoinGroupRequest, caller: Caller): Pending<JoinGroupResponse> {
+    const { groupId, memberId, sessionTimeoutMs } = request
+    const fail = (error: ErrorRow) => joinAnswerFor(caller, joinFailed(memberId, error))
+    if (groupId === '') return fail(errors.INVALID_GROUP_ID)
+    const { groupMinSessionTimeoutMs, groupMaxSessionTimeoutMs } = this.#config()
+    if (
+      sessionTimeoutMs < groupMinSessionTimeoutMs ||
+      sessionTimeoutMs > groupMaxSessionTimeoutMs
+    ) {
+      return fail(errors.INVALID_SESSION_TIMEOUT)
+    }
+    return this.#answered<JoinGroupResponse>(groupId, fail, (shard, answerAs) => {
+      const answer = (response: JoinGroupResponse) => answerAs(joinAnswerFor(caller, response))
+      return shard.join({ request, caller, answer })
+    })
+  }
+
+  syncGroup(request: SyncGroupRequest): Pending<SyncGroupResponse> {
+    const { groupId } = request
+    if (groupId === '') return syncFailed(errors.INVALID_GROUP_ID)
+    return this.#answered<SyncGroupResponse>(groupId, syncFailed, (shard, answer) => {
+      const group = shard.group(groupId)
+      if (group !== null) return syncGroup(group, request, answer)
+      answer(syncFailed(errors.UNKNOWN_MEMBER_ID))
+      return { records: [], reply: undefined }
+    })
+  }
+
+  heartbeat(request: HeartbeatRequest): Pending<HeartbeatResponse> {
+    const { groupId } = request
+    if (groupId === '') return { errorCode: errors.INVALID_GROUP_ID.code }
+    return this.#write(
+      groupId,
+      // While the group is loading nobody can tell: do not make its members rebalance for that.
+      (error) => ({ errorCode: error === errors.COORDINATOR_LOAD_IN_PROGRESS ? 0 : error.code }),
+      (shard) => {
+        const error = heartbeat(shard.group(groupId), request)
+        return { records: [], reply: { errorCode: error.code } }
+      },
+    )
+  }
+
+  leaveGroup(request: LeaveGroupRequest, apiVersion: number): Pending<LeaveGroupResponse> {
+    const { groupId } = request
+    if (groupId === '') return { errorCode: errors.INVALID_GROUP_ID.code }
+    const isBatch = apiVersion >= firstLeaveVersionWithMembers
+    const leaving = isBatch
+      ? request.members
+      : [{ memberId: request.memberId, groupInstanceId: null, reason: null }]
+    const tell = (members: Left[]): LeaveGroupResponse =>
+      isBatch ? { errorCode: 0, members } : { errorCode: members[0]?.errorCode ?? 0 }
+    return this.#write<LeaveGroupResponse>(
+      groupId,
+      (error) => ({ errorCode: error.code }),
+      (shard) => {
+        const decision = leaveGroup(shard.group(groupId), leaving)
+        return { ...decision, reply: tell(decision.reply) }
+      },
+    )
+  }
+
+  /** Topics carry their names, also where the request gave ids, and exist with these partitions. */
+  commitOffsets(request: OffsetCommitRequest, apiVersion: number): Pending<OffsetCommitResponse> {
+    return this.#write(
+      request.groupId,
+      (error) => ({
+        topics: request.topics.map(({ name, topicId, partitions }) => ({
+          name,
+          topicId,
+          partitions: partitions.map(({ partitionIndex }) => ({
+            partitionIndex,
+            errorCode: error.code,
+          })),
+        })),
+      }),
+      (shard, nowMs) => shard.commit(request, apiVersion, nowMs),
+    )
+  }
+
+  /**
+   * Topics carry their names. The answer holds only what is committed, so `requireStable` has
+   * nothing left to ask for.
+   */
+  fetchOffsets(request: OffsetFetchGroup): Pending<FetchedGroup> {
+    const { groupId } = request
+    const fail = (error: ErrorRow): FetchedGroup => {
+      // Older consumers do not know that they may try again after COORDINATOR_NOT_AVAILABLE.
+      const told = error === errors.COORDINATOR_NOT_AVAILABLE ? errors.NOT_COORDINATOR : error
+      return { groupId, topics: [], errorCode: told.code }
+    }
+    return this.#write(groupId, fail, (shard) => ({
+      records: [],
+      reply: fetchOffsets(shard.offsets, request),
+    }))
+  }
+
+  /** Topics exist with these partitions. */
+  deleteOffsets(request: OffsetDeleteRequest): Pending<OffsetDeleteResponse> {
+    const fail = (error: ErrorRow): OffsetDeleteResponse => ({ errorCode: error.code, topics: [] })
+    if (request.groupId === '') return fail(errors.INVALID_GROUP_ID)
+    return this.#write(request.groupId, fail, (shard) => shard.deleteOffsets(request))
+  }
+
+  async describeGroups(
+    groupIds: readonly string[],
+    apiVersion: number,
+  ): Promise<DescribeGroupsResponse> {
+    const describe = (groupId: string) =>
+      this.#write<DescribedGroup>(
+        groupId,
+        (error) => describedError(groupId, error.code),
+        (shard) => {
+          const reply = describeGroup(groupId, shard.group(groupId), apiVersion)
+          return { records: [], reply }
+        },
+      )
+    return { groups: await Promise.all(groupIds.map(describe)) }
+  }
+
+  /** The groups of all shards here; an error if one of them is still loading. */
+  async listGroups(request: ListGroupsRequest): Promise<ListGroupsResponse> {
+    const groups: ListedGroup[] = []
+    for (const partition of this.#runtime.partitions()) {
+      try {
+        const listed = await this.#runtime.read(partition, (shard) =>
+          shard.groups().map(listedGroup),
+        )
+        groups.push(...listed.filter((group) => isListed(group, request)))
+      } catch (failure) {
+        if (!(failure instanceof KafkaError)) throw failure
+        // Led by another broker since a moment ago: that one lists them.
+        if (failure.error === errors.NOT_COORDINATOR) continue
+        return { errorCode: failure.error.code, groups: [] }
+      }
+    }
+    return { errorCode: 0, groups }
+  }
+
+  async deleteGroups(groupIds: readonly string[]): Promise<DeleteGroupsResponse> {
+    type Result = DeleteGroupsResponse['results'][number]
+    const byPartition = new Map<number, string[]>()
+    for (const groupId of new Set(groupIds)) {
+      const partition = this.partitionFor(groupId)
+      byPartition.set(partition, [...(byPartition.get(partition) ?? []), groupId])
+    }
+    const deletions = [...byPartition.values()].map((ids) =>
+      this.#write<Result[]>(
+        ids[0] as string,
+        (error) =>
+          ids.map((groupId) => ({ groupId, errorCode: error.code, errorMessage: error.message })),
+        (shard) => shard.deleteGroups(ids),
+      ),
+    )
+    return { results: (await Promise.all(deletions)).flat() }
+  }
+
+  /**
+   * Forgets every offset of topics that were deleted; resolves when that is recorded, or failed.
+   */
+  async onTopicsDeleted(names: Iterable<string>): Promise<void> {
+    const gone = new Set(names)
+    const deletions = this.#runtime.partitions().map(async (partition) => {
+      try {
+        await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))
+      } catch (failure) {
+        if (!(failure instanceof KafkaError)) throw failure
+        this.#log.warn('offsets of deleted topics were not removed', { partition, err: failure })
+      }
+    })
+    await Promise.all(deletions)
+  }
+
+  /** Runs `decide` on the group's shard; `fail` is the answer to whatever goes wrong. */
+  #write<T>(
+    groupId: string,
+    fail: (error: ErrorRow) => T,
+    decide: (shard: GroupShard, nowMs: number) => Decision<GroupRecord, T>,
+  ): Pending<T> {
+    const failed = (failure: unknown): T => {
+      if (failure instanceof KafkaError) return fail(failure.error)
+      throw failure
+    }
+    try {
+      const reply = this.#runtime.write(this.partitionFor(groupId), decide)
+      return reply instanceof Promise ? reply.catch(failed) : reply
+    } catch (failure) {
+      return failed(failure)
+    }
+  }
+
+  /** As `#write`, for what is answered by a callback, once, whenever the group gets there. */
+  #answered<T>(
+    groupId: string,
+    fail: (error: ErrorRow) => T,
+    decide: (shard: GroupShard, answer: Answer<T>) => Decision<GroupRecord, void>,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      try {
+        const written = this.#write<null | ErrorRow>(
+          groupId,
+          (error) => error,
+          (shard) => ({ ...decide(shard, resolve), reply: null }),
+        )
+        const settle = (error: null | ErrorRow) => {
+          if (error !== null) resolve(fail(error))
+        }
+        if (written instanceof Promise) written.then(settle, reject)
+        else settle(written)
+      } catch (error) {
+        reject(error)
+      }
+    })
+  }
+}
+
+/** Older versions cannot say that there is no protocol. */
+function joinAnswerFor(caller: Caller, response: JoinGroupResponse): JoinGroupResponse {
+  const isTold = response.protocolName !== null
+  if (isTold || caller.apiVersion >= firstJoinVersionWithNullProtocol) return response
+  return { ...response, protocolName: '' }
+}

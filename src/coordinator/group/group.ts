@@ -1,0 +1,289 @@
+/**
+ * A classic group as it lives: who is a member now, who is awaited, and how far its rebalance is.
+ *
+ *   Empty --join--> PreparingRebalance --all joined, or time is up--> CompletingRebalance
+ *     ^                 |    ^    ^                                          |
+ *     |  nobody joined  |    |    +-- a member changed, left or died --------+
+ *     +-----------------+    +-- a member changed, left or died -- Stable <--+ the leader's
+ *                                                                    assignment is committed
+ *
+ * Everything here is what a restart may forget. What it must not forget is a `GroupMetadata`
+ * record, written whenever a generation is assigned or emptied; `fromMetadata` makes a group of it
+ * again. A group that is not here is what DescribeGroups calls Dead.
+ */
+import type { JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
+import type { Logger, Milliseconds } from '../../environment/environment.ts'
+import type { Deadline } from '../deadlines.ts'
+import type { Decision } from '../shard.ts'
+import type { GroupCoordinatorConfig } from './config.ts'
+import { type Answer, Member } from './member.ts'
+import type { GroupMetadata, GroupRecord } from './records.ts'
+import { type ConsumerTopics, subscribedTopics } from './subscription.ts'
+
+export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'
+
+/** What groups may use of their shard. */
+export interface GroupContext {
+  readonly log: Logger
+  config(): GroupCoordinatorConfig
+  now(): Milliseconds
+  /** A random id, in the usual form of a UUID. */
+  uuid(): string
+  /** A deadline, not set yet; when it passes, `decide` runs as a write of its own. */
+  deadline(decide: () => Decision<GroupRecord, void>): Deadline
+}
+
+/** Who asks, as far as the protocol of groups cares. */
+export interface Caller {
+  readonly clientId: string
+  /** As Java prints an address: `/192.0.2.1`. */
+  readonly clientHost: string
+  readonly apiVersion: number
+}
+
+/** Nothing to record. */
+export const nothing: Decision<GroupRecord, void> = { records: [], reply: undefined }
+
+const previousStates: Readonly<Record<GroupState, readonly GroupState[]>> = {
+  Empty: ['PreparingRebalance'],
+  PreparingRebalance: ['Stable', 'CompletingRebalance', 'Empty'],
+  CompletingRebalance: ['PreparingRebalance'],
+  Stable: ['CompletingRebalance'],
+}
+
+export class ClassicGroup {
+  readonly groupId: string
+  readonly context: GroupContext
+  generationId = 0
+  /** Null until the first member came. */
+  protocolType: string | null = null
+  /** Chosen for the current generation. */
+  protocolName: string | null = null
+  leaderId: string | null = null
+  /** When the state last changed; -1 if that is not known. */
+  stateSinceMs: Milliseconds
+  /** What the members of the last generation subscribed to; null if that cannot be known. */
+  topics: ConsumerTopics = null
+  readonly members = new Map<string, Member>()
+  /** Members that were given an id and are expected to join with it. */
+  readonly pendingJoins = new Map<string, Deadline>()
+  /** Members of this generation that did not send SyncGroup yet. */
+  readonly pendingSyncs = new Set<string>()
+  /** During the first rebalance of an empty group: somebody joined since the delay last began. */
+  newMemberAdded = false
+  #state: GroupState = 'Empty'
+  #previousState: GroupState | null = null
+  /** group.instance.id -> member id. */
+  readonly #staticMembers = new Map<string, string>()
+  #awaitingJoin = 0
+  #joinDeadline: Deadline | null = null
+  #syncDeadline: Deadline | null = null
+
+  constructor(groupId: string, context: GroupContext) {
+    this.groupId = groupId
+    this.context = context
+    this.stateSinceMs = context.now()
+  }
+
+  /** The group as the record left it; sessions of its members are not running yet. */
+  static fromMetadata(
+    groupId: string,
+    metadata: GroupMetadata,
+    context: GroupContext,
+    expire: (group: ClassicGroup, memberId: string) => Decision<GroupRecord, void>,
+  ): ClassicGroup {
+    const group = new ClassicGroup(groupId, context)
+    for (const { assignment, subscription, ...stored } of metadata.members) {
+      const protocols = [{ name: metadata.protocolName ?? '', metadata: subscription }]
+      const session = context.deadline(() => expire(group, stored.memberId))
+      const member = new Member({ ...stored, protocols }, session)
+      member.assignment = assignment
+      group.add(member)
+    }
+    group.#state = metadata.members.length > 0 ? 'Stable' : 'Empty'
+    group.generationId = metadata.generationId
+    group.protocolType = metadata.protocolType
+    group.protocolName = metadata.protocolName
+    group.leaderId = metadata.leaderId
+    group.stateSinceMs = metadata.stateSinceMs
+    group.topics = subscribedTopics(group)
+    return group
+  }
+
+  get state(): GroupState {
+    return this.#state
+  }
+
+  get previousState(): GroupState | null {
+    return this.#previousState
+  }
+
+  /** Its members are consumers, whose subscriptions the broker can read. */
+  get isConsumerGroup(): boolean {
+    return this.protocolType === 'consumer'
+  }
+
+  moveTo(state: GroupState): void {
+    if (!previousStates[state].includes(this.#state)) {
+      throw new Error(`group ${this.groupId} cannot go from ${this.#state} to ${state}`)
+    }
+    this.#previousState = this.#state
+    this.#state = state
+    this.stateSinceMs = this.context.now()
+  }
+
+  isLeader(memberId: string): boolean {
+    return this.leaderId === memberId
+  }
+
+  staticMemberId(groupInstanceId: string): string | undefined {
+    return this.#staticMembers.get(groupInstanceId)
+  }
+
+  add(member: Member): void {
+    const { memberId, groupInstanceId } = member
+    if (groupInstanceId !== null) this.#staticMembers.set(groupInstanceId, memberId)
+    this.leaderId ??= memberId
+    this.members.set(memberId, member)
+    if (member.isAwaitingJoin) this.#awaitingJoin++
+    this.#forgetPendingJoin(memberId)
+  }
+
+  /**
+   * Takes out a member, or somebody who was only expected to join. Parked answers stay unanswered.
+   */
+  remove(memberId: string): void {
+    const member = this.members.get(memberId)
+    if (member !== undefined) {
+      this.members.delete(memberId)
+      member.session.clear()
+      if (member.isAwaitingJoin) this.#awaitingJoin--
+      if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId)
+    }
+    if (this.isLeader(memberId)) this.leaderId = this.members.keys().next().value ?? null
+    this.#forgetPendingJoin(memberId)
+    this.pendingSyncs.delete(memberId)
+  }
+
+  /** Puts a member in the place of another that has the same group.instance.id. */
+  replaceStatic(old: Member, member: Member): void {
+    const wasLeader = this.isLeader(old.memberId)
+    const wasPendingSync = this.pendingSyncs.has(old.memberId)
+    this.remove(old.memberId)
+    this.add(member)
+    if (wasLeader) this.leaderId = member.memberId
+    if (wasPendingSync) this.pendingSyncs.add(member.memberId)
+  }
+
+  /**
+   * Parks a JoinGroup; an older one of the same member is never answered, its client gave it up.
+   */
+  parkJoin(member: Member, answer: Answer<JoinGroupResponse>): void {
+    if (!member.isAwaitingJoin) this.#awaitingJoin++
+    member.joinAnswer = answer
+  }
+
+  /** False if the member did not wait. */
+  answerJoin(member: Member, response: JoinGroupResponse): boolean {
+    const answer = member.joinAnswer
+    if (answer === null) return false
+    member.joinAnswer = null
+    this.#awaitingJoin--
+    answer(response)
+    return true
+  }
+
+  get awaitingJoinCount(): number {
+    return this.#awaitingJoin
+  }
+
+  get hasAllMembersJoined(): boolean {
+    return this.#awaitingJoin === this.members.size && this.pendingJoins.size === 0
+  }
+
+  /** The longest time that a member takes to join again. */
+  get rebalanceTimeoutMs(): Milliseconds {
+    let longest = 0
+    for (const member of this.members.values()) {
+      longest = Math.max(longest, member.rebalanceTimeoutMs)
+    }
+    return longest
+  }
+
+  /** Ends the join phase at `decide` in `delayMs`, instead of whatever was to end it before. */
+  scheduleJoin(delayMs: Milliseconds, decide: () => Decision<GroupRecord, void>): void {
+    this.clearJoinDeadline()
+    this.#joinDeadline = this.context.deadline(decide)
+    this.#joinDeadline.set(delayMs)
+  }
+
+  clearJoinDeadline(): void {
+    this.#joinDeadline?.clear()
+  }
+
+  scheduleSync(delayMs: Milliseconds, decide: () => Decision<GroupRecord, void>): void {
+    this.clearSyncDeadline()
+    this.#syncDeadline = this.context.deadline(decide)
+    this.#syncDeadline.set(delayMs)
+  }
+
+  clearSyncDeadline(): void {
+    this.#syncDeadline?.clear()
+  }
+
+  /** No timer of the group runs any more. */
+  clearDeadlines(): void {
+    this.clearJoinDeadline()
+    this.clearSyncDeadline()
+    for (const deadline of this.pendingJoins.values()) deadline.clear()
+    for (const member of this.members.values()) member.session.clear()
+  }
+
+  /** Chooses protocol and leader's view for the members that joined; Empty if there is none. */
+  nextGeneration(): void {
+    this.generationId++
+    this.protocolName = this.members.size > 0 ? this.selectProtocol() : null
+    this.topics = subscribedTopics(this)
+    this.moveTo(this.members.size > 0 ? 'CompletingRebalance' : 'Empty')
+    this.pendingSyncs.clear()
+  }
+
+  /** Every member votes for the first protocol of its own that all members know; most votes win. */
+  selectProtocol(): string {
+    const candidates = this.#commonProtocols()
+    const votes = new Map<string, number>()
+    for (const member of this.members.values()) {
+      const choice = member.vote(candidates)
+      if (choice !== undefined) votes.set(choice, (votes.get(choice) ?? 0) + 1)
+    }
+    let winner: string | undefined
+    for (const [name, count] of votes) {
+      if (winner === undefined || count > (votes.get(winner) ?? 0)) winner = name
+    }
+    if (winner === undefined) throw new Error(`group ${this.groupId} has no protocol in common`)
+    return winner
+  }
+
+  /** Whether somebody of this type who knows these protocols fits in with the members. */
+  supports(protocolType: string, names: readonly string[]): boolean {
+    if (this.#state === 'Empty') return protocolType !== '' && names.length > 0
+    if (this.protocolType !== protocolType) return false
+    const common = this.#commonProtocols()
+    return this.members.size === 0 ? names.length > 0 : names.some((name) => common.has(name))
+  }
+
+  #commonProtocols(): Set<string> {
+    const counts = new Map<string, number>()
+    for (const member of this.members.values()) {
+      for (const { name } of member.protocols) counts.set(name, (counts.get(name) ?? 0) + 1)
+    }
+    const common = new Set<string>()
+    for (const [name, count] of counts) if (count === this.members.size) common.add(name)
+    return common
+  }
+
+  #forgetPendingJoin(memberId: string): void {
+    this.pendingJoins.get(memberId)?.clear()
+    this.pendingJoins.delete(memberId)
+  }
+}

@@ -1,0 +1,57 @@
+/** OffsetDelete (KIP-496): offsets that no member of the group may still need. */
+import { errors, KafkaError } from '../../../protocol/errors.ts'
+import type {
+  OffsetDeleteRequest,
+  OffsetDeleteResponse,
+} from '../../../protocol/messages/offset-delete.ts'
+import type { Decision } from '../shard.ts'
+import type { ClassicGroup } from './group.ts'
+import type { Offsets } from './offsets.ts'
+import type { GroupRecord } from './records.ts'
+import { isSubscribedTo } from './subscription.ts'
+
+/** Partitions exist. A group with members must be of consumers, or nobody knows what it uses. */
+export function deleteOffsets(
+  group: ClassicGroup | null,
+  offsets: Offsets,
+  request: OffsetDeleteRequest,
+): Decision<GroupRecord, OffsetDeleteResponse> {
+  if (group === null) throw new KafkaError(errors.GROUP_ID_NOT_FOUND)
+  if (group.state !== 'Empty' && !group.isConsumerGroup)
+    throw new KafkaError(errors.NON_EMPTY_GROUP)
+  const { groupId } = request
+  const records: GroupRecord[] = []
+  const topics = request.topics.map(({ name, partitions }) => {
+    const error = isSubscribedTo(group, name) ? errors.GROUP_SUBSCRIBED_TO_TOPIC : errors.NONE
+    return {
+      name,
+      partitions: partitions.map(({ partitionIndex }) => {
+        if (error === errors.NONE && offsets.get(groupId, name, partitionIndex) !== undefined) {
+          records.push(offsetTombstone(groupId, name, partitionIndex))
+        }
+        return { partitionIndex, errorCode: error.code }
+      }),
+    }
+  })
+  return { records, reply: { errorCode: errors.NONE.code, topics } }
+}
+
+export function offsetTombstone(groupId: string, topic: string, partition: number): GroupRecord {
+  return { kind: 'offset', groupId, topic, partition, value: null }
+}
+
+/** Tombstones of all that the group committed, or of its offsets of the topics that `isMeant`. */
+export function offsetTombstones(
+  offsets: Offsets,
+  groupId: string,
+  isMeant: (topic: string) => boolean = () => true,
+): GroupRecord[] {
+  const records: GroupRecord[] = []
+  for (const [topic, partitions] of offsets.of(groupId) ?? []) {
+    if (!isMeant(topic)) continue
+    for (const partition of partitions.keys()) {
+      records.push(offsetTombstone(groupId, topic, partition))
+    }
+  }
+  return records
+}

@@ -1,0 +1,65 @@
+/** OffsetFetch: what a group committed. */
+import type {
+  OffsetFetchRequest,
+  OffsetFetchResponse,
+} from '../../../protocol/messages/offset-fetch.ts'
+import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
+import type { CommittedOffset, Offsets, TopicOffsets } from './offsets.ts'
+
+export type OffsetFetchGroup = OffsetFetchRequest['groups'][number]
+export type FetchedGroup = NonNullable<OffsetFetchResponse['groups']>[number]
+export type FetchedTopic = FetchedGroup['topics'][number]
+export type FetchedPartition = FetchedTopic['partitions'][number]
+
+/** The partitions asked for, or all if none are named. */
+export function fetchOffsets(offsets: Offsets, request: OffsetFetchGroup): FetchedGroup {
+  const { groupId } = request
+  const ofGroup = offsets.of(groupId)
+  const topics =
+    request.topics === null ? allOffsets(ofGroup) : namedOffsets(ofGroup, request.topics)
+  return { groupId, topics }
+}
+
+function allOffsets(ofGroup: TopicOffsets | undefined): FetchedTopic[] {
+  return [...(ofGroup ?? [])].map(([name, partitions]) => ({
+    name,
+    partitions: [...partitions].map(([index, offset]) => fetched(index, offset)),
+  }))
+}
+
+function namedOffsets(
+  ofGroup: TopicOffsets | undefined,
+  topics: NonNullable<OffsetFetchGroup['topics']>,
+): FetchedTopic[] {
+  return topics.map(({ name, topicId, partitionIndexes }) => {
+    const partitions = ofGroup?.get(name)
+    const find = (index: number) => ofTopic(partitions?.get(index), topicId)
+    return {
+      name,
+      topicId,
+      partitions: partitionIndexes.map((index) => fetched(index, find(index))),
+    }
+  })
+}
+
+/** An offset of an older topic of the same name is none. */
+function ofTopic(offset: CommittedOffset | undefined, topicId: Uuid): CommittedOffset | undefined {
+  if (offset === undefined) return undefined
+  const isSame = topicId === zeroUuid || offset.topicId === zeroUuid || offset.topicId === topicId
+  return isSame ? offset : undefined
+}
+
+/** Where nothing was committed: offset -1. */
+export function fetched(
+  partitionIndex: number,
+  offset: CommittedOffset | undefined,
+  errorCode = 0,
+): FetchedPartition {
+  return {
+    partitionIndex,
+    committedOffset: offset?.offset ?? -1,
+    committedLeaderEpoch: offset?.leaderEpoch ?? -1,
+    metadata: offset?.metadata ?? '',
+    errorCode,
+  }
+}

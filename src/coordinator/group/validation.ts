@@ -1,0 +1,32 @@
+/** Whether somebody is who they say they are: the checks that all requests of members share. */
+import { type ErrorRow, errors } from '../../../protocol/errors.ts'
+import type { ClassicGroup } from './group.ts'
+
+/**
+ * Null if `memberId` is a member; FENCED_INSTANCE_ID if its group.instance.id belongs to another
+ * member now (KIP-345).
+ */
+export function memberError(
+  group: ClassicGroup,
+  memberId: string,
+  groupInstanceId: string | null,
+): ErrorRow | null {
+  if (groupInstanceId !== null) {
+    const holder = group.staticMemberId(groupInstanceId)
+    if (holder === undefined) return errors.UNKNOWN_MEMBER_ID
+    if (holder !== memberId) return errors.FENCED_INSTANCE_ID
+  }
+  return group.members.has(memberId) ? null : errors.UNKNOWN_MEMBER_ID
+}
+
+/** As `memberError`, for what must come from the current generation. */
+export function generationError(
+  group: ClassicGroup,
+  memberId: string,
+  groupInstanceId: string | null,
+  generationId: number,
+): ErrorRow | null {
+  const error = memberError(group, memberId, groupInstanceId)
+  if (error !== null) return error
+  return generationId === group.generationId ? null : errors.ILLEGAL_GENERATION
+}

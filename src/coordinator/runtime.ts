@@ -1,0 +1,129 @@
+/**
+ * Coordinators decide, record, apply. What lives here: the one runtime under all of them
+ * (`runtime.ts`, `shard-runtime.ts`, `load.ts`, their interfaces in `shard.ts`), undoable state
+ * (`timeline.ts`), timers (`deadlines.ts`), and a folder per coordinator (`group/`). What must not:
+ * the wire, the log's files, metadata, handlers; a coordinator imports protocol, environment and
+ * configuration types only and reaches its log through `CoordinatorLog`.
+ *
+ * A coordinator's state is cut into shards, one per partition of an internal topic, and a shard
+ * lives on the broker that leads the partition. A request decides: it looks at the shard and
+ * returns records and a reply, changing nothing that is recorded. `apply(record)` alone changes
+ * that, the same way live and when the partition is loaded. The runtime applies the records at
+ * once, appends all records of a turn as one batch, and parks the reply until they are committed;
+ * if the log refuses them it unwinds them and answers an error. A reply that needed no record still
+ * waits for the records it may have seen.
+ *
+ *   load(partition, leaderEpoch, log) -> loading -> active -> unload(partition)
+ *                                           \-> failed: answers NOT_COORDINATOR until the next load
+ */
+import { errors, KafkaError } from '../../protocol/errors.ts'
+import type { Environment, Milliseconds } from '../environment/environment.ts'
+import { loadRecords } from './load.ts'
+import type { CoordinatorLog, Decision, Shard, ShardKind } from './shard.ts'
+import { ShardRuntime } from './shard-runtime.ts'
+
+interface Slot<S extends Shard<R>, R> {
+  readonly leaderEpoch: number
+  state: 'loading' | 'active' | 'failed'
+  readonly shard: ShardRuntime<S, R>
+}
+
+export class CoordinatorRuntime<S extends Shard<R>, R> {
+  readonly #environment: Environment
+  readonly #kind: ShardKind<S, R>
+  readonly #slots = new Map<number, Slot<S, R>>()
+
+  constructor(environment: Environment, kind: ShardKind<S, R>) {
+    this.#environment = environment
+    this.#kind = kind
+  }
+
+  /**
+   * This broker leads `partition` since `leaderEpoch`: replays its log. Until it resolves, requests
+   * are answered COORDINATOR_LOAD_IN_PROGRESS; a log with nothing in it is loaded when this
+   * returns. Nothing happens if the partition is here with this or a later epoch.
+   */
+  load(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void> {
+    const before = this.#slots.get(partition)
+    if (before !== undefined && before.leaderEpoch >= leaderEpoch) return Promise.resolve()
+    this.unload(partition)
+    return this.#load(this.#open(partition, leaderEpoch, log), log)
+  }
+
+  /** This broker no longer leads `partition`, as of `leaderEpoch` if one is given. */
+  unload(partition: number, leaderEpoch = Number.POSITIVE_INFINITY): void {
+    const slot = this.#slots.get(partition)
+    if (slot === undefined || slot.leaderEpoch > leaderEpoch) return
+    this.#slots.delete(partition)
+    slot.shard.close(errors.NOT_COORDINATOR)
+  }
+
+  /** Unloads all shards. */
+  close(): void {
+    for (const partition of [...this.#slots.keys()]) this.unload(partition)
+  }
+
+  /**
+   * Runs `decide` on the shard and returns its reply: at once if there is nothing to wait for.
+   * Throws, or rejects with, `KafkaError`: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, what
+   * `decide` threw, or why the records could not be written (see `coordinatorError`).
+   */
+  write<T>(
+    partition: number,
+    decide: (shard: S, nowMs: Milliseconds) => Decision<R, T>,
+  ): T | Promise<T> {
+    return this.#active(partition).write(decide)
+  }
+
+  /** As `write`, for what only looks: the reply holds nothing that is not committed. */
+  read<T>(partition: number, look: (shard: S, nowMs: Milliseconds) => T): T | Promise<T> {
+    return this.write(partition, (shard, nowMs) => ({ records: [], reply: look(shard, nowMs) }))
+  }
+
+  /** The partitions whose shards are here, loading ones included. */
+  partitions(): number[] {
+    return [...this.#slots.keys()].sort((a, b) => a - b)
+  }
+
+  #active(partition: number): ShardRuntime<S, R> {
+    const slot = this.#slots.get(partition)
+    if (slot === undefined || slot.state === 'failed') throw new KafkaError(errors.NOT_COORDINATOR)
+    if (slot.state === 'loading') throw new KafkaError(errors.COORDINATOR_LOAD_IN_PROGRESS)
+    return slot.shard
+  }
+
+  #open(partition: number, leaderEpoch: number, log: CoordinatorLog): Slot<S, R> {
+    const loadAnew = async (settled: Promise<unknown>) => {
+      if (this.#slots.get(partition) !== slot) return
+      slot.shard.close(errors.COORDINATOR_LOAD_IN_PROGRESS)
+      const next = this.#open(partition, leaderEpoch, log)
+      await settled
+      if (this.#slots.get(partition) === next) await this.#load(next, log)
+    }
+    const shard = new ShardRuntime(this.#environment, this.#kind, partition, log, loadAnew)
+    const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard }
+    this.#slots.set(partition, slot)
+    return slot
+  }
+
+  async #load(slot: Slot<S, R>, log: CoordinatorLog): Promise<void> {
+    const { shard } = slot
+    const partition = shard.partition
+    const isCurrent = () => this.#slots.get(partition) === slot
+    const fields = { coordinator: this.#kind.name, partition, leaderEpoch: slot.leaderEpoch }
+    try {
+      const replay = (records: readonly R[]) => shard.replay(records)
+      const loading = loadRecords({ log, kind: this.#kind, replay, isCurrent }, this.#environment)
+      const loaded = loading instanceof Promise ? await loading : loading
+      if (!isCurrent()) return
+      slot.state = 'active'
+      shard.activate()
+      if (loaded.records > 0)
+        this.#environment.log.info('coordinator loaded', { ...fields, ...loaded })
+    } catch (err) {
+      if (!isCurrent()) return
+      slot.state = 'failed'
+      this.#environment.log.error('coordinator could not be loaded', { ...fields, err })
+    }
+  }
+}

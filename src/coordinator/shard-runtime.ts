@@ -1,0 +1,279 @@
+/**
+ * One shard at work: gathers the records of a turn into a batch, hands it to the log, and lets the
+ * replies go when the batch is committed.
+ *
+ *   write -> gathering --end of turn--> in flight --committed--> replies leave, in order
+ *                  \                       \-----refused-----> unwound, errors leave
+ *                   \--no record: waits with the youngest batch, or not at all
+ *
+ * State is always that of all batches applied, committed or not. When the log refuses a batch, this
+ * one and all younger ones are taken back; if some of them are already in the log's hands, nobody
+ * can say what the log will hold, so the shard is loaded anew once all of them have ended.
+ */
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import { headerBytes } from '../../protocol/records/batch.ts'
+import { encodeBatch } from '../../protocol/records/record.ts'
+import type { Environment, Logger, Milliseconds } from '../environment/environment.ts'
+import { type Deadline, Deadlines } from './deadlines.ts'
+import {
+  type CoordinatorLog,
+  coordinatorError,
+  type Decision,
+  type Shard,
+  type ShardContext,
+  type ShardKind,
+} from './shard.ts'
+import { Timeline } from './timeline.ts'
+
+/** What a record may take beside its key and value: lengths, deltas, attributes, header count. */
+const recordOverheadBytes = 32
+
+interface StoredRecord {
+  readonly timestamp: Milliseconds
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
+/** A reply that waits for a batch. */
+interface Parked {
+  readonly onCommitted: (() => void) | undefined
+  readonly onFailed: ((error: ErrorRow) => void) | undefined
+  readonly answer: () => void
+  readonly fail: (failure: unknown) => void
+}
+
+interface Batch {
+  /** The timeline's position before the first record and after the last. */
+  readonly firstPosition: number
+  lastPosition: number
+  readonly records: StoredRecord[]
+  bytes: number
+  readonly parked: Parked[]
+  state: 'gathering' | 'in flight' | 'committed' | 'refused'
+  timeout: Deadline | null
+  appended: Promise<unknown> | null
+}
+
+export class ShardRuntime<S extends Shard<R>, R> {
+  readonly partition: number
+  readonly #environment: Environment
+  readonly #kind: ShardKind<S, R>
+  readonly #log: CoordinatorLog
+  readonly #logger: Logger
+  readonly #onInDoubt: (settled: Promise<unknown>) => void
+  readonly #timeline = new Timeline()
+  readonly #deadlines: Deadlines
+  readonly #state: S
+  /** Oldest first; only the last may still be gathering. */
+  #batches: Batch[] = []
+  #isClosed = false
+
+  /**
+   * `onInDoubt` is told when memory and log may differ: the owner closes this shard and loads
+   * another after `settled`.
+   */
+  constructor(
+    environment: Environment,
+    kind: ShardKind<S, R>,
+    partition: number,
+    log: CoordinatorLog,
+    onInDoubt: (settled: Promise<unknown>) => void,
+  ) {
+    this.partition = partition
+    this.#environment = environment
+    this.#kind = kind
+    this.#log = log
+    this.#onInDoubt = onInDoubt
+    this.#logger = environment.log.child({ coordinator: kind.name, partition })
+    this.#deadlines = new Deadlines(environment)
+    this.#state = kind.create(this.#context())
+  }
+
+  /** Loading: applies records that the log holds already. */
+  replay(records: readonly R[]): void {
+    for (const record of records) this.#state.apply(record)
+    this.#timeline.forget(this.#timeline.position)
+  }
+
+  /** The whole log was replayed. */
+  activate(): void {
+    this.#state.onLoaded()
+  }
+
+  /** Answers everybody who waits with `error`; nothing runs here any more. */
+  close(error: ErrorRow): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#deadlines.close()
+    const batches = this.#batches
+    this.#batches = []
+    for (const batch of batches) failParked(batch, new KafkaError(error), error)
+    this.#state.onUnloaded(error)
+  }
+
+  /** See `CoordinatorRuntime.write`. */
+  write<T>(decide: (state: S, nowMs: Milliseconds) => Decision<R, T>): T | Promise<T> {
+    const nowMs = this.#environment.clock.now()
+    const decision = decide(this.#state, nowMs)
+    if (decision.records.length > 0) this.#record(decision, nowMs)
+    const batch = this.#batches.at(-1)
+    if (batch === undefined) {
+      decision.onCommitted?.()
+      return decision.reply
+    }
+    return new Promise<T>((resolve, reject) => {
+      batch.parked.push({
+        onCommitted: decision.onCommitted,
+        onFailed: decision.onFailed,
+        answer: () => resolve(decision.reply),
+        fail: reject,
+      })
+    })
+  }
+
+  #record<T>(decision: Decision<R, T>, nowMs: Milliseconds): void {
+    const encoded: StoredRecord[] = decision.records.map((record) => {
+      const { key, value } = this.#kind.encode(record)
+      return { timestamp: nowMs, key, value }
+    })
+    const bytes = encoded.reduce((sum, record) => sum + sizeOf(record), 0)
+    const bytesMax = this.#log.batchBytesMax - headerBytes
+    if (decision.isAtomic !== false) {
+      if (bytes > bytesMax) this.#refuse(decision, new KafkaError(errors.RECORD_LIST_TOO_LARGE))
+      this.#makeRoom(bytes, bytesMax)
+    }
+    decision.records.forEach((record, index) => {
+      const stored = encoded[index] as StoredRecord
+      this.#makeRoom(sizeOf(stored), bytesMax)
+      const batch = this.#gathering()
+      this.#state.apply(record)
+      batch.records.push(stored)
+      batch.bytes += sizeOf(stored)
+      batch.lastPosition = this.#timeline.position
+    })
+  }
+
+  #refuse<T>(decision: Decision<R, T>, failure: KafkaError): never {
+    const error = coordinatorError(failure)
+    decision.onFailed?.(error)
+    throw new KafkaError(error, failure.message)
+  }
+
+  /** Sends the gathering batch off if it cannot take `bytes` more. */
+  #makeRoom(bytes: number, bytesMax: number): void {
+    const last = this.#batches.at(-1)
+    if (last?.state === 'gathering' && last.bytes + bytes > bytesMax) this.#send(last)
+  }
+
+  #gathering(): Batch {
+    const last = this.#batches.at(-1)
+    if (last?.state === 'gathering') return last
+    const position = this.#timeline.position
+    const batch: Batch = {
+      firstPosition: position,
+      lastPosition: position,
+      records: [],
+      bytes: 0,
+      parked: [],
+      state: 'gathering',
+      timeout: null,
+      appended: null,
+    }
+    this.#batches.push(batch)
+    this.#environment.timers.endOfTurn(() => {
+      if (batch.state === 'gathering' && !this.#isClosed) this.#send(batch)
+    })
+    return batch
+  }
+
+  #send(batch: Batch): void {
+    batch.state = 'in flight'
+    const timedOut = new KafkaError(errors.REQUEST_TIMED_OUT)
+    const giveUp = () => {
+      for (const parked of batch.parked) parked.fail(translated(timedOut))
+    }
+    batch.timeout = this.#deadlines.create(giveUp)
+    batch.timeout.set(this.#kind.commitTimeoutMs())
+    try {
+      const bytes = encodeBatch({ records: batch.records, compression: this.#kind.compression() })
+      batch.appended = this.#log.append(bytes)
+    } catch (failure) {
+      batch.appended = Promise.reject(failure)
+    }
+    batch.appended.then(
+      () => this.#onCommitted(batch),
+      (failure) => this.#onRefused(batch, failure),
+    )
+  }
+
+  #onCommitted(batch: Batch): void {
+    batch.timeout?.clear()
+    if (this.#isClosed || !this.#batches.includes(batch)) return
+    batch.state = 'committed'
+    for (let first = this.#batches[0]; first?.state === 'committed'; first = this.#batches[0]) {
+      this.#batches.shift()
+      this.#timeline.forget(first.lastPosition)
+      for (const parked of first.parked) {
+        parked.onCommitted?.()
+        parked.answer()
+      }
+    }
+  }
+
+  #onRefused(batch: Batch, failure: unknown): void {
+    batch.timeout?.clear()
+    const at = this.#batches.indexOf(batch)
+    if (this.#isClosed || at < 0) return
+    this.#logger.warn('records could not be written', { err: failure })
+    const takenBack = this.#batches.splice(at)
+    this.#timeline.unwind(batch.firstPosition)
+    const error = coordinatorError(failure)
+    for (const each of takenBack) {
+      each.timeout?.clear()
+      failParked(each, failure, error)
+    }
+    const inDoubt = takenBack.filter((each) => each !== batch && each.state === 'in flight')
+    if (inDoubt.length > 0)
+      this.#onInDoubt(Promise.allSettled(inDoubt.map((each) => each.appended)))
+    for (const each of takenBack) each.state = 'refused'
+  }
+
+  #context(): ShardContext<R> {
+    const timeline = this.#timeline
+    const deadlines = this.#deadlines
+    const write = (decide: (nowMs: Milliseconds) => Decision<R, void>) => {
+      const failed = (err: unknown) => this.#logger.warn('a timer could not write', { err })
+      try {
+        const written = this.write((_, nowMs) => decide(nowMs))
+        if (written instanceof Promise) written.catch(failed)
+      } catch (err) {
+        failed(err)
+      }
+    }
+    return {
+      partition: this.partition,
+      timeline,
+      environment: this.#environment,
+      log: this.#logger,
+      write,
+      deadline: (decide) => deadlines.create(() => write(decide)),
+    }
+  }
+}
+
+function sizeOf(record: StoredRecord): number {
+  return record.key.length + (record.value?.length ?? 0) + recordOverheadBytes
+}
+
+function translated(failure: unknown): KafkaError {
+  const message = failure instanceof Error ? failure.message : undefined
+  return new KafkaError(coordinatorError(failure), message)
+}
+
+function failParked(batch: Batch, failure: unknown, error: ErrorRow): void {
+  const told = translated(failure)
+  for (const parked of batch.parked) {
+    parked.onFailed?.(error)
+    parked.fail(told)
+  }
+}

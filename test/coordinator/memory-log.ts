@@ -1,0 +1,66 @@
+/** A coordinator's log in memory: commits at once, when told to, or refuses. */
+import * as batch from '../../protocol/records/batch.ts'
+import {
+  type BatchRecord,
+  encodeBatch,
+  type NewBatch,
+  readBatch,
+} from '../../protocol/records/record.ts'
+import type { CoordinatorLog } from '../../src/coordinator/shard.ts'
+
+interface Held {
+  readonly commit: () => void
+  readonly refuse: (failure: Error) => void
+}
+
+export class MemoryLog implements CoordinatorLog {
+  readonly logStartOffset = 0
+  logEndOffset = 0
+  batchBytesMax = 1_048_588
+  readonly batches: Buffer[] = []
+  /** While set, what is appended is refused with it. */
+  failure: Error | null = null
+  /** While true, what is appended waits for `held`. */
+  isHolding = false
+  /** What waits, oldest first. A refused batch is taken out of the log, even from the middle. */
+  readonly held: Held[] = []
+
+  read(offset: number): Buffer {
+    const found = this.batches.find((bytes) => batch.lastOffset(bytes, 0) >= offset)
+    return found ?? Buffer.alloc(0)
+  }
+
+  append(bytes: Buffer): Promise<void> {
+    if (this.failure !== null) return Promise.reject(this.failure)
+    batch.setBaseOffset(bytes, 0, this.logEndOffset)
+    this.logEndOffset = batch.lastOffset(bytes, 0) + 1
+    this.batches.push(bytes)
+    if (!this.isHolding) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const refuse = (failure: Error) => {
+        const at = this.batches.indexOf(bytes)
+        if (at === this.batches.length - 1) this.logEndOffset = batch.baseOffset(bytes, 0)
+        this.batches.splice(at, 1)
+        reject(failure)
+      }
+      this.held.push({ commit: resolve, refuse })
+    })
+  }
+
+  /** Puts a batch in as if another coordinator had written it. */
+  put(newBatch: NewBatch): void {
+    this.append(encodeBatch(newBatch))
+  }
+
+  /** Another log with what this one holds. */
+  copy(): MemoryLog {
+    const copy = new MemoryLog()
+    copy.logEndOffset = this.logEndOffset
+    copy.batches.push(...this.batches)
+    return copy
+  }
+
+  records(): BatchRecord[] {
+    return this.batches.flatMap((bytes) => readBatch(bytes).records)
+  }
+}
