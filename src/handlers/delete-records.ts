@@ -1,0 +1,41 @@
+/** DeleteRecords: moves the start of partitions up, so that what lies before it can go (KIP-107). */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import { DiskError } from '../environment/disk.ts'
+import { isInternalTopic } from '../metadata/image.ts'
+import { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import { handler } from '../server/handler.ts'
+
+export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
+  handler(apis.deleteRecords, (request) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, offset }) => {
+        const deleted = deleteBefore(replicas, name, partitionIndex, offset)
+        return typeof deleted === 'number'
+          ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
+          : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
+      }),
+    })),
+  }))
+
+/** The new start of the log, or what is against it. */
+function deleteBefore(
+  replicas: Replicas,
+  topic: string,
+  index: number,
+  offset: number,
+): number | ErrorRow {
+  const found = replicas.find(topic, index)
+  if (!(found instanceof Partition)) return found
+  if (isInternalTopic(topic)) return errors.INVALID_TOPIC_EXCEPTION
+  try {
+    return found.deleteRecords(offset)
+  } catch (error) {
+    if (error instanceof KafkaError) return error.error
+    if (error instanceof DiskError) return errors.KAFKA_STORAGE_ERROR
+    throw error
+  }
+}

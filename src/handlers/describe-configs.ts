@@ -1,0 +1,267 @@
+/**
+ * DescribeConfigs: every setting of a resource with the value in force, where that comes from, and the
+ * values that it hides (KIP-226).
+ */
+import { apis } from '../../protocol/apis.ts'
+import { errors, KafkaError } from '../../protocol/errors.ts'
+import type {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+} from '../../protocol/messages/describe-configs.ts'
+import {
+  allBrokerConfigs,
+  type BrokerConfig,
+  type ConfigSynonym,
+  configSource,
+} from '../config/broker-config.ts'
+import type { ConfigType, Definition } from '../config/definition.ts'
+import { groupConfigs } from '../config/group-configs.ts'
+import { type TopicConfigName, topicConfigs, topicSynonyms } from '../config/topic-configs.ts'
+import { clientMetricsConfigs } from '../metadata/controller/config-rules.ts'
+import { invalidTopicName } from '../metadata/controller/topic-names.ts'
+import { configResource, configTexts, type MetadataImage } from '../metadata/image.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { handler } from '../server/handler.ts'
+
+type Resource = DescribeConfigsRequest['resources'][number]
+type Result = DescribeConfigsResponse['results'][number]
+type Entry = Result['configs'][number]
+
+export interface DescribeConfigsParts {
+  readonly cache: MetadataCache
+  readonly config: BrokerConfig
+  readonly nodeId: number
+}
+
+export const describeConfigs = (parts: DescribeConfigsParts) =>
+  handler(
+    apis.describeConfigs,
+    (request) => ({
+      throttleTimeMs: 0,
+      results: request.resources.map((resource) => describe(parts, request, resource)),
+    }),
+    {
+      onError: ({ resources }, error, _version, message) => ({
+        results: resources.map((resource) => failed(resource, error.code, message)),
+      }),
+    },
+  )
+
+function describe(
+  parts: DescribeConfigsParts,
+  request: DescribeConfigsRequest,
+  resource: Resource,
+): Result {
+  const { resourceType, resourceName, configurationKeys } = resource
+  try {
+    const keys = configurationKeys?.length ? new Set(configurationKeys) : undefined
+    const settings = settingsOf(parts, resource)
+    const asked = settings.filter(({ name }) => keys === undefined || keys.has(name))
+    const configs = asked.map((setting) => entryOf(setting, request))
+    return { errorCode: 0, errorMessage: null, resourceType, resourceName, configs }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    // An unknown topic has no message, as in Kafka.
+    const hasMessage = error.error !== errors.UNKNOWN_TOPIC_OR_PARTITION
+    return failed(resource, error.error.code, hasMessage ? error.message : null)
+  }
+}
+
+function failed(resource: Resource, errorCode: number, errorMessage: string | null): Result {
+  const { resourceType, resourceName } = resource
+  return { errorCode, errorMessage, resourceType, resourceName, configs: [] }
+}
+
+/** One setting, before it is put in the words of the protocol. */
+interface Setting {
+  readonly name: string
+  /** undefined: stored, but in no table. */
+  readonly definition: Definition | undefined
+  readonly value: string | null
+  readonly source: number
+  /** What is set and preset, the value in force first. */
+  readonly synonyms: readonly ConfigSynonym[]
+  readonly isReadOnly: boolean
+  readonly isSensitive: boolean
+}
+
+function settingsOf(
+  parts: DescribeConfigsParts,
+  { resourceType, resourceName }: Resource,
+): Setting[] {
+  const { image } = parts.cache
+  switch (resourceType) {
+    case configResource.TOPIC:
+      return topicSettings(image, parts.config, resourceName)
+    case configResource.BROKER:
+      if (resourceName === '') return clusterDefaults(image)
+      checkBrokerId(resourceName, parts.nodeId, 'or empty string, ')
+      return brokerSettings(image, parts)
+    case configResource.BROKER_LOGGER:
+      if (resourceName === '') throw invalid('Broker id must not be empty')
+      checkBrokerId(resourceName, parts.nodeId, '')
+      // No logger has a level of its own that could be described.
+      return []
+    case configResource.CLIENT_METRICS:
+      if (resourceName === '') throw invalid('Client metrics subscription name must not be empty')
+      return clientMetricsSettings(image, resourceName)
+    case configResource.GROUP:
+      if (resourceName === '') throw invalid('Group name must not be empty')
+      return groupSettings(image, parts.config, resourceName)
+    default:
+      throw invalid(`Unexpected resource type ${resourceType} for resource ${resourceName}`)
+  }
+}
+
+function topicSettings(image: MetadataImage, config: BrokerConfig, topic: string): Setting[] {
+  const reason = invalidTopicName(topic)
+  if (reason !== undefined) throw new KafkaError(errors.INVALID_TOPIC_EXCEPTION, reason)
+  if (!image.topics.byName.has(topic)) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
+  const overrides = configTexts(image, configResource.TOPIC, topic)
+  return (Object.keys(topicConfigs) as TopicConfigName[]).map((name) => ({
+    name,
+    definition: topicConfigs[name],
+    ...valuesOf(topicSynonyms(name, overrides, config)),
+    synonyms: topicSynonyms(name, overrides, config).flatMap((one) => asGiven(one, config)),
+    isReadOnly: false,
+    isSensitive: false,
+  }))
+}
+
+/**
+ * A broker setting that stands behind a topic setting, in its own unit; the preset of a topic setting
+ * that has no broker setting behind it is no synonym.
+ */
+function asGiven(synonym: ConfigSynonym, config: BrokerConfig): ConfigSynonym[] {
+  if (synonym.source === configSource.DYNAMIC_TOPIC_CONFIG) return [synonym]
+  return config.synonyms(synonym.name).filter(({ source }) => source === synonym.source)
+}
+
+function clusterDefaults(image: MetadataImage): Setting[] {
+  return [...configTexts(image, configResource.BROKER, '')].map(([name, text]) => ({
+    name,
+    definition: allBrokerConfigs[name],
+    ...valuesOf([{ name, text, source: configSource.DYNAMIC_DEFAULT_BROKER_CONFIG }]),
+    isReadOnly: allBrokerConfigs[name]?.scope === 'read-only',
+    isSensitive: isSecret(allBrokerConfigs[name]),
+  }))
+}
+
+function brokerSettings(image: MetadataImage, { config, nodeId }: DescribeConfigsParts): Setting[] {
+  const known = Object.entries(allBrokerConfigs).map(([name, definition]) => ({
+    name,
+    definition,
+    ...valuesOf(config.synonyms(name).filter(({ text }) => text !== null)),
+    isReadOnly: definition.scope === 'read-only',
+    isSensitive: isSecret(definition),
+  }))
+  const stored = configTexts(image, configResource.BROKER, String(nodeId))
+  const unknown = [...stored].filter(([name]) => allBrokerConfigs[name] === undefined)
+  return [
+    ...known,
+    ...unknown.map(([name, text]) => ({
+      name,
+      definition: undefined,
+      ...valuesOf([{ name, text, source: configSource.DYNAMIC_BROKER_CONFIG }]),
+      isReadOnly: false,
+      isSensitive: isSecret(undefined),
+    })),
+  ]
+}
+
+/** What no table knows may be the secret of a plugin. */
+function isSecret(definition: Definition | undefined): boolean {
+  return definition === undefined || definition.type === 'password'
+}
+
+/** Behind a group's setting stands the broker's of the same name with `group.` in front. */
+function groupSettings(image: MetadataImage, config: BrokerConfig, group: string): Setting[] {
+  const texts = configTexts(image, configResource.GROUP, group)
+  return Object.entries<Definition>(groupConfigs).map(([name, definition]) => {
+    const behind = config.synonyms(`group.${name}`).filter(({ text }) => text !== null)
+    const own = texts.get(name)
+    const inForce =
+      own === undefined
+        ? {
+            name,
+            text: behind[0]?.text ?? definition.defaultText,
+            source: configSource.DEFAULT_CONFIG,
+          }
+        : { name, text: own, source: configSource.DYNAMIC_GROUP_CONFIG }
+    return {
+      name,
+      definition,
+      ...valuesOf([inForce, ...behind]),
+      isReadOnly: false,
+      isSensitive: false,
+    }
+  })
+}
+
+/** A subscription that does not exist has the presets. */
+function clientMetricsSettings(image: MetadataImage, subscription: string): Setting[] {
+  const texts = configTexts(image, configResource.CLIENT_METRICS, subscription)
+  return Object.entries<Definition>(clientMetricsConfigs).map(([name, definition]) => {
+    const text = texts.get(name)
+    const source = configSource.DYNAMIC_CLIENT_METRICS_CONFIG
+    return {
+      name,
+      definition,
+      ...valuesOf(text === undefined ? [] : [{ name, text, source }]),
+      value: text ?? definition.defaultText,
+      isReadOnly: false,
+      isSensitive: false,
+    }
+  })
+}
+
+function valuesOf(synonyms: readonly ConfigSynonym[]) {
+  const [inForce] = synonyms
+  return {
+    value: inForce?.text ?? null,
+    source: inForce?.source ?? configSource.DEFAULT_CONFIG,
+    synonyms,
+  }
+}
+
+function checkBrokerId(name: string, nodeId: number, orWhat: string): void {
+  if (!/^[+-]?\d+$/.test(name)) throw invalid(`Broker id must be an integer, but it is: ${name}`)
+  if (Number(name) !== nodeId) {
+    const expected = orWhat === '' ? `${nodeId} ` : `${nodeId} ${orWhat}`
+    throw invalid(`Unexpected broker id, expected ${expected}but received ${name}`)
+  }
+}
+
+const typeNumbers: Readonly<Record<ConfigType, number>> = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  short: 4,
+  long: 5,
+  double: 6,
+  list: 7,
+  class: 8,
+  password: 9,
+}
+
+function entryOf(setting: Setting, request: DescribeConfigsRequest): Entry {
+  const { name, definition, value, source, synonyms, isReadOnly, isSensitive } = setting
+  const shown = (text: string | null) => (isSensitive ? null : text)
+  return {
+    name,
+    value: shown(value),
+    readOnly: isReadOnly,
+    isDefault: source === configSource.DEFAULT_CONFIG,
+    configSource: source,
+    isSensitive,
+    synonyms: request.includeSynonyms
+      ? synonyms.map((one) => ({ name: one.name, value: shown(one.text), source: one.source }))
+      : [],
+    configType: definition === undefined ? 0 : typeNumbers[definition.type],
+    documentation: request.includeDocumentation ? (definition?.documentation ?? '') : null,
+  }
+}
+
+function invalid(message: string): KafkaError {
+  return new KafkaError(errors.INVALID_REQUEST, message)
+}

@@ -1,0 +1,72 @@
+/** DescribeLogDirs: what lies in each log directory, and how much room there is (KIP-113, KIP-827). */
+import { apis } from '../../protocol/apis.ts'
+import { errors } from '../../protocol/errors.ts'
+import type {
+  DescribeLogDirsRequest,
+  DescribeLogDirsResponse,
+} from '../../protocol/messages/describe-log-dirs.ts'
+import { DiskError } from '../environment/disk.ts'
+import type { LogDirectory } from '../log/log-directory.ts'
+import type { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import { handler } from '../server/handler.ts'
+
+type Result = DescribeLogDirsResponse['results'][number]
+type DescribedTopic = Result['topics'][number]
+type Wanted = ReadonlyMap<string, ReadonlySet<number>> | null
+
+export const describeLogDirs = ({ replicas }: { replicas: Replicas }) =>
+  handler(apis.describeLogDirs, (request) => {
+    const wanted = wantedPartitions(request)
+    const results = replicas.directories.map((directory) =>
+      describe(directory, replicas.partitions(), wanted),
+    )
+    return { throttleTimeMs: 0, errorCode: errors.NONE.code, results }
+  })
+
+/** null: all of them. */
+function wantedPartitions({ topics }: DescribeLogDirsRequest): Wanted {
+  if (topics === null) return null
+  return new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+}
+
+function describe(
+  directory: LogDirectory,
+  partitions: Iterable<Partition>,
+  wanted: Wanted,
+): Result {
+  const logDir = directory.path
+  try {
+    if (directory.failure !== null) throw directory.failure
+    const { totalBytes, usableBytes } = directory.disk.capacity(logDir)
+    const topics = describeTopics(directory, partitions, wanted)
+    return { errorCode: errors.NONE.code, logDir, topics, totalBytes, usableBytes }
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+    return { errorCode: errors.KAFKA_STORAGE_ERROR.code, logDir, topics: [] }
+  }
+}
+
+function describeTopics(
+  directory: LogDirectory,
+  partitions: Iterable<Partition>,
+  wanted: Wanted,
+): DescribedTopic[] {
+  const topics = new Map<string, DescribedTopic['partitions'][number][]>()
+  for (const partition of partitions) {
+    if (partition.isOffline || partition.directory !== directory) continue
+    if (wanted !== null && !wanted.get(partition.topic)?.has(partition.index)) continue
+    const log = partition.openedLog
+    const described = {
+      partitionIndex: partition.index,
+      partitionSize: log?.size ?? 0,
+      // By how much the log trails the high watermark: only a follower's can.
+      offsetLag: log === null ? 0 : Math.max(0, log.highWatermark - log.logEndOffset),
+      isFutureKey: false,
+    }
+    const ofTopic = topics.get(partition.topic)
+    if (ofTopic === undefined) topics.set(partition.topic, [described])
+    else ofTopic.push(described)
+  }
+  return [...topics].map(([name, described]) => ({ name, partitions: described }))
+}

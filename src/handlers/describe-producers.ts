@@ -1,0 +1,40 @@
+/** DescribeProducers: what partitions know of the producers that write to them (KIP-664). */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type { DescribeProducersResponse } from '../../protocol/messages/describe-producers.ts'
+import { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import { handler } from '../server/handler.ts'
+
+type Answer = DescribeProducersResponse['topics'][number]['partitions'][number]
+
+export const describeProducers = ({ replicas }: { replicas: Replicas }) =>
+  handler(apis.describeProducers, (request) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map((index) => describe(replicas, name, index)),
+    })),
+  }))
+
+function describe(replicas: Replicas, topic: string, partitionIndex: number): Answer {
+  const found = replicas.find(topic, partitionIndex)
+  if (!(found instanceof Partition)) return refused(partitionIndex, found)
+  const error = found.leaderError()
+  if (error !== null) return refused(partitionIndex, error)
+  const producers = found.openedLog?.activeProducers() ?? []
+  const activeProducers = producers.map((producer) => ({
+    producerId: producer.producerId,
+    producerEpoch: producer.epoch,
+    lastSequence: producer.lastSequence,
+    lastTimestamp: producer.timestamp,
+    coordinatorEpoch: producer.coordinatorEpoch,
+    currentTxnStartOffset: producer.currentTxnFirstOffset,
+  }))
+  return { partitionIndex, errorCode: errors.NONE.code, errorMessage: null, activeProducers }
+}
+
+function refused(partitionIndex: number, error: ErrorRow): Answer {
+  const { code, message } = error
+  return { partitionIndex, errorCode: code, errorMessage: message, activeProducers: [] }
+}

@@ -1,0 +1,142 @@
+/** DescribeTopicPartitions: topics in the order of their names, page by page (KIP-966). */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type {
+  DescribeTopicPartitionsRequest,
+  DescribeTopicPartitionsResponse,
+} from '../../protocol/messages/describe-topic-partitions.ts'
+import { zeroUuid } from '../../protocol/types.ts'
+import type { BrokerConfig } from '../config/broker-config.ts'
+import { invalidTopicName } from '../metadata/controller/topic-names.ts'
+import {
+  isInternalTopic,
+  type MetadataImage,
+  type PartitionImage,
+  type TopicImage,
+} from '../metadata/image.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { handler } from '../server/handler.ts'
+import { operationsNotAsked, topicOperations } from './authorized-operations.ts'
+import { describePartition } from './topic-metadata.ts'
+
+type ResponseTopic = DescribeTopicPartitionsResponse['topics'][number]
+
+export interface DescribeTopicPartitionsParts {
+  readonly cache: MetadataCache
+  readonly config: BrokerConfig
+}
+
+export const describeTopicPartitions = ({ cache, config }: DescribeTopicPartitionsParts) =>
+  handler(
+    apis.describeTopicPartitions,
+    (request) => {
+      const { image } = cache
+      const names = namesFrom(image, request)
+      const limit = Math.min(
+        config.get('max.request.partition.size.limit'),
+        request.responsePartitionLimit,
+      )
+      const page = fillPage(image, names, request, Math.max(limit, 1))
+      return { throttleTimeMs: 0, ...page }
+    },
+    {
+      onError: (request, error) => ({
+        topics: request.topics.map(({ name }) => ({
+          ...failedTopic(error, name),
+          topicAuthorizedOperations: operationsNotAsked,
+        })),
+        nextCursor: null,
+      }),
+    },
+  )
+
+/** The names asked for, or all, sorted, from the cursor's on. Throws KafkaError INVALID_REQUEST. */
+function namesFrom(image: MetadataImage, request: DescribeTopicPartitionsRequest): string[] {
+  const { topics, cursor } = request
+  const all = topics.length === 0
+  const asked = all ? image.topics.byName.keys() : topics.map(({ name }) => name)
+  const first = cursor?.topicName ?? ''
+  const names = [...new Set(asked)].filter((name) => name >= first).sort()
+  if (cursor === null) return names
+  if (!all && !names.includes(cursor.topicName)) {
+    throw new KafkaError(
+      errors.INVALID_REQUEST,
+      `DescribeTopicPartitionsRequest topic list should contain the cursor topic: ${cursor.topicName}`,
+    )
+  }
+  if (cursor.partitionIndex < 0) {
+    throw new KafkaError(
+      errors.INVALID_REQUEST,
+      `DescribeTopicPartitionsRequest cursor partition must be valid: ${cursor.partitionIndex}`,
+    )
+  }
+  return names
+}
+
+function fillPage(
+  image: MetadataImage,
+  names: readonly string[],
+  request: DescribeTopicPartitionsRequest,
+  limit: number,
+): Pick<DescribeTopicPartitionsResponse, 'topics' | 'nextCursor'> {
+  const topics: ResponseTopic[] = []
+  let remaining = limit
+  for (const name of names) {
+    if (remaining === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } }
+    const topic = image.topics.byName.get(name)
+    if (topic === undefined) {
+      const isValid = invalidTopicName(name) === undefined
+      const error = isValid ? errors.UNKNOWN_TOPIC_OR_PARTITION : errors.INVALID_TOPIC_EXCEPTION
+      topics.push(failedTopic(error, name))
+      continue
+    }
+    const from = request.cursor?.topicName === name ? request.cursor.partitionIndex : 0
+    const partitions = topic.partitions.slice(from, from + remaining)
+    topics.push(presentTopic(image, topic, partitions))
+    remaining -= partitions.length
+    const next = from + partitions.length
+    if (next < topic.partitions.length) {
+      return { topics, nextCursor: { topicName: name, partitionIndex: next } }
+    }
+  }
+  return { topics, nextCursor: null }
+}
+
+function presentTopic(
+  image: MetadataImage,
+  topic: TopicImage,
+  partitions: readonly PartitionImage[],
+): ResponseTopic {
+  return {
+    errorCode: errors.NONE.code,
+    name: topic.name,
+    topicId: topic.id,
+    isInternal: isInternalTopic(topic.name),
+    partitions: partitions.map((partition) => {
+      const { error, leaderId, offlineReplicas } = describePartition(image, partition)
+      return {
+        errorCode: error.code,
+        partitionIndex: partition.index,
+        leaderId,
+        leaderEpoch: partition.leaderEpoch,
+        replicaNodes: partition.replicas,
+        isrNodes: partition.isr,
+        eligibleLeaderReplicas: partition.elr,
+        lastKnownElr: partition.lastKnownElr,
+        offlineReplicas,
+      }
+    }),
+    topicAuthorizedOperations: topicOperations,
+  }
+}
+
+function failedTopic(error: ErrorRow, name: string): ResponseTopic {
+  return {
+    errorCode: error.code,
+    name,
+    topicId: zeroUuid,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: topicOperations,
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * Fetch: batches from where a consumer stands. What is in memory is answered at once and without a
+ * promise; what is on disk is read side by side; where there is too little, the request is parked until
+ * an append brings enough or its time is up.
+ *
+ * The bytes of an answer are shared in the order of the session's partitions. The first batch is always
+ * delivered, however large, so that a consumer gets ahead (KIP-74).
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts'
+import { DiskError } from '../environment/disk.ts'
+import type { ReadResult } from '../log/log.ts'
+import type { MetadataImage } from '../metadata/image.ts'
+import type {
+  FetchContext,
+  FetchedPartition,
+  FetchSessions,
+} from '../replication/fetch-sessions.ts'
+import type { ParkedFetches } from '../replication/parked-fetches.ts'
+import { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
+import { CurrentLeaders } from './current-leader.ts'
+import { recordsForVersion } from './fetched-records.ts'
+
+type AnsweredTopic = FetchResponse['responses'][number]
+type AnsweredPartition = AnsweredTopic['partitions'][number]
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+const readCommitted = 1
+/** Before it, the size asked for is a hard limit, and a batch that exceeds it is cut. */
+const firstVersionWithWholeBatches = 3
+const firstVersionWithTopicIds = 13
+const firstVersionWithLeaders = 16
+/** Up to it, clients do not know KAFKA_STORAGE_ERROR. */
+const lastVersionWithoutStorageError = 5
+
+export interface FetchParts {
+  readonly replicas: Replicas
+  readonly sessions: FetchSessions
+  readonly parked: ParkedFetches
+  readonly image: () => MetadataImage
+  /** fetch.max.bytes. */
+  readonly bytesMax: () => number
+}
+
+export const fetch = (parts: FetchParts) =>
+  handler(apis.fetch, (request, context) => new Fetch(parts, request, context).run(), {
+    onError: refuseAll,
+  })
+
+/** What is said about one partition, and to whom in the session. */
+interface Row {
+  readonly fetched: FetchedPartition
+  readonly answer: Mutable<AnsweredPartition>
+  bytes: number
+}
+
+/** One Fetch request. */
+class Fetch {
+  readonly #parts: FetchParts
+  readonly #request: FetchRequest
+  readonly #context: RequestContext
+  readonly #session: FetchContext
+  readonly #isReadCommitted: boolean
+  readonly #isReplica: boolean
+  readonly #bytesMax: number
+  #leaders: CurrentLeaders | null = null
+
+  #rows: Row[] = []
+  /** Those that are hosted here: what a wait is for. */
+  #hosted: Partition[] = []
+  #bytes = 0
+  #mustAnswer = false
+  #reading: Promise<void>[] = []
+
+  constructor(parts: FetchParts, request: FetchRequest, context: RequestContext) {
+    const version = context.apiVersion
+    this.#parts = parts
+    this.#request = request
+    this.#context = context
+    this.#isReplica = request.replicaId >= 0 || request.replicaState.replicaId >= 0
+    this.#session = parts.sessions.context(request, version)
+    this.#isReadCommitted = request.isolationLevel === readCommitted
+    this.#bytesMax = Math.min(request.maxBytes, parts.bytesMax())
+  }
+
+  run(): FetchResponse | null | Promise<FetchResponse | null> {
+    const { error } = this.#session
+    if (error !== null) return { errorCode: error.code, sessionId: 0, responses: [] }
+    this.#readAll()
+    if (this.#reading.length === 0) return this.#missingBytes() > 0 ? this.#wait() : this.#answer()
+    // What came from the disk is not held back for more.
+    return Promise.all(this.#reading).then(() => this.#answer())
+  }
+
+  /** How many bytes are worth waiting for; none where the answer cannot wait. */
+  #missingBytes(): number {
+    const { maxWaitMs, minBytes } = this.#request
+    if (maxWaitMs <= 0 || this.#mustAnswer || this.#hosted.length === 0) return 0
+    return Math.min(minBytes, this.#bytesMax) - this.#bytes
+  }
+
+  async #wait(): Promise<FetchResponse | null> {
+    const woken = await this.#parts.parked.park({
+      partitions: this.#hosted,
+      missingBytes: this.#missingBytes(),
+      maxWaitMs: this.#request.maxWaitMs,
+      connection: this.#context.connection,
+    })
+    if (woken === 'gone') return null
+    this.#readAll()
+    if (this.#reading.length > 0) await Promise.all(this.#reading)
+    return this.#answer()
+  }
+
+  #readAll(): void {
+    this.#rows = []
+    this.#hosted = []
+    this.#reading = []
+    this.#bytes = 0
+    const { replicas } = this.#parts
+    const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
+    for (const fetched of this.#session.partitions) {
+      const found = usesTopicIds
+        ? replicas.findById(fetched.topicId, fetched.index)
+        : replicas.find(fetched.topic, fetched.index)
+      if (found instanceof Partition) this.#readPartition(found, fetched)
+      else this.#refuse(fetched, found)
+    }
+  }
+
+  #readPartition(partition: Partition, fetched: FetchedPartition): void {
+    this.#hosted.push(partition)
+    const error = this.#errorOf(partition, fetched)
+    if (error !== null) {
+      this.#mustAnswer = true
+      this.#refuse(fetched, error)
+      return
+    }
+    try {
+      this.#readRecords(partition, fetched)
+    } catch (error) {
+      this.#mustAnswer = true
+      this.#fail(this.#add(partition, fetched), error)
+    }
+  }
+
+  #errorOf(partition: Partition, fetched: FetchedPartition): ErrorRow | null {
+    const error = partition.leaderError(fetched.currentLeaderEpoch)
+    if (error !== null) return error
+    // No broker but this one is a replica of a partition here: a fetcher that says so knows more than
+    // we do, and is told to come again.
+    if (this.#isReplica) return errors.UNKNOWN_LEADER_EPOCH
+    const { config } = partition
+    if (config.compressionType === 'zstd' && this.#context.apiVersion < 10) {
+      return errors.UNSUPPORTED_COMPRESSION_TYPE
+    }
+    return null
+  }
+
+  #readRecords(partition: Partition, fetched: FetchedPartition): void {
+    const { fetchOffset, lastFetchedEpoch } = fetched
+    if (lastFetchedEpoch !== -1) {
+      const divergingEpoch = partition.divergence(fetchOffset, lastFetchedEpoch)
+      if (divergingEpoch !== null) {
+        this.#mustAnswer = true
+        this.#add(partition, fetched).answer.divergingEpoch = divergingEpoch
+        return
+      }
+    }
+    if (partition.isOutOfRange(fetchOffset)) throw new KafkaError(errors.OFFSET_OUT_OF_RANGE)
+    const isHardLimit = this.#context.apiVersion < firstVersionWithWholeBatches
+    const left = this.#bytesMax - this.#bytes
+    const maxBytes = Math.max(0, Math.min(fetched.maxBytes, left))
+    const minOneBatch = isHardLimit || this.#bytes === 0
+    const isReadCommitted = this.#isReadCommitted
+    const read = partition.read(fetchOffset, { maxBytes, minOneBatch, isReadCommitted })
+    if (read instanceof Promise) {
+      // Until the disk has answered, the whole share counts as used.
+      this.#bytes += Math.max(1, maxBytes)
+      const row = this.#add(partition, fetched)
+      this.#reading.push(
+        read.then(
+          (result) => this.#fill(row, partition, result),
+          (error) => this.#fail(row, error),
+        ),
+      )
+      return
+    }
+    const { highWatermark, logStartOffset } = partition
+    if (read.bytes === 0 && this.#session.omits(fetched, highWatermark, logStartOffset)) return
+    this.#fill(this.#add(partition, fetched), partition, read)
+    this.#bytes += read.bytes
+  }
+
+  #add(partition: Partition, fetched: FetchedPartition): Row {
+    const answer: Mutable<AnsweredPartition> = {
+      partitionIndex: fetched.index,
+      errorCode: errors.NONE.code,
+      highWatermark: partition.highWatermark,
+      lastStableOffset: partition.lastStableOffset,
+      logStartOffset: partition.logStartOffset,
+      abortedTransactions: this.#isReadCommitted ? [] : null,
+      preferredReadReplica: -1,
+      records: [],
+    }
+    const row: Row = { fetched, answer, bytes: 0 }
+    this.#rows.push(row)
+    return row
+  }
+
+  #fill(row: Row, partition: Partition, read: ReadResult): void {
+    const { fetched, answer } = row
+    try {
+      answer.records = recordsForVersion(read, {
+        version: this.#context.apiVersion,
+        fetchOffset: fetched.fetchOffset,
+        maxBytes: fetched.maxBytes,
+      })
+      row.bytes = read.bytes
+      if (!this.#isReadCommitted || read.bytes === 0) return
+      const { fetchOffset } = fetched
+      answer.abortedTransactions = partition.log.abortedTransactions(fetchOffset, read.nextOffset)
+    } catch (error) {
+      this.#fail(row, error)
+    }
+  }
+
+  /** The read failed: the row says so instead. */
+  #fail({ answer }: Row, error: unknown): void {
+    let { errorCode } = answer
+    if (error instanceof KafkaError) errorCode = error.error.code
+    else if (error instanceof DiskError) errorCode = this.#known(errors.KAFKA_STORAGE_ERROR).code
+    else throw error
+    Object.assign(answer, nothing, { errorCode })
+  }
+
+  #refuse(fetched: FetchedPartition, error: ErrorRow): void {
+    const known = this.#known(error)
+    const answer: Mutable<AnsweredPartition> = {
+      partitionIndex: fetched.index,
+      errorCode: known.code,
+      ...nothing,
+    }
+    const hasMoved = error === errors.NOT_LEADER_OR_FOLLOWER || error === errors.FENCED_LEADER_EPOCH
+    if (hasMoved && this.#context.apiVersion >= firstVersionWithLeaders) {
+      this.#leaders ??= new CurrentLeaders(this.#parts.image(), this.#context.listener)
+      answer.currentLeader = this.#leaders.of(fetched.topicId, fetched.index)
+    }
+    this.#rows.push({ fetched, answer, bytes: 0 })
+  }
+
+  #known(error: ErrorRow): ErrorRow {
+    const isOld = this.#context.apiVersion <= lastVersionWithoutStorageError
+    return isOld && error === errors.KAFKA_STORAGE_ERROR ? errors.NOT_LEADER_OR_FOLLOWER : error
+  }
+
+  #answer(): FetchResponse {
+    const session = this.#session
+    const stale = session.stale()
+    if (stale !== null) {
+      return { errorCode: stale.code, sessionId: this.#request.sessionId, responses: [] }
+    }
+    const topics: (AnsweredTopic & { partitions: AnsweredPartition[] })[] = []
+    for (const { fetched, answer, bytes } of this.#rows) {
+      session.told(fetched, answer, bytes)
+      const { topic, topicId } = fetched
+      const last = topics.at(-1)
+      if (last !== undefined && last.topic === topic && last.topicId === topicId) {
+        last.partitions.push(answer)
+      } else {
+        topics.push({ topic, topicId, partitions: [answer] })
+      }
+    }
+    const response: Mutable<FetchResponse> = {
+      throttleTimeMs: 0,
+      errorCode: errors.NONE.code,
+      sessionId: session.sessionId(),
+      responses: topics,
+    }
+    if (this.#leaders !== null) response.nodeEndpoints = this.#leaders.nodes
+    return response
+  }
+}
+
+/** The error for the whole request, and for clients that look only there for each partition. */
+function refuseAll({ topics }: FetchRequest, { code }: ErrorRow, version: number): FetchResponse {
+  if (version >= firstVersionWithTopicIds) return { errorCode: code, sessionId: 0, responses: [] }
+  const responses = topics.map(({ topic, topicId, partitions }) => ({
+    topic,
+    topicId,
+    partitions: partitions.map(({ partition }) => ({
+      partitionIndex: partition,
+      errorCode: code,
+      ...nothing,
+    })),
+  }))
+  return { errorCode: code, sessionId: 0, responses }
+}
+
+/** What an answer says about a partition that could not be read. */
+const nothing = {
+  highWatermark: -1,
+  lastStableOffset: -1,
+  logStartOffset: -1,
+  abortedTransactions: [],
+  preferredReadReplica: -1,
+  records: [],
+}

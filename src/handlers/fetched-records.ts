@@ -1,0 +1,41 @@
+/**
+ * The form in which an answer carries what was read: the log's own batches, or for clients from before
+ * magic 2 the message sets that they know (KIP-98, KIP-32).
+ */
+import { errors, KafkaError } from '../../protocol/errors.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
+import { downConvert } from '../../protocol/records/message-set.ts'
+import type { ReadResult } from '../log/log.ts'
+
+const lastVersionWithMagic0 = 1
+const lastVersionWithMagic1 = 3
+/** Up to it, the size that the client asks for is kept to the byte, and a message is cut there. */
+const lastVersionWithHardLimit = 2
+
+export interface FetchedForm {
+  readonly version: number
+  /** Records before it are left out of converted sets. */
+  readonly fetchOffset: number
+  readonly maxBytes: number
+}
+
+/** Throws KafkaError: UNSUPPORTED_COMPRESSION_TYPE (zstd has no old form), CORRUPT_MESSAGE. */
+export function recordsForVersion(read: ReadResult, form: FetchedForm): readonly Buffer[] {
+  if (form.version > lastVersionWithMagic1 || read.bytes === 0) return read.chunks
+  const batches = read.chunks.length === 1 ? (read.chunks[0] as Buffer) : Buffer.concat(read.chunks)
+  try {
+    const magic = form.version <= lastVersionWithMagic0 ? 0 : 1
+    const set = downConvert(batches, magic, form.fetchOffset)
+    const isCut = form.version <= lastVersionWithHardLimit && set.length > form.maxBytes
+    return [isCut ? set.subarray(0, Math.max(0, form.maxBytes)) : set]
+  } catch (error) {
+    if (error instanceof UnsupportedCompression) {
+      throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
+    }
+    if (error instanceof CorruptRecords) {
+      throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
+    }
+    throw error
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * FindCoordinator: which broker coordinates a group (or whatever the key type means), one key at a
+ * time before version 4. The first to ask has the internal topic made; while it has no leader the
+ * answer is COORDINATOR_NOT_AVAILABLE, and clients ask again.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type { FindCoordinatorResponse } from '../../protocol/messages/find-coordinator.ts'
+import { coordinatorPartition } from '../coordinator/coordinator-partition.ts'
+import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
+
+/** What kind of coordinator a key type means, as far as it is coordinated here. */
+export interface CoordinatedTopic {
+  readonly keyType: number
+  readonly topic: string
+  /** Partitions of the topic; undefined while it does not exist. */
+  partitionCount(): number | undefined
+}
+
+export interface CoordinatorNode {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+export interface FindCoordinatorParts {
+  readonly coordinated: readonly CoordinatedTopic[]
+  /** Makes an internal topic; resolves when that is done, or has failed and was logged. */
+  readonly ensureTopic: (name: string) => Promise<void>
+  /**
+   * The leader of a partition, at the address that this client is told; undefined if there is none.
+   */
+  readonly leaderOf: (
+    topic: string,
+    partition: number,
+    context: RequestContext,
+  ) => CoordinatorNode | undefined
+}
+
+const firstVersionWithKeys = 4
+const firstVersionWithShareKeys = 6
+const shareKeyType = 2
+
+type Found = CoordinatorNode & { readonly error: ErrorRow }
+type Coordinator = NonNullable<FindCoordinatorResponse['coordinators']>[number]
+
+export const findCoordinator = (parts: FindCoordinatorParts) =>
+  handler(
+    apis.findCoordinator,
+    async (request, context) => {
+      const { key, keyType, coordinatorKeys } = request
+      if (context.apiVersion < firstVersionWithKeys) {
+        return soleAnswer(await find(parts, keyType, key, context))
+      }
+      const answer = async (each: string) =>
+        coordinatorAnswer(each, await find(parts, keyType, each, context))
+      return { coordinators: await Promise.all(coordinatorKeys.map(answer)) }
+    },
+    {
+      onError: ({ coordinatorKeys }, error, version) =>
+        version < firstVersionWithKeys
+          ? soleAnswer(nobody(error))
+          : { coordinators: coordinatorKeys.map((key) => coordinatorAnswer(key, nobody(error))) },
+    },
+  )
+
+async function find(
+  parts: FindCoordinatorParts,
+  keyType: number,
+  key: string,
+  context: RequestContext,
+): Promise<Found> {
+  const isTooEarly = keyType === shareKeyType && context.apiVersion < firstVersionWithShareKeys
+  const coordinated = parts.coordinated.find((each) => each.keyType === keyType)
+  if (coordinated === undefined || isTooEarly) return nobody(errors.INVALID_REQUEST)
+  const { topic } = coordinated
+  if (coordinated.partitionCount() === undefined) await parts.ensureTopic(topic)
+  const partitionCount = coordinated.partitionCount()
+  if (partitionCount === undefined) return nobody(errors.COORDINATOR_NOT_AVAILABLE)
+  const leader = parts.leaderOf(topic, coordinatorPartition(key, partitionCount), context)
+  return leader ? { ...leader, error: errors.NONE } : nobody(errors.COORDINATOR_NOT_AVAILABLE)
+}
+
+function nobody(error: ErrorRow): Found {
+  return { nodeId: -1, host: '', port: -1, error }
+}
+
+function soleAnswer({ error, nodeId, host, port }: Found): FindCoordinatorResponse {
+  return { errorCode: error.code, errorMessage: error.message, nodeId, host, port }
+}
+
+function coordinatorAnswer(key: string, { error, nodeId, host, port }: Found): Coordinator {
+  const errorMessage = error === errors.NONE ? null : error.message
+  return { key, nodeId, host, port, errorCode: error.code, errorMessage }
+}

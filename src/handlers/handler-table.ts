@@ -1,0 +1,155 @@
+/**
+ * Every API that this broker serves, each with the parts that it needs. What is not in this table is not
+ * advertised. What lives in this folder: one file per API, from the decoded request to the response. What
+ * must not: state, timers, bytes; a handler asks the parts of the broker that know, and translates.
+ */
+
+import { errors } from '../../protocol/errors.ts'
+import type { BrokerConfig } from '../config/broker-config.ts'
+import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import type { Environment } from '../environment/environment.ts'
+import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
+import type { Controller } from '../metadata/controller/controller.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { ProducerIds } from '../metadata/producer-ids.ts'
+import type { Quorum } from '../raft/quorum.ts'
+import type { FetchSessions } from '../replication/fetch-sessions.ts'
+import type { ParkedFetches } from '../replication/parked-fetches.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import type { AnyHandler } from '../server/handler.ts'
+import { alterConfigs } from './alter-configs.ts'
+import { apiVersions } from './api-versions.ts'
+import { type Advertised, brokerNodes } from './broker-nodes.ts'
+import { ClientTelemetry } from './client-telemetry.ts'
+import { createPartitions } from './create-partitions.ts'
+import { createTopics } from './create-topics.ts'
+import { deleteGroups } from './delete-groups.ts'
+import { deleteRecords } from './delete-records.ts'
+import { deleteTopics } from './delete-topics.ts'
+import { describeCluster } from './describe-cluster.ts'
+import { describeConfigs } from './describe-configs.ts'
+import { describeGroups } from './describe-groups.ts'
+import { describeLogDirs } from './describe-log-dirs.ts'
+import { describeProducers } from './describe-producers.ts'
+import { describeQuorum } from './describe-quorum.ts'
+import { describeTopicPartitions } from './describe-topic-partitions.ts'
+import { fetch } from './fetch.ts'
+import { findCoordinator } from './find-coordinator.ts'
+import { getTelemetrySubscriptions } from './get-telemetry-subscriptions.ts'
+import { heartbeat } from './heartbeat.ts'
+import { incrementalAlterConfigs } from './incremental-alter-configs.ts'
+import { initProducerId } from './init-producer-id.ts'
+import { joinGroup } from './join-group.ts'
+import { leaveGroup } from './leave-group.ts'
+import { listConfigResources } from './list-config-resources.ts'
+import { listGroups } from './list-groups.ts'
+import { listOffsets } from './list-offsets.ts'
+import { metadata } from './metadata.ts'
+import { offsetCommit } from './offset-commit.ts'
+import { offsetDelete } from './offset-delete.ts'
+import { offsetFetch } from './offset-fetch.ts'
+import { offsetForLeaderEpoch } from './offset-for-leader-epoch.ts'
+import { produce } from './produce.ts'
+import { pushTelemetry } from './push-telemetry.ts'
+import { syncGroup } from './sync-group.ts'
+import { topicLookup } from './topic-lookup.ts'
+import { updateFeatures } from './update-features.ts'
+
+/** Where groups keep their offsets and themselves. */
+export const consumerOffsetsTopic = '__consumer_offsets'
+const groupKeyType = 0
+
+export interface HandlerParts {
+  readonly environment: Environment
+  readonly config: BrokerConfig
+  readonly cache: MetadataCache
+  readonly controller: Controller
+  readonly quorum: Quorum
+  readonly replicas: Replicas
+  readonly groups: GroupCoordinator
+  readonly nodeId: number
+  readonly brokerEpoch: number
+  readonly fetchSessions: FetchSessions
+  readonly parkedFetches: ParkedFetches
+  readonly advertised: Advertised
+}
+
+export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
+  const { cache, config, controller, environment, groups, replicas } = parts
+  const image = () => cache.image
+  const topics = topicLookup(cache)
+  const autoTopics = new AutoTopicCreation(controller, cache, config)
+  const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
+  const producerIds = new ProducerIds(() =>
+    controller.allocateProducerIds(parts.nodeId, parts.brokerEpoch),
+  )
+  const table: readonly AnyHandler[] = [
+    produce({ replicas, image }),
+    fetch({
+      replicas,
+      image,
+      sessions: parts.fetchSessions,
+      parked: parts.parkedFetches,
+      bytesMax: () => config.get('fetch.max.bytes'),
+    }),
+    listOffsets({ replicas }),
+    metadata({ ...parts, autoTopics }),
+    offsetCommit({ groups, topics }),
+    offsetFetch({ groups, topics }),
+    findCoordinator(coordinators(parts, autoTopics)),
+    joinGroup({ groups }),
+    heartbeat({ groups }),
+    leaveGroup({ groups }),
+    syncGroup({ groups }),
+    describeGroups({ groups }),
+    listGroups({ groups }),
+    apiVersions({ ...parts, handlers: () => table }),
+    createTopics({ controller }),
+    deleteTopics({ controller, config }),
+    deleteRecords({ replicas }),
+    initProducerId({ producerIds }),
+    offsetForLeaderEpoch({ replicas }),
+    describeConfigs(parts),
+    alterConfigs({ controller }),
+    describeLogDirs({ replicas }),
+    createPartitions({ controller }),
+    deleteGroups({ groups }),
+    incrementalAlterConfigs({ controller }),
+    offsetDelete({ groups, topics }),
+    describeQuorum(parts),
+    updateFeatures({ controller }),
+    describeCluster(parts),
+    describeProducers({ replicas }),
+    getTelemetrySubscriptions({ telemetry }),
+    pushTelemetry({ telemetry }),
+    listConfigResources({ cache }),
+    describeTopicPartitions({ cache, config }),
+  ]
+  return table
+}
+
+/** Groups are coordinated by the leaders of the partitions of __consumer_offsets. */
+function coordinators(parts: HandlerParts, autoTopics: AutoTopicCreation) {
+  const { cache, environment } = parts
+  return {
+    coordinated: [
+      {
+        keyType: groupKeyType,
+        topic: consumerOffsetsTopic,
+        partitionCount: () =>
+          cache.image.topics.byName.get(consumerOffsetsTopic)?.partitions.length,
+      },
+    ],
+    ensureTopic: async (name: string) => {
+      const error = (await autoTopics.create([name])).get(name)
+      if (error !== errors.NONE) environment.log.warn(`${name} could not be made`, { error })
+    },
+    leaderOf: (topic: string, index: number, context: Parameters<Advertised>[0]) => {
+      const leader = cache.image.topics.byName.get(topic)?.partitions[index]?.leader
+      const node = brokerNodes(cache.image, parts, context).find(
+        ({ broker }) => broker.id === leader,
+      )
+      return node && { nodeId: node.broker.id, host: node.host, port: node.port }
+    },
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Metadata: the brokers, and topics with their partitions. Asking for a topic that does not exist creates
+ * it where both the broker and the client allow it; the answer then waits for the topic, so that the
+ * client need not ask twice.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts'
+import { zeroUuid } from '../../protocol/types.ts'
+import type { BrokerConfig } from '../config/broker-config.ts'
+import type { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
+import { invalidTopicName } from '../metadata/controller/topic-names.ts'
+import { isInternalTopic, type MetadataImage, type TopicImage } from '../metadata/image.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
+import { clusterOperations, operationsNotAsked, topicOperations } from './authorized-operations.ts'
+import { brokerNodes, type Nodes } from './broker-nodes.ts'
+import { describePartition } from './topic-metadata.ts'
+
+type ResponseTopic = MetadataResponse['topics'][number]
+
+export interface MetadataParts extends Nodes {
+  readonly cache: MetadataCache
+  readonly autoTopics: AutoTopicCreation
+  readonly config: BrokerConfig
+}
+
+export const metadata = (parts: MetadataParts) =>
+  handler(
+    apis.metadata,
+    (request, context) => {
+      checkTopics(request, context.apiVersion)
+      const { image } = parts.cache
+      const missing = missingTopics(image, request, context.apiVersion)
+      const mayCreate =
+        request.allowAutoTopicCreation && parts.config.get('auto.create.topics.enable')
+      if (missing.length === 0 || !mayCreate) return answer(parts, request, context, new Map())
+      return parts.autoTopics
+        .create(missing)
+        .then((outcomes) => answer(parts, request, context, outcomes))
+    },
+    {
+      onError: (request, error) => ({
+        throttleTimeMs: 0,
+        brokers: [],
+        clusterId: null,
+        topics: (request.topics ?? []).map(({ name, topicId }) => ({
+          ...failedTopic(error, name ?? ''),
+          topicId,
+        })),
+        errorCode: error.code,
+      }),
+    },
+  )
+
+/** Topic ids, and names that are null because of them, can be asked for from version 12 on. */
+function checkTopics(request: MetadataRequest, version: number): void {
+  if (version >= 12) return
+  for (const { name, topicId } of request.topics ?? []) {
+    if (name === null) {
+      const message = `Topic name can not be null for version ${version}`
+      throw new KafkaError(errors.INVALID_REQUEST, message)
+    }
+    if (topicId !== zeroUuid) {
+      const message = `Topic IDs are not supported in requests for version ${version}`
+      throw new KafkaError(errors.INVALID_REQUEST, message)
+    }
+  }
+}
+
+/** In version 0 an empty list means all topics, later it means none. */
+function asksForAll({ topics }: MetadataRequest, version: number): boolean {
+  return topics === null || (version === 0 && topics.length === 0)
+}
+
+/** Names, each once; undefined where topics are asked for by their ids. */
+function requestedNames(request: MetadataRequest): string[] | undefined {
+  const topics = request.topics ?? []
+  if (topics.some(({ topicId }) => topicId !== zeroUuid)) return undefined
+  return [...new Set(topics.flatMap(({ name }) => (name === null ? [] : [name])))]
+}
+
+function missingTopics(image: MetadataImage, request: MetadataRequest, version: number): string[] {
+  if (asksForAll(request, version)) return []
+  return (requestedNames(request) ?? []).filter((name) => !image.topics.byName.has(name))
+}
+
+function answer(
+  parts: MetadataParts,
+  request: MetadataRequest,
+  context: RequestContext,
+  outcomes: ReadonlyMap<string, ErrorRow>,
+): MetadataResponse {
+  const { image } = parts.cache
+  const topics = answerTopics(image, request, context.apiVersion, outcomes)
+  const brokers = brokerNodes(image, parts, context).filter(({ broker }) => !broker.fenced)
+  return {
+    throttleTimeMs: 0,
+    brokers: brokers.map(({ broker, host, port }) => ({
+      nodeId: broker.id,
+      host,
+      port,
+      rack: broker.rack,
+    })),
+    clusterId: image.clusterId,
+    controllerId: parts.nodeId,
+    topics: request.includeTopicAuthorizedOperations
+      ? topics.map((topic) => ({ ...topic, topicAuthorizedOperations: topicOperations }))
+      : topics,
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? clusterOperations
+      : operationsNotAsked,
+    errorCode: errors.NONE.code,
+  }
+}
+
+function answerTopics(
+  image: MetadataImage,
+  request: MetadataRequest,
+  version: number,
+  outcomes: ReadonlyMap<string, ErrorRow>,
+): ResponseTopic[] {
+  const { byName, byId } = image.topics
+  if (asksForAll(request, version)) {
+    return [...byName.values()].map((topic) => presentTopic(image, topic))
+  }
+  const names = requestedNames(request)
+  if (names !== undefined) {
+    return names.map((name) => {
+      const topic = byName.get(name)
+      return topic === undefined
+        ? failedTopic(outcomes.get(name) ?? whyMissing(name), name)
+        : presentTopic(image, topic)
+    })
+  }
+  const ids = new Set(request.topics?.map(({ topicId }) => topicId))
+  ids.delete(zeroUuid)
+  return [...ids].map((topicId) => {
+    const topic = byId.get(topicId)
+    return topic === undefined
+      ? { ...failedTopic(errors.UNKNOWN_TOPIC_ID, version >= 12 ? null : ''), topicId }
+      : presentTopic(image, topic)
+  })
+}
+
+function whyMissing(name: string): ErrorRow {
+  return invalidTopicName(name) === undefined
+    ? errors.UNKNOWN_TOPIC_OR_PARTITION
+    : errors.INVALID_TOPIC_EXCEPTION
+}
+
+function presentTopic(image: MetadataImage, topic: TopicImage): ResponseTopic {
+  return {
+    errorCode: errors.NONE.code,
+    name: topic.name,
+    topicId: topic.id,
+    isInternal: isInternalTopic(topic.name),
+    partitions: topic.partitions.map((partition) => {
+      const { error, leaderId, offlineReplicas } = describePartition(image, partition)
+      return {
+        errorCode: error.code,
+        partitionIndex: partition.index,
+        leaderId,
+        leaderEpoch: partition.leaderEpoch,
+        replicaNodes: partition.replicas,
+        isrNodes: partition.isr,
+        offlineReplicas,
+      }
+    }),
+  }
+}
+
+function failedTopic(error: ErrorRow, name: string | null): ResponseTopic {
+  return {
+    errorCode: error === errors.NONE ? errors.UNKNOWN_TOPIC_OR_PARTITION.code : error.code,
+    name,
+    topicId: zeroUuid,
+    isInternal: name !== null && isInternalTopic(name),
+    partitions: [],
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * OffsetCommit: how far a group got. Partitions that do not exist are told so here; what is left
+ * goes to the group's coordinator. From version 10 on topics are named by their ids.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type {
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+} from '../../protocol/messages/offset-commit.ts'
+import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { handler } from '../server/handler.ts'
+
+type RequestedTopic = OffsetCommitRequest['topics'][number]
+type AnsweredTopic = OffsetCommitResponse['topics'][number]
+
+const firstVersionWithTopicIds = 10
+
+interface Parts {
+  readonly groups: GroupCoordinator
+  readonly topics: TopicLookup
+}
+
+export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
+  handler(
+    apis.offsetCommit,
+    async (request, { apiVersion }) => {
+      const known: RequestedTopic[] = []
+      const unknown: AnsweredTopic[] = []
+      for (const topic of request.topics) {
+        const name =
+          apiVersion < firstVersionWithTopicIds ? topic.name : lookup.topicNameOf(topic.topicId)
+        if (name === undefined) {
+          unknown.push(refused(topic, errors.UNKNOWN_TOPIC_ID))
+          continue
+        }
+        const count = lookup.partitionCountOf(name) ?? 0
+        const split = splitByCount({ ...topic, name }, count)
+        if (split.known.partitions.length > 0) known.push(split.known)
+        if (split.unknown.partitions.length > 0) unknown.push(split.unknown)
+      }
+      if (known.length === 0) return { topics: unknown }
+      const committed = await groups.commitOffsets({ ...request, topics: known }, apiVersion)
+      return { topics: mergeTopics(unknown, committed.topics) }
+    },
+    {
+      onError: (request, error) => ({
+        topics: request.topics.map((topic) => refused(topic, error)),
+      }),
+    },
+  )
+
+function refused(topic: RequestedTopic, error: ErrorRow): AnsweredTopic {
+  const { name, topicId, partitions } = topic
+  const refuse = ({ partitionIndex }: RequestedTopic['partitions'][number]) => ({
+    partitionIndex,
+    errorCode: error.code,
+  })
+  return { name, topicId, partitions: partitions.map(refuse) }
+}
+
+/** The partitions that a topic of `count` of them has, and the answers for those it has not. */
+function splitByCount(topic: RequestedTopic, count: number) {
+  const isKnown = (index: number) => index >= 0 && index < count
+  const inTopic = topic.partitions.filter(({ partitionIndex }) => isKnown(partitionIndex))
+  const others = topic.partitions.filter(({ partitionIndex }) => !isKnown(partitionIndex))
+  return {
+    known: { ...topic, partitions: inTopic },
+    unknown: refused({ ...topic, partitions: others }, errors.UNKNOWN_TOPIC_OR_PARTITION),
+  }
+}
+
+/** Each topic once. */
+function mergeTopics(
+  refusals: readonly AnsweredTopic[],
+  answers: readonly AnsweredTopic[],
+): AnsweredTopic[] {
+  const byName = new Map<string, AnsweredTopic>()
+  for (const topic of [...refusals, ...answers]) {
+    const key = topic.name || topic.topicId || ''
+    const partitions = [...(byName.get(key)?.partitions ?? []), ...topic.partitions]
+    byName.set(key, { ...topic, partitions })
+  }
+  return [...byName.values()]
+}

@@ -1,0 +1,42 @@
+/** OffsetDelete (KIP-496): forgets offsets of partitions that no member of the group uses. */
+import { apis } from '../../protocol/apis.ts'
+import { errors } from '../../protocol/errors.ts'
+import type { OffsetDeleteResponse } from '../../protocol/messages/offset-delete.ts'
+import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { handler } from '../server/handler.ts'
+
+interface Parts {
+  readonly groups: GroupCoordinator
+  readonly topics: TopicLookup
+}
+
+export const offsetDelete = ({ groups, topics: lookup }: Parts) =>
+  handler(
+    apis.offsetDelete,
+    async (request) => {
+      const isKnown = (name: string, index: number) =>
+        index >= 0 && index < (lookup.partitionCountOf(name) ?? 0)
+      const known = request.topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.filter(({ partitionIndex }) => isKnown(name, partitionIndex)),
+      }))
+      const deleted = await groups.deleteOffsets({
+        ...request,
+        topics: known.filter(({ partitions }) => partitions.length > 0),
+      })
+      if (deleted.errorCode !== 0) return deleted
+      const topics: OffsetDeleteResponse['topics'] = request.topics.map(({ name, partitions }) => {
+        const answers = deleted.topics.find((topic) => topic.name === name)?.partitions ?? []
+        const refusals = partitions
+          .filter(({ partitionIndex }) => !isKnown(name, partitionIndex))
+          .map(({ partitionIndex }) => ({
+            partitionIndex,
+            errorCode: errors.UNKNOWN_TOPIC_OR_PARTITION.code,
+          }))
+        return { name, partitions: [...answers, ...refusals] }
+      })
+      return { errorCode: 0, topics }
+    },
+    { onError: (_, error) => ({ errorCode: error.code, topics: [] }) },
+  )

@@ -1,0 +1,105 @@
+/**
+ * OffsetFetch: how far groups got. Before version 8 a request is about one group; from version 10
+ * on topics are named by their ids. Errors of a group are told once, before version 2 in each
+ * partition.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type {
+  OffsetFetchRequest,
+  OffsetFetchResponse,
+} from '../../protocol/messages/offset-fetch.ts'
+import { zeroUuid } from '../../protocol/types.ts'
+import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import {
+  type FetchedGroup,
+  type FetchedTopic,
+  fetched,
+  type OffsetFetchGroup,
+} from '../coordinator/group/offset-fetch.ts'
+import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { handler } from '../server/handler.ts'
+
+const firstVersionWithGroupError = 2
+const firstVersionWithGroups = 8
+const firstVersionWithTopicIds = 10
+
+interface Parts {
+  readonly groups: GroupCoordinator
+  readonly topics: TopicLookup
+}
+
+export const offsetFetch = ({ groups, topics }: Parts) =>
+  handler(
+    apis.offsetFetch,
+    async (request, { apiVersion }) => {
+      if (apiVersion < firstVersionWithGroups) {
+        const group = await groups.fetchOffsets(soleGroup(request))
+        return soleAnswer(request, group, apiVersion)
+      }
+      const fetch = (group: OffsetFetchGroup) =>
+        apiVersion < firstVersionWithTopicIds
+          ? groups.fetchOffsets(group)
+          : fetchById(groups, topics, group)
+      return { groups: await Promise.all(request.groups.map(fetch)) }
+    },
+    {
+      onError: (request, error, version) => {
+        if (version < firstVersionWithGroups) {
+          return soleAnswer(request, failed(request.groupId, error), version)
+        }
+        return { groups: request.groups.map(({ groupId }) => failed(groupId, error)) }
+      },
+    },
+  )
+
+function failed(groupId: string, error: ErrorRow): FetchedGroup {
+  return { groupId, topics: [], errorCode: error.code }
+}
+
+function soleGroup({ groupId, topics }: OffsetFetchRequest): OffsetFetchGroup {
+  const named = topics?.map((topic) => ({ ...topic, topicId: zeroUuid })) ?? null
+  return { groupId, memberId: null, memberEpoch: -1, topics: named }
+}
+
+function soleAnswer(
+  request: OffsetFetchRequest,
+  group: FetchedGroup,
+  version: number,
+): OffsetFetchResponse {
+  const errorCode = group.errorCode ?? 0
+  if (errorCode !== 0 && version < firstVersionWithGroupError) {
+    const topics = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map((index) => fetched(index, undefined, errorCode)),
+    }))
+    return { topics }
+  }
+  const topics = group.topics.map(({ name, partitions }) => ({ name: name ?? '', partitions }))
+  return { topics, errorCode }
+}
+
+/**
+ * Ids become names for the coordinator, and names ids for the client; topics without either are
+ * out.
+ */
+async function fetchById(
+  groups: GroupCoordinator,
+  lookup: TopicLookup,
+  request: OffsetFetchGroup,
+): Promise<FetchedGroup> {
+  const unknown: FetchedTopic[] = []
+  const topics = request.topics?.flatMap(({ topicId, partitionIndexes }) => {
+    const name = lookup.topicNameOf(topicId)
+    if (name !== undefined) return [{ name, topicId, partitionIndexes }]
+    const refuse = (index: number) => fetched(index, undefined, errors.UNKNOWN_TOPIC_ID.code)
+    unknown.push({ topicId, partitions: partitionIndexes.map(refuse) })
+    return []
+  })
+  const group = await groups.fetchOffsets({ ...request, topics: topics ?? null })
+  const found = group.topics.flatMap((topic) => {
+    const topicId = lookup.topicIdOf(topic.name ?? '')
+    return topicId === undefined ? [] : [{ ...topic, topicId }]
+  })
+  return { ...group, topics: group.errorCode ? [] : [...found, ...unknown] }
+}

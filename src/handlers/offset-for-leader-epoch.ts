@@ -1,0 +1,43 @@
+/**
+ * OffsetForLeaderEpoch: where a leader's term ended in this log, so that a consumer or a replica finds
+ * out whether its own history is part of it (KIP-101, KIP-279, KIP-320).
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import { DiskError } from '../environment/disk.ts'
+import type { EpochEnd } from '../log/log.ts'
+import { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import { handler } from '../server/handler.ts'
+
+export const offsetForLeaderEpoch = ({ replicas }: { replicas: Replicas }) =>
+  handler(apis.offsetForLeaderEpoch, (request) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
+        const end = endOf(replicas.find(topic, partition), currentLeaderEpoch, leaderEpoch)
+        return 'code' in end
+          ? { errorCode: end.code, partition, leaderEpoch: -1, endOffset: -1 }
+          : { errorCode: errors.NONE.code, partition, ...end }
+      }),
+    })),
+  }))
+
+/** Where the epoch, or the largest known below it, ends; or what is against telling. */
+function endOf(
+  found: Partition | ErrorRow,
+  currentLeaderEpoch: number,
+  leaderEpoch: number,
+): EpochEnd | ErrorRow {
+  if (!(found instanceof Partition)) return found
+  const error = found.leaderError(currentLeaderEpoch)
+  if (error !== null) return error
+  try {
+    const end = found.log.endOffsetFor(leaderEpoch)
+    return { leaderEpoch: end.leaderEpoch, endOffset: end.endOffset }
+  } catch (error) {
+    if (error instanceof DiskError) return errors.KAFKA_STORAGE_ERROR
+    throw error
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Produce: appends batches to the partitions led here and answers once they are written. Everything up
+ * to the append happens before anything is awaited, so that requests of a connection, and a producer's
+ * sequences with them, are appended in the order in which they came.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts'
+import { zeroUuid } from '../../protocol/types.ts'
+import { DiskError } from '../environment/disk.ts'
+import { RecordsRejected } from '../log/validation.ts'
+import { isInternalTopic, type MetadataImage } from '../metadata/image.ts'
+import { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
+import { CurrentLeaders } from './current-leader.ts'
+import { isTransactionalBatch, producedRecords } from './produced-records.ts'
+
+type RequestedTopic = ProduceRequest['topicData'][number]
+type AnsweredTopic = ProduceResponse['responses'][number]
+type AnsweredPartition = AnsweredTopic['partitionResponses'][number]
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Kafka's admin client may write to the topics that the broker keeps its own state in; nobody else. */
+const adminClientId = '__admin_client'
+const firstVersionWithTopicIds = 13
+const firstVersionWithLeaders = 10
+const nothingWritten = { baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 }
+
+export interface ProduceParts {
+  readonly replicas: Replicas
+  readonly image: () => MetadataImage
+}
+
+export const produce = (parts: ProduceParts) =>
+  handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
+    onError: (request, error, _version, message) =>
+      request.acks === 0 ? null : refuseAll(request, error, message),
+  })
+
+/** One Produce request. */
+class Production {
+  readonly #parts: ProduceParts
+  readonly #request: ProduceRequest
+  readonly #context: RequestContext
+  #leaders: CurrentLeaders | null = null
+  readonly #writing: Promise<void>[] = []
+  /** The first error, for a producer that is not told by an answer. */
+  #failure: KafkaError | null = null
+
+  constructor(parts: ProduceParts, request: ProduceRequest, context: RequestContext) {
+    this.#parts = parts
+    this.#request = request
+    this.#context = context
+  }
+
+  run(): ProduceResponse | null | Promise<ProduceResponse | null> {
+    const request = this.#request
+    if (request.acks < -1 || request.acks > 1) {
+      throw new KafkaError(errors.INVALID_REQUIRED_ACKS, `acks is ${request.acks}, not -1, 0 or 1`)
+    }
+    if (request.transactionalId === null) this.#refuseTransactionsWithoutId()
+    const responses = request.topicData.map((topic) => this.#appendTopic(topic))
+    if (request.acks === 0) return this.#answerNothing()
+    const response: Mutable<ProduceResponse> = { responses, throttleTimeMs: 0 }
+    if (this.#leaders !== null) response.nodeEndpoints = this.#leaders.nodes
+    const [first] = this.#writing
+    if (first === undefined) return response
+    if (this.#writing.length === 1) return first.then(() => response)
+    return Promise.all(this.#writing).then(() => response)
+  }
+
+  /** Kafka authorises transactional records against the id, and there is none to authorise against. */
+  #refuseTransactionsWithoutId(): void {
+    for (const { partitionData } of this.#request.topicData) {
+      for (const { records } of partitionData) {
+        if (isTransactionalBatch(records)) {
+          throw new KafkaError(errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        }
+      }
+    }
+  }
+
+  #appendTopic(topic: RequestedTopic): AnsweredTopic {
+    const { name, topicId } = topic
+    const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
+    const partitionResponses = topic.partitionData.map(({ index, records }) => {
+      const found = usesTopicIds
+        ? this.#parts.replicas.findById(topicId, index)
+        : this.#parts.replicas.find(name, index)
+      return found instanceof Partition
+        ? this.#append(found, records)
+        : this.#refuse(name || topicId, index, found, null)
+    })
+    return { name, topicId, partitionResponses }
+  }
+
+  #append(partition: Partition, records: readonly Buffer[] | null): AnsweredPartition {
+    const { topic, index } = partition
+    try {
+      this.#checkTopic(topic)
+      const batches = producedRecords(records, this.#context.apiVersion)
+      if (batches.length === 0) return accepted(index, nothingWritten)
+      if (isTransactionalBatch([batches])) throw unknownTransactionalId(this.#request)
+      const appended = partition.append(batches, { acks: this.#request.acks })
+      const answer = accepted(index, {
+        baseOffset: appended.baseOffset,
+        logAppendTimeMs: appended.logAppendTimeMs,
+        logStartOffset: appended.logStartOffset,
+      })
+      const written = appended.written.then(undefined, (error) => this.#loseWrite(answer, error))
+      this.#writing.push(written)
+      return answer
+    } catch (error) {
+      if (error instanceof KafkaError) return this.#refuse(topic, index, error.error, error)
+      if (error instanceof DiskError) {
+        return this.#refuse(topic, index, errors.KAFKA_STORAGE_ERROR, error)
+      }
+      throw error
+    }
+  }
+
+  #checkTopic(topic: string): void {
+    if (!isInternalTopic(topic) || this.#context.clientId === adminClientId) return
+    throw new KafkaError(errors.INVALID_TOPIC_EXCEPTION, `${topic} is internal to the broker`)
+  }
+
+  /** The bytes of an append that was already in line did not get to the disk. */
+  #loseWrite(answer: Mutable<AnsweredPartition>, error: unknown): void {
+    if (!(error instanceof DiskError)) throw error
+    answer.errorCode = errors.KAFKA_STORAGE_ERROR.code
+    answer.errorMessage = errors.KAFKA_STORAGE_ERROR.message
+    Object.assign(answer, nothingWritten)
+  }
+
+  #refuse(topic: string, index: number, error: ErrorRow, cause: Error | null): AnsweredPartition {
+    this.#failure ??= new KafkaError(error, `${topic}-${index}: ${cause?.message ?? error.message}`)
+    const answer = refused(index, error, cause)
+    const moved = error === errors.NOT_LEADER_OR_FOLLOWER
+    if (moved && this.#context.apiVersion >= firstVersionWithLeaders) {
+      this.#leaders ??= new CurrentLeaders(this.#parts.image(), this.#context.listener)
+      answer.currentLeader = this.#leaders.of(topic, index)
+    }
+    return answer
+  }
+
+  /** A producer that wants no answer learns of an error by the end of its connection, as with Kafka. */
+  #answerNothing(): null {
+    if (this.#failure !== null) throw this.#failure
+    return null
+  }
+}
+
+function accepted(
+  index: number,
+  written: { baseOffset: number; logAppendTimeMs: number; logStartOffset: number },
+): Mutable<AnsweredPartition> {
+  return {
+    index,
+    errorCode: errors.NONE.code,
+    baseOffset: written.baseOffset,
+    logAppendTimeMs: written.logAppendTimeMs,
+    logStartOffset: written.logStartOffset,
+    recordErrors: [],
+    errorMessage: null,
+  }
+}
+
+function refused(index: number, error: ErrorRow, cause: Error | null): Mutable<AnsweredPartition> {
+  const answer = accepted(index, nothingWritten)
+  answer.errorCode = error.code
+  answer.errorMessage = cause?.message ?? error.message
+  if (cause instanceof RecordsRejected) {
+    answer.recordErrors = cause.recordErrors.map(({ batchIndex, message }) => ({
+      batchIndex,
+      batchIndexErrorMessage: message,
+    }))
+  }
+  return answer
+}
+
+/** No transactional id is known to a coordinator here, so none is mapped to the producer's id. */
+function unknownTransactionalId({ transactionalId }: ProduceRequest): KafkaError {
+  const message = `transactional id ${transactionalId} is not known`
+  return new KafkaError(errors.INVALID_PRODUCER_ID_MAPPING, message)
+}
+
+function refuseAll(
+  request: ProduceRequest,
+  error: ErrorRow,
+  message: string | null,
+): ProduceResponse {
+  const cause = message === null ? null : new Error(message)
+  return {
+    responses: request.topicData.map(({ name, topicId, partitionData }) => ({
+      name,
+      topicId: topicId ?? zeroUuid,
+      partitionResponses: partitionData.map(({ index }) => refused(index, error, cause)),
+    })),
+    throttleTimeMs: 0,
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * What a Produce request may carry for a partition. From version 3 on that is one batch of magic 2,
+ * which stays the bytes it is; older requests carry message sets, which become batches here.
+ */
+import { errors, KafkaError } from '../../protocol/errors.ts'
+import { compression, entryBytes, isTransactional, magic } from '../../protocol/records/batch.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
+import { upConvert } from '../../protocol/records/message-set.ts'
+
+const firstVersionWithBatches = 3
+const firstVersionWithZstd = 7
+/** Bytes up to the magic, and up to the attributes of a batch. */
+const magicEnd = 17
+const attributesEnd = 23
+const nothing = Buffer.alloc(0)
+
+/**
+ * The batches to append; empty where an old request brings none. Throws KafkaError: INVALID_RECORD,
+ * UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE.
+ */
+export function producedRecords(records: readonly Buffer[] | null, version: number): Buffer {
+  const bytes = joined(records)
+  try {
+    if (version >= firstVersionWithBatches) {
+      checkSingleBatch(bytes, version)
+      return bytes
+    }
+    // Some clients send new batches in old requests, and Kafka lets them.
+    if (bytes.length >= magicEnd && magic(bytes, 0) === 2) return bytes
+    return upConvert(bytes) ?? nothing
+  } catch (error) {
+    if (error instanceof CorruptRecords) {
+      throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
+    }
+    if (error instanceof UnsupportedCompression) {
+      throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
+    }
+    throw error
+  }
+}
+
+function checkSingleBatch(bytes: Buffer, version: number): void {
+  const length = entryBytes(bytes, 0, bytes.length)
+  if (length === null) {
+    throw invalid(version, 'must have at least one record batch per partition')
+  }
+  if (magic(bytes, 0) !== 2) {
+    throw invalid(version, 'may only contain record batches of magic 2')
+  }
+  if (version < firstVersionWithZstd && compression(bytes, 0) === 'zstd') {
+    const message = `Produce of version ${version} may not use zstd`
+    throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, message)
+  }
+  if (length !== bytes.length) {
+    throw invalid(version, 'may contain only one record batch per partition')
+  }
+}
+
+/** Whether the first batch belongs to a transaction; what is no batch does not. */
+export function isTransactionalBatch(records: readonly Buffer[] | null): boolean {
+  const bytes = joined(records)
+  if (bytes.length < attributesEnd || magic(bytes, 0) !== 2) return false
+  return isTransactional(bytes, 0)
+}
+
+function joined(records: readonly Buffer[] | null): Buffer {
+  if (records === null || records.length === 0) return nothing
+  return records.length === 1 ? (records[0] as Buffer) : Buffer.concat(records)
+}
+
+function invalid(version: number, rule: string): KafkaError {
+  return new KafkaError(errors.INVALID_RECORD, `Produce of version ${version} ${rule}`)
+}

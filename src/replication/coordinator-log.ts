@@ -1,0 +1,42 @@
+/** A partition of an internal topic as its coordinator wants it: whole batches in, whole batches out. */
+import type { Partition } from './partition.ts'
+
+/** What one read brings at most while a coordinator loads (offsets.load.buffer.size). */
+const loadBytesMax = 5 * 1024 * 1024
+
+export class PartitionCoordinatorLog {
+  readonly #partition: Partition
+
+  constructor(partition: Partition) {
+    this.#partition = partition
+  }
+
+  get logStartOffset(): number {
+    return this.#partition.logStartOffset
+  }
+
+  get logEndOffset(): number {
+    return this.#partition.logEndOffset
+  }
+
+  get batchBytesMax(): number {
+    return this.#partition.config.maxMessageBytes
+  }
+
+  /** Rejects with DiskError, or KafkaError where the partition has no disk any more. */
+  async read(offset: number): Promise<Buffer> {
+    const { log } = this.#partition
+    const { chunks } = await log.read({
+      offset,
+      maxBytes: loadBytesMax,
+      minOneBatch: true,
+      upToOffset: log.logEndOffset,
+    })
+    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+  }
+
+  /** Resolves when the whole in-sync set has the batch. Throws KafkaError or rejects with DiskError. */
+  append(batch: Buffer): Promise<void> {
+    return this.#partition.append(batch, { acks: -1, origin: 'coordinator' }).written
+  }
+}

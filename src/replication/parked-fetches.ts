@@ -1,0 +1,118 @@
+/**
+ * Fetches that wait for bytes. A fetch is parked on the partitions it reads and costs nothing until the
+ * append that satisfies it, a change of a partition, its deadline, or the end of its connection.
+ */
+import type { Milliseconds, Timer, Timers } from '../environment/environment.ts'
+import type { Partition, PartitionWatcher } from './partition.ts'
+
+/** Each connection waits in at most a few fetches, so this is felt only when far too many are open. */
+const parkedMaxDefault = 100_000
+
+/** The connection a fetch came by, as far as waiting is concerned. */
+export interface FetcherConnection {
+  readonly isOpen: boolean
+  readonly attachments: Map<symbol, unknown>
+  onClose(callback: () => void): void
+}
+
+/** What ended the wait. `read`: read again and answer; `gone`: nobody is there to be answered. */
+export type Woken = 'read' | 'gone'
+
+class ParkedFetch implements PartitionWatcher {
+  #missingBytes: number
+  readonly #partitions: readonly Partition[]
+  readonly #leave: (fetch: ParkedFetch) => void
+  readonly #resolve: (woken: Woken) => void
+  #timer: Timer | null = null
+
+  constructor(
+    partitions: readonly Partition[],
+    missingBytes: number,
+    resolve: (woken: Woken) => void,
+    leave: (fetch: ParkedFetch) => void,
+  ) {
+    this.#partitions = partitions
+    this.#missingBytes = missingBytes
+    this.#resolve = resolve
+    this.#leave = leave
+  }
+
+  park(timers: Timers, maxWaitMs: Milliseconds): void {
+    for (const partition of this.#partitions) partition.watch(this)
+    this.#timer = timers.after(maxWaitMs, () => this.wake('read'))
+  }
+
+  readable(bytes: number): void {
+    this.#missingBytes -= bytes
+    if (this.#missingBytes <= 0) this.wake('read')
+  }
+
+  changed(): void {
+    this.wake('read')
+  }
+
+  wake(woken: Woken): void {
+    if (this.#timer === null) return
+    this.#timer.cancel()
+    this.#timer = null
+    for (const partition of this.#partitions) partition.unwatch(this)
+    this.#leave(this)
+    this.#resolve(woken)
+  }
+}
+
+export class ParkedFetches {
+  readonly #timers: Timers
+  readonly #parkedMax: number
+  readonly #parked = new Set<ParkedFetch>()
+  readonly #ofConnection = Symbol('parked fetches')
+
+  constructor(options: { timers: Timers; parkedMax?: number }) {
+    this.#timers = options.timers
+    this.#parkedMax = options.parkedMax ?? parkedMaxDefault
+  }
+
+  get size(): number {
+    return this.#parked.size
+  }
+
+  /**
+   * Waits until `missingBytes` more can be read from the partitions, one of them changes, or `maxWaitMs`
+   * have passed. Where too many wait already, it does not wait at all.
+   */
+  park(options: {
+    partitions: readonly Partition[]
+    missingBytes: number
+    maxWaitMs: Milliseconds
+    connection: FetcherConnection
+  }): Promise<Woken> {
+    if (!options.connection.isOpen) return Promise.resolve('gone')
+    if (this.#parked.size >= this.#parkedMax) return Promise.resolve('read')
+    const ofConnection = this.#waitingOn(options.connection)
+    return new Promise((resolve) => {
+      const fetch = new ParkedFetch(options.partitions, options.missingBytes, resolve, (woken) => {
+        ofConnection.delete(woken)
+        this.#parked.delete(woken)
+      })
+      ofConnection.add(fetch)
+      this.#parked.add(fetch)
+      fetch.park(this.#timers, options.maxWaitMs)
+    })
+  }
+
+  /** Wakes all, so that they are answered before the broker stops. */
+  close(): void {
+    for (const fetch of this.#parked) fetch.wake('read')
+  }
+
+  #waitingOn(connection: FetcherConnection): Set<ParkedFetch> {
+    const known = connection.attachments.get(this.#ofConnection) as Set<ParkedFetch> | undefined
+    if (known !== undefined) return known
+    const waiting = new Set<ParkedFetch>()
+    connection.attachments.set(this.#ofConnection, waiting)
+    connection.onClose(() => {
+      for (const fetch of waiting) fetch.wake('gone')
+    })
+    return waiting
+  }
+}

@@ -1,0 +1,365 @@
+/**
+ * One partition that this broker hosts: its place in the cluster (leader, epochs, in-sync set) over its
+ * log. Appends enter here as leader, reads leave here bounded by the high watermark, and whoever waits
+ * for records is told here, right after the bytes were written.
+ *
+ * While the leader is the whole in-sync set, the high watermark is the end of what is written.
+ */
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { AppendOrigin, AppendResult, Log, OffsetAndTimestamp, ReadResult } from '../log/log.ts'
+import { isDeleted, type LogConfig } from '../log/log-config.ts'
+import type { LogDirectory } from '../log/log-directory.ts'
+
+/** What a replica needs to know of its topic's configuration. */
+export interface ReplicaConfig extends LogConfig {
+  readonly minInsyncReplicas: number
+}
+
+/** Who leads, in which term, and who is in sync, as the metadata says. */
+export interface PartitionState {
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  /** -1: nobody. */
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+}
+
+/** Waits for records of partitions, or for anything that makes waiting pointless. */
+export interface PartitionWatcher {
+  /** `bytes` more can be read by consumers. */
+  readable(bytes: number): void
+  /** The leader, its epoch, or the state of the disk changed, or the partition is gone. */
+  changed(): void
+}
+
+export interface AppendOptions {
+  /** 0 and 1: this broker's copy counts; -1: the whole in-sync set must have it. */
+  readonly acks: number
+  readonly origin?: AppendOrigin
+}
+
+/** The timestamps with a meaning of their own in ListOffsets. */
+export const offsetSpec = {
+  latest: -1,
+  earliest: -2,
+  /** KIP-734. */
+  maxTimestamp: -3,
+  /** KIP-405: the earliest that is not only in remote storage. */
+  earliestLocal: -4,
+  /** KIP-1005: the last in remote storage. */
+  latestTiered: -5,
+  /** KIP-1023: the earliest that remote storage does not have yet. */
+  earliestPendingUpload: -6,
+} as const
+
+/** Asked for with DeleteRecords: delete up to the high watermark. */
+const upToHighWatermark = -1
+const wholeInSyncSet = -1
+
+const nothingTiered: OffsetAndTimestamp = { offset: -1, timestamp: -1, leaderEpoch: -1 }
+
+export class Partition {
+  readonly topic: string
+  readonly topicId: string
+  readonly index: number
+  readonly #brokerId: number
+  #config: ReplicaConfig
+  #state: PartitionState = {
+    replicas: [],
+    isr: [],
+    leader: -1,
+    leaderEpoch: -1,
+    partitionEpoch: -1,
+  }
+  #directory: LogDirectory | null = null
+  #log: Log | null = null
+  #open: (() => Log) | null = null
+  /** Appended, and not yet below the high watermark. */
+  #unreadableBytes = 0
+  readonly #watchers = new Set<PartitionWatcher>()
+
+  constructor(options: {
+    topic: string
+    topicId: string
+    index: number
+    brokerId: number
+    config: ReplicaConfig
+  }) {
+    this.topic = options.topic
+    this.topicId = options.topicId
+    this.index = options.index
+    this.#brokerId = options.brokerId
+    this.#config = options.config
+  }
+
+  /**
+   * The local replica. It is opened when it is first needed, so that a partition costs no files before
+   * it has records or a reader. Throws KafkaError KAFKA_STORAGE_ERROR where the partition has no
+   * directory, DiskError where opening fails.
+   */
+  get log(): Log {
+    return this.#log ?? this.#openLog()
+  }
+
+  /** The local replica if it is open: for those who look after what there is. */
+  get openedLog(): Log | null {
+    return this.#log
+  }
+
+  /** The log directory it was given; null: none was left to give. */
+  get directory(): LogDirectory | null {
+    return this.#directory
+  }
+
+  get config(): ReplicaConfig {
+    return this.#config
+  }
+
+  get state(): PartitionState {
+    return this.#state
+  }
+
+  get leaderEpoch(): number {
+    return this.#state.leaderEpoch
+  }
+
+  get isLeader(): boolean {
+    return this.#state.leader === this.#brokerId
+  }
+
+  /** Its disk failed, or none could be given to it. */
+  get isOffline(): boolean {
+    return this.#directory === null || this.#directory.failure !== null
+  }
+
+  // All four are 0 before the log is first opened: what is on disk at start is opened then, so a log
+  // that is not open yet is a new one.
+
+  get logStartOffset(): number {
+    return this.#log?.logStartOffset ?? 0
+  }
+
+  get logEndOffset(): number {
+    return this.#log?.logEndOffset ?? 0
+  }
+
+  get highWatermark(): number {
+    return this.#log?.highWatermark ?? 0
+  }
+
+  get lastStableOffset(): number {
+    return this.#log?.lastStableOffset ?? 0
+  }
+
+  /**
+   * Why a request that must meet the leader of `currentLeaderEpoch` (-1: any) is refused, or null:
+   * KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER (KIP-320).
+   */
+  leaderError(currentLeaderEpoch = -1): ErrorRow | null {
+    if (this.isOffline) return errors.KAFKA_STORAGE_ERROR
+    if (currentLeaderEpoch !== -1) {
+      if (currentLeaderEpoch < this.#state.leaderEpoch) return errors.FENCED_LEADER_EPOCH
+      if (currentLeaderEpoch > this.#state.leaderEpoch) return errors.UNKNOWN_LEADER_EPOCH
+    }
+    return this.isLeader ? null : errors.NOT_LEADER_OR_FOLLOWER
+  }
+
+  /** Gives the partition its place on disk, and how to open, or make, its log there. */
+  place(directory: LogDirectory, open: () => Log): void {
+    this.#directory = directory
+    this.#open = open
+  }
+
+  /** Takes what the metadata says; older partition epochs are ignored. */
+  updateState(state: PartitionState): void {
+    if (state.partitionEpoch < this.#state.partitionEpoch) return
+    const before = this.#state
+    this.#state = state
+    this.#becomeWhatStateSays(before.leaderEpoch)
+    if (before.leader !== state.leader || before.leaderEpoch !== state.leaderEpoch) this.#changed()
+  }
+
+  updateConfig(config: ReplicaConfig): void {
+    this.#config = config
+    this.#log?.updateConfig(config)
+  }
+
+  /** The directory of the log was fenced. */
+  markOffline(): void {
+    this.#changed()
+  }
+
+  /** The partition is no longer here: ends all waiting and hands its log to whoever removes it. */
+  release(): Log | null {
+    const log = this.#log
+    this.#log = null
+    this.#open = null
+    this.#directory = null
+    if (log !== null) log.onWritten = null
+    this.#changed()
+    return log
+  }
+
+  /**
+   * Appends as leader. The caller answers once `written` of the result has resolved. Throws KafkaError:
+   * the rows of `leaderError`, NOT_ENOUGH_REPLICAS, or what the log has against the records.
+   */
+  append(records: Buffer, options: AppendOptions): AppendResult {
+    const error = this.leaderError()
+    if (error !== null) throw new KafkaError(error)
+    if (options.acks === wholeInSyncSet) this.#checkInSyncReplicas()
+    const appended = this.log.append(records, this.#state.leaderEpoch, options.origin ?? 'client')
+    if (!appended.isDuplicate) this.#unreadableBytes += records.length
+    return appended
+  }
+
+  #checkInSyncReplicas(): void {
+    const { isr, replicas } = this.#state
+    const required = Math.min(this.#config.minInsyncReplicas, replicas.length)
+    if (isr.length >= required) return
+    const message = `${this} has ${isr.length} in-sync replicas; acks=all needs ${required}`
+    throw new KafkaError(errors.NOT_ENOUGH_REPLICAS, message)
+  }
+
+  /** The end, exclusive, of what a consumer may see. */
+  readableOffset(isReadCommitted: boolean): number {
+    return isReadCommitted ? this.lastStableOffset : this.highWatermark
+  }
+
+  /** Whether `offset` lies neither in the log nor at its end: OFFSET_OUT_OF_RANGE. */
+  isOutOfRange(offset: number): boolean {
+    return offset < this.logStartOffset || offset > this.logEndOffset
+  }
+
+  /**
+   * Batches from `offset` up to what a consumer may see; at once where they are in memory. The offset
+   * must be in range. May throw, or reject with, DiskError.
+   */
+  read(
+    offset: number,
+    options: { maxBytes: number; minOneBatch: boolean; isReadCommitted: boolean },
+  ): ReadResult | Promise<ReadResult> {
+    const upToOffset = this.readableOffset(options.isReadCommitted)
+    const { maxBytes, minOneBatch } = options
+    if (offset >= upToOffset || (maxBytes <= 0 && !minOneBatch)) return nothingAt(offset)
+    return this.log.read({ offset, maxBytes, minOneBatch, upToOffset })
+  }
+
+  /**
+   * The end of the log's common history with a fetcher whose last record before `fetchOffset` has
+   * `lastFetchedEpoch`, where it ends before `fetchOffset`; else null (KIP-595). Throws KafkaError
+   * OFFSET_OUT_OF_RANGE where the log knows nothing of such an epoch.
+   */
+  divergence(
+    fetchOffset: number,
+    lastFetchedEpoch: number,
+  ): { epoch: number; endOffset: number } | null {
+    const { leaderEpoch: epoch, endOffset } = this.log.endOffsetFor(lastFetchedEpoch)
+    if (endOffset === -1 || epoch === -1) throw new KafkaError(errors.OFFSET_OUT_OF_RANGE)
+    return epoch < lastFetchedEpoch || endOffset < fetchOffset ? { epoch, endOffset } : null
+  }
+
+  /**
+   * ListOffsets: the offset that a timestamp, or one of `offsetSpec`, stands for; null where there is
+   * none below `upToOffset`.
+   */
+  lookUpOffset(
+    timestamp: number,
+    upToOffset: number,
+  ): OffsetAndTimestamp | null | Promise<OffsetAndTimestamp | null> {
+    const log = this.#log
+    switch (timestamp) {
+      case offsetSpec.latest:
+        return { offset: upToOffset, timestamp: -1, leaderEpoch: this.leaderEpoch }
+      case offsetSpec.earliest:
+      case offsetSpec.earliestLocal: {
+        const offset = this.logStartOffset
+        const leaderEpoch = log === null ? this.leaderEpoch : log.leaderEpochAt(offset)
+        return { offset, timestamp: -1, leaderEpoch }
+      }
+      case offsetSpec.latestTiered:
+      case offsetSpec.earliestPendingUpload:
+        return nothingTiered
+      case offsetSpec.maxTimestamp:
+        if (log === null) return null
+        return log.offsetOfMaxTimestamp().then((found) => below(found, upToOffset))
+      default:
+        if (log === null) return null
+        return log.offsetForTimestamp(timestamp).then((found) => below(found, upToOffset))
+    }
+  }
+
+  /**
+   * Deletes the records before `offset` (-1: before the high watermark); returns the new start of the
+   * log. Throws KafkaError: the rows of `leaderError`, POLICY_VIOLATION, OFFSET_OUT_OF_RANGE.
+   */
+  deleteRecords(offset: number): number {
+    const error = this.leaderError()
+    if (error !== null) throw new KafkaError(error)
+    if (!isDeleted(this.#config)) {
+      const message = `cleanup.policy of topic ${this.topic} does not allow records to be deleted`
+      throw new KafkaError(errors.POLICY_VIOLATION, message)
+    }
+    const target = offset === upToHighWatermark ? this.highWatermark : offset
+    if (target < 0 || target > this.highWatermark) {
+      const message = `offset ${target} of ${this} is not below its high watermark`
+      throw new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
+    }
+    this.log.deleteRecords(target)
+    return this.logStartOffset
+  }
+
+  watch(watcher: PartitionWatcher): void {
+    this.#watchers.add(watcher)
+  }
+
+  unwatch(watcher: PartitionWatcher): void {
+    this.#watchers.delete(watcher)
+  }
+
+  toString(): string {
+    return `${this.topic}-${this.index}`
+  }
+
+  #openLog(): Log {
+    if (this.#open === null) throw new KafkaError(errors.KAFKA_STORAGE_ERROR)
+    const log = this.#open()
+    this.#log = log
+    log.onWritten = () => this.#advance()
+    this.#becomeWhatStateSays(-1)
+    return log
+  }
+
+  #becomeWhatStateSays(leaderEpochBefore: number): void {
+    const log = this.#log
+    if (log === null || this.isOffline || !this.isLeader) return
+    if (this.#state.leaderEpoch !== leaderEpochBefore) {
+      log.assignEpochStart(this.#state.leaderEpoch)
+    }
+    this.#advance()
+  }
+
+  /** Moves the high watermark to what the in-sync set has, and tells those who wait. */
+  #advance(): void {
+    const log = this.#log
+    if (log === null || !this.isLeader || this.#state.isr.length > 1) return
+    const before = log.highWatermark
+    if (log.updateHighWatermark(log.logEndOffset) === before) return
+    const bytes = this.#unreadableBytes
+    this.#unreadableBytes = 0
+    for (const watcher of this.#watchers) watcher.readable(bytes)
+  }
+
+  #changed(): void {
+    for (const watcher of this.#watchers) watcher.changed()
+  }
+}
+
+function nothingAt(offset: number): ReadResult {
+  return { chunks: [], bytes: 0, firstOffset: offset, nextOffset: offset }
+}
+
+function below(found: OffsetAndTimestamp | null, offset: number): OffsetAndTimestamp | null {
+  return found !== null && found.offset < offset ? found : null
+}

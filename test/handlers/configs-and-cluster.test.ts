@@ -1,0 +1,327 @@
+import t from 'tap'
+import { apis } from '../../protocol/apis.ts'
+import { newTopic } from '../metadata/metadata-node.ts'
+import { openAdmin } from './admin-node.ts'
+
+const [TOPIC, BROKER, LOGGER, METRICS, GROUP] = [2, 4, 8, 16, 32] as const
+const [SET, DELETE, APPEND, SUBTRACT] = [0, 1, 2, 3] as const
+
+type Change = readonly [name: string, operation: number, value: string | null]
+
+async function openWithTopic(settings: Readonly<Record<string, string>> = {}) {
+  const admin = await openAdmin(settings)
+  await admin.ask(apis.createTopics, 7, {
+    topics: [newTopic('a')],
+    timeoutMs: 1000,
+    validateOnly: false,
+  })
+  const alter = async (resourceType: number, resourceName: string, ...changes: Change[]) => {
+    const configs = changes.map(([name, configOperation, value]) => ({
+      name,
+      configOperation,
+      value,
+    }))
+    const { responses } = await admin.ask(apis.incrementalAlterConfigs, 1, {
+      resources: [{ resourceType, resourceName, configs }],
+      validateOnly: false,
+    })
+    return [responses[0]?.errorCode, responses[0]?.errorMessage]
+  }
+  const describe = async (resourceType: number, resourceName: string, ...keys: string[]) => {
+    const { results } = await admin.ask(apis.describeConfigs, 4, {
+      resources: [{ resourceType, resourceName, configurationKeys: keys }],
+      includeSynonyms: true,
+      includeDocumentation: true,
+    })
+    return results[0]
+  }
+  return { ...admin, alter, describe }
+}
+
+t.test('settings are set, deleted, appended to and subtracted from', async (t) => {
+  const { alter, metadata } = await openWithTopic()
+  const texts = () => Object.fromEntries(metadata.image.configs.get(TOPIC)?.get('a') ?? [])
+  t.strictSame(await alter(TOPIC, 'a', ['retention.ms', SET, '1']), [0, null])
+  t.strictSame(await alter(TOPIC, 'a', ['cleanup.policy', APPEND, 'compact']), [0, null])
+  t.strictSame(texts(), { 'retention.ms': '1', 'cleanup.policy': 'delete,compact' })
+  await alter(TOPIC, 'a', ['cleanup.policy', SUBTRACT, 'delete'], ['retention.ms', DELETE, null])
+  t.strictSame(texts(), { 'cleanup.policy': 'compact' })
+  const { offset } = metadata.image
+  await alter(TOPIC, 'a', ['cleanup.policy', SET, 'compact'])
+  t.equal(metadata.image.offset, offset, 'what stays the same is not written')
+})
+
+t.test('alterations are refused as Kafka refuses them', async (t) => {
+  const { alter, ask } = await openWithTopic()
+  const cases: [number, string, Change[], number, string][] = [
+    [TOPIC, 'zz', [['retention.ms', SET, '1']], 3, "The topic 'zz' does not exist."],
+    [TOPIC, '', [['retention.ms', SET, '1']], 42, 'Default topic resources are not allowed.'],
+    [TOPIC, 'a', [['foo', SET, '1']], 40, 'Unknown topic config name: foo'],
+    [TOPIC, 'a', [['retention.ms', SET, null]], 42, 'Null value not supported for : retention.ms'],
+    [
+      TOPIC,
+      'a',
+      [
+        ['retention.ms', SET, '1'],
+        ['retention.ms', SET, '2'],
+      ],
+      42,
+      'Error due to duplicate config keys',
+    ],
+    [
+      TOPIC,
+      'a',
+      [['retention.ms', APPEND, '1']],
+      40,
+      "Can't APPEND to key retention.ms because its type is not LIST.",
+    ],
+    [TOPIC, 'a', [['retention.ms', 9, '1']], 42, 'Unknown operations type 9'],
+    [
+      BROKER,
+      '1',
+      [['node.id', SET, '2']],
+      42,
+      'Cannot update these configs dynamically: [node.id]',
+    ],
+    [
+      BROKER,
+      '7',
+      [['log.retention.ms', SET, '2']],
+      42,
+      'Unexpected broker id, expected 1, but received 7',
+    ],
+    [BROKER, 'x', [['log.retention.ms', SET, '2']], 42, 'Node id must be an integer, but it is: x'],
+    [
+      BROKER,
+      '1',
+      [['log.retention.ms', SET, 'x']],
+      42,
+      'Invalid value x for configuration log.retention.ms: Not a number of type LONG',
+    ],
+    [
+      LOGGER,
+      '1',
+      [['kafka', SET, 'INFO']],
+      42,
+      'This broker has no loggers whose level can be changed.',
+    ],
+    [99, '1', [['a', SET, 'x']], 42, 'Unknown resource type 99'],
+    [GROUP, 'g', [['foo', SET, '1']], 40, 'Unknown group config name: foo'],
+    [
+      GROUP,
+      '',
+      [['consumer.session.timeout.ms', SET, '50000']],
+      42,
+      'Default group resources are not allowed.',
+    ],
+    [
+      METRICS,
+      's',
+      [['interval.ms', SET, '1']],
+      42,
+      'Invalid value 1 for interval.ms, interval must be between 100 and 3600000 (1 hour)',
+    ],
+    [METRICS, 's', [['foo', SET, '1']], 42, 'Unknown client metrics configuration: foo'],
+    [METRICS, 's', [['match', SET, 'x=1']], 40, 'Illegal client matching pattern: x=1'],
+  ]
+  for (const [type, name, changes, code, message] of cases) {
+    t.strictSame(await alter(type, name, ...changes), [code, message])
+  }
+  const twice = { resourceType: TOPIC, resourceName: 'a', configs: [] }
+  t.match(
+    await ask(apis.incrementalAlterConfigs, 1, { resources: [twice, twice], validateOnly: false }),
+    {
+      responses: [
+        { errorCode: 42, errorMessage: 'Each resource must appear at most once.' },
+        { errorCode: 42 },
+      ],
+    },
+  )
+})
+
+t.test('AlterConfigs replaces, unless it only validates', async (t) => {
+  const { alter, ask, metadata } = await openWithTopic()
+  await alter(TOPIC, 'a', ['retention.ms', SET, '1'], ['flush.ms', SET, '5'])
+  const replace = (value: string, validateOnly: boolean) =>
+    ask(apis.alterConfigs, 2, {
+      resources: [
+        {
+          resourceType: TOPIC,
+          resourceName: 'a',
+          configs: [{ name: 'retention.bytes', value }],
+        },
+      ],
+      validateOnly,
+    })
+  const texts = () => Object.fromEntries(metadata.image.configs.get(TOPIC)?.get('a') ?? [])
+  t.match(await replace('7', true), { responses: [{ errorCode: 0, resourceName: 'a' }] })
+  t.strictSame(texts(), { 'retention.ms': '1', 'flush.ms': '5' })
+  t.match(await replace('x', false), { responses: [{ errorCode: 40 }] })
+  await replace('7', false)
+  t.strictSame(texts(), { 'retention.bytes': '7' })
+})
+
+t.test('DescribeConfigs tells the value in force and what stands behind it', async (t) => {
+  const { alter, describe } = await openWithTopic({ 'log.retention.hours': '24' })
+  await alter(BROKER, '', ['log.retention.ms', SET, '777000'])
+  const inherited = (await describe(TOPIC, 'a', 'retention.ms'))?.configs[0]
+  t.match(inherited, { value: '777000', configSource: 3, configType: 5, readOnly: false })
+  t.ok(inherited?.documentation)
+  await alter(TOPIC, 'a', ['retention.ms', SET, '1000'])
+  t.strictSame(
+    (await describe(TOPIC, 'a', 'retention.ms'))?.configs[0]?.synonyms.map((one) => [
+      one.name,
+      one.value,
+      one.source,
+    ]),
+    [
+      ['retention.ms', '1000', 1],
+      ['log.retention.ms', '777000', 3],
+      ['log.retention.hours', '24', 4],
+      ['log.retention.hours', '168', 5],
+    ],
+  )
+  t.equal((await describe(TOPIC, 'a'))?.configs.length, 33)
+  t.match(await describe(TOPIC, 'zz'), { errorCode: 3, configs: [] })
+  t.match(await describe(TOPIC, 'z z'), { errorCode: 17 })
+
+  await alter(BROKER, '1', ['my.plugin', SET, 'secret'])
+  const broker = await describe(BROKER, '1', 'node.id', 'ssl.keystore.password', 'my.plugin')
+  t.strictSame(
+    broker?.configs.map((one) => [one.name, one.value, one.readOnly, one.isSensitive]).sort(),
+    [
+      ['my.plugin', null, false, true],
+      ['node.id', '1', true, false],
+      ['ssl.keystore.password', null, false, true],
+    ],
+  )
+  t.match(await describe(BROKER, ''), {
+    configs: [{ name: 'log.retention.ms', value: '777000', configSource: 3 }],
+  })
+  t.match(await describe(BROKER, '9'), {
+    errorCode: 42,
+    errorMessage: 'Unexpected broker id, expected 1 or empty string, but received 9',
+  })
+  t.match(await describe(LOGGER, ''), {
+    errorCode: 42,
+    errorMessage: 'Broker id must not be empty',
+  })
+
+  await alter(GROUP, 'g', ['consumer.session.timeout.ms', SET, '50000'])
+  t.match((await describe(GROUP, 'g', 'consumer.session.timeout.ms'))?.configs, [
+    { value: '50000', configSource: 8 },
+  ])
+  await alter(METRICS, 's', ['interval.ms', SET, '1000'])
+  t.match((await describe(METRICS, 's', 'interval.ms', 'metrics'))?.configs, [
+    { name: 'interval.ms', value: '1000', configSource: 7 },
+    { name: 'metrics', value: '', configSource: 5 },
+  ])
+})
+
+t.test('ListConfigResources', async (t) => {
+  const { alter, ask } = await openWithTopic()
+  await alter(METRICS, 's', ['interval.ms', SET, '1000'])
+  await alter(GROUP, 'g', ['consumer.session.timeout.ms', SET, '50000'])
+  const all = await ask(apis.listConfigResources, 1, { resourceTypes: [] })
+  t.strictSame(
+    all.configResources.map((one) => [one.resourceType, one.resourceName]),
+    [
+      [TOPIC, 'a'],
+      [BROKER, '1'],
+      [LOGGER, '1'],
+      [METRICS, 's'],
+      [GROUP, 'g'],
+    ],
+  )
+  const oldest = await ask(apis.listConfigResources, 0, {})
+  t.strictSame(oldest.configResources, [{ resourceName: 's', resourceType: METRICS }])
+  t.match(await ask(apis.listConfigResources, 1, { resourceTypes: [99] }), { errorCode: 35 })
+})
+
+t.test('DescribeCluster, DescribeQuorum', async (t) => {
+  const { ask, metadata } = await openAdmin()
+  const asked = { includeClusterAuthorizedOperations: true, endpointType: 1 }
+  t.match(await ask(apis.describeCluster, 1, asked), {
+    errorCode: 0,
+    clusterId: '4L6g3nShT-eMCtK--X86sw',
+    controllerId: 1,
+    brokers: [{ brokerId: 1, host: 'here.example', port: 29092 }],
+    clusterAuthorizedOperations: 8096,
+  })
+  t.match(await ask(apis.describeCluster, 1, { ...asked, endpointType: 2 }), { errorCode: 114 })
+  t.match(await ask(apis.describeCluster, 1, { ...asked, endpointType: 9 }), { errorCode: 115 })
+  const quorum = (topicName: string) =>
+    ask(apis.describeQuorum, 2, { topics: [{ topicName, partitions: [{ partitionIndex: 0 }] }] })
+  t.match((await quorum('__cluster_metadata')).topics[0]?.partitions[0], {
+    errorCode: 0,
+    leaderId: 1,
+    leaderEpoch: 1,
+    highWatermark: metadata.image.offset + 1,
+    currentVoters: [{ replicaId: 1, logEndOffset: metadata.image.offset + 1 }],
+    observers: [],
+  })
+  t.match((await quorum('a')).topics[0]?.partitions[0], { errorCode: 3 })
+})
+
+t.test('UpdateFeatures', async (t) => {
+  const { ask, metadata } = await openAdmin()
+  const update = async (feature: string, maxVersionLevel: number, upgradeType: number) => {
+    const featureUpdates = [{ feature, maxVersionLevel, upgradeType }]
+    const { errorCode, errorMessage } = await ask(apis.updateFeatures, 1, { featureUpdates })
+    return [errorCode, errorMessage?.replace(/^.* had an error: /, '')]
+  }
+  const version = 'metadata.version'
+  t.strictSame(await update(version, 29, 2), [
+    95,
+    'Unsupported metadata.version downgrade from 30 to 29. Refusing to perform the requested ' +
+      'downgrade because it might delete metadata information.',
+  ])
+  t.strictSame(await update(version, 99, 1), [
+    95,
+    'Invalid update version 99 for feature metadata.version. Local controller 1 only supports ' +
+      'versions 7-30',
+  ])
+  t.strictSame(await update('foo', 1, 1), [
+    95,
+    'Invalid update version 1 for feature foo. Local controller 1 does not support this feature.',
+  ])
+  t.equal((await update(version, 20, 1))[0], 95)
+  t.equal((await update(version, 30, 1))[0], 0)
+  t.equal(metadata.image.features.get(version), 30)
+})
+
+t.test('InitProducerId gives ids to idempotent producers, and refuses transactions', async (t) => {
+  const { ask } = await openAdmin()
+  const init = (request: object) =>
+    ask(apis.initProducerId, 5, {
+      transactionalId: null,
+      transactionTimeoutMs: 1000,
+      ...request,
+    })
+  const [first, second] = [await init({}), await init({})]
+  t.match(first, { errorCode: 0, producerEpoch: 0 })
+  t.not(first.producerId, second.producerId)
+  t.match(await init({ producerId: 5 }), { errorCode: 42, producerId: -1 })
+  t.match(await init({ transactionalId: '' }), { errorCode: 42 })
+  t.match(await init({ transactionalId: 'tx' }), { errorCode: 35 })
+})
+
+t.test('ApiVersions tells what is in the table, and nothing else', async (t) => {
+  const { ask, connection, metadata } = await openAdmin()
+  const client = { clientSoftwareName: 'a-client', clientSoftwareVersion: '1.0' }
+  const answer = await ask(apis.apiVersions, 4, client)
+  const keys = answer.apiKeys.map(({ apiKey }) => apiKey)
+  t.strictSame(keys, [3, 18, 19, 20, 22, 32, 33, 37, 44, 55, 57, 60, 74, 75])
+  t.strictSame(answer.apiKeys[4], { apiKey: 22, minVersion: 0, maxVersion: 5 })
+  t.strictSame(answer.supportedFeatures, [
+    { name: 'metadata.version', minVersion: 7, maxVersion: 30 },
+  ])
+  t.equal(answer.finalizedFeaturesEpoch, metadata.image.offset)
+  t.match(answer.finalizedFeatures, [{ name: 'metadata.version', maxVersionLevel: 30 }])
+  t.equal(connection.softwareName, 'a-client')
+  const bad = { ...client, clientSoftwareName: 'a client' }
+  t.match(await ask(apis.apiVersions, 3, bad), { errorCode: 42, apiKeys: [] })
+  t.match(await ask(apis.apiVersions, 0, {}), { errorCode: 0 })
+  const lost = { ...client, clusterId: 'other', nodeId: 1 }
+  t.match(await ask(apis.apiVersions, 5, lost), { errorCode: 129 })
+})

@@ -1,0 +1,311 @@
+/** What a consumer is given: which batches, in which form, when, and what it need not be told again. */
+import t from 'tap'
+import { magic } from '../../protocol/records/batch.ts'
+import { readMessageSet } from '../../protocol/records/message-set.ts'
+import { readBatch } from '../../protocol/records/record.ts'
+import { fetch } from '../../src/handlers/fetch.ts'
+import { ParkedFetches } from '../../src/replication/parked-fetches.ts'
+import { batchOf, Connection, DataPath } from './data-path.ts'
+
+interface Asked {
+  version?: number
+  /** Index and offset, of topic `orders` unless it says so. */
+  offsets?: Record<number, number>
+  topic?: string
+  topicId?: string
+  maxWaitMs?: number
+  minBytes?: number
+  maxBytes?: number
+  partitionMaxBytes?: number
+  currentLeaderEpoch?: number
+  lastFetchedEpoch?: number
+  isolationLevel?: number
+  sessionId?: number
+  sessionEpoch?: number
+  replicaId?: number
+  connection?: Connection
+}
+
+function inputOf(asked: Asked) {
+  const { topic = 'orders', topicId, offsets = { 0: 0 } } = asked
+  const { partitionMaxBytes = 1_000_000, currentLeaderEpoch, lastFetchedEpoch } = asked
+  const { maxWaitMs = 0, minBytes = 1, maxBytes = 10_000_000, isolationLevel = 0 } = asked
+  const { sessionId = 0, sessionEpoch = -1, replicaId = -1, version = 12 } = asked
+  const partitions = Object.entries(offsets).map(([index, fetchOffset]) => ({
+    partition: Number(index),
+    fetchOffset,
+    partitionMaxBytes,
+    currentLeaderEpoch,
+    lastFetchedEpoch,
+  }))
+  return {
+    maxWaitMs,
+    minBytes,
+    maxBytes,
+    isolationLevel,
+    sessionId,
+    sessionEpoch,
+    ...(version < 15 ? { replicaId } : { replicaState: { replicaId } }),
+    topics:
+      partitions.length === 0
+        ? []
+        : [{ topic, ...(topicId !== undefined && { topicId }), partitions }],
+  }
+}
+
+const versionOf = ({ version = 12 }: Asked): number => version
+
+async function ask(path: DataPath, asked: Asked) {
+  return path.call(fetch(path.parts), versionOf(asked), inputOf(asked))
+}
+
+async function askOne(path: DataPath, asked: Asked) {
+  const response = await ask(path, asked)
+  return response?.responses[0]?.partitions[0]
+}
+
+function offsetsIn(records: readonly Buffer[] | null | undefined): number[] {
+  const bytes = Buffer.concat([...(records ?? [])])
+  const offsets: number[] = []
+  if (bytes.length > 16 && magic(bytes, 0) < 2) {
+    return readMessageSet(bytes).messages.map(({ offset }) => offset)
+  }
+  for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
+    for (const { offset } of readBatch(bytes, at).records) offsets.push(offset)
+  }
+  return offsets
+}
+
+t.test('every version gets the records in its form', async (t) => {
+  const path = new DataPath()
+  const { id } = path.createTopic('orders')
+  await path.append('orders', ['a', 'b'])
+  await path.append('orders', ['c'])
+  for (let version = 0; version <= 18; version++) {
+    const answer = await askOne(path, { version, ...(version >= 13 && { topicId: id }) })
+    t.match(answer, { errorCode: 0, highWatermark: 3, partitionIndex: 0 }, `${version}`)
+    if (version >= 4) t.equal(answer?.lastStableOffset, 3)
+    if (version >= 5) t.equal(answer?.logStartOffset, 0)
+    t.same(offsetsIn(answer?.records), [0, 1, 2], `records in version ${version}`)
+    const bytes = Buffer.concat([...(answer?.records ?? [])])
+    t.equal(magic(bytes, 0), version <= 1 ? 0 : version <= 3 ? 1 : 2)
+  }
+})
+
+t.test('where reading begins and ends', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  for (const value of ['a', 'b', 'c']) await path.append('orders', [value, value])
+  const read = async (asked: Asked) => offsetsIn((await askOne(path, asked))?.records)
+  t.same(await read({ offsets: { 0: 3 } }), [2, 3, 4, 5], 'the middle of a batch: the whole batch')
+  t.same(
+    await read({ version: 3, offsets: { 0: 3 } }),
+    [3, 4, 5],
+    'old clients: from the record on',
+  )
+  t.same(await read({ offsets: { 0: 6 } }), [])
+  t.match(await askOne(path, { offsets: { 0: 7 } }), { errorCode: 1, highWatermark: -1 })
+  path.partition('orders').deleteRecords(2)
+  t.match(await askOne(path, { offsets: { 0: 1 } }), { errorCode: 1 })
+  t.same(await read({ offsets: { 0: 2 } }), [2, 3, 4, 5])
+  t.same(await read({ offsets: { 0: 2 }, isolationLevel: 1 }), [2, 3, 4, 5], 'read committed')
+  t.same((await askOne(path, { offsets: { 0: 2 }, isolationLevel: 1 }))?.abortedTransactions, [])
+})
+
+t.test('how many bytes', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders', { partitions: 3 })
+  const size = batchOf(['x'.repeat(1000)]).length
+  for (const index of [0, 1, 2]) {
+    for (let i = 0; i < 3; i++) {
+      const records = batchOf(['x'.repeat(1000)])
+      await path.world.run(path.partition('orders', index).append(records, { acks: 1 }).written)
+    }
+  }
+  const read = async (asked: Asked) => {
+    const response = await ask(path, { offsets: { 0: 0, 1: 0, 2: 0 }, ...asked })
+    return response?.responses[0]?.partitions.map(({ records }) => offsetsIn(records).length)
+  }
+  t.same(await read({}), [3, 3, 3])
+  t.same(await read({ partitionMaxBytes: size }), [1, 1, 1], 'per partition')
+  t.same(await read({ maxBytes: 4 * size }), [3, 1, 0], 'in all')
+  t.same(await read({ maxBytes: 1 }), [1, 0, 0], 'the first batch always')
+  t.same(await read({ partitionMaxBytes: 0 }), [1, 0, 0])
+  const old = await ask(path, { version: 2, partitionMaxBytes: 100, offsets: { 0: 0, 1: 0 } })
+  const lengths = old?.responses[0]?.partitions.map(({ records }) => records?.[0]?.length)
+  t.same(lengths, [100, 100], 'before version 3 the limit is hard, and a message is cut')
+})
+
+t.test('what a partition refuses', async (t) => {
+  const path = new DataPath()
+  const { id } = path.createTopic('orders', { leaderEpoch: 4 })
+  path.createTopic('elsewhere', { replicas: [2], leader: 2, leaderEpoch: 7 })
+  path.createTopic('packed', { config: { compressionType: 'zstd' } })
+  await path.append('orders', ['a'])
+  const cases: [string, Asked, number][] = [
+    ['unknown topic', { topic: 'none' }, 3],
+    ['unknown partition', { offsets: { 1: 0 } }, 3],
+    ['unknown topic id', { version: 13, topicId: 'zzzzzzzzzzzzzzzzzzzzzA' }, 100],
+    ['unknown partition of an id', { version: 13, topicId: id, offsets: { 1: 0 } }, 3],
+    ['not hosted here', { topic: 'elsewhere' }, 6],
+    ['an epoch gone by', { currentLeaderEpoch: 3 }, 74],
+    ['an epoch to come', { currentLeaderEpoch: 5 }, 75],
+    ['the epoch', { currentLeaderEpoch: 4 }, 0],
+    ['a replica that is none', { replicaId: 2 }, 75],
+    ['zstd before its version', { topic: 'packed', version: 9 }, 76],
+    ['zstd', { topic: 'packed', version: 10 }, 0],
+  ]
+  for (const [name, asked, errorCode] of cases) {
+    t.match(await askOne(path, asked), { errorCode }, name)
+  }
+  const elsewhere = { version: 16, topicId: path.image.topics.byName.get('elsewhere')?.id ?? '' }
+  t.match(await askOne(path, elsewhere), { currentLeader: { leaderId: 2, leaderEpoch: 7 } })
+})
+
+t.test('a history that is not ours ends where ours does', async (t) => {
+  const path = new DataPath()
+  const topic = path.createTopic('orders')
+  await path.append('orders', ['a', 'b'])
+  const partitions = topic.partitions.map((p) => ({ ...p, leaderEpoch: 3, partitionEpoch: 3 }))
+  path.setTopic({ ...topic, partitions })
+  await path.append('orders', ['c'])
+  const offsets = { 0: 3 }
+  t.match(await askOne(path, { offsets, lastFetchedEpoch: 3 }), {
+    divergingEpoch: { epoch: -1, endOffset: -1 },
+  })
+  t.match(await askOne(path, { offsets, lastFetchedEpoch: 2 }), {
+    divergingEpoch: { epoch: 0, endOffset: 2 },
+    records: [],
+  })
+  t.match(await askOne(path, { offsets, lastFetchedEpoch: 0 }), {
+    divergingEpoch: { epoch: 0, endOffset: 2 },
+  })
+})
+
+t.test('a fetch waits for what it asks for', async (t) => {
+  const path = new DataPath()
+  const topic = path.createTopic('orders', { partitions: 2 })
+  const handler = fetch(path.parts)
+  const start = (asked: Asked) => {
+    const waiting = { maxWaitMs: 500, offsets: { 0: 0, 1: 0 }, ...asked }
+    const options = asked.connection === undefined ? {} : { connection: asked.connection }
+    return path.start(handler, versionOf(asked), inputOf(waiting), options)
+  }
+  const startedMs = path.world.nowMs
+  const elapsed = () => path.world.nowMs - startedMs
+
+  const woken = start({})
+  t.equal(path.parked.size, 1)
+  await path.world.runFor(100)
+  await path.append('orders', ['a'])
+  const response = await path.world.run(woken)
+  t.same(offsetsIn(response?.responses[0]?.partitions[0]?.records), [0])
+  t.ok(elapsed() < 110, 'by the append, not by the clock')
+  t.equal(path.parked.size, 0)
+
+  const bytes = batchOf(['a']).length
+  const greedy = start({ minBytes: 3 * bytes })
+  await path.append('orders', ['b'])
+  t.equal(path.parked.size, 1, 'two batches are not three')
+  await path.append('orders', ['c'])
+  t.same(offsetsIn((await path.world.run(greedy))?.responses[0]?.partitions[0]?.records), [0, 1, 2])
+
+  const from = path.world.nowMs
+  const late = await path.world.run(start({ offsets: { 1: 0 } }))
+  t.equal(Math.round(path.world.nowMs - from), 500, 'until its time is up')
+  t.match(late?.responses[0]?.partitions[0], { errorCode: 0, records: [] })
+  t.match((await path.world.run(start({ offsets: { 1: 9 } })))?.responses[0]?.partitions[0], {
+    errorCode: 1,
+  })
+  t.equal(Math.round(path.world.nowMs - from), 500, 'an error does not wait')
+
+  const connection = new Connection()
+  const gone = start({ offsets: { 1: 0 }, connection })
+  connection.close()
+  t.equal(await path.world.run(gone), null)
+  t.equal(await path.world.run(start({ offsets: { 1: 0 }, connection })), null)
+
+  const fenced = start({ offsets: { 1: 0 }, currentLeaderEpoch: 0 })
+  const partitions = topic.partitions.map((p) => ({ ...p, leaderEpoch: 1, partitionEpoch: 1 }))
+  path.setTopic({ ...topic, partitions })
+  t.match((await path.world.run(fenced))?.responses[0]?.partitions[0], { errorCode: 74 })
+
+  const deleted = start({ offsets: { 1: 0 } })
+  path.deleteTopic(topic)
+  t.match((await path.world.run(deleted))?.responses[0]?.partitions[0], { errorCode: 3 })
+  t.equal(path.parked.size, 0)
+})
+
+t.test('how many wait, and how all are woken', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  path.parked = new ParkedFetches({ timers: path.process.environment.timers, parkedMax: 2 })
+  const handler = fetch(path.parts)
+  const waiting = () => path.start(handler, 12, inputOf({ maxWaitMs: 60_000 }))
+  const parked = [waiting(), waiting()]
+  t.equal(path.parked.size, 2)
+  const beyond = await path.world.run(waiting())
+  t.match(beyond?.responses[0]?.partitions[0], { errorCode: 0, records: [] }, 'is not kept waiting')
+  path.parked.close()
+  t.equal(path.parked.size, 0)
+  for (const response of await path.world.run(Promise.all(parked))) {
+    t.match(response?.responses[0]?.partitions[0], { errorCode: 0, records: [] })
+  }
+  t.ok(path.world.nowMs < 1000)
+})
+
+t.test('a session is told only what changed', async (t) => {
+  const path = new DataPath()
+  const { id: topicId } = path.createTopic('orders', { partitions: 3 })
+  const told = async (asked: Asked) => {
+    const response = await ask(path, { version: 13, topicId, offsets: {}, ...asked })
+    const partitions = response?.responses.flatMap((topic) => topic.partitions) ?? []
+    const indexes = partitions.map(({ partitionIndex }) => partitionIndex)
+    return { id: response?.sessionId ?? 0, errorCode: response?.errorCode, indexes }
+  }
+  const full = await told({ sessionEpoch: 0, offsets: { 0: 0, 1: 0, 2: 0 } })
+  t.same(full.indexes, [0, 1, 2])
+  t.ok(full.id > 0)
+  const sessionId = full.id
+  t.same((await told({ sessionId, sessionEpoch: 1 })).indexes, [])
+  await path.append('orders', ['a'])
+  t.same((await told({ sessionId, sessionEpoch: 2 })).indexes, [0])
+  t.same((await told({ sessionId, sessionEpoch: 3 })).indexes, [0], 'it has not moved on')
+  t.same((await told({ sessionId, sessionEpoch: 4, offsets: { 0: 1 } })).indexes, [])
+  t.match(await told({ sessionId, sessionEpoch: 4 }), { errorCode: 71, id: 0 })
+  t.match(await told({ sessionId: sessionId + 1, sessionEpoch: 1 }), { errorCode: 70 })
+  t.match(await told({ sessionId, sessionEpoch: 5, version: 12 }), { errorCode: 106 })
+  t.same((await told({ sessionId, sessionEpoch: 5, offsets: { 7: 0 } })).indexes, [7], 'an error')
+  t.same((await told({ sessionId, sessionEpoch: 6 })).indexes, [7], 'is told each time')
+})
+
+t.test('what is no longer in memory comes from the disk', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders', { partitions: 2 })
+  for (const index of [0, 1]) {
+    const { written } = path.partition('orders', index).append(batchOf(['a', 'b']), { acks: 1 })
+    await path.world.run(written)
+  }
+  path.restart()
+  const response = await ask(path, { offsets: { 0: 0, 1: 1 }, maxWaitMs: 500 })
+  t.same(
+    response?.responses[0]?.partitions.map(({ records }) => offsetsIn(records)),
+    [
+      [0, 1],
+      [0, 1],
+    ],
+  )
+})
+
+t.test('a disk that fails', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  await path.append('orders', ['a'])
+  const waiting = path.start(fetch(path.parts), 12, inputOf({ offsets: { 0: 1 }, maxWaitMs: 500 }))
+  path.process.disk.fault = () => 'EIO'
+  await path.append('orders', ['b']).catch(() => undefined)
+  const woken = await path.world.run(waiting)
+  t.match(woken?.responses[0]?.partitions[0], { errorCode: 56 })
+  t.match(await askOne(path, { version: 6 }), { errorCode: 56 })
+  t.match(await askOne(path, { version: 5 }), { errorCode: 6 }, 'old clients know no such error')
+})

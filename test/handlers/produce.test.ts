@@ -1,0 +1,233 @@
+/** What a producer may send, in which version, and what it is told. */
+import t from 'tap'
+import { compressions } from '../../protocol/records/compression/compression.ts'
+import { encodeMessageSet, type OldMagic } from '../../protocol/records/message-set.ts'
+import { readBatch } from '../../protocol/records/record.ts'
+import { DiskError } from '../../src/environment/disk.ts'
+import { produce } from '../../src/handlers/produce.ts'
+import { batchOf, DataPath } from './data-path.ts'
+
+interface Sent {
+  version?: number
+  acks?: number
+  topic?: string
+  topicId?: string
+  index?: number
+  records?: Buffer | null
+  transactionalId?: string | null
+  clientId?: string
+}
+
+const inputOf = ({ acks = 1, topic = 'orders', topicId, index = 0, ...sent }: Sent) => ({
+  acks,
+  timeoutMs: 1000,
+  transactionalId: sent.transactionalId ?? null,
+  topicData: [
+    {
+      name: topic,
+      ...(topicId !== undefined && { topicId }),
+      partitionData: [
+        { index, records: sent.records === null ? null : [sent.records ?? batchOf(['a', 'b'])] },
+      ],
+    },
+  ],
+})
+
+async function send(path: DataPath, sent: Sent) {
+  const { version = 12, clientId = 'test' } = sent
+  const response = await path.call(produce(path.parts), version, inputOf(sent), { clientId })
+  return response === null || response === undefined
+    ? response
+    : response.responses[0]?.partitionResponses[0]
+}
+
+function messageSet(magic: OldMagic, values: readonly string[]): Buffer {
+  const messages = values.map((value, offset) => ({
+    offset,
+    timestamp: magic === 0 ? -1 : 1_767_225_600_000,
+    key: null,
+    value: Buffer.from(value),
+  }))
+  return encodeMessageSet({ magic, messages, compression: 'none', timestampType: 0 })
+}
+
+async function valuesIn(path: DataPath, topic = 'orders'): Promise<string[]> {
+  const { log } = path.partition(topic)
+  const upToOffset = log.logEndOffset
+  const read = await path.world.run(
+    Promise.resolve(log.read({ offset: 0, maxBytes: 1e6, minOneBatch: true, upToOffset })),
+  )
+  const values: string[] = []
+  const bytes = Buffer.concat(read.chunks)
+  for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
+    for (const { value } of readBatch(bytes, at).records) values.push(String(value))
+  }
+  return values
+}
+
+t.test('every version appends and tells where', async (t) => {
+  const path = new DataPath()
+  const { id } = path.createTopic('orders')
+  for (let version = 0; version <= 13; version++) {
+    const records =
+      version < 2 ? messageSet(0, ['a', 'b']) : version < 3 ? messageSet(1, ['a', 'b']) : undefined
+    const sent = { version, ...(records && { records }), ...(version >= 13 && { topicId: id }) }
+    const answer = await send(path, sent)
+    t.match(answer, { errorCode: 0, baseOffset: version * 2, logAppendTimeMs: -1 }, `${version}`)
+  }
+  t.equal((await valuesIn(path)).length, 28)
+  t.equal(path.partition('orders').highWatermark, 28)
+})
+
+t.test('acks', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  t.match(await send(path, { acks: -1 }), { errorCode: 0, baseOffset: 0 })
+  t.equal(await send(path, { acks: 0 }), null, 'no answer')
+  t.equal(await send(path, { acks: 0, topic: 'none' }), undefined, 'the connection is closed')
+  t.match(await send(path, { acks: 2 }), { errorCode: 21, baseOffset: -1 })
+  t.match(await send(path, { acks: 1 }), { errorCode: 0, baseOffset: 4 })
+  t.equal(path.partition('orders').log.logEndOffset, 6)
+})
+
+t.test('acks=all needs the in-sync replicas that the topic asks for', async (t) => {
+  const path = new DataPath()
+  const config = { minInsyncReplicas: 2 }
+  path.createTopic('alone', { config })
+  path.createTopic('thin', { config, replicas: [1, 2], isr: [1] })
+  t.match(await send(path, { topic: 'alone', acks: -1 }), { errorCode: 0 }, 'no more than replicas')
+  t.match(await send(path, { topic: 'thin', acks: -1 }), { errorCode: 19 })
+  t.match(await send(path, { topic: 'thin', acks: 1 }), { errorCode: 0 })
+})
+
+t.test('what a partition refuses', async (t) => {
+  const path = new DataPath()
+  const { id } = path.createTopic('orders')
+  path.createTopic('__consumer_offsets')
+  path.createTopic('elsewhere', { replicas: [2], leader: 2, leaderEpoch: 7 })
+  path.createTopic('followed', { replicas: [1, 2], leader: 2, leaderEpoch: 7 })
+  path.createTopic('keyed', { config: { cleanupPolicy: ['compact'] } })
+  const two = Buffer.concat([batchOf(['a']), batchOf(['b'])])
+  const bad = batchOf(['a'])
+  bad[bad.length - 2] = 9
+  const zstd = batchOf(['a'])
+  zstd[22] = compressions.indexOf('zstd')
+  const cases: [string, Sent, number][] = [
+    ['unknown topic', { topic: 'none' }, 3],
+    ['unknown partition', { index: 1 }, 3],
+    ['unknown topic id', { version: 13, topicId: 'zzzzzzzzzzzzzzzzzzzzzA' }, 100],
+    ['unknown partition of an id', { version: 13, topicId: id, index: 1 }, 3],
+    ['internal topic', { topic: '__consumer_offsets' }, 17],
+    ['internal topic, admin', { topic: '__consumer_offsets', clientId: '__admin_client' }, 0],
+    ['not hosted here', { topic: 'elsewhere' }, 6],
+    ['not led here', { topic: 'followed' }, 6],
+    ['no records', { records: null }, 87],
+    ['empty records', { records: Buffer.alloc(0) }, 87],
+    ['a message set in a new version', { version: 3, records: messageSet(1, ['a']) }, 87],
+    ['two batches', { records: two }, 87],
+    ['wrong checksum', { records: bad }, 2],
+    ['cut short', { records: batchOf(['a']).subarray(0, 65) }, 87],
+    ['zstd before its version', { version: 6, records: zstd }, 76],
+    ['no key on a compacted topic', { topic: 'keyed' }, 87],
+    [
+      'transactional id nobody knows',
+      {
+        transactionalId: 'tx',
+        records: batchOf(['a'], {
+          isTransactional: true,
+          producerId: 5,
+          producerEpoch: 0,
+          baseSequence: 0,
+        }),
+      },
+      49,
+    ],
+    [
+      'a transaction without id',
+      {
+        records: batchOf(['a'], {
+          isTransactional: true,
+          producerId: 5,
+          producerEpoch: 0,
+          baseSequence: 0,
+        }),
+      },
+      53,
+    ],
+    ['an empty set in an old version', { version: 2, records: Buffer.alloc(0) }, 0],
+  ]
+  for (const [name, sent, errorCode] of cases) {
+    t.match(await send(path, sent), { errorCode }, name)
+  }
+  const keyed = await send(path, { topic: 'keyed' })
+  t.match(keyed?.recordErrors, [{ batchIndex: 0 }, { batchIndex: 1 }], 'names the records')
+  t.ok(keyed?.errorMessage)
+  t.match(await send(path, { topic: 'elsewhere' }), {
+    currentLeader: { leaderId: 2, leaderEpoch: 7 },
+  })
+  t.match(await send(path, { topic: 'elsewhere', version: 9 }), { errorCode: 6 })
+  t.equal(path.partition('orders').log.logEndOffset, 0)
+})
+
+t.test('a batch sent twice gets the offset it has', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  const batch = (baseSequence: number) =>
+    batchOf(['a', 'b'], { producerId: 7, producerEpoch: 0, baseSequence })
+  t.match(await send(path, { records: batch(0) }), { errorCode: 0, baseOffset: 0 })
+  t.match(await send(path, { records: batch(2) }), { errorCode: 0, baseOffset: 2 })
+  t.match(await send(path, { records: batch(0) }), { errorCode: 0, baseOffset: 0 }, 'again')
+  t.match(await send(path, { records: batch(6) }), { errorCode: 45 }, 'a gap')
+  t.equal(path.partition('orders').log.logEndOffset, 4)
+})
+
+t.test('log append time', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders', { config: { messageTimestampType: 'LogAppendTime' } })
+  await path.world.runFor(5000)
+  const now = path.process.environment.clock.now()
+  t.match(await send(path, {}), { errorCode: 0, logAppendTimeMs: now })
+})
+
+t.test('what comes in one turn is written at once', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  await send(path, {})
+  let writes = 0
+  path.process.disk.fault = (operation, name) => {
+    if (operation === 'write' && name.endsWith('.log')) writes++
+    return undefined
+  }
+  const handler = produce(path.parts)
+  const answers = [1, -1, 1].map((acks) => path.start(handler, 12, inputOf({ acks })))
+  await path.world.run(Promise.all(answers))
+  t.equal(writes, 1)
+  t.equal(path.partition('orders').highWatermark, 8)
+})
+
+t.test('several partitions in a request, some of them wrong', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders', { partitions: 3 })
+  const partitionData = [0, 1, 2, 3].map((index) => ({ index, records: [batchOf(['a'])] }))
+  const response = await path.call(produce(path.parts), 12, {
+    ...inputOf({}),
+    topicData: [{ name: 'orders', partitionData }],
+  })
+  const codes = response?.responses[0]?.partitionResponses.map(({ errorCode }) => errorCode)
+  t.same(codes, [0, 0, 0, 3])
+})
+
+t.test('a disk that fails', async (t) => {
+  const path = new DataPath({ disks: ['/one', '/two'] })
+  path.createTopic('orders', { partitions: 2 })
+  path.process.disk.fault = (operation, name) =>
+    operation === 'write' && name.startsWith('/one') ? 'EIO' : undefined
+  const answers = []
+  for (const index of [0, 1]) answers.push((await send(path, { index }))?.errorCode)
+  t.same(answers.sort(), [0, 56], 'only one directory is affected')
+  path.process.disk.fault = undefined
+  const again = []
+  for (const index of [0, 1]) again.push((await send(path, { index }))?.errorCode)
+  t.same(again.sort(), [0, 56], 'and stays so')
+  t.ok(path.replicas.directories.find(({ path }) => path === '/one')?.failure instanceof DiskError)
+})
