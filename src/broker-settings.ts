@@ -1,0 +1,61 @@
+/** A broker's settings in the shape that each of its parts asks for. */
+import type { BrokerConfig } from './config/broker-config.ts'
+import type { GroupCoordinatorConfig } from './coordinator/group/config.ts'
+import { defaultLogConfig, type LogConfig, unlimited } from './log/log-config.ts'
+import { defaultLimits, type LimitOptions } from './server/limits.ts'
+
+/** Read again after every change at run time. */
+export function limitOptions(config: BrokerConfig): LimitOptions {
+  const queuedBytes = config.get('queued.max.request.bytes')
+  return {
+    ...defaultLimits,
+    requestBytesMax: config.get('socket.request.max.bytes'),
+    connectionsMax: config.get('max.connections'),
+    connectionsPerIpMax: config.get('max.connections.per.ip'),
+    connectionsPerIpOverrides: perIpOverrides(config.get('max.connections.per.ip.overrides')),
+    connectionRateMax: config.get('max.connection.creation.rate'),
+    idleMsMax: config.get('connections.max.idle.ms'),
+    queuedRequestBytesMax: queuedBytes > 0 ? queuedBytes : defaultLimits.queuedRequestBytesMax,
+  }
+}
+
+/** `host:count` pairs, as `127.0.0.1:200,[::1]:10`. */
+function perIpOverrides(text: string): ReadonlyMap<string, number> {
+  const overrides = new Map<string, number>()
+  for (const pair of text.split(',')) {
+    const match = /^\s*\[?(.+?)\]?:(\d+)\s*$/.exec(pair)
+    if (match?.[1] !== undefined) overrides.set(match[1], Number(match[2]))
+  }
+  return overrides
+}
+
+/** Each call of the returned function reads the settings anew. */
+export function groupCoordinatorConfig(
+  config: BrokerConfig,
+  isDevelopment: boolean,
+): () => GroupCoordinatorConfig {
+  const delay = 'group.initial.rebalance.delay.ms'
+  return () => ({
+    groupInitialRebalanceDelayMs: isDevelopment && !config.isSet(delay) ? 0 : config.get(delay),
+    groupMinSessionTimeoutMs: config.get('group.min.session.timeout.ms'),
+    groupMaxSessionTimeoutMs: config.get('group.max.session.timeout.ms'),
+    groupMaxSize: config.get('group.max.size'),
+    offsetMetadataMaxBytes: config.get('offset.metadata.max.bytes'),
+    offsetsCommitTimeoutMs: config.get('offsets.commit.timeout.ms'),
+    offsetsRetentionMinutes: config.get('offsets.retention.minutes'),
+    offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
+    offsetsTopicCompressionCodec: config.get('offsets.topic.compression.codec'),
+  })
+}
+
+/** The metadata log is cut by snapshots, never by retention. */
+export function metadataLogConfig(config: BrokerConfig): LogConfig {
+  return {
+    ...defaultLogConfig,
+    cleanupPolicy: [],
+    retentionMs: -1,
+    retentionBytes: -1,
+    segmentMs: unlimited,
+    maxMessageBytes: config.get('socket.request.max.bytes'),
+  }
+}

@@ -1,0 +1,214 @@
+#!/usr/bin/env node
+/**
+ * The process: reads settings as `kafka-server-start.sh` does, builds the real Environment, starts the
+ * broker, and stops it when told to. Nothing else.
+ */
+import { readFileSync, realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Broker } from './broker.ts'
+import { BrokerConfig } from './config/broker-config.ts'
+import { ConfigError } from './config/definition.ts'
+import { gatherSettings } from './config/sources.ts'
+import { createNodeEnvironment } from './environment/node/environment.ts'
+import { type HealthServer, startHealthServer } from './http/health-server.ts'
+
+const usage = `Usage: millrace start [server.properties] [--override property=value]...
+
+Starts a broker. Settings have Apache Kafka's names and defaults. They come from the file, from
+variables (KAFKA_LOG_DIRS or MILLRACE_LOG_DIRS is log.dirs) and from --override, each winning over
+those before it. Without any, a single node listens on port 9092 and keeps its data in /tmp/kafka-logs.
+
+  --override property=value   set one property; may be given many times
+  --version                   print the version and end
+  --help                      print this and end
+
+Examples:
+  millrace start
+  millrace start config/server.properties
+  millrace start --override listeners=PLAINTEXT://:19092 --override log.dirs=/var/lib/millrace
+`
+
+/** After this a stop no longer waits for whatever keeps it. */
+const stopLimitMs = 10_000
+
+interface Flags {
+  readonly file: string | undefined
+  readonly overrides: readonly string[]
+}
+
+interface Start {
+  readonly config: BrokerConfig
+  readonly withoutEffect: readonly string[]
+  /** Nothing but defaults, variables and flags: somebody tries things out. */
+  readonly isDevelopment: boolean
+}
+
+/** Starts a broker as the arguments say; the process then lives until a signal. Sets the exit code if it cannot. */
+export async function start(args: readonly string[]): Promise<void> {
+  const answer = args.includes('--help') ? usage : args.includes('--version') ? version() : null
+  if (answer !== null) {
+    process.stdout.write(answer)
+    return
+  }
+  try {
+    await run(readSettings(readFlags(args)))
+  } catch (error) {
+    process.stderr.write(`millrace: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(1)
+  }
+}
+
+function readFlags(args: readonly string[]): Flags {
+  let file: string | undefined
+  const overrides: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? ''
+    if (arg === '--override') {
+      const override = args[++at]
+      if (override === undefined) throw new Error('--override needs property=value after it')
+      overrides.push(override)
+    } else if (arg.startsWith('--override=')) {
+      overrides.push(arg.slice('--override='.length))
+    } else if (arg.startsWith('-')) {
+      throw new Error(`Unknown option ${arg}.\n${usage}`)
+    } else if (file === undefined) {
+      file = arg
+    } else {
+      throw new Error(`Found a second properties file, ${arg}, after ${file}.\n${usage}`)
+    }
+  }
+  return { file, overrides }
+}
+
+function readSettings({ file, overrides }: Flags): Start {
+  const { texts, withoutEffect } = gatherSettings({
+    ...(file === undefined ? {} : { file: { path: file, text: readFileSync(file, 'utf8') } }),
+    environment: process.env,
+    overrides,
+  })
+  return { config: new BrokerConfig(texts), withoutEffect, isDevelopment: file === undefined }
+}
+
+async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
+  const environment = createNodeEnvironment({ log: { level: config.get('log.level') as 'info' } })
+  const { log } = environment
+  process.on('uncaughtException', (err) => {
+    log.error('A bug: the process ends, what was acknowledged is on disk', { err })
+    process.exit(70)
+  })
+  if (withoutEffect.length > 0) {
+    log.warn('Settings that have no effect here', { settings: withoutEffect.join(', ') })
+  }
+  const clusterId = process.env['CLUSTER_ID']
+  const broker = await Broker.start({
+    environment,
+    config,
+    isDevelopment,
+    onFatal: () => process.exit(1),
+    ...(clusterId === undefined ? {} : { clusterId }),
+  })
+  const healthServers = await startHttp(broker, config, log)
+  // The origin of performance.now() is the start of the process.
+  const readyMs = Math.round(performance.now())
+  const addresses = [...broker.addresses.values()].map(({ host, port }) => `${shown(host)}:${port}`)
+  log.info(`Millrace ${version().trim()} is ready on ${addresses.join(', ')} after ${readyMs} ms`, {
+    nodeId: broker.nodeId,
+    clusterId: broker.clusterId,
+    logDirs: broker.logDirectories.join(', '),
+    http: healthServers
+      .map(({ address }) => `http://${shown(address.host)}:${address.port}`)
+      .join(', '),
+  })
+  if (isDevelopment) {
+    const bootstrap = addresses[0] ?? ''
+    log.info(
+      `First steps: npx millrace topics create hello --bootstrap-server ${bootstrap}; ` +
+        `echo hi | npx millrace produce hello --bootstrap-server ${bootstrap}; ` +
+        `npx millrace consume hello --from-beginning --bootstrap-server ${bootstrap}`,
+    )
+  }
+  stopOnSignal(broker, healthServers, log)
+}
+
+/** A default port that is taken is no reason not to start; one that was asked for is. */
+async function startHttp(
+  broker: Broker,
+  config: BrokerConfig,
+  log: { warn(message: string, fields?: object): void },
+): Promise<HealthServer[]> {
+  const servers: HealthServer[] = []
+  for (const text of config.get('http.listeners')) {
+    const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/.exec(text)
+    if (match === null) {
+      throw new ConfigError(
+        'http.listeners',
+        `Invalid value ${text} for configuration http.listeners: expected http://host:port`,
+      )
+    }
+    const host = (match[1] ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0'
+    try {
+      servers.push(await startHealthServer({ host, port: Number(match[2]) }, () => broker.health()))
+    } catch (err) {
+      if (config.isSet('http.listeners')) {
+        await broker.stop()
+        throw new Error(`http.listeners: cannot listen on ${text}: ${(err as Error).message}`, {
+          cause: err,
+        })
+      }
+      log.warn(`No health endpoint: ${text} is taken; set http.listeners to another address`, {
+        reason: (err as Error).message,
+      })
+    }
+  }
+  return servers
+}
+
+function stopOnSignal(
+  broker: Broker,
+  healthServers: readonly HealthServer[],
+  log: {
+    info(message: string, fields?: object): void
+    error(message: string, fields?: object): void
+  },
+): void {
+  let stopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) process.exit(130)
+    stopping = true
+    const startedMs = performance.now()
+    log.info(`Stopping on ${signal}`)
+    setTimeout(() => {
+      log.error(`The stop took longer than ${stopLimitMs} ms; the next start will check the logs`)
+      process.exit(1)
+    }, stopLimitMs).unref()
+    Promise.all([broker.stop(), ...healthServers.map((server) => server.close())]).then(
+      () => {
+        log.info(`Stopped after ${Math.round(performance.now() - startedMs)} ms`)
+        process.exit(0)
+      },
+      (err) => {
+        log.error('The stop failed; the next start will check the logs', { err })
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+function shown(host: string): string {
+  if (host === '' || host === '::' || host === '0.0.0.0') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function version(): string {
+  const manifest = new URL('../../package.json', import.meta.url)
+  return `${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`
+}
+
+if (
+  process.argv[1] !== undefined &&
+  realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+) {
+  await start(process.argv.slice(2))
+}
