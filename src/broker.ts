@@ -20,20 +20,17 @@ import { Log } from './log/log.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { QuorumLog } from './log/quorum-log.ts'
 import { TailCache } from './log/tail-cache.ts'
-import { bootstrapRecords, formatMetadata, newestSnapshot } from './metadata/bootstrap.ts'
-import { Controller } from './metadata/controller/controller.ts'
+import { formatMetadata } from './metadata/bootstrap.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
 import {
   configResource,
   dynamicBrokerTexts,
-  emptyImage,
   type MetadataImage,
   topicOverrides,
 } from './metadata/image.ts'
-import { MetadataLoader } from './metadata/loader.ts'
-import { MetadataCache } from './metadata/metadata-cache.ts'
+import { Metadata } from './metadata/metadata.ts'
+import type { MetadataCache } from './metadata/metadata-cache.ts'
 import { randomUuid } from './metadata/random-uuid.ts'
-import { Quorum } from './raft/quorum.ts'
 import { PartitionCoordinatorLog } from './replication/coordinator-log.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
@@ -61,7 +58,6 @@ const tailCacheBytes = 64 * 1024 * 1024
 const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed topic id of the metadata log. */
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
-const metadataReadBytes = 8 * 1024 * 1024
 
 export class Broker {
   readonly nodeId: number
@@ -72,11 +68,8 @@ export class Broker {
   readonly #listeners: Listener[] = []
   readonly #directories: LogDirectory[] = []
   #clusterId = ''
-  #brokerEpoch = -1
   #isReady = false
-  #quorum: Quorum | null = null
-  #metadataLog: Log | null = null
-  #controller: Controller | null = null
+  #metadata: Metadata | null = null
   #replicas: Replicas | null = null
   #groups: GroupCoordinator | null = null
   #parkedFetches: ParkedFetches | null = null
@@ -133,12 +126,11 @@ export class Broker {
 
   async #start(): Promise<void> {
     this.#openDirectories()
-    const cache = await this.#loadMetadata()
-    const controller = await this.#lead(cache)
-    const replicas = this.#hostPartitions(cache)
-    const groups = await this.#loadGroups(cache, replicas)
-    this.#follow(cache, replicas, groups)
-    await this.#listen(cache, controller, replicas, groups)
+    const metadata = await this.#openMetadata()
+    const replicas = this.#hostPartitions(metadata.cache)
+    const groups = await this.#loadGroups(metadata.cache, replicas)
+    this.#follow(metadata.cache, replicas, groups)
+    await this.#listen(metadata, replicas, groups)
     this.#isReady = true
   }
 
@@ -195,12 +187,12 @@ export class Broker {
     return found
   }
 
-  /** Replays the newest snapshot and the log after it. */
-  async #loadMetadata(): Promise<MetadataCache> {
+  /** Replays the metadata log, leads its quorum and registers this broker. */
+  async #openMetadata(): Promise<Metadata> {
     const { disk, clock } = this.#environment
     const directory = this.#metadataDirectory
     formatMetadata(disk, directory.path, clock.now())
-    this.#metadataLog = Log.open({
+    const log = Log.open({
       environment: this.#environment,
       directory,
       topic: metadataTopic,
@@ -209,62 +201,23 @@ export class Broker {
       config: metadataLogConfig(this.#config),
       tailCache: null,
     })
-    const log = new QuorumLog(this.#metadataLog)
-    const path = `${directory.path}/${metadataTopic}-0`
-    const loader = new MetadataLoader(emptyImage(this.#clusterId))
-    const snapshot = newestSnapshot(disk, path)
-    if (snapshot !== undefined) {
-      loader.loadSnapshot(disk.readFile(snapshot.path), snapshot.endOffset - 1, snapshot.epoch)
-    }
-    for (let offset = loader.image.offset + 1; offset < log.endOffset; ) {
-      const chunks = await log.read(offset, metadataReadBytes)
-      for (const chunk of chunks) loader.load(chunk)
-      if (loader.image.offset < offset) throw new Error(`${path} cannot be read at ${offset}`)
-      offset = loader.image.offset + 1
-    }
-    this.#quorum = new Quorum({
+    const metadata = await Metadata.open({
       nodeId: this.nodeId,
+      clusterId: this.#clusterId,
+      metadataDirectory: directory.path,
+      partitionDirectory: `${directory.path}/${metadataTopic}-0`,
       directoryId: directory.readMetaProperties()?.directoryId ?? '',
-      directory: path,
-      log,
-      environment: this.#environment,
-      onFatal: (error) => {
-        this.#controller?.fail(error)
-        this.#options.onFatal(error)
-      },
-    })
-    const cache = new MetadataCache(loader.image)
-    this.#applyDynamicConfig(loader.image)
-    return cache
-  }
-
-  /** Becomes the leader of the quorum and registers as its broker, in one flush. */
-  async #lead(cache: MetadataCache): Promise<Controller> {
-    const quorum = this.#quorum as Quorum
-    quorum.lead()
-    const controller = new Controller({
-      nodeId: this.nodeId,
-      quorum,
-      cache,
-      config: this.#config,
-      environment: this.#environment,
-    })
-    this.#controller = controller
-    const { disk, random } = this.#environment
-    const isNew = cache.image.features.size === 0
-    const begun = isNew
-      ? controller.appendRecords(bootstrapRecords(disk, this.#metadataDirectory.path))
-      : Promise.resolve()
-    const registered = controller.registerBroker({
-      brokerId: this.nodeId,
-      incarnationId: randomUuid(random),
+      logDirs: this.#directories.flatMap((one) => one.readMetaProperties()?.directoryId ?? []),
+      log: new QuorumLog(log),
       endpoints: this.#addresses.client.map((listener) => this.#registeredEndpoint(listener)),
       rack: this.#config.get('broker.rack'),
-      logDirs: this.#directories.flatMap((one) => one.readMetaProperties()?.directoryId ?? []),
+      config: this.#config,
+      environment: this.#environment,
+      onFatal: (error) => this.#options.onFatal(error),
     })
-    await begun
-    this.#brokerEpoch = await registered
-    return controller
+    this.#metadata = metadata
+    this.#applyDynamicConfig(metadata.image)
+    return metadata
   }
 
   #registeredEndpoint({ name, host, port }: ListenerAddress) {
@@ -312,17 +265,20 @@ export class Broker {
     return groups
   }
 
-  /** Loads the groups of every partition of __consumer_offsets that is led here. */
+  /** Loads the groups of every partition of __consumer_offsets that is led here, lets go of all others. */
   async #electCoordinators(
     image: MetadataImage,
     replicas: Replicas,
     groups: GroupCoordinator,
   ): Promise<void> {
     const loading: Promise<void>[] = []
-    for (const { index, leaderEpoch } of image.topics.byName.get(consumerOffsetsTopic)
-      ?.partitions ?? []) {
+    const partitions = image.topics.byName.get(consumerOffsetsTopic)?.partitions ?? []
+    for (const { index, leaderEpoch } of partitions) {
       const partition = replicas.get(consumerOffsetsTopic, index)
-      if (partition === undefined || partition.isOffline || !partition.isLeader) continue
+      if (partition === undefined || partition.isOffline || !partition.isLeader) {
+        groups.onResignation(index)
+        continue
+      }
       const log = new PartitionCoordinatorLog(partition)
       loading.push(groups.onElection(index, leaderEpoch, log))
     }
@@ -346,6 +302,8 @@ export class Broker {
         // Clients that come too early are told COORDINATOR_LOAD_IN_PROGRESS.
         void this.#electCoordinators(image, replicas, groups)
       }
+      const gone = deleted.find(({ name }) => name === consumerOffsetsTopic)
+      for (const { index } of gone?.partitions ?? []) groups.onResignation(index)
       if (deleted.length > 0) void groups.onTopicsDeleted(deleted.map(({ name }) => name))
     })
   }
@@ -356,12 +314,7 @@ export class Broker {
     for (const { limits } of this.#listeners) limits.options = limitOptions(this.#config)
   }
 
-  async #listen(
-    cache: MetadataCache,
-    controller: Controller,
-    replicas: Replicas,
-    groups: GroupCoordinator,
-  ): Promise<void> {
+  async #listen(metadata: Metadata, replicas: Replicas, groups: GroupCoordinator): Promise<void> {
     const environment = this.#environment
     const { clock, random, timers, log } = environment
     const limits = new Limits(clock, limitOptions(this.#config))
@@ -370,13 +323,10 @@ export class Broker {
     const handlers = handlerTable({
       environment,
       config: this.#config,
-      cache,
-      controller,
-      quorum: this.#quorum as Quorum,
+      metadata,
       replicas,
       groups,
       nodeId: this.nodeId,
-      brokerEpoch: this.#brokerEpoch,
       fetchSessions: new FetchSessions({
         clock,
         random,
@@ -408,6 +358,9 @@ export class Broker {
       },
     )
     this.#replicas?.directoryFailed(directory)
+    if (this.#metadata !== null && this.#replicas !== null && this.#groups !== null) {
+      void this.#electCoordinators(this.#metadata.image, this.#replicas, this.#groups)
+    }
     const isLast = this.#directories.every(({ failure }) => failure !== null)
     if (isLast || isMetadata) this.#options.onFatal(error)
   }
@@ -417,9 +370,10 @@ export class Broker {
     this.#parkedFetches?.close()
     this.#groups?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
-    await this.#quorum?.close()
-    if (this.#replicas !== null) await this.#replicas.close(this.#brokerEpoch)
-    else for (const directory of this.#directories) await directory.close(this.#brokerEpoch)
+    await this.#metadata?.close()
+    const brokerEpoch = this.#metadata?.brokerEpoch ?? -1
+    if (this.#replicas !== null) await this.#replicas.close(brokerEpoch)
+    else for (const directory of this.#directories) await directory.close(brokerEpoch)
   }
 }
 

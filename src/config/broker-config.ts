@@ -57,6 +57,8 @@ export class BrokerConfig {
 
   /** The text of the value in force; null: it has none. */
   text(name: string): string | null {
+    // The old name of node.id follows it, as in Kafka.
+    if (name === 'broker.id' && !this.isSet(name)) return this.text('node.id')
     return (
       this.#perBroker.get(name) ??
       this.#clusterDefault.get(name) ??

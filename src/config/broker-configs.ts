@@ -21,7 +21,6 @@ import {
 /** `node.id`, `process.roles` and `controller.listener.names` have a default here: a single node needs no settings. */
 export const brokerConfigs = {
   'advertised.listeners': list(null, any, {
-    scope: 'per-broker',
     doc: 'The addresses that clients are told; unset, each client is told the address by which it reached the broker.',
   }),
   'authorizer.class.name': string(''),

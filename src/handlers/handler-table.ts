@@ -9,10 +9,7 @@ import type { BrokerConfig } from '../config/broker-config.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import type { Environment } from '../environment/environment.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
-import type { Controller } from '../metadata/controller/controller.ts'
-import type { MetadataCache } from '../metadata/metadata-cache.ts'
-import { ProducerIds } from '../metadata/producer-ids.ts'
-import type { Quorum } from '../raft/quorum.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import type { FetchSessions } from '../replication/fetch-sessions.ts'
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -62,27 +59,23 @@ const groupKeyType = 0
 export interface HandlerParts {
   readonly environment: Environment
   readonly config: BrokerConfig
-  readonly cache: MetadataCache
-  readonly controller: Controller
-  readonly quorum: Quorum
+  readonly metadata: Metadata
   readonly replicas: Replicas
   readonly groups: GroupCoordinator
   readonly nodeId: number
-  readonly brokerEpoch: number
   readonly fetchSessions: FetchSessions
   readonly parkedFetches: ParkedFetches
   readonly advertised: Advertised
 }
 
 export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
-  const { cache, config, controller, environment, groups, replicas } = parts
+  const { config, environment, groups, replicas } = parts
+  const { cache, controller, producerIds, quorum } = parts.metadata
+  const nodes = { cache, config, nodeId: parts.nodeId, advertised: parts.advertised }
   const image = () => cache.image
   const topics = topicLookup(cache)
   const autoTopics = new AutoTopicCreation(controller, cache, config)
   const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
-  const producerIds = new ProducerIds(() =>
-    controller.allocateProducerIds(parts.nodeId, parts.brokerEpoch),
-  )
   const table: readonly AnyHandler[] = [
     produce({ replicas, image }),
     fetch({
@@ -93,7 +86,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
       bytesMax: () => config.get('fetch.max.bytes'),
     }),
     listOffsets({ replicas }),
-    metadata({ ...parts, autoTopics }),
+    metadata({ ...nodes, autoTopics }),
     offsetCommit({ groups, topics }),
     offsetFetch({ groups, topics }),
     findCoordinator(coordinators(parts, autoTopics)),
@@ -103,22 +96,22 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     syncGroup({ groups }),
     describeGroups({ groups }),
     listGroups({ groups }),
-    apiVersions({ ...parts, handlers: () => table }),
+    apiVersions({ ...nodes, handlers: () => table }),
     createTopics({ controller }),
     deleteTopics({ controller, config }),
     deleteRecords({ replicas }),
     initProducerId({ producerIds }),
     offsetForLeaderEpoch({ replicas }),
-    describeConfigs(parts),
+    describeConfigs(nodes),
     alterConfigs({ controller }),
     describeLogDirs({ replicas }),
     createPartitions({ controller }),
     deleteGroups({ groups }),
     incrementalAlterConfigs({ controller }),
     offsetDelete({ groups, topics }),
-    describeQuorum(parts),
+    describeQuorum({ quorum }),
     updateFeatures({ controller }),
-    describeCluster(parts),
+    describeCluster(nodes),
     describeProducers({ replicas }),
     getTelemetrySubscriptions({ telemetry }),
     pushTelemetry({ telemetry }),
@@ -130,7 +123,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
 
 /** Groups are coordinated by the leaders of the partitions of __consumer_offsets. */
 function coordinators(parts: HandlerParts, autoTopics: AutoTopicCreation) {
-  const { cache, environment } = parts
+  const { environment } = parts
+  const { cache } = parts.metadata
   return {
     coordinated: [
       {

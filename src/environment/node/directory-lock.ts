@@ -120,7 +120,10 @@ function linuxIdentity(pid: number): Pick<Holder, 'boot' | 'namespace' | 'startT
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
     // The second field, the name in brackets, may hold anything; the start time is the 22nd.
-    const startTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // A process that has ended but was not waited for yet holds nothing.
+    const hasEnded = fields[0] === 'Z' || fields[0] === 'X'
+    const startTicks = hasEnded ? undefined : fields[19]
     return {
       boot: fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
       namespace: fs.readlinkSync('/proc/self/ns/pid'),
