@@ -8,6 +8,7 @@
  *
  * Imports nobody.
  */
+import type { Buffers } from './buffers.ts'
 import type { Disk } from './disk.ts'
 import type { Network } from './network.ts'
 
@@ -20,6 +21,7 @@ export interface Environment {
   readonly random: Random
   readonly disk: Disk
   readonly network: Network
+  readonly buffers: Buffers
   readonly log: Logger
 }
 

@@ -23,14 +23,21 @@ export interface Listening {
 export interface Stream {
   readonly local: Endpoint
   readonly remote: Endpoint
-  /** Bytes arrived. The chunk belongs to the receiver, who may keep it or slices of it. */
+  /**
+   * Bytes arrived. The chunk is valid during the call only: its memory takes the next bytes, of any
+   * stream. Whoever keeps bytes copies them.
+   */
   onData: (chunk: Buffer) => void
   /** Runs exactly once, after which nothing else runs. `error` where it did not end in good order. */
   onClose: (error?: Error) => void
   /** The bytes given to `write` have left after it had returned false. */
   onDrain: () => void
-  /** Sends the chunks in order, with one system call where possible. False: wait for `onDrain` before sending more. */
-  write(chunks: readonly Uint8Array[]): boolean
+  /**
+   * Sends the chunks in order, with one system call where possible. False: wait for `onDrain` before
+   * sending more. The chunks stay unchanged until they have left: then `onSent` runs, possibly before
+   * `write` returns; it does not run where the stream closes first.
+   */
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean
   /** Stops `onData` (a few chunks already read may still arrive); the peer feels it as back-pressure. */
   pause(): void
   resume(): void

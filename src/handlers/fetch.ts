@@ -214,6 +214,7 @@ class Fetch {
 
   #fill(row: Row, partition: Partition, read: ReadResult): void {
     const { fetched, answer } = row
+    for (const chunk of read.chunks) this.#context.releaseWhenSent(chunk)
     try {
       answer.records = recordsForVersion(read, {
         version: this.#context.apiVersion,

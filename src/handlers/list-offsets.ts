@@ -8,6 +8,8 @@ import type {
   ListOffsetsRequest,
   ListOffsetsResponse,
 } from '../../protocol/messages/list-offsets.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import { DiskError } from '../environment/disk.ts'
 import { offsetSpec, Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -67,6 +69,10 @@ async function answerPartition(
   } catch (error) {
     if (error instanceof KafkaError) return refused(requested, error.error)
     if (error instanceof DiskError) return refused(requested, errors.KAFKA_STORAGE_ERROR)
+    if (error instanceof UnsupportedCompression) {
+      return refused(requested, errors.UNSUPPORTED_COMPRESSION_TYPE)
+    }
+    if (error instanceof CorruptRecords) return refused(requested, errors.CORRUPT_MESSAGE)
     throw error
   }
 }

@@ -46,6 +46,8 @@ class Production {
   readonly #context: RequestContext
   #leaders: CurrentLeaders | null = null
   readonly #writing: Promise<void>[] = []
+  /** Bytes of the request may still be in line to be written. */
+  #isWriteLost = false
   /** The first error, for a producer that is not told by an answer. */
   #failure: KafkaError | null = null
 
@@ -62,13 +64,22 @@ class Production {
     }
     if (request.transactionalId === null) this.#refuseTransactionsWithoutId()
     const responses = request.topicData.map((topic) => this.#appendTopic(topic))
+    const written = this.#afterWrites()
     if (request.acks === 0) return this.#answerNothing()
     const response: Mutable<ProduceResponse> = { responses, throttleTimeMs: 0 }
     if (this.#leaders !== null) response.nodeEndpoints = this.#leaders.nodes
+    return written === null ? response : written.then(() => response)
+  }
+
+  /** When all that was appended has been written, or has failed to be; null where nothing was appended. */
+  #afterWrites(): Promise<void> | null {
     const [first] = this.#writing
-    if (first === undefined) return response
-    if (this.#writing.length === 1) return first.then(() => response)
-    return Promise.all(this.#writing).then(() => response)
+    if (first === undefined) return null
+    const all = this.#writing.length === 1 ? first : Promise.all(this.#writing)
+    return all.then(() => {
+      // The file has the bytes, and whatever else keeps some has copied them.
+      if (!this.#isWriteLost) this.#context.releaseRequest()
+    })
   }
 
   /** Kafka authorises transactional records against the id, and there is none to authorise against. */
@@ -128,6 +139,7 @@ class Production {
 
   /** The bytes of an append that was already in line did not get to the disk. */
   #loseWrite(answer: Mutable<AnsweredPartition>, error: unknown): void {
+    this.#isWriteLost = true
     if (!(error instanceof DiskError)) throw error
     answer.errorCode = errors.KAFKA_STORAGE_ERROR.code
     answer.errorMessage = errors.KAFKA_STORAGE_ERROR.message

@@ -1,7 +1,8 @@
 /**
- * Kafka's checkpoint files: a version line, a line with the number of entries, one entry a line. Those
- * of a log directory hold `topic partition offset`; the one of a partition holds `epoch startOffset`.
- * A file is replaced as a whole: written beside, synced, renamed, and the directory synced.
+ * Kafka's checkpoint files: a version line, a line with the number of entries, one entry a line.
+ * Those of a log directory hold `topic partition offset`; the one of a partition holds `epoch
+ * startOffset`. A file is replaced as a whole: written beside, synced, renamed, and the directory
+ * synced.
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
 
@@ -12,7 +13,9 @@ export const logStartFile = 'log-start-offset-checkpoint'
 /** The directory that holds `path`. */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
 
-/** Replaces a file whole. With `sync` the old or the new content survives a crash, never a mixture. */
+/**
+ * Replaces a file whole. With `sync` the old or the new content survives a crash, never a mixture.
+ */
 export function replaceFile(
   disk: Disk,
   path: string,
@@ -61,7 +64,9 @@ export function readCheckpoint(disk: Disk, path: string): string[][] | null {
 export const formatCheckpoint = (lines: readonly string[]): string =>
   `0\n${lines.length}\n${lines.map((line) => `${line}\n`).join('')}`
 
-/** Offsets by `topic-partition`. A damaged file counts as empty: the logs say the rest themselves. */
+/**
+ * Offsets by `topic-partition`. A damaged file counts as empty: the logs say the rest themselves.
+ */
 export function readOffsets(disk: Disk, path: string): Map<string, number> {
   const offsets = new Map<string, number>()
   for (const [topic, partition, offset] of readCheckpoint(disk, path) ?? []) {

@@ -1,7 +1,7 @@
 /**
- * When a log is synced: before an acknowledgement where flush.messages or flush.ms ask for it, after
- * flush.ms at the latest, after a roll, and on demand. Leader epochs go first, since recovery finds
- * them in the batches only above the recovery point.
+ * When a log is synced: before an acknowledgement where flush.messages or flush.ms ask for it,
+ * after flush.ms at the latest, after a roll, and on demand. Leader epochs go first, since recovery
+ * finds them in the batches only above the recovery point.
  */
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -47,7 +47,9 @@ export class Durability {
     this.#lastSyncMs = environment.clock.now()
   }
 
-  /** As `sync`, for which nobody waits: where it fails the directory is fenced, which all notice. */
+  /**
+   * As `sync`, for which nobody waits: where it fails the directory is fenced, which all notice.
+   */
   syncInBackground(): void {
     const { environment, name } = this.#options
     this.sync().catch((error: unknown) => {

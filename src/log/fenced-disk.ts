@@ -1,8 +1,8 @@
 /**
  * A disk that stops at its first error. Whatever went wrong, nothing written afterwards could be
  * trusted to stand on what came before, so from the first failed operation on every further one is
- * refused with that same error, and the owner is told once. A file that is not there and a lock held
- * by somebody else are answers, not failures. Files can still be closed.
+ * refused with that same error, and the owner is told once. A file that is not there and a lock
+ * held by somebody else are answers, not failures. Files can still be closed.
  */
 import {
   type Disk,

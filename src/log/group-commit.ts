@@ -1,8 +1,8 @@
 /**
- * Appends of one turn of the event loop are written together and acknowledged together: a group. Where
- * the topic asks for it, the group is synced before it is acknowledged; while that sync is under way
- * the next group gathers, however many turns it takes, so there is one write and one sync for all who
- * arrived meanwhile.
+ * Appends of one turn of the event loop are written together and acknowledged together: a group.
+ * Where the topic asks for it, the group is synced before it is acknowledged; while that sync is
+ * under way the next group gathers, however many turns it takes, so there is one write and one sync
+ * for all who arrived meanwhile.
  *
  *     gathering ──end of turn──▶ written ──(sync)──▶ complete: readable, promise resolved
  *         ▲                                              │

@@ -70,7 +70,9 @@ export class IndexFile {
     return view.getInt32(position) * 2 ** 32 + view.getUint32(position + 4)
   }
 
-  /** The largest entry for which `isAtMost` holds, or -1; it must hold for a prefix of the entries. */
+  /**
+   * The largest entry for which `isAtMost` holds, or -1; it must hold for a prefix of the entries.
+   */
   floor(isAtMost: (entry: number) => boolean): number {
     let low = 0
     let high = this.count
@@ -100,7 +102,10 @@ export class IndexFile {
     file.close()
   }
 
-  /** Writes what the file does not have yet, unsynced; makes the file if there is none, and trims it. */
+  /**
+   * Writes what the file does not have yet, unsynced; makes the file if there is none, and trims
+   * it.
+   */
   persist(): void {
     this.release()
     const file = this.#disk.open(this.path, 'create')

@@ -1,8 +1,9 @@
 /**
  * The `leader-epoch-checkpoint` file: with which offset each leader epoch began on this replica. It
- * decides where a follower that diverged must truncate (KIP-101, KIP-279). Both columns rise strictly.
- * Kept in memory; written when the log is synced, truncated or closed, which is before anything
- * that relies on it: recovery takes the epochs of everything above the recovery point from the batches.
+ * decides where a follower that diverged must truncate (KIP-101, KIP-279). Both columns rise
+ * strictly. Kept in memory; written when the log is synced, truncated or closed, which is before
+ * anything that relies on it: recovery takes the epochs of everything above the recovery point from
+ * the batches.
  */
 import type { Disk } from '../environment/disk.ts'
 import { formatCheckpoint, readCheckpoint, replaceFile } from './checkpoints.ts'

@@ -27,7 +27,9 @@ export interface LogConfig {
   readonly messageTimestampAfterMaxMs: Milliseconds
 }
 
-/** Larger than every offset and every duration: Kafka's Long.MAX_VALUE, as near as a number gets. */
+/**
+ * Larger than every offset and every duration: Kafka's Long.MAX_VALUE, as near as a number gets.
+ */
 export const unlimited = 2 ** 63
 
 /** Kafka's defaults. */

@@ -1,7 +1,8 @@
 /**
  * One entry of log.dirs: the files that stand beside the partitions' directories (`.lock`,
- * `meta.properties`, the offset checkpoints, `.kafka_cleanshutdown`) and the logs open here. Everything
- * under it goes through one fenced disk: after the first error nothing more is done here.
+ * `meta.properties`, the offset checkpoints, `.kafka_cleanshutdown`) and the logs open here.
+ * Everything under it goes through one fenced disk: after the first error nothing more is done
+ * here.
  *
  * The clean-shutdown file is read and removed when the directory is opened, so that a second crash
  * counts as one (KAFKA-10471).
@@ -32,8 +33,8 @@ export interface LogDirectoryOptions {
   readonly environment: Environment
   readonly path: string
   /**
-   * Runs once, with the first disk error; every later operation on the directory is refused with the
-   * same error.
+   * Runs once, with the first disk error; every later operation on the directory is refused with
+   * the same error.
    */
   readonly onFailure?: (directory: LogDirectory, error: DiskError) => void
 }
@@ -83,7 +84,9 @@ export class LogDirectory {
   /** By `topic-partition`: of open logs as of the last checkpoint, of others as they were left. */
   readonly #offsets = new Map<string, CheckpointedOffsets>()
 
-  /** Makes the directory if it is missing, and locks it. Throws DiskError, ELOCKED if it is in use. */
+  /**
+   * Makes the directory if it is missing, and locks it. Throws DiskError, ELOCKED if it is in use.
+   */
   static open(options: LogDirectoryOptions): LogDirectory {
     return new LogDirectory(options)
   }
@@ -129,8 +132,8 @@ export class LogDirectory {
   }
 
   /**
-   * The partitions found here, sorted by name. What a deletion left behind is removed on the way; other
-   * directories (`-stray`, `-future`, the metadata log) are left alone.
+   * The partitions found here, sorted by name. What a deletion left behind is removed on the way;
+   * other directories (`-stray`, `-future`, the metadata log) are left alone.
    */
   partitions(): PartitionDirectory[] {
     const found: PartitionDirectory[] = []
@@ -166,8 +169,8 @@ export class LogDirectory {
   }
 
   /**
-   * As `writeCheckpoints`, once for all who ask in this turn: a log was cut below its recovery point,
-   * and what is written there from now on must not pass for durable.
+   * As `writeCheckpoints`, once for all who ask in this turn: a log was cut below its recovery
+   * point, and what is written there from now on must not pass for durable.
    */
   checkpointThisTurn(): void {
     if (this.#isCheckpointDue) return
@@ -190,8 +193,8 @@ export class LogDirectory {
   }
 
   /**
-   * Closes all logs, writes checkpoints and the clean-shutdown file, unlocks. Where anything fails, or
-   * failed before, there is no clean-shutdown file. Never rejects.
+   * Closes all logs, writes checkpoints and the clean-shutdown file, unlocks. Where anything fails,
+   * or failed before, there is no clean-shutdown file. Never rejects.
    */
   async close(brokerEpoch: number): Promise<void> {
     const closing = [...this.#logs].map((log) => log.close())
@@ -270,7 +273,9 @@ export class LogDirectory {
   }
 }
 
-/** Makes the directory and what it takes of its parents, so that all of them outlive a power loss. */
+/**
+ * Makes the directory and what it takes of its parents, so that all of them outlive a power loss.
+ */
 function makeDurably(disk: Disk, path: string): void {
   const made: string[] = []
   for (let at = path; at.length > 1 && !disk.exists(at); at = parentOf(at)) made.push(at)

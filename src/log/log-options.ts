@@ -23,8 +23,8 @@ export interface AppendResult {
   readonly baseOffset: number
   readonly lastOffset: number
   /**
-   * -1 where the topic keeps the producer's timestamps; of a duplicate, the largest timestamp of the
-   * batch that was stored.
+   * -1 where the topic keeps the producer's timestamps; of a duplicate, the largest timestamp of
+   * the batch that was stored.
    */
   readonly logAppendTimeMs: number
   readonly logStartOffset: number

@@ -3,13 +3,15 @@
  *
  * Appending checks the batch, gives it its offsets and queues it; at the end of the turn everything
  * queued is written with one call, and only then does `logEndOffset` move and the shared `written`
- * promise resolve. Reads are bounded by what is written, and come from the tail cache where it reaches
- * back far enough. One writer; everything but reads, timestamp lookups and syncs is synchronous.
+ * promise resolve. Reads are bounded by what is written, and come from the tail cache where it
+ * reaches back far enough. One writer; everything but reads, timestamp lookups and syncs is
+ * synchronous.
  *
  * In this folder: the log and its files (`segments`, `segment`, the indexes, `scan`), what opens it
  * (`recovery`), what checks appends (`validation`, `producer-states`), what cuts it (`retention`,
  * `leader-epochs`), and the directory that holds many of them (`log-directory`, `checkpoints`). Not
- * here: topics' metadata, replication, who may read up to where. It imports protocol and environment.
+ * here: topics' metadata, replication, who may read up to where. It imports protocol and
+ * environment.
  *
  *     logStartOffset <= lastStableOffset <= highWatermark <= logEndOffset <= nextOffset
  */
@@ -34,7 +36,7 @@ import { drawJitter, isSpanTooWide, mustRoll } from './roll.ts'
 import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './scan.ts'
 import { nothingAt, type ReadOptions, type ReadResult, Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
-import { readTail, Tail } from './tail-cache.ts'
+import { Tail } from './tail-cache.ts'
 import { firstAtOrAfter, largestTimestamp, type OffsetAndTimestamp } from './timestamp-lookup.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
@@ -206,9 +208,9 @@ export class Log {
   }
 
   /**
-   * As leader: checks, assigns offsets and `leaderEpoch`, queues. Throws KafkaError (RecordsRejected
-   * lists the records). The buffer is the log's from then on. `transactionVersion` is that of the
-   * transaction a marker ends; -1 where unknown.
+   * As leader: checks, assigns offsets and `leaderEpoch`, queues. Throws KafkaError
+   * (RecordsRejected lists the records). The buffer is the log's until `written` has resolved. `transactionVersion`
+   * is that of the transaction a marker ends; -1 where unknown.
    */
   append(
     records: Buffer,
@@ -234,8 +236,8 @@ export class Log {
 
   /**
    * As follower: the leader's batches as they are, but none of a later epoch than `leaderEpoch`
-   * (KAFKA-18723). An empty log takes the first batch's base offset where that lies below the offset
-   * asked for. Throws KafkaError CORRUPT_MESSAGE.
+   * (KAFKA-18723). An empty log takes the first batch's base offset where that lies below the
+   * offset asked for. Throws KafkaError CORRUPT_MESSAGE.
    */
   appendAsFollower(records: Buffer, leaderEpoch: number): AppendResult {
     this.#checkUsable()
@@ -244,7 +246,7 @@ export class Log {
     const baseOffset = header.baseOffset(records, 0)
     if (baseOffset < this.#nextOffset) {
       if (this.#segments.bytes > 0 || lastOffset < this.#nextOffset) {
-        const message = `Offset ${baseOffset} for ${this.#name}, which continues at ${this.#nextOffset}.`
+        const message = `Offset ${baseOffset} for ${this.#name}, not ${this.#nextOffset} or above.`
         throw new KafkaError(errors.CORRUPT_MESSAGE, message)
       }
       this.truncateFullyAndStartAt(baseOffset, this.#logStartOffset)
@@ -254,8 +256,8 @@ export class Log {
   }
 
   /**
-   * Throws KafkaError OFFSET_OUT_OF_RANGE below logStartOffset or above logEndOffset. A value, not a
-   * promise, when the tail cache has it or nothing is there to read.
+   * Throws KafkaError OFFSET_OUT_OF_RANGE below logStartOffset or above logEndOffset. A value, not
+   * a promise, when the tail cache has it or nothing is there to read.
    */
   read(options: ReadOptions): ReadResult | Promise<ReadResult> {
     this.#checkUsable()
@@ -267,7 +269,7 @@ export class Log {
     if (offset >= upToOffset) return nothingAt(offset)
     const bounded = { ...options, upToOffset }
     if (this.#tail !== null && offset >= this.#tail.startOffset) {
-      return readTail(this.#tail, bounded)
+      return this.#tail.read(bounded, this.#environment.buffers)
     }
     return this.#readDisk(bounded)
   }
@@ -315,8 +317,8 @@ export class Log {
   }
 
   /**
-   * Drops everything at and after `offset`. Returns the log's new end: the base of a batch that spans
-   * `offset`, else `offset`; the old end where that is lower already.
+   * Drops everything at and after `offset`. Returns the log's new end: the base of a batch that
+   * spans `offset`, else `offset`; the old end where that is lower already.
    */
   truncateTo(offset: number): number {
     this.#checkUsable()
@@ -358,16 +360,14 @@ export class Log {
   }
 
   /**
-   * DeleteRecords: moves the log start up (never down). Throws KafkaError OFFSET_OUT_OF_RANGE above the
-   * high watermark.
+   * DeleteRecords: moves the log start up (never down). Throws KafkaError OFFSET_OUT_OF_RANGE above
+   * the high watermark.
    */
   deleteRecords(offset: number): void {
     this.#checkUsable()
     if (offset > this.#highWatermark) {
-      throw new KafkaError(
-        errors.OFFSET_OUT_OF_RANGE,
-        `Records of ${this.#name} up to ${offset}, beyond the high watermark ${this.#highWatermark}.`,
-      )
+      const message = `Offset ${offset} of ${this.#name} is above the high watermark.`
+      throw new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
     }
     this.#startAt(offset)
   }
@@ -538,10 +538,8 @@ export class Log {
 
   #outOfRange(offset: number): KafkaError {
     const range = `[${this.#logStartOffset}, ${this.#logEndOffset})`
-    return new KafkaError(
-      errors.OFFSET_OUT_OF_RANGE,
-      `Offset ${offset} of ${this.#name}, which holds ${range}.`,
-    )
+    const message = `Offset ${offset} of ${this.#name}, which holds ${range}.`
+    return new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
   }
 
   #lookupRange() {
@@ -590,6 +588,7 @@ export class Log {
   #segmentOptions(baseOffset: number) {
     return {
       disk: this.#disk,
+      buffers: this.#environment.buffers,
       directory: this.#path,
       baseOffset,
       indexBytesMax: this.#config.segmentIndexBytes,

@@ -1,6 +1,6 @@
 /**
- * The `meta.properties` file: to which cluster and node a directory belongs, and its own id. Version 0,
- * from before KRaft, says `broker.id` and knows no directory id.
+ * The `meta.properties` file: to which cluster and node a directory belongs, and its own id.
+ * Version 0, from before KRaft, says `broker.id` and knows no directory id.
  */
 
 export interface MetaProperties {

@@ -1,8 +1,8 @@
 /**
  * The `.index` file: from an offset to a byte position in the segment. An entry is 8 bytes: int32
- * offset relative to the segment's base, int32 position. It holds the last offset of a batch and where
- * that batch begins, so the batch that contains a target begins at or after the position of the
- * largest entry at or below the target.
+ * offset relative to the segment's base, int32 position. It holds the last offset of a batch and
+ * where that batch begins, so the batch that contains a target begins at or after the position of
+ * the largest entry at or below the target.
  */
 import type { Disk } from '../environment/disk.ts'
 import { IndexFile } from './index-file.ts'

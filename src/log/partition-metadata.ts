@@ -28,7 +28,9 @@ export function claimDirectory(disk: Disk, directory: string, topicId: string): 
   throw new KafkaError(errors.INCONSISTENT_TOPIC_ID, message)
 }
 
-/** Not synced: the directory's own name says the rest, and the file is written again if it is lost. */
+/**
+ * Not synced: the directory's own name says the rest, and the file is written again if it is lost.
+ */
 export function writePartitionMetadata(disk: Disk, directory: string, topicId: string): void {
   const file = disk.open(`${directory}/${fileName}`, 'create')
   try {

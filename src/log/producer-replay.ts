@@ -1,6 +1,6 @@
 /**
- * From the header of a stored batch to the state of its producer: the same for batches that a leader
- * has just accepted, that a follower has fetched, and that recovery reads back.
+ * From the header of a stored batch to the state of its producer: the same for batches that a
+ * leader has just accepted, that a follower has fetched, and that recovery reads back.
  */
 import * as header from '../../protocol/records/batch.ts'
 import { openBatch } from '../../protocol/records/record.ts'

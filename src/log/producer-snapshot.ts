@@ -1,7 +1,7 @@
 /**
- * The `.snapshot` files: the producers of a log as they were at the offset in the file's name. Only the
- * last batch of each producer is in them. Taken when a segment is rolled and when the log is closed, so
- * that not the whole log must be read to know its producers.
+ * The `.snapshot` files: the producers of a log as they were at the offset in the file's name. Only
+ * the last batch of each producer is in them. Taken when a segment is rolled and when the log is
+ * closed, so that not the whole log must be read to know its producers.
  *
  *     int16 version = 1 | uint32 CRC-32C of everything that follows it | int32 count, entries
  */

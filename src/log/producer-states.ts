@@ -1,11 +1,11 @@
 /**
  * What a log knows of the producers that wrote to it (KIP-98): enough to recognise a batch that was
- * sent twice, to refuse one out of sequence or of a fenced epoch, and to tell which transactions are
- * open. `check` and `findDuplicate` decide and change nothing; `apply` alone changes state, for live
- * appends and for the replay of batches at recovery alike.
+ * sent twice, to refuse one out of sequence or of a fenced epoch, and to tell which transactions
+ * are open. `check` and `findDuplicate` decide and change nothing; `apply` alone changes state, for
+ * live appends and for the replay of batches at recovery alike.
  *
- * Sequences run from 0 to int32's largest and start at 0 again. A producer of which nothing is known
- * may start with any sequence: its batches may have been deleted by retention.
+ * Sequences run from 0 to int32's largest and start at 0 again. A producer of which nothing is
+ * known may start with any sequence: its batches may have been deleted by retention.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { Milliseconds } from '../environment/environment.ts'
@@ -37,7 +37,10 @@ export interface CompletedTransaction {
   readonly firstOffset: number
   readonly lastOffset: number
   readonly isAborted: boolean
-  /** The first offset still open when this transaction ended; the offset after its marker if none is. */
+  /**
+   * The first offset still open when this transaction ended; the offset after its marker if none
+   * is.
+   */
   readonly lastStableOffset: number
 }
 
@@ -72,7 +75,9 @@ export class ProducerStates {
   readonly #producers = new Map<number, ProducerState>()
   /** Open transactions: producer id by first offset, in offset order. */
   readonly #open = new Map<number, number>()
-  /** Ended transactions whose marker is not below the high watermark yet: marker by first offset. */
+  /**
+   * Ended transactions whose marker is not below the high watermark yet: marker by first offset.
+   */
   readonly #unreplicated = new Map<number, number>()
 
   /** `name`: the partition, for messages. */
@@ -98,8 +103,8 @@ export class ProducerStates {
   }
 
   /**
-   * Throws KafkaError: INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE for a
-   * batch outside the transaction that its producer has open.
+   * Throws KafkaError: INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE for
+   * a batch outside the transaction that its producer has open.
    */
   check(batch: ProducerBatch, how: ProducerCheck): void {
     const state = this.#producers.get(batch.producerId)
@@ -123,7 +128,8 @@ export class ProducerStates {
 
   /**
    * Throws KafkaError: INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Since transaction
-   * version 2 (KIP-890) a marker carries a higher epoch than its transaction, save when it is repeated.
+   * version 2 (KIP-890) a marker carries a higher epoch than its transaction, save when it is
+   * repeated.
    */
   checkMarker(marker: TransactionMarker, transactionVersion: number): void {
     const state = this.#producers.get(marker.producerId)
@@ -138,7 +144,7 @@ export class ProducerStates {
       throw this.#error(
         errors.INVALID_PRODUCER_EPOCH,
         marker.producerId,
-        `a marker with epoch ${marker.producerEpoch}, the last seen epoch is ${state.producerEpoch}`,
+        `the epoch of a marker, ${marker.producerEpoch}, is not above ${state.producerEpoch}`,
       )
     }
     if (marker.coordinatorEpoch < state.coordinatorEpoch) {
@@ -189,8 +195,8 @@ export class ProducerStates {
   }
 
   /**
-   * The first offset whose fate readers of committed records must wait for: of the oldest transaction
-   * that is open, or whose marker is at or above the high watermark. Null: none.
+   * The first offset whose fate readers of committed records must wait for: of the oldest
+   * transaction that is open, or whose marker is at or above the high watermark. Null: none.
    */
   get firstUnstableOffset(): number | null {
     let first = firstKey(this.#open)

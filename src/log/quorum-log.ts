@@ -1,6 +1,6 @@
 /**
- * A partition log as the metadata quorum wants it: batches come with their offsets and epochs, count from
- * the moment they were appended, and are durable once synced.
+ * A partition log as the metadata quorum wants it: batches come with their offsets and epochs,
+ * count from the moment they were appended, and are durable once synced.
  */
 import type { Log } from './log.ts'
 

@@ -2,12 +2,12 @@
  * What happens when a log is opened: its directory is tidied, its segments are listed, and what an
  * unclean end may have left is put right.
  *
- * After a clean shutdown everything is trusted. Otherwise the segments that reach beyond the recovery
- * point are read from front to back: offsets and epochs must not fall and, from the recovery point on, checksums must
- * match. The first batch that fails ends the log: the file is cut before it and later
- * segments go, as do those after a hole.
- * Indexes of the segments read are built anew, leader epochs are taken from the batches, and producers
- * from the newest snapshot below plus the batches after it.
+ * After a clean shutdown everything is trusted. Otherwise the segments that reach beyond the
+ * recovery point are read from front to back: offsets and epochs must not fall and, from the
+ * recovery point on, checksums must match. The first batch that fails ends the log: the file is cut
+ * before it and later segments go, as do those after a hole. Indexes of the segments read are built
+ * anew, leader epochs are taken from the batches, and producers from the newest snapshot below plus
+ * the batches after it.
  */
 import * as header from '../../protocol/records/batch.ts'
 import type { Disk } from '../environment/disk.ts'
@@ -113,8 +113,8 @@ function tidy({ disk, directory }: RecoveryOptions): { bases: number[]; snapshot
 }
 
 /**
- * A `.swap` file holds all that the segments it replaces did: those within its offsets go, and then it
- * takes its final name.
+ * A `.swap` file holds all that the segments it replaces did: those within its offsets go, and then
+ * it takes its final name.
  */
 function finishSwaps(disk: Disk, directory: string, swaps: string[], names: string[]): void {
   const finalName = (name: string) => name.slice(0, -'.swap'.length)
@@ -185,8 +185,9 @@ function rebuildFromRecoveryPoint(
 }
 
 /**
- * Reads one segment back, from `expected` on, and cuts what does not hold. It is broken if something is
- * missing behind it; what reaches into the next segment only is a remnant of an earlier truncation.
+ * Reads one segment back, from `expected` on, and cuts what does not hold. It is broken if
+ * something is missing behind it; what reaches into the next segment only is a remnant of an
+ * earlier truncation.
  */
 function rebuildSegment(
   segment: Segment,
@@ -244,8 +245,8 @@ function recoverEpochs(
 }
 
 /**
- * A snapshot belongs to the segment that begins with it; the newest may stand alone (a clean close took
- * it). Those above `offsetMax` speak of batches that are to be read again.
+ * A snapshot belongs to the segment that begins with it; the newest may stand alone (a clean close
+ * took it). Those above `offsetMax` speak of batches that are to be read again.
  */
 function dropStraySnapshots(
   snapshots: ProducerSnapshots,
@@ -268,7 +269,9 @@ export interface ProducerRebuild {
   readonly now: Milliseconds
 }
 
-/** Producers as they are at the end of `segments`: the newest snapshot, then the batches after it. */
+/**
+ * Producers as they are at the end of `segments`: the newest snapshot, then the batches after it.
+ */
 export function rebuildProducers(options: ProducerRebuild): void {
   const { segments, snapshots, producers, logStartOffset, rebuiltFrom, now } = options
   const snapshot = snapshots.loadNewest()

@@ -1,6 +1,6 @@
 /**
- * Which segments a log may let go of: the oldest ones, as many in a row as are too old, too much, or
- * wholly below the log start. Nothing at or above the high watermark goes, and the empty active
+ * Which segments a log may let go of: the oldest ones, as many in a row as are too old, too much,
+ * or wholly below the log start. Nothing at or above the high watermark goes, and the empty active
  * segment stays.
  */
 import type { Milliseconds } from '../environment/environment.ts'

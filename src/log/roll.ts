@@ -20,7 +20,9 @@ export interface RollOptions {
   readonly now: Milliseconds
 }
 
-/** Whether `bytes`, which end with `lastOffset`, must go to the next segment; this one is not empty. */
+/**
+ * Whether `bytes`, which end with `lastOffset`, must go to the next segment; this one is not empty.
+ */
 export function mustRoll(
   segment: Segment,
   bytes: Buffer,

@@ -1,9 +1,10 @@
 /**
- * Walks the batches of a segment file from front to back, in large reads. It stops at the first byte
- * that does not begin a whole batch: what lies before is a sound prefix of the log.
+ * Walks the batches of a segment file from front to back, in large reads. It stops at the first
+ * byte that does not begin a whole batch: what lies before is a sound prefix of the log.
  *
- * Directories of older Kafka releases may hold message sets of magic 0 and 1. They are kept and served
- * as they are, so the few facts the log needs of a stored entry are read here, whatever its magic.
+ * Directories of older Kafka releases may hold message sets of magic 0 and 1. They are kept and
+ * served as they are, so the few facts the log needs of a stored entry are read here, whatever its
+ * magic.
  */
 import * as header from '../../protocol/records/batch.ts'
 import type { DiskFile } from '../environment/disk.ts'
@@ -38,7 +39,8 @@ export function scanBatches(file: DiskFile, from: number, to: number, visit: Bat
       at += size
     }
     if (at === 0) {
-      // The file is shorter than it was, ends in a few odd bytes, or a batch is larger than the window.
+      // The file is shorter than it was, ends in a few odd bytes, or a batch is larger than the
+      // window.
       if (bytes < entryBytesMin || size <= window.length) return position
       window = Buffer.allocUnsafe(size)
     }

@@ -1,11 +1,12 @@
 /**
- * One segment: a `.log` file of batches back to back, and its three indexes, all named by the offset
- * with which the segment begins. What is appended is queued first and written with everything else of
- * the turn. Files are opened when they are needed; indexes of a segment that was there before are
- * looked at on first use, and built again if they are missing or cannot be right.
+ * One segment: a `.log` file of batches back to back, and its three indexes, all named by the
+ * offset with which the segment begins. What is appended is queued first and written with
+ * everything else of the turn. Files are opened when they are needed; indexes of a segment that was
+ * there before are looked at on first use, and built again if they are missing or cannot be right.
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
+import type { Buffers } from '../environment/buffers.ts'
 import type { Disk, DiskFile } from '../environment/disk.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import { OffsetIndex } from './offset-index.ts'
@@ -15,6 +16,7 @@ import { TransactionIndex } from './transaction-index.ts'
 
 export interface SegmentOptions {
   readonly disk: Disk
+  readonly buffers: Buffers
   /** The partition's directory. */
   readonly directory: string
   readonly baseOffset: number
@@ -24,10 +26,15 @@ export interface SegmentOptions {
 }
 
 export interface ReadResult {
-  /** Whole batches, one after another; never to be changed. */
+  /**
+   * Whole batches, one after another; never to be changed. Each is the reader's own, from `Buffers`, and
+   * may be given back there.
+   */
   readonly chunks: readonly Buffer[]
   readonly bytes: number
-  /** Base offset of the first batch, at or below the offset asked for; that offset if there is none. */
+  /**
+   * Base offset of the first batch, at or below the offset asked for; that offset if there is none.
+   */
   readonly firstOffset: number
   /** The offset after the last batch returned: where the next read goes on. */
   readonly nextOffset: number
@@ -229,7 +236,9 @@ export class Segment {
     return null
   }
 
-  /** Walks the batches from `position` on, synchronously; see `scanBatches`. Returns where it ended. */
+  /**
+   * Walks the batches from `position` on, synchronously; see `scanBatches`. Returns where it ended.
+   */
   scan(position: number, visit: (buffer: Buffer, at: number, position: number) => boolean): number {
     if (position >= this.#writtenBytes) return this.#writtenBytes
     const wasOpen = this.#file !== null
@@ -269,8 +278,8 @@ export class Segment {
   }
 
   /**
-   * Builds offset and time index again from the batches; `visit` sees each one, and may refuse it and
-   * everything after it. Returns where it ended; `cut` then drops the rest.
+   * Builds offset and time index again from the batches; `visit` sees each one, and may refuse it
+   * and everything after it. Returns where it ended; `cut` then drops the rest.
    */
   rebuild(visit: (buffer: Buffer, at: number) => boolean): SegmentEnd {
     this.#newIndexes()
@@ -297,7 +306,9 @@ export class Segment {
     this.#writtenBytes = size
   }
 
-  /** Drops the batches that reach `offset` or lie above. Nothing may be queued. Returns the new end. */
+  /**
+   * Drops the batches that reach `offset` or lie above. Nothing may be queued. Returns the new end.
+   */
   truncateTo(offset: number): SegmentEnd {
     let nextOffset = this.baseOffset
     let base = -1
@@ -329,7 +340,9 @@ export class Segment {
     this.#times.persist()
   }
 
-  /** Closes the log file, as soon as no read or sync needs it. It is opened again when it is needed. */
+  /**
+   * Closes the log file, as soon as no read or sync needs it. It is opened again when it is needed.
+   */
   close(): void {
     this.#isClosing = true
     this.#closeIfIdle()
@@ -384,7 +397,7 @@ export class Segment {
   }
 
   async #readWindow(position: number, wanted: number): Promise<Buffer> {
-    const window = Buffer.allocUnsafeSlow(Math.min(wanted, this.#writtenBytes - position))
+    const window = this.#options.buffers.take(Math.min(wanted, this.#writtenBytes - position))
     const file = this.#open()
     this.#readsUnderWay++
     try {
@@ -413,8 +426,8 @@ export class Segment {
 }
 
 /**
- * Where in `window` the first batch begins that holds `offset` or lies above it; beyond the window's
- * end where that begins later.
+ * Where in `window` the first batch begins that holds `offset` or lies above it; beyond the
+ * window's end where that begins later.
  */
 const firstAtOrAbove = (window: Buffer, offset: number): number => {
   let at = 0

@@ -1,7 +1,8 @@
 /**
- * The segments of one log in offset order, of which the last is active, and how much of them is on the
- * device: `recoveryPoint` moves only after everything below it was synced. At most one sync is under
- * way; who asks meanwhile gets the next one, which covers all that was written before it began.
+ * The segments of one log in offset order, of which the last is active, and how much of them is on
+ * the device: `recoveryPoint` moves only after everything below it was synced. At most one sync is
+ * under way; who asks meanwhile gets the next one, which covers all that was written before it
+ * began.
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Milliseconds, Timers } from '../environment/environment.ts'
@@ -38,7 +39,9 @@ export class Segments {
   #hasNewNames: boolean
   #sync: Promise<void> | null = null
   #nextSync: Promise<void> | null = null
-  /** Grows with every truncation: a sync that began before one says nothing about what came after. */
+  /**
+   * Grows with every truncation: a sync that began before one says nothing about what came after.
+   */
   #truncations = 0
   #cold: Segment | null = null
 

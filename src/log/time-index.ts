@@ -1,8 +1,8 @@
 /**
- * The `.timeindex` file: from a timestamp to an offset. An entry is 12 bytes: int64 largest timestamp
- * so far, int32 offset (relative to the segment's base) of the batch that has it. Timestamps rise
- * strictly from entry to entry, so a record with a timestamp of at least T lies at or above the offset
- * of the largest entry at or below T.
+ * The `.timeindex` file: from a timestamp to an offset. An entry is 12 bytes: int64 largest
+ * timestamp so far, int32 offset (relative to the segment's base) of the batch that has it.
+ * Timestamps rise strictly from entry to entry, so a record with a timestamp of at least T lies at
+ * or above the offset of the largest entry at or below T.
  */
 import type { Disk } from '../environment/disk.ts'
 import { IndexFile } from './index-file.ts'

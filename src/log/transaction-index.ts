@@ -1,8 +1,9 @@
 /**
- * The `.txnindex` file: the aborted transactions of a segment, in the order of their markers. An entry
- * is 34 bytes: int16 version 0, int64 producer id, int64 first offset, int64 last offset (the
+ * The `.txnindex` file: the aborted transactions of a segment, in the order of their markers. An
+ * entry is 34 bytes: int16 version 0, int64 producer id, int64 first offset, int64 last offset (the
  * marker's), int64 last stable offset when the marker was written. A segment without aborted
- * transactions has no such file. Written at once: transactions abort rarely, and recovery rebuilds it.
+ * transactions has no such file. Written at once: transactions abort rarely, and recovery rebuilds
+ * it.
  */
 import { decode, encode } from '../../protocol/codec.ts'
 import { type AbortedTxn, abortedTxn } from '../../protocol/state/aborted-transaction.ts'
@@ -42,8 +43,8 @@ export class TransactionIndex {
   }
 
   /**
-   * Adds to `into` the transactions that overlap [fromOffset, upToOffset). True: no later segment can
-   * add to it.
+   * Adds to `into` the transactions that overlap [fromOffset, upToOffset). True: no later segment
+   * can add to it.
    */
   collect(fromOffset: number, upToOffset: number, into: AbortedTransaction[]): boolean {
     for (const entry of this.entries) {

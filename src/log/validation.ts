@@ -1,11 +1,12 @@
 /**
  * What a leader demands of batches before they enter its log, as Kafka's LogValidator does.
  *
- * The header and the checksum are always checked, and everything that follows from them: size, offsets
- * and count that agree, the largest timestamp. The records themselves are opened only where something
- * needs them: keys on a compacted topic, a lower bound for timestamps, a largest timestamp that is out
- * of bounds (to name the records) or below the first one, another codec than the producer's. Kafka
- * opens every batch; here a batch whose checksum is right is taken to hold the records it says.
+ * The header and the checksum are always checked, and everything that follows from them: size,
+ * offsets and count that agree, the largest timestamp. The records themselves are opened only where
+ * something needs them: keys on a compacted topic, a lower bound for timestamps, a largest
+ * timestamp that is out of bounds (to name the records) or below the first one, another codec than
+ * the producer's. Kafka opens every batch; here a batch whose checksum is right is taken to hold
+ * the records it says.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
@@ -48,9 +49,10 @@ const boundMax = 2 ** 62
 
 /**
  * Checks the batches in `records` and stamps them where the topic says so; offsets and leader epoch
- * are left to the log. Returns the bytes to append: those given, or others if they were recompressed.
- * Throws KafkaError: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_RECORD,
- * INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE; RecordsRejected where single records are at fault.
+ * are left to the log. Returns the bytes to append: those given, or others if they were
+ * recompressed. Throws KafkaError: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE,
+ * INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE; RecordsRejected where single
+ * records are at fault.
  */
 export function validateRecords(records: Buffer, options: ValidationOptions): Buffer {
   const { config, origin, name } = options
@@ -59,8 +61,9 @@ export function validateRecords(records: Buffer, options: ValidationOptions): Bu
   const batches: Buffer[] = []
   while (at < records.length) {
     const bytes = checkFrame(records, at, options)
-    const batch = validateBatch(records.subarray(at, at + bytes), options)
-    isChanged ||= batch.length !== bytes || batch.buffer !== records.buffer
+    const given = records.subarray(at, at + bytes)
+    const batch = validateBatch(given, options)
+    isChanged ||= batch !== given
     batches.push(batch)
     at += bytes
     if (origin === 'client' && at < records.length) {
@@ -78,7 +81,9 @@ export function validateRecords(records: Buffer, options: ValidationOptions): Bu
   return result
 }
 
-/** Stamps offsets, from `baseOffset` on, and leader epoch into the batches. Gives the last offset. */
+/**
+ * Stamps offsets, from `baseOffset` on, and leader epoch into the batches. Gives the last offset.
+ */
 export function assignOffsets(bytes: Buffer, baseOffset: number, leaderEpoch: number): number {
   let offset = baseOffset
   for (let at = 0; at < bytes.length; at += header.batchBytes(bytes, at)) {
@@ -90,8 +95,8 @@ export function assignOffsets(bytes: Buffer, baseOffset: number, leaderEpoch: nu
 }
 
 /**
- * Batches from the leader, on a follower: sound, with rising offsets. Tells where those end that are not
- * of a later epoch than `leaderEpoch`. Throws KafkaError CORRUPT_MESSAGE.
+ * Batches from the leader, on a follower: sound, with rising offsets. Tells where those end that
+ * are not of a later epoch than `leaderEpoch`. Throws KafkaError CORRUPT_MESSAGE.
  */
 export function checkReplicated(
   records: Buffer,

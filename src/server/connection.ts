@@ -9,6 +9,7 @@
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
  */
+import type { Buffers } from '../environment/buffers.ts'
 import type { Clock, Timer, Timers } from '../environment/environment.ts'
 import type { Endpoint, Stream } from '../environment/network.ts'
 import type { ServerCounters } from './counters.ts'
@@ -31,6 +32,7 @@ export interface ConnectionOwner {
   readonly name: string
   readonly clock: Clock
   readonly timers: Timers
+  readonly buffers: Buffers
   readonly limits: Limits
   readonly counters: ServerCounters
   readonly warnings: PeerWarnings
@@ -43,6 +45,7 @@ export class Connection implements Asker {
   readonly local: Endpoint
   readonly remote: Endpoint
   readonly listener: string
+  readonly buffers: Buffers
   readonly principal = 'User:ANONYMOUS'
   softwareName: string | undefined
   softwareVersion: string | undefined
@@ -56,6 +59,8 @@ export class Connection implements Asker {
   /** Replies whose turn has come. */
   #output: Buffer[] = []
   #outputBytes = 0
+  /** Goes back to `buffers` when `#output` has left. */
+  #lent: Buffer[] = []
   #isFlushDue = false
   /** The stream has said that it takes no more for now. */
   #isBlocked = false
@@ -72,9 +77,11 @@ export class Connection implements Asker {
     this.local = local
     this.remote = remote
     this.listener = owner.name
+    this.buffers = owner.buffers
     this.#owner = owner
     this.#stream = stream
-    this.#frames = new FrameCutter(requestBytesMin, owner.limits.options.requestBytesMax)
+    const { requestBytesMax } = owner.limits.options
+    this.#frames = new FrameCutter(requestBytesMin, requestBytesMax, owner.buffers)
     this.#lastActiveMs = owner.clock.monotonic()
     stream.onData = (chunk) => this.#receive(chunk)
     stream.onDrain = () => this.#drained()
@@ -91,7 +98,7 @@ export class Connection implements Asker {
   settled(): void {
     const exchanges = this.#exchanges
     let answered = 0
-    while (exchanges[answered]?.isSettled) this.#send((exchanges[answered++] as Exchange).chunks)
+    while (exchanges[answered]?.isSettled) this.#send(exchanges[answered++] as Exchange)
     if (answered === 0) return
     if (answered === exchanges.length) exchanges.length = 0
     else exchanges.splice(0, answered)
@@ -125,6 +132,7 @@ export class Connection implements Asker {
     this.#lastActiveMs = this.#owner.clock.monotonic()
     this.#frames.push(chunk)
     this.#proceed()
+    this.#frames.keep()
     if (this.#frames.hasUnread && !this.#isPaused && !this.#isClosing) {
       this.#isPaused = true
       this.#stream.pause()
@@ -167,17 +175,18 @@ export class Connection implements Asker {
   #take(frame: Buffer): void {
     const exchange = this.#owner.router.route(frame, this, this.#lastActiveMs)
     if (exchange === undefined) return
-    if (exchange.isSettled && this.#exchanges.length === 0) this.#send(exchange.chunks)
+    if (exchange.isSettled && this.#exchanges.length === 0) this.#send(exchange)
     else this.#exchanges.push(exchange)
   }
 
-  #send(chunks: readonly Buffer[] | null): void {
+  #send({ chunks, lent }: Exchange): void {
     if (chunks === null || !this.isOpen) return
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i] as Buffer
       this.#output.push(chunk)
       this.#outputBytes += chunk.length
     }
+    if (lent !== null) this.#lent.push(...lent)
     this.#flushLater()
   }
 
@@ -195,9 +204,20 @@ export class Connection implements Asker {
     this.#output = []
     this.#outputBytes = 0
     this.#lastActiveMs = this.#owner.clock.monotonic()
-    this.#isBlocked = !this.#stream.write(output.length === 1 ? output : joinSmall(output))
+    const chunks = output.length === 1 ? output : joinSmall(output)
+    this.#isBlocked = !this.#stream.write(chunks, this.#takeLent())
     if (this.#isClosing) this.#closeWhenDone()
     else this.#proceed()
+  }
+
+  /** What to do when the output has left. */
+  #takeLent(): (() => void) | undefined {
+    const lent = this.#lent
+    if (lent.length === 0) return undefined
+    this.#lent = []
+    return () => {
+      for (let i = 0; i < lent.length; i++) this.buffers.release(lent[i] as Buffer)
+    }
   }
 
   #drained(): void {
@@ -242,6 +262,7 @@ export class Connection implements Asker {
     for (const exchange of this.#exchanges) exchange.abandon()
     this.#exchanges = []
     this.#output = []
+    this.#frames.close()
     this.#owner.closed(this)
     const callbacks = this.#closeCallbacks
     this.#closeCallbacks = []

@@ -4,6 +4,7 @@
  * nothing to send.
  */
 
+import type { Buffers } from '../environment/buffers.ts'
 import type { AnyHandler } from './handler.ts'
 import type { ByteBudget } from './limits.ts'
 import type { ConnectionContext, RequestContext } from './request-context.ts'
@@ -11,6 +12,7 @@ import type { ConnectionContext, RequestContext } from './request-context.ts'
 /** The connection, as its exchanges see it. */
 export interface Asker extends ConnectionContext {
   readonly listener: string
+  readonly buffers: Buffers
   /** An exchange of this connection has been settled later than it was asked. */
   settled(): void
   /** Closes because of what the peer has sent; earlier requests are answered first. */
@@ -30,18 +32,23 @@ export class Exchange implements RequestContext {
   isSettled = false
   /** The reply as it goes out, once settled; null: nothing is answered. */
   chunks: readonly Buffer[] | null = null
+  /** What goes back to `Buffers` when the reply has left; null: nothing. */
+  lent: Buffer[] | null = null
+  #frame: Buffer | null
   readonly #budget: ByteBudget
 
   constructor(
     head: Pick<RequestContext, 'apiKey' | 'apiVersion' | 'correlationId' | 'clientId'>,
-    body: Pick<Exchange, 'handler' | 'request' | 'requestBytes' | 'receivedMs' | 'connection'>,
+    body: Pick<Exchange, 'handler' | 'request' | 'receivedMs' | 'connection'>,
+    frame: Buffer,
     budget: ByteBudget,
   ) {
     this.apiKey = head.apiKey
     this.apiVersion = head.apiVersion
     this.correlationId = head.correlationId
     this.clientId = head.clientId
-    this.requestBytes = body.requestBytes
+    this.requestBytes = frame.length
+    this.#frame = frame
     this.receivedMs = body.receivedMs
     this.connection = body.connection
     this.handler = body.handler
@@ -59,6 +66,16 @@ export class Exchange implements RequestContext {
     this.isSettled = true
     this.chunks = chunks
     this.#budget.giveBack(this.requestBytes)
+  }
+
+  releaseRequest(): void {
+    if (this.#frame !== null) this.connection.buffers.release(this.#frame)
+    this.#frame = null
+  }
+
+  releaseWhenSent(buffer: Buffer): void {
+    this.lent ??= []
+    this.lent.push(buffer)
   }
 
   /** The connection is gone: whatever the handler will answer goes nowhere. */

@@ -1,9 +1,11 @@
 /**
  * Cuts frames (a length in 4 bytes, then as many bytes) out of the chunks of a stream.
  *
- * A frame that lies whole in a chunk is a slice of it. One that spans chunks is gathered in a buffer that
- * grows with what really arrives, up to its exact size: a length is a claim, and a claim gets no memory.
+ * A chunk is valid only while it is handed over, so every frame is copied into memory of its own, taken
+ * from `Buffers`. That of a frame that spans chunks grows with what really arrives, up to its exact size:
+ * a length is a claim, and a claim gets no memory.
  */
+import type { Buffers } from '../environment/buffers.ts'
 
 /** First size of the buffer for a frame that spans chunks; it then grows eightfold. */
 const firstStepBytes = 128 * 1024
@@ -16,9 +18,12 @@ export class FrameError extends Error {
 export class FrameCutter {
   readonly #lengthMin: number
   readonly #lengthMax: number
-  /** Chunks not looked at yet, the first from `#at` on. */
+  readonly #buffers: Buffers
+  /** Chunks not looked at yet, the first from `#at` on; all but the last are our own. */
   readonly #chunks: Buffer[] = []
   #at = 0
+  /** The last chunk is the stream's, valid until `keep`. */
+  #isLastBorrowed = false
   /** The length being read, and how many of its 4 bytes there are, where it spans chunks. */
   #length = 0
   #lengthBytes = 0
@@ -26,13 +31,40 @@ export class FrameCutter {
   #filled = 0
 
   /** Lengths outside [lengthMin, lengthMax] are refused; `lengthMin` is at least 1. */
-  constructor(lengthMin: number, lengthMax: number) {
+  constructor(lengthMin: number, lengthMax: number, buffers: Buffers) {
     this.#lengthMin = lengthMin
     this.#lengthMax = lengthMax
+    this.#buffers = buffers
   }
 
+  /** Takes a chunk that is valid until `keep`, which has to follow. */
   push(chunk: Buffer): void {
-    if (chunk.length > 0) this.#chunks.push(chunk)
+    if (chunk.length === 0) return
+    this.#chunks.push(chunk)
+    this.#isLastBorrowed = true
+  }
+
+  /** Copies what was not looked at yet of the chunk pushed last. */
+  keep(): void {
+    if (!this.#isLastBorrowed) return
+    this.#isLastBorrowed = false
+    const last = this.#chunks.length - 1
+    const chunk = this.#chunks[last] as Buffer
+    const from = last === 0 ? this.#at : 0
+    const kept = this.#buffers.take(chunk.length - from)
+    chunk.copy(kept, 0, from)
+    this.#chunks[last] = kept
+    if (last === 0) this.#at = 0
+  }
+
+  /** Gives back all memory: the stream has ended. */
+  close(): void {
+    this.keep()
+    for (const chunk of this.#chunks.splice(0)) this.#buffers.release(chunk)
+    this.#at = 0
+    if (this.#frame !== undefined) this.#buffers.release(this.#frame)
+    this.#frame = undefined
+    this.#filled = 0
   }
 
   /** True while bytes wait that `next` has not looked at: there may be whole frames among them. */
@@ -45,24 +77,23 @@ export class FrameCutter {
     return this.#filled
   }
 
-  /** The next whole frame without its length; undefined if more bytes are needed. Throws `FrameError`. */
+  /**
+   * The next whole frame without its length; undefined if more bytes are needed. The frame's memory may
+   * be given back to `Buffers`. Throws `FrameError`.
+   */
   next(): Buffer | undefined {
     for (;;) {
       const chunk = this.#chunks[0]
       if (chunk === undefined) return undefined
       const left = chunk.length - this.#at
-      if (this.#frame !== undefined) {
-        const frame = this.#gather(chunk, left)
-        if (frame !== undefined) return frame
-      } else if (this.#lengthBytes < 4) {
+      if (this.#lengthBytes < 4) {
         this.#readLength(chunk, left)
-      } else if (left >= this.#length) {
-        const frame = chunk.subarray(this.#at, this.#at + this.#length)
-        this.#lengthBytes = 0
-        this.#advance(chunk, this.#length)
-        return frame
       } else {
-        this.#frame = Buffer.allocUnsafe(Math.min(this.#length, Math.max(firstStepBytes, left)))
+        const length = this.#length
+        const firstBytes = left >= length ? length : Math.max(firstStepBytes, left)
+        this.#frame ??= this.#buffers.take(Math.min(length, firstBytes))
+        const frame = this.#gather(chunk, this.#frame, left)
+        if (frame !== undefined) return frame
       }
     }
   }
@@ -97,15 +128,16 @@ export class FrameCutter {
     }
   }
 
-  #gather(chunk: Buffer, left: number): Buffer | undefined {
-    let frame = this.#frame as Buffer
+  #gather(chunk: Buffer, started: Buffer, left: number): Buffer | undefined {
+    let frame = started
     const bytes = Math.min(left, this.#length - this.#filled)
     if (this.#filled + bytes > frame.length) {
       const step = Math.max(frame.length * 8, this.#filled + bytes)
       // Not one more step, and one more copy, for a small rest.
-      const grown = Buffer.allocUnsafe(this.#length <= step * 2 ? this.#length : step)
-      frame.copy(grown, 0, 0, this.#filled)
-      this.#frame = frame = grown
+      frame = this.#buffers.take(this.#length <= step * 2 ? this.#length : step)
+      started.copy(frame, 0, 0, this.#filled)
+      this.#buffers.release(started)
+      this.#frame = frame
     }
     chunk.copy(frame, this.#filled, this.#at, this.#at + bytes)
     this.#filled += bytes
@@ -122,5 +154,7 @@ export class FrameCutter {
     if (this.#at < chunk.length) return
     this.#chunks.shift()
     this.#at = 0
+    if (this.#isLastBorrowed && this.#chunks.length === 0) this.#isLastBorrowed = false
+    else this.#buffers.release(chunk)
   }
 }

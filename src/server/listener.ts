@@ -2,6 +2,7 @@
  * One address on which the broker listens, and the connections that came by it. Several listeners share
  * a router, the limits and the counters.
  */
+import type { Buffers } from '../environment/buffers.ts'
 import type { Clock, Environment, Logger, Timers } from '../environment/environment.ts'
 import type { Endpoint, Listening, Stream } from '../environment/network.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
@@ -23,6 +24,7 @@ export class Listener implements ConnectionOwner {
   readonly name: string
   readonly clock: Clock
   readonly timers: Timers
+  readonly buffers: Buffers
   readonly limits: Limits
   readonly counters: ServerCounters
   readonly warnings: PeerWarnings
@@ -46,6 +48,7 @@ export class Listener implements ConnectionOwner {
     this.name = options.name
     this.clock = environment.clock
     this.timers = environment.timers
+    this.buffers = environment.buffers
     this.limits = options.limits
     this.counters = options.counters
     this.router = options.router

@@ -13,6 +13,13 @@ export interface RequestContext {
   /** Monotonic milliseconds at which the whole frame had arrived. */
   readonly receivedMs: number
   readonly connection: ConnectionContext
+  /**
+   * Nothing refers to the bytes of the request any more, neither this handler nor what it called: their
+   * memory is used again. What the request decoded to holds slices of them where it has bytes or records.
+   */
+  releaseRequest(): void
+  /** `buffer`, part of the reply perhaps, came from `Buffers` and is given back when the reply has left. */
+  releaseWhenSent(buffer: Buffer): void
 }
 
 /** The connection, as handlers see it; the same object for all requests of a connection. */

@@ -71,7 +71,6 @@ export class Router {
 
   #open(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
     const reader = new Reader(frame)
-    const requestBytes = frame.length
     try {
       const head = decodeRequestHeader(reader)
       const { api, apiKey, apiVersion } = head
@@ -82,11 +81,11 @@ export class Router {
       }
       const { handler, versionMin, versionMax } = route
       if (apiVersion < versionMin || apiVersion > versionMax) {
-        return this.#unsupportedVersion(head, route, { requestBytes, receivedMs, connection })
+        return this.#unsupportedVersion(head, route, frame, { receivedMs, connection })
       }
       const request = decodeRequest(api.request, apiVersion, reader)
-      const body = { handler, request, requestBytes, receivedMs, connection }
-      return new Exchange(head, body, this.#requestBytes)
+      const body = { handler, request, receivedMs, connection }
+      return new Exchange(head, body, frame, this.#requestBytes)
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
       connection.refuse(`${nameOf(frame, this.#routes)} cannot be read: ${error.message}`)
@@ -97,7 +96,8 @@ export class Router {
   #unsupportedVersion(
     head: RequestHead,
     { handler, versionMin, versionMax }: Route,
-    origin: Pick<Exchange, 'requestBytes' | 'receivedMs' | 'connection'>,
+    frame: Buffer,
+    origin: Pick<Exchange, 'receivedMs' | 'connection'>,
   ): Exchange | undefined {
     const { api, onUnsupportedVersion } = handler
     if (onUnsupportedVersion === undefined) {
@@ -105,7 +105,8 @@ export class Router {
       origin.connection.refuse(`${api.name} has no version ${head.apiVersion} here, ${served}`)
       return undefined
     }
-    const exchange = new Exchange(head, { handler, request: null, ...origin }, this.#requestBytes)
+    const body = { handler, request: null, ...origin }
+    const exchange = new Exchange(head, body, frame, this.#requestBytes)
     const response = onUnsupportedVersion() as never
     exchange.settle(encodeResponse<Message>(api.response, 0, head.correlationId, response))
     return exchange

@@ -216,9 +216,13 @@ t.test(
 t.test('streams carry bytes both ways, wait when they must, and end', async (t) => {
   let server: Stream | undefined
   const closes: string[] = []
+  const memories = new Set<ArrayBufferLike>()
   const listening = await network.listen({ host: '127.0.0.1', port: 0 }, (stream) => {
     server = stream
-    stream.onData = (chunk) => void stream.write([Buffer.from('<'), chunk, Buffer.from('>')])
+    stream.onData = (chunk) => {
+      memories.add(chunk.buffer)
+      stream.write([Buffer.from('<'), Buffer.from(chunk), Buffer.from('>')])
+    }
     stream.onDrain = () => undefined
     stream.onClose = (error) => void closes.push(`server ${error?.message}`)
   })
@@ -228,6 +232,7 @@ t.test('streams carry bytes both ways, wait when they must, and end', async (t) 
   let receivedBytes = 0
   let drained = 0
   client.onData = (chunk) => {
+    memories.add(chunk.buffer)
     receivedBytes += chunk.length
     if (received.length < 100) received += chunk.toString('latin1', 0, 100)
   }
@@ -252,6 +257,7 @@ t.test('streams carry bytes both ways, wait when they must, and end', async (t) 
   client.end()
   while (closes.length < 2) await sleep(1)
   t.same(closes.sort(), ['client undefined', 'server undefined'])
+  if (process.platform !== 'win32') t.equal(memories.size, 1, 'all reads go to the same memory')
 })
 
 t.test('log lines: JSON for machines, one short line for people', (t) => {

@@ -93,6 +93,8 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
       requestBytes: 0,
       receivedMs: 0,
       connection,
+      releaseRequest: () => {},
+      releaseWhenSent: () => {},
     }
     let response: unknown
     try {

@@ -199,6 +199,8 @@ export class DataPath {
       requestBytes: 100,
       receivedMs: 0,
       connection,
+      releaseRequest: () => {},
+      releaseWhenSent: () => {},
     }
     const response = await this.#answer(handler, request, context)
     if (response === null || response === undefined) return response

@@ -54,6 +54,8 @@ async function ask<Api extends ApiRow>(
     requestBytes: 100,
     receivedMs: 0,
     connection: new Connection(),
+    releaseRequest: () => {},
+    releaseWhenSent: () => {},
   }
   let response: InputOf<Api['response']> | null | undefined
   const pending = Promise.resolve(handler.handle(request, context)).catch((error) => {

@@ -1,5 +1,7 @@
 /** ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeLogDirs and DescribeProducers. */
 import t from 'tap'
+import * as header from '../../protocol/records/batch.ts'
+import { canCompress, compressions } from '../../protocol/records/compression/compression.ts'
 import { deleteRecords } from '../../src/handlers/delete-records.ts'
 import { describeLogDirs } from '../../src/handlers/describe-log-dirs.ts'
 import { describeProducers } from '../../src/handlers/describe-producers.ts'
@@ -101,6 +103,20 @@ t.test('ListOffsets', async (t) => {
     t.match(await list(path, { timestamp, topic: 'empty' }), { errorCode: 0, offset: -1 })
   }
   t.match(await list(path, { timestamp: -1, topic: 'empty' }), { offset: 0 })
+
+  const codecs = [
+    ['gzip', 2],
+    ['zstd', canCompress('zstd') ? 2 : 76],
+  ] as const
+  for (const [codec, errorCode] of codecs) {
+    const batch = batchOf(['no such stream'])
+    batch[22] = compressions.indexOf(codec)
+    header.setCrc(batch, 0)
+    path.createTopic(codec)
+    await path.world.run(path.partition(codec).append(batch, { acks: 1 }).written)
+    t.match(await list(path, { timestamp: 0, topic: codec }), { errorCode, offset: -1 }, codec)
+    t.match(await list(path, { timestamp: -1, topic: codec }), { errorCode: 0, offset: 1 })
+  }
 
   const partition = { partitionIndex: 0, timestamp: -1 }
   const twice = await path.call(listOffsets(path.parts), 5, {

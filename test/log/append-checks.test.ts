@@ -126,7 +126,8 @@ t.test('snapshots have the bytes that Kafka writes', async (t) => {
   }
   const bytes = encodeSnapshot([entry])
   const body =
-    '00000001 0000000102030405 0006 00000007 0000000000000008 00000002 0000000000000009 ffffffff ffffffffffffffff'
+    '00000001 0000000102030405 0006 00000007 0000000000000008 00000002 ' +
+    '0000000000000009 ffffffff ffffffffffffffff'
   t.equal(bytes.toString('hex', 6), body.replaceAll(' ', ''))
   t.equal(bytes.readInt16BE(0), 1)
   t.strictSame(decodeSnapshot(bytes), [entry])

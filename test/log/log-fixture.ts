@@ -1,4 +1,6 @@
-/** One log directory with one log in a simulated world: killed, crashed, closed and opened again. */
+/**
+ * One log directory with one log in a simulated world: killed, crashed, closed and opened again.
+ */
 import { type ErrorName, errors } from '../../protocol/errors.ts'
 import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
 import { Log, type LogOptions, type ReadResult } from '../../src/log/log.ts'

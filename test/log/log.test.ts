@@ -186,6 +186,20 @@ t.test('retention by size, by time, and by log start', async (t) => {
   t.equal(byStart.kill().log.logStartOffset, 55)
 })
 
+t.test('a read that retention overtakes says so, or has read in time', async (t) => {
+  const fixture = await manySegments({ config: { retentionMs: 0 } })
+  await fixture.world.runFor(10)
+  fixture.log.updateHighWatermark(120)
+  const reads = [0, 11, 30, 118].map((offset) => fixture.log.read({ offset, ...everything }))
+  fixture.log.deleteOldSegments()
+  for (const end of await fixture.world.run(Promise.allSettled(reads))) {
+    if (end.status === 'fulfilled') t.ok(end.value.bytes > 0)
+    else t.match(end.reason, answer('OFFSET_OUT_OF_RANGE'))
+  }
+  await fixture.world.runFor(100_000)
+  t.equal(fixture.directory.failure, null)
+})
+
 t.test('timestamps lead to records', async (t) => {
   const fixture = await manySegments()
   const { log, world } = fixture

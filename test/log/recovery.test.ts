@@ -1,6 +1,7 @@
 /** What a log is after it was closed, killed, robbed of power, or tampered with. */
 import t from 'tap'
 import * as header from '../../protocol/records/batch.ts'
+import { encodeMessageSet } from '../../protocol/records/message-set.ts'
 import { SeededRandom } from '../simulator/random.ts'
 import { Fixture, logPath } from './log-fixture.ts'
 
@@ -141,32 +142,81 @@ t.test('a flipped bit ends the log before its batch, and later segments go', asy
   t.pass(`${size} bytes`)
 })
 
-t.test('power losses: what was flushed is there, the rest is a prefix', async (t) => {
-  for (let seed = 1; seed <= 60; seed++) {
+/**
+ * Some turns of a leader: appends, flushes, checkpoints; where `cuts`, also truncations under a new
+ * epoch.
+ */
+async function live(fixture: Fixture, random: SeededRandom, epoch: number, cuts: boolean) {
+  fixture.log.assignEpochStart(epoch)
+  const turns = random.between(1, 25)
+  for (let turn = 0; turn < turns; turn++) {
+    if (cuts && random.chance(0.15)) {
+      fixture.log.truncateTo(Math.max(0, fixture.log.nextOffset - random.between(1, 8)))
+      epoch++
+    } else {
+      const values = Array.from({ length: random.between(1, 3) }, () =>
+        'x'.repeat(random.between(0, 50)),
+      )
+      await fixture.append(values, {}, epoch)
+    }
+    if (random.chance(0.1)) await fixture.world.run(fixture.log.flush())
+    if (random.chance(0.1)) fixture.directory.writeCheckpoints()
+  }
+  return epoch
+}
+
+t.test('power losses: what was synced is there, the rest is a prefix', async (t) => {
+  for (let seed = 1; seed <= 80; seed++) {
     const random = new SeededRandom(seed)
-    const fixture = new Fixture({
-      seed,
-      config: { ...small, flushMessages: seed % 3 === 0 ? 1 : 1e9 },
-    })
-    let expected: Buffer = Buffer.alloc(0)
+    const cuts = seed % 2 === 0
+    const flushMessages = seed % 3 === 0 ? 1 : 1e9
+    const fixture = new Fixture({ seed, config: { ...small, flushMessages } })
+    let epoch = 0
     for (let life = 0; life < 4; life++) {
-      const count = random.between(1, 25)
-      for (let index = 0; index < count; index++)
-        await fixture.append([`${life} ${index}`], {}, life)
-      if (random.chance(0.5)) await fixture.world.run(fixture.log.flush())
-      if (random.chance(0.5)) fixture.directory.writeCheckpoints()
+      epoch = await live(fixture, random, epoch + 1, cuts)
       const durable = fixture.log.recoveryPoint
-      expected = await fixture.readAll()
+      const before = await fixture.readAll()
+      const end = [...header.batches(before)].find((at) => header.baseOffset(before, at) >= durable)
       fixture.crash()
       const left = await fixture.readAll()
-      if (!expected.subarray(0, left.length).equals(left)) t.fail(`seed ${seed}: not a prefix`)
-      if (fixture.log.logEndOffset < durable) t.fail(`seed ${seed}: lost below ${durable}`)
-      const end = fixture.log.endOffsetFor(life)
-      const { latestLeaderEpoch } = fixture.log
-      if (latestLeaderEpoch === life && end.endOffset !== fixture.log.logEndOffset) t.fail('epoch')
+      const kept = before.subarray(0, end)
+      if (!left.subarray(0, kept.length).equals(kept)) t.fail(`seed ${seed}: lost below ${durable}`)
+      if (!cuts && !before.subarray(0, left.length).equals(left)) t.fail(`seed ${seed}: no prefix`)
+      let expected = 0
+      let lastEpoch = 0
+      for (const at of header.batches(left)) {
+        const batchEpoch = header.partitionLeaderEpoch(left, at)
+        if (header.baseOffset(left, at) !== expected) t.fail(`seed ${seed}: a hole at ${expected}`)
+        if (batchEpoch < lastEpoch) t.fail(`seed ${seed}: epoch ${batchEpoch} after ${lastEpoch}`)
+        expected = header.lastOffset(left, at) + 1
+        lastEpoch = batchEpoch
+      }
+      const { endOffset } = fixture.log.endOffsetFor(lastEpoch)
+      if (expected > 0 && endOffset !== expected) t.fail(`seed ${seed}: epoch ends at ${endOffset}`)
     }
   }
-  t.pass('60 seeds')
+  t.pass('80 seeds')
+})
+
+t.test('message sets of older releases stay where they are', async (t) => {
+  const fixture = new Fixture()
+  await fixture.append(['a', 'b'])
+  const old = [0, 1].map((magic) =>
+    encodeMessageSet({
+      magic: magic as 0 | 1,
+      messages: [{ offset: 2 + magic, timestamp: 5, key: null, value: Buffer.from('old') }],
+    }),
+  )
+  await fixture.restart(() => {
+    const file = fixture.disk.open(lastLog(fixture), 'write')
+    file.write(old, file.size())
+    file.close()
+    fixture.disk.remove('/data/.kafka_cleanshutdown')
+  })
+  t.equal(fixture.log.logEndOffset, 4)
+  t.ok((await fixture.readAll(2)).equals(Buffer.concat(old)))
+  t.equal((await fixture.append(['c'])).baseOffset, 4)
+  t.match(await fixture.world.run(fixture.log.offsetForTimestamp(6)), { offset: 0 })
 })
 
 t.test('a segment replaced half way is finished or undone', async (t) => {

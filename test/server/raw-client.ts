@@ -1,6 +1,7 @@
 /** A client that knows frames and nothing else, over any network: what a test sends is what arrives. */
 import type { Environment } from '../../src/environment/environment.ts'
 import type { Endpoint, Stream } from '../../src/environment/network.ts'
+import { BufferPool } from '../../src/environment/node/buffer-pool.ts'
 import { FrameCutter } from '../../src/server/frames.ts'
 
 export class RawClient {
@@ -8,7 +9,7 @@ export class RawClient {
   receivedBytes = 0
   /** Resolves when the connection has closed. */
   readonly closed: Promise<void>
-  readonly #frames = new FrameCutter(4, 2 ** 31 - 1)
+  readonly #frames = new FrameCutter(4, 2 ** 31 - 1, new BufferPool())
   readonly #arrived: Buffer[] = []
   readonly #waiting: { resolve: (frame: Buffer) => void; reject: (error: Error) => void }[] = []
   isClosed = false
@@ -51,10 +52,11 @@ export class RawClient {
     this.#frames.push(chunk)
     for (;;) {
       const frame = this.#frames.next()
-      if (frame === undefined) return
+      if (frame === undefined) break
       const waiting = this.#waiting.shift()
       if (waiting === undefined) this.#arrived.push(frame)
       else waiting.resolve(frame)
     }
+    this.#frames.keep()
   }
 }

@@ -1,12 +1,17 @@
 /**
  * A network in memory: byte streams whose chunks are cut and delayed by the seed, in order, with
  * back-pressure. Each process is a host of its own; `localhost` and the wildcard addresses mean it.
+ *
+ * It watches over whose memory is whose: a chunk is overwritten as soon as its receiver has returned, and
+ * chunks that change between `write` and their arrival end the run.
  */
 import type { Endpoint, Listening, Network, Stream } from '../../src/environment/network.ts'
 import type { SimulatedProcess, SimulatedWorld } from './simulated-world.ts'
 
 /** Bytes on their way in one direction from which `write` answers false. */
 const windowBytes = 64 * 1024
+
+const poison = 0xdd
 
 interface Listener {
   readonly process: SimulatedProcess
@@ -60,6 +65,15 @@ export class SimulatedNetwork implements Network {
   }
 }
 
+interface Written {
+  readonly chunks: readonly Uint8Array[]
+  /** What the chunks held when they were written. */
+  readonly bytes: Buffer
+  /** How many bytes had been written with them. */
+  readonly end: number
+  readonly onSent: (() => void) | undefined
+}
+
 class SimulatedStream implements Stream {
   readonly local: Endpoint
   readonly remote: Endpoint
@@ -75,6 +89,10 @@ class SimulatedStream implements Stream {
   #hasEnded = false
   #isClosed = false
   #onTheirWayBytes = 0
+  #writtenBytes = 0
+  #readBytes = 0
+  /** What was written and the peer has not read whole, oldest first. */
+  readonly #unread: Written[] = []
   #mustDrain = false
   /** When the last thing sent arrives: nothing overtakes it. */
   #lastArrivalMs = 0
@@ -87,7 +105,7 @@ class SimulatedStream implements Stream {
     process.streams.add(this)
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     if (this.#hasEnded || this.#isClosed || !this.#process.isAlive) return false
     const bytes = Buffer.concat(chunks)
     const { random } = this.#world
@@ -99,6 +117,8 @@ class SimulatedStream implements Stream {
       this.#deliver('data', () => this.peer?.arrive(fragment), fragment)
       from += length
     }
+    this.#writtenBytes += bytes.length
+    this.#unread.push({ chunks, bytes, end: this.#writtenBytes, onSent })
     if (this.#onTheirWayBytes <= windowBytes) return true
     this.#mustDrain = true
     return false
@@ -149,7 +169,9 @@ class SimulatedStream implements Stream {
         this.#close()
       } else {
         this.peer?.taken(fragment.length)
-        this.onData(fragment)
+        const lent = Buffer.from(fragment)
+        this.onData(lent)
+        lent.fill(poison)
       }
     }
   }
@@ -157,10 +179,24 @@ class SimulatedStream implements Stream {
   /** The peer has read so many of the bytes that were written here. */
   taken(bytes: number): void {
     this.#onTheirWayBytes -= bytes
+    this.#readBytes += bytes
+    while ((this.#unread[0]?.end ?? Number.POSITIVE_INFINITY) <= this.#readBytes) this.#sent()
     if (!this.#mustDrain || this.#onTheirWayBytes > windowBytes / 2) return
     this.#mustDrain = false
     this.#world.schedule(this.#process, 'drain', this.#world.networkDelayMs(), () => {
       if (!this.#isClosed) this.onDrain()
+    })
+  }
+
+  /** The oldest chunks that were written have left. */
+  #sent(): void {
+    const { chunks, bytes, onSent } = this.#unread.shift() as Written
+    if (!Buffer.concat(chunks).equals(bytes)) {
+      throw new Error('chunks given to a stream were changed before they had left')
+    }
+    if (onSent === undefined) return
+    this.#world.schedule(this.#process, 'sent', 0, () => {
+      if (!this.#isClosed) onSent()
     })
   }
 

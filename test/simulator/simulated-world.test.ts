@@ -14,7 +14,7 @@ async function echo({ network, timers }: Environment): Promise<number> {
           waiting = []
         })
       }
-      waiting.push(chunk)
+      waiting.push(Buffer.from(chunk))
     }
     stream.onDrain = () => stream.resume()
     stream.onClose = () => undefined

@@ -15,6 +15,7 @@ import type {
   Timer,
   Timers,
 } from '../../src/environment/environment.ts'
+import { BufferPool } from '../../src/environment/node/buffer-pool.ts'
 import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { SeededRandom } from './random.ts'
@@ -87,6 +88,7 @@ export class SimulatedWorld {
       random,
       disk,
       network: new SimulatedNetwork(this, process),
+      buffers: new BufferPool({ isPoisoning: true }),
       log: new SimulatedLogger(this, name, {}),
     }
     this.#processes.set(name, process)

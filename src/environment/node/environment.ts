@@ -4,6 +4,7 @@
  * knows of Kafka.
  */
 import type { Clock, Environment } from '../environment.ts'
+import { BufferPool } from './buffer-pool.ts'
 import { NodeDisk } from './disk.ts'
 import { createLogger, type LoggerOptions } from './logger.ts'
 import { NodeNetwork } from './network.ts'
@@ -22,6 +23,7 @@ export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Env
     random: new NodeRandom(),
     disk: new NodeDisk(),
     network: new NodeNetwork(),
+    buffers: new BufferPool(),
     log: createLogger(options.log),
   }
 }

@@ -1,4 +1,10 @@
-/** Streams over TCP by `node:net`: no delay, keep-alive on, one `writev` per write. */
+/**
+ * Streams over TCP by `node:net`: no delay, keep-alive on, one `writev` per write.
+ *
+ * All sockets read into one buffer: a read and the call with what was read follow each other at once,
+ * and the receiver copies what it keeps. An allocation for each read would cost more than the copy, by
+ * the garbage collections that it causes.
+ */
 import net from 'node:net'
 import type { Endpoint, Listening, Network, Stream } from '../network.ts'
 
@@ -8,13 +14,36 @@ import type { Endpoint, Listening, Network, Stream } from '../network.ts'
  */
 const waitingBytesMax = 64 * 1024
 
+/** Bytes of one read at most. */
+const readBytesMax = 256 * 1024
+
+/** On Windows a read is given its memory long before there is anything to read. */
+const sharesReads = process.platform !== 'win32'
+
+let sharedBuffer: Buffer | undefined
+
+/** Until a stream is made for the socket nothing is read. */
+type Received = { stream: NodeStream | undefined }
+
+/** What makes `net` read into the shared buffer. */
+function sharedReads(received: Received): { onread: net.OnReadOpts } {
+  sharedBuffer ??= Buffer.allocUnsafeSlow(readBytesMax)
+  const buffer = sharedBuffer
+  const callback = (bytes: number): boolean => {
+    received.stream?.onData(buffer.subarray(0, bytes))
+    return true
+  }
+  return { onread: { buffer, callback } }
+}
+
 export class NodeNetwork implements Network {
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening> {
     return new Promise((resolve, reject) => {
-      const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
+      const options = { noDelay: true, keepAlive: true, pauseOnConnect: true }
+      const server = net.createServer(options, (socket) => {
         // Gone before it could be looked at: it has no addresses any more.
         if (socket.remoteAddress === undefined) socket.destroy()
-        else onStream(new NodeStream(socket))
+        else onStream(accept(socket))
       })
       server.on('error', reject)
       server.listen({ port: at.port, ...(at.host === '' ? {} : { host: at.host }) }, () => {
@@ -33,7 +62,14 @@ export class NodeNetwork implements Network {
 
   connect(to: Endpoint, options?: { timeoutMs?: number }): Promise<Stream> {
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ host: to.host, port: to.port, noDelay: true, keepAlive: true })
+      const received: Received = { stream: undefined }
+      const socket = net.connect({
+        host: to.host,
+        port: to.port,
+        noDelay: true,
+        keepAlive: true,
+        ...(sharesReads ? sharedReads(received) : {}),
+      })
       socket.setTimeout(options?.timeoutMs ?? 0)
       socket.once('error', reject)
       socket.once('timeout', () => {
@@ -43,10 +79,36 @@ export class NodeNetwork implements Network {
       socket.once('connect', () => {
         socket.setTimeout(0)
         socket.off('error', reject)
-        resolve(new NodeStream(socket))
+        received.stream = new NodeStream(socket, sharesReads)
+        resolve(received.stream)
       })
     })
   }
+}
+
+/** The part of an accepted socket below the streams of Node. */
+interface Accepted {
+  _handle: { useUserBuffer?: unknown } | null
+}
+
+/**
+ * `net` reads into a given buffer only where that is said when the socket is made, and it makes the
+ * accepted ones itself: so a second socket takes over what the first one, which has not read yet, stands
+ * on. Where Node does not have it in this form the first socket stays, and reads into new memory.
+ */
+function accept(socket: net.Socket): NodeStream {
+  const accepted = socket as unknown as Accepted
+  const handle = accepted._handle
+  if (!sharesReads || typeof handle?.useUserBuffer !== 'function') {
+    const stream = new NodeStream(socket, false)
+    socket.resume()
+    return stream
+  }
+  accepted._handle = null
+  const received: Received = { stream: undefined }
+  const options = { handle, ...sharedReads(received) }
+  received.stream = new NodeStream(new net.Socket(options as net.SocketConstructorOpts), true)
+  return received.stream
 }
 
 class NodeStream implements Stream {
@@ -57,31 +119,37 @@ class NodeStream implements Stream {
   onDrain: () => void = unset
   readonly #socket: net.Socket
   #error: Error | undefined
+  #isClosed = false
 
-  constructor(socket: net.Socket) {
+  constructor(socket: net.Socket, hasSharedReads: boolean) {
     this.#socket = socket
     this.local = { host: plainHost(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
     this.remote = { host: plainHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
-    socket.on('data', (chunk) => this.onData(chunk))
+    if (!hasSharedReads) socket.on('data', (chunk) => this.onData(chunk))
     socket.on('drain', () => this.onDrain())
     socket.on('error', (error) => {
       this.#error = error
     })
     socket.on('close', () => {
+      this.#isClosed = true
       if (this.#error === undefined) this.onClose()
       else this.onClose(this.#error)
     })
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     const socket = this.#socket
-    if (chunks.length === 1) {
-      socket.write(chunks[0] as Uint8Array)
+    const last = chunks.length - 1
+    if (last > 0) socket.cork()
+    for (let i = 0; i < last; i++) socket.write(chunks[i] as Uint8Array)
+    if (onSent === undefined) {
+      socket.write(chunks[last] as Uint8Array)
     } else {
-      socket.cork()
-      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i] as Uint8Array)
-      socket.uncork()
+      socket.write(chunks[last] as Uint8Array, (error) => {
+        if (!error && !this.#isClosed) onSent()
+      })
     }
+    if (last > 0) socket.uncork()
     // Not what socket.write returned: that counts bytes which the kernel has taken by now.
     return socket.writableLength <= waitingBytesMax
   }

@@ -1,0 +1,51 @@
+/** Memory that is used again: sizes, bounds, and who may give what back. */
+import t from 'tap'
+import { BufferPool } from '../../src/environment/node/buffer-pool.ts'
+
+const kib = 1024
+
+t.test('what is given back is taken again by those of its size', (t) => {
+  const pool = new BufferPool()
+  for (const bytes of [0, 1, 2048, 2049, 4096, 4097, 64_000, kib * kib, 4 * kib * kib, 5_000_000]) {
+    t.equal(pool.take(bytes).length, bytes)
+  }
+  const taken = pool.take(64_000)
+  pool.release(taken.subarray(100, 200))
+  t.equal(pool.idleBytes, 64 * kib)
+  t.equal(pool.take(64 * kib).buffer, taken.buffer)
+  t.not(pool.take(64 * kib).buffer, taken.buffer)
+  t.equal(pool.idleBytes, 0)
+  t.end()
+})
+
+t.test('only what was taken, and only once', (t) => {
+  const pool = new BufferPool()
+  for (const buffer of [Buffer.alloc(8192), pool.take(100), pool.take(5_000_000)]) {
+    pool.release(buffer)
+    t.equal(pool.idleBytes, 0)
+  }
+  const taken = pool.take(10_000)
+  pool.release(taken)
+  t.throws(() => pool.release(taken), /twice/)
+  t.end()
+})
+
+t.test('the idle ones are bounded, those of another size go first', (t) => {
+  const pool = new BufferPool({ idleBytesMax: 1024 * kib })
+  const [small, large] = [8, 512].map((size) =>
+    Array.from({ length: 4 }, () => pool.take(size * kib)),
+  )
+  for (const buffer of large ?? []) pool.release(buffer)
+  t.equal(pool.idleBytes, 1024 * kib)
+  for (const buffer of small ?? []) pool.release(buffer)
+  t.equal(pool.idleBytes, (512 + 4 * 8) * kib)
+  t.end()
+})
+
+t.test('for tests, what is given back is overwritten', (t) => {
+  const pool = new BufferPool({ isPoisoning: true })
+  const taken = pool.take(5000).fill(1)
+  pool.release(taken)
+  t.ok(taken.every((byte) => byte === 0xdd))
+  t.end()
+})
