@@ -1,0 +1,115 @@
+/**
+ * What a command is: a table of options, positionals, examples, and a function. Parsing, checking,
+ * `--help` and shell completion all come from the table, so they cannot disagree.
+ *
+ * What lives in this folder: one file per command, and one small file each for arguments
+ * (`arguments.ts`), help (`help.ts`), tables (`table.ts`), JSON (`json.ts`), failures (`failure.ts`)
+ * and the way to a cluster (`session.ts`). Every file of a command is loaded only when the command
+ * runs. Commands know the client, the protocol and the environment, never the broker's insides: they
+ * work against any Kafka. Only here, in `main.ts` and in worker entry points are `process`, `node:fs`
+ * and streams used directly.
+ */
+import type { Session } from './session.ts'
+
+export interface Option {
+  /** A flag takes no value, a list may be given several times. */
+  readonly kind: 'flag' | 'text' | 'number' | 'list'
+  /** What stands for the value in the help, in capitals. */
+  readonly value?: string
+  readonly short?: string
+  readonly summary: string
+  readonly choices?: readonly string[]
+}
+
+export type Options = Readonly<Record<string, Option>>
+
+type ValueOf<O extends Option> = O['kind'] extends 'flag'
+  ? boolean
+  : O['kind'] extends 'number'
+    ? number | undefined
+    : O['kind'] extends 'list'
+      ? readonly string[]
+      : string | undefined
+
+export type Values<O extends Options> = { readonly [K in keyof O]: ValueOf<O[K]> }
+
+/** `optional`: may be missing; `many`: takes all that follow. */
+export interface Positional {
+  readonly name: string
+  readonly summary: string
+  readonly optional?: boolean
+  readonly many?: boolean
+}
+
+export interface Example {
+  readonly says: string
+  readonly line: string
+}
+
+export interface Invocation<O extends Options> {
+  readonly values: Values<O>
+  readonly positionals: readonly string[]
+  /** True where the output is for a program. */
+  readonly json: boolean
+  /** The cluster of `--bootstrap-server`; nothing is connected before the first request. */
+  readonly session: Session
+}
+
+/** One thing a command does, e.g. `topics create`. */
+export interface Verb {
+  readonly summary: string
+  readonly positionals: readonly Positional[]
+  readonly options: Options
+  readonly examples: readonly Example[]
+  /** More for `--help`, as whole paragraphs. */
+  readonly notes?: readonly string[]
+  /** True where the verb talks to no cluster: it takes no `--bootstrap-server`. */
+  readonly isLocal?: boolean
+  /** True where all words are the verb's own to understand, --help too. */
+  readonly takesAll?: boolean
+  /** Returns the exit code: 0 or, where the operation failed and said why, 1. */
+  // Values are checked against the table before; a verb made with `verb()` sees their types.
+  // biome-ignore lint/suspicious/noExplicitAny: a table of verbs cannot name each one's options.
+  readonly run: (invocation: Invocation<any>) => Promise<number>
+}
+
+/** A command is one verb, or several by name. */
+export type Command =
+  | Verb
+  | { readonly summary: string; readonly verbs: Readonly<Record<string, Verb>> }
+
+/** Ties the options of a verb to what its `run` sees. */
+export function verb<const O extends Options>(
+  description: Omit<Verb, 'options' | 'run'> & {
+    readonly options: O
+    readonly run: (invocation: Invocation<O>) => Promise<number>
+  },
+): Verb {
+  return description
+}
+
+/** The options that every verb takes. */
+export const helpOptions: Options = {
+  json: { kind: 'flag', summary: 'Print JSON for programs instead of tables' },
+  help: { kind: 'flag', short: 'h', summary: 'Print this' },
+}
+
+/** The options of every verb that talks to a cluster. */
+export const connectOptions: Options = {
+  'bootstrap-server': {
+    kind: 'text',
+    short: 'b',
+    value: 'HOST:PORT,…',
+    summary: 'Where the cluster is (else $MILLRACE_BOOTSTRAP, else localhost:9092)',
+  },
+  'command-config': {
+    kind: 'text',
+    value: 'FILE',
+    summary:
+      'Properties file with client settings (bootstrap.servers, client.id, request.timeout.ms)',
+  },
+}
+
+export function allOptions(of: Verb): Options {
+  return { ...of.options, ...(of.isLocal ? {} : connectOptions), ...helpOptions }
+}

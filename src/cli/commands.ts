@@ -1,0 +1,37 @@
+/** The commands by name. Each one's file is loaded when it is needed, so that starting stays quick. */
+import type { Command } from './command.ts'
+
+interface Listed {
+  readonly summary: string
+  readonly load: () => Promise<{ readonly command: Command }>
+}
+
+export const commands: Readonly<Record<string, Listed>> = {
+  start: { summary: 'Start a broker', load: () => import('./start.ts') },
+  topics: {
+    summary: 'List, create, describe, alter and delete topics',
+    load: () => import('./topics.ts'),
+  },
+  produce: {
+    summary: 'Write records from files or a pipe to a topic',
+    load: () => import('./produce.ts'),
+  },
+  consume: { summary: 'Read records from topics', load: () => import('./consume.ts') },
+  groups: { summary: 'List, describe, reset and delete groups', load: () => import('./groups.ts') },
+  configs: { summary: 'Show and change settings', load: () => import('./configs.ts') },
+  cluster: {
+    summary: 'Show brokers, features, quorum and versions',
+    load: () => import('./cluster.ts'),
+  },
+  logdirs: { summary: 'Show what lies in the log directories', load: () => import('./logdirs.ts') },
+  dump: { summary: 'Print the content of a broker’s files', load: () => import('./dump.ts') },
+  doctor: { summary: 'Check a cluster and say what to do', load: () => import('./doctor.ts') },
+  completion: { summary: 'Print completions for a shell', load: () => import('./completion.ts') },
+}
+
+/** All commands, loaded; for the completions. */
+export async function loadCommands(): Promise<Map<string, Command>> {
+  const loaded = new Map<string, Command>()
+  for (const [name, { load }] of Object.entries(commands)) loaded.set(name, (await load()).command)
+  return loaded
+}

@@ -1,0 +1,111 @@
+/** The way from a command line to a cluster: addresses, client settings, and one `Cluster` for the command. */
+import { readFileSync } from 'node:fs'
+import { Cluster } from '../client/cluster.ts'
+import { parseProperties } from '../config/properties.ts'
+import type { Environment } from '../environment/environment.ts'
+import type { Endpoint } from '../environment/network.ts'
+import { createCommandEnvironment } from './environment.ts'
+import { CommandError, UsageError } from './failure.ts'
+
+const defaultBootstrap = 'localhost:9092'
+const defaultPort = 9092
+
+export interface SessionOptions {
+  readonly bootstrap?: string | undefined
+  /** A properties file. */
+  readonly commandConfig?: string | undefined
+  readonly verbose: boolean
+}
+
+export class Session {
+  readonly environment: Environment
+  readonly bootstrap: readonly Endpoint[]
+  readonly #settings: ReadonlyMap<string, string>
+  #cluster: Cluster | null = null
+  #keepAlive: NodeJS.Timeout | null = null
+
+  /** Throws UsageError for addresses or settings that cannot be used. */
+  constructor(options: SessionOptions) {
+    this.environment = createCommandEnvironment({ verbose: options.verbose })
+    this.#settings = readSettings(options.commandConfig)
+    const text =
+      options.bootstrap ??
+      this.#settings.get('bootstrap.servers') ??
+      process.env['MILLRACE_BOOTSTRAP'] ??
+      defaultBootstrap
+    this.bootstrap = parseAddresses(text)
+  }
+
+  /** A setting of --command-config. */
+  setting(name: string): string | undefined {
+    return this.#settings.get(name)
+  }
+
+  get cluster(): Cluster {
+    if (this.#cluster !== null) return this.#cluster
+    this.#cluster = new Cluster(this.environment, {
+      bootstrap: this.bootstrap,
+      clientId: this.setting('client.id') ?? 'millrace-cli',
+      connectTimeoutMs: this.#milliseconds('socket.connection.setup.timeout.ms', 5_000),
+      requestTimeoutMs: this.#milliseconds('request.timeout.ms', 30_000),
+      operationTimeoutMs: this.#milliseconds('default.api.timeout.ms', 30_000),
+      bootstrapTimeoutMs: 0,
+    })
+    // The environment's timers keep no process alive, and a command waits for some of them.
+    this.#keepAlive = setInterval(() => undefined, 60_000)
+    return this.#cluster
+  }
+
+  close(): void {
+    this.#cluster?.close()
+    if (this.#keepAlive !== null) clearInterval(this.#keepAlive)
+  }
+
+  #milliseconds(name: string, otherwise: number): number {
+    const text = this.setting(name)
+    if (text === undefined) return otherwise
+    const number = Number(text)
+    if (!Number.isInteger(number) || number <= 0)
+      throw new UsageError(`${name} needs milliseconds, but is "${text}"`)
+    return number
+  }
+}
+
+/** `host`, `host:port` or `[v6]:port`, with commas between; 9092 where no port is said. */
+export function parseAddresses(text: string): Endpoint[] {
+  const addresses = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+  if (addresses.length === 0)
+    throw new UsageError('no bootstrap server was given', 'Write --bootstrap-server HOST:PORT.')
+  return addresses.map((address) => {
+    const bare = address.replace(/^[A-Za-z_]+:\/\//, '')
+    const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(bare)
+    const port = match?.[3] === undefined ? defaultPort : Number(match[3])
+    if (match === null || port < 1 || port > 65_535)
+      throw new UsageError(
+        `"${address}" is no address of a broker`,
+        'Write HOST:PORT, several with commas between them.',
+      )
+    return { host: match[1] ?? match[2]!, port }
+  })
+}
+
+function readSettings(path: string | undefined): Map<string, string> {
+  if (path === undefined) return new Map()
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`cannot read --command-config ${path}: ${(error as Error).message}`)
+  }
+  const settings = parseProperties(text)
+  const protocol = settings.get('security.protocol')?.toUpperCase() ?? 'PLAINTEXT'
+  if (protocol !== 'PLAINTEXT')
+    throw new CommandError(
+      `security.protocol=${protocol} is not supported by this command line`,
+      'Use a PLAINTEXT listener of the cluster.',
+    )
+  return settings
+}

@@ -1,0 +1,392 @@
+/** Fetching and group membership, against a broker whose log and answers the test writes. */
+import t, { type Test } from 'tap'
+import { codec } from '../../protocol/codec.ts'
+import { Reader } from '../../protocol/reader.ts'
+import { encodeControlBatch } from '../../protocol/records/control.ts'
+import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
+import { consumerProtocolSubscription } from '../../protocol/state/consumer-protocol.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { Consumer, type ConsumerOptions } from '../../src/client/consumer.ts'
+import type { PartitionRecords } from '../../src/client/fetcher.ts'
+import { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { idOf, ScriptedBroker } from './scripted-broker.ts'
+
+const batch = (values: string[], rest: Partial<NewBatch> = {}) => ({
+  end: (rest.baseOffset ?? 0) + values.length,
+  bytes: encodeBatch({
+    records: values.map((value) => ({ timestamp: 1, key: null, value: Buffer.from(value) })),
+    ...rest,
+  }),
+})
+
+/** Partitions as lists of batches, served whole from the batch that holds the offset. */
+class Shelf {
+  readonly partitions = new Map<number, { end: number; bytes: Buffer }[]>()
+  startOffset = 0
+  aborted: { producerId: number; firstOffset: number }[] = []
+  readonly committed = new Map<number, number>()
+  fetchErrors: number[] = []
+
+  constructor(broker: ScriptedBroker) {
+    broker.answers.listOffsets = ({ topics }) => ({
+      topics: topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex, timestamp }) => ({
+          partitionIndex,
+          errorCode: 0,
+          timestamp: -1,
+          offset:
+            timestamp === -2
+              ? this.startOffset
+              : (this.partitions.get(partitionIndex)?.at(-1)?.end ?? 0),
+        })),
+      })),
+    })
+    broker.answers.fetch = async ({ topics, maxWaitMs }) => {
+      const responses = topics.map(({ topic, topicId, partitions }) => ({
+        topic,
+        topicId,
+        partitions: partitions.map((row) => this.#fetch(row)),
+      }))
+      const isEmpty = responses.every(({ partitions }) =>
+        partitions.every(({ records, errorCode }) => records.length === 0 && errorCode === 0),
+      )
+      if (isEmpty) await new Promise<void>((resolve) => broker.after(maxWaitMs, resolve))
+      return { responses }
+    }
+    broker.answers.offsetFetch = ({ groups, groupId, topics }) => {
+      const asked = groups[0]?.topics ?? topics ?? []
+      const found = asked.map(({ name, partitionIndexes }) => ({
+        name,
+        partitions: partitionIndexes.map((partitionIndex) => ({
+          partitionIndex,
+          committedOffset: this.committed.get(partitionIndex) ?? -1,
+          metadata: '',
+          errorCode: 0,
+        })),
+      }))
+      return { topics: found, groups: [{ groupId: groups[0]?.groupId ?? groupId, topics: found }] }
+    }
+    broker.answers.offsetCommit = ({ topics }) => ({
+      topics: topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex, committedOffset }) => {
+          this.committed.set(partitionIndex, committedOffset)
+          return { partitionIndex, errorCode: 0 }
+        }),
+      })),
+    })
+  }
+
+  #fetch({ partition: partitionIndex, fetchOffset }: { partition: number; fetchOffset: number }) {
+    const batches = this.partitions.get(partitionIndex) ?? []
+    const end = batches.at(-1)?.end ?? 0
+    const isOut = fetchOffset < this.startOffset || fetchOffset > end
+    const errorCode = this.fetchErrors.shift() ?? (isOut ? 1 : 0)
+    const records =
+      errorCode === 0
+        ? batches.filter((one) => one.end > fetchOffset).map(({ bytes }) => bytes)
+        : []
+    return {
+      partitionIndex,
+      errorCode,
+      highWatermark: end,
+      abortedTransactions: this.aborted,
+      records,
+    }
+  }
+}
+
+interface Parts {
+  readonly t: Test
+  readonly world: SimulatedWorld
+  readonly broker: ScriptedBroker
+  readonly shelf: Shelf
+  readonly cluster: Cluster
+  readonly consumer: Consumer
+}
+
+function withConsumer(options: ConsumerOptions, run: (parts: Parts) => Promise<void>) {
+  return async (t: Test) => {
+    const world = new SimulatedWorld(6)
+    const { environment } = world.start('broker')
+    const client = world.start('client').environment
+    await world.run(
+      (async () => {
+        const broker = await ScriptedBroker.start(environment, 'broker')
+        broker.topics.set('t', [1, 1])
+        const shelf = new Shelf(broker)
+        const cluster = new Cluster(client, { bootstrap: [{ host: 'broker', port: 9092 }] })
+        const consumer = new Consumer(cluster, options)
+        await run({ t, world, broker, shelf, cluster, consumer })
+        await consumer.close()
+        cluster.close()
+      })(),
+    )
+  }
+}
+
+const valuesOf = (taken: readonly PartitionRecords[]) =>
+  taken.flatMap(({ records }) => records.map(({ value }) => value?.toString()))
+const offsetsOf = (taken: readonly PartitionRecords[]) =>
+  taken.flatMap(({ records }) => records.map(({ offset }) => offset))
+
+/** Polls until so many records came, or nothing did. */
+async function take(consumer: Consumer, count: number): Promise<PartitionRecords[]> {
+  const taken: PartitionRecords[] = []
+  let records = 0
+  while (records < count) {
+    const arrived = await consumer.poll({ timeoutMs: 3000, recordsMax: count - records })
+    if (arrived.length === 0) break
+    taken.push(...arrived)
+    records += valuesOf(arrived).length
+  }
+  return taken
+}
+
+t.test(
+  'from the middle of a batch, in pieces as small as one likes',
+  withConsumer({}, async ({ t, shelf, consumer }) => {
+    shelf.partitions.set(0, [
+      batch(['a', 'b', 'c', 'd']),
+      batch(['e', 'f'], { baseOffset: 4, compression: 'gzip' }),
+    ])
+    consumer.assign([{ topic: 't', partition: 0, offset: 2 }])
+    const [first] = await consumer.poll({ timeoutMs: 1000, recordsMax: 1 })
+    t.same(valuesOf([first!]), ['c'])
+    t.equal(first?.nextOffset, 3)
+    t.equal(consumer.position({ topic: 't', partition: 0 }), 3)
+    t.same(offsetsOf(await take(consumer, 3)), [3, 4, 5])
+    t.same(await consumer.poll({ timeoutMs: 600 }), [], 'and then nothing')
+    consumer.seek({ topic: 't', partition: 0 }, 1)
+    t.same(valuesOf(await take(consumer, 5)), ['b', 'c', 'd', 'e', 'f'], 'and back')
+    t.equal(consumer.highWatermark({ topic: 't', partition: 0 }), 6)
+  }),
+)
+
+t.test(
+  'earliest, latest, and paused partitions',
+  withConsumer({}, async ({ t, shelf, consumer }) => {
+    shelf.partitions.set(0, [batch(['a'])])
+    shelf.partitions.set(1, [batch(['b', 'c'])])
+    consumer.assign([
+      { topic: 't', partition: 0, offset: 'latest' },
+      { topic: 't', partition: 1, offset: 'earliest' },
+    ])
+    t.same(valuesOf(await take(consumer, 3)), ['b', 'c'])
+    consumer.pause({ topic: 't', partition: 1 })
+    consumer.seek({ topic: 't', partition: 0 }, 'earliest')
+    consumer.seek({ topic: 't', partition: 1 }, 'earliest')
+    consumer.pause({ topic: 't', partition: 1 })
+    t.same(valuesOf(await take(consumer, 1)), ['a'])
+    t.throws(() => consumer.seek({ topic: 't', partition: 9 }, 0), RangeError)
+  }),
+)
+
+t.test(
+  'committed records only',
+  withConsumer({ isolation: 'read_committed' }, async ({ t, shelf, consumer }) => {
+    const transactional = { isTransactional: true, producerEpoch: 0, baseSequence: 0 }
+    const marker = (type: 'abort' | 'commit', baseOffset: number, id: number) => ({
+      end: baseOffset + 1,
+      bytes: encodeControlBatch({
+        records: [{ type, value: { coordinatorEpoch: 0 } }],
+        timestamp: 1,
+        baseOffset,
+        producer: { id, epoch: 0 },
+      }),
+    })
+    shelf.aborted = [{ producerId: 1, firstOffset: 0 }]
+    shelf.partitions.set(0, [
+      batch(['x', 'x'], { ...transactional, producerId: 1 }),
+      batch(['a'], { ...transactional, producerId: 2, baseOffset: 2 }),
+      marker('abort', 3, 1),
+      marker('commit', 4, 2),
+      batch(['b'], { ...transactional, producerId: 1, baseOffset: 5 }),
+      batch(['c'], { baseOffset: 6 }),
+    ])
+    consumer.assign([{ topic: 't', partition: 0, offset: 0 }])
+    t.same(valuesOf(await take(consumer, 4)), ['a', 'b', 'c'])
+    t.equal(consumer.position({ topic: 't', partition: 0 }), 7)
+  }),
+)
+
+t.test(
+  'an offset that is gone',
+  withConsumer({ autoOffsetReset: 'earliest' }, async ({ t, shelf, consumer, cluster }) => {
+    shelf.startOffset = 2
+    shelf.partitions.set(0, [batch(['c', 'd'], { baseOffset: 2 })])
+    consumer.assign([{ topic: 't', partition: 0, offset: 0 }])
+    t.same(valuesOf(await take(consumer, 2)), ['c', 'd'])
+    const strict = new Consumer(cluster, { autoOffsetReset: 'none' })
+    strict.assign([{ topic: 't', partition: 0, offset: 9 }])
+    await t.rejects(strict.poll({ timeoutMs: 5000 }), /t-0 has no offset 9/)
+    await strict.close()
+  }),
+)
+
+t.test(
+  'failures that pass are waited out, others are told, damaged records too',
+  withConsumer({}, async ({ t, shelf, consumer }) => {
+    shelf.partitions.set(0, [batch(['a'])])
+    shelf.fetchErrors = [6, 5, 9, 74]
+    consumer.assign([{ topic: 't', partition: 0, offset: 0 }])
+    t.same(valuesOf(await take(consumer, 1)), ['a'])
+    shelf.fetchErrors = [29]
+    await t.rejects(consumer.poll({ timeoutMs: 5000 }), /t-0: /)
+    const damaged = batch(['b'], { baseOffset: 1 })
+    damaged.bytes[damaged.bytes.length - 1]! ^= 1
+    shelf.partitions.get(0)?.push(damaged)
+    await t.rejects(take(consumer, 1), /corrupt/)
+  }),
+)
+
+/** Joins are answered at once: one generation per join, and the test says who leads. */
+function scriptGroup(broker: ScriptedBroker) {
+  const group = { generation: 0, beats: 0, heartbeat: 0, syncs: 0, knownMember: 'm1' }
+  let assignment: Buffer = Buffer.alloc(0)
+  broker.answers.joinGroup = ({ memberId, protocols }) => {
+    if (memberId === '')
+      return {
+        errorCode: 79,
+        protocolName: '',
+        leader: '',
+        memberId: group.knownMember,
+        members: [],
+      }
+    group.generation++
+    group.heartbeat = 0
+    return {
+      errorCode: 0,
+      generationId: group.generation,
+      protocolType: 'consumer',
+      protocolName: protocols[0]!.name,
+      leader: memberId,
+      memberId,
+      members: [{ memberId, metadata: protocols[0]!.metadata }],
+    }
+  }
+  broker.answers.syncGroup = ({ assignments, memberId }) => {
+    group.syncs++
+    assignment = assignments.find((row) => row.memberId === memberId)?.assignment ?? assignment
+    return { errorCode: 0, assignment }
+  }
+  broker.answers.heartbeat = () => {
+    group.beats++
+    return { errorCode: group.heartbeat }
+  }
+  return group
+}
+
+t.test(
+  'a member: joins, leads, reads from where the group was, commits, leaves',
+  withConsumer(
+    { groupId: 'g', autoCommitIntervalMs: 5000, autoOffsetReset: 'earliest' },
+    async (parts) => {
+      const { t, world, broker, shelf, consumer } = parts
+      const group = scriptGroup(broker)
+      shelf.partitions.set(0, [batch(['a', 'b', 'c'])])
+      shelf.partitions.set(1, [batch(['d'])])
+      shelf.committed.set(0, 1)
+      const events: string[] = []
+      consumer.subscribe(['t'], {
+        onAssigned: (partitions) => void events.push(`assigned ${partitions.length}`),
+        onRevoked: (partitions, isLost) =>
+          void events.push(`revoked ${partitions.length} ${isLost}`),
+      })
+      t.same(valuesOf(await take(consumer, 3)).sort(), ['b', 'c', 'd'])
+      t.same(events, ['assigned 2'])
+      const [, joined] = broker.requests('joinGroup')
+      t.equal(joined?.memberId, 'm1', 'it asks again with the id that it was given')
+      t.same(
+        joined?.protocols.map(({ name }) => name),
+        ['range', 'roundrobin'],
+      )
+      const subscription = codec(consumerProtocolSubscription, 1).read(
+        new Reader(joined!.protocols[0]!.metadata, 2),
+      )
+      t.same(subscription.topics, ['t'])
+      await consumer.poll({ timeoutMs: 12_000 })
+      t.ok(group.beats >= 3, 'heartbeats go on by themselves')
+      t.same(
+        [...shelf.committed],
+        [
+          [0, 3],
+          [1, 1],
+        ],
+        'what was handed out is committed',
+      )
+      group.heartbeat = 27
+      await consumer.poll({ timeoutMs: 8_000 })
+      t.same(events, ['assigned 2', 'revoked 2 false', 'assigned 2'])
+      t.equal(group.generation, 2)
+      group.knownMember = 'm2'
+      group.heartbeat = 25
+      await consumer.poll({ timeoutMs: 8_000 })
+      t.same(
+        events.slice(3),
+        ['revoked 2 true', 'assigned 2'],
+        'thrown out: it comes back as another',
+      )
+      t.equal(broker.requests('joinGroup').at(-1)?.memberId, 'm2')
+      await consumer.close()
+      t.equal(broker.requests('leaveGroup')[0]?.members[0]?.memberId, 'm2')
+      t.ok(world.nowMs > 0)
+    },
+  ),
+)
+
+t.test(
+  'a consumer that is not polled leaves, so that others get its partitions',
+  withConsumer(
+    { groupId: 'g', maxPollIntervalMs: 10_000 },
+    async ({ t, world, broker, consumer, cluster }) => {
+      scriptGroup(broker)
+      consumer.subscribe(['t'])
+      await consumer.poll({ timeoutMs: 1000 })
+      await new Promise<void>((resolve) => cluster.environment.timers.after(20_000, resolve))
+      t.equal(broker.requests('leaveGroup').length, 1)
+      await consumer.poll({ timeoutMs: 1000 })
+      t.ok(broker.requests('joinGroup').length >= 3, 'and joins again with the next poll')
+      t.ok(world.nowMs >= 20_000)
+    },
+  ),
+)
+
+t.test(
+  'what cannot be cured is told by poll',
+  withConsumer({ groupId: 'g', groupInstanceId: 'i' }, async ({ t, broker, consumer }) => {
+    const group = scriptGroup(broker)
+    consumer.subscribe(['t'])
+    await consumer.poll({ timeoutMs: 1000 })
+    group.heartbeat = 82
+    await t.rejects(consumer.poll({ timeoutMs: 8000 }), /instance/)
+    t.equal(broker.requests('leaveGroup').length, 0)
+    t.equal(idOf('t').length, 22)
+  }),
+)
+
+t.test(
+  'offsets under a name, without membership',
+  withConsumer(
+    { groupId: 'g', autoOffsetReset: 'none' },
+    async ({ t, broker, shelf, consumer }) => {
+      shelf.partitions.set(0, [batch(['a', 'b'])])
+      shelf.committed.set(0, 1)
+      consumer.assign([{ topic: 't', partition: 0 }])
+      t.same(valuesOf(await take(consumer, 1)), ['b'])
+      await consumer.commit()
+      t.equal(shelf.committed.get(0), 2)
+      t.match(broker.requests('offsetCommit')[0], { memberId: '', generationIdOrMemberEpoch: -1 })
+      consumer.assign([{ topic: 't', partition: 1 }])
+      await t.rejects(consumer.poll(), /t-1 has no committed offset/)
+      t.throws(
+        () =>
+          new Consumer({ environment: { clock: { monotonic: () => 0 } } } as never).subscribe([
+            't',
+          ]),
+        /group id/,
+      )
+    },
+  ),
+)
