@@ -1,8 +1,43 @@
 /** A broker's settings in the shape that each of its parts asks for. */
 import type { BrokerConfig } from './config/broker-config.ts'
+import { ConfigError } from './config/definition.ts'
 import type { GroupCoordinatorConfig } from './coordinator/group/config.ts'
 import { defaultLogConfig, type LogConfig, unlimited } from './log/log-config.ts'
 import { defaultLimits, type LimitOptions } from './server/limits.ts'
+
+/**
+ * Throws ConfigError for settings that ask for a promise which nobody here would keep: to ignore them would
+ * be worse than not to start.
+ */
+export function refuseUnkept(config: BrokerConfig): void {
+  const authorizer = config.get('authorizer.class.name')
+  if (authorizer !== '') {
+    throw new ConfigError(
+      'authorizer.class.name',
+      `authorizer.class.name is ${authorizer}, but this version does not authorize: remove the setting`,
+    )
+  }
+  if (config.get('remote.log.storage.system.enable')) {
+    throw new ConfigError(
+      'remote.log.storage.system.enable',
+      'remote.log.storage.system.enable is true, but this version has no remote storage: remove the setting',
+    )
+  }
+  const voters = config.text('controller.quorum.voters') ?? ''
+  if (voters.includes(',')) {
+    throw new ConfigError(
+      'controller.quorum.voters',
+      `controller.quorum.voters names several nodes (${voters}); this version is a cluster of one node`,
+    )
+  }
+  const roles = config.get('process.roles')
+  if (!roles.includes('broker') || !roles.includes('controller')) {
+    throw new ConfigError(
+      'process.roles',
+      `process.roles is ${roles.join(',')}; this version is always broker,controller: a cluster of one node`,
+    )
+  }
+}
 
 /** Read again after every change at run time. */
 export function limitOptions(config: BrokerConfig): LimitOptions {

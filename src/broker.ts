@@ -7,7 +7,12 @@
  * Stop is the way back. What lives here: the order of things. What must not: what the things do.
  */
 
-import { groupCoordinatorConfig, limitOptions, metadataLogConfig } from './broker-settings.ts'
+import {
+  groupCoordinatorConfig,
+  limitOptions,
+  metadataLogConfig,
+  refuseUnkept,
+} from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
@@ -92,6 +97,7 @@ export class Broker {
     this.#environment = options.environment
     this.#config = options.config
     this.nodeId = options.config.get('node.id')
+    refuseUnkept(options.config)
     this.#addresses = readListeners(options.config)
   }
 

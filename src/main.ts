@@ -108,6 +108,7 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     ...(clusterId === undefined ? {} : { clusterId }),
   })
   const healthServers = await startHttp(broker, config, log)
+  stopOnSignal(broker, healthServers, log)
   // The origin of performance.now() is the start of the process.
   const readyMs = Math.round(performance.now())
   const addresses = [...broker.addresses.values()].map(({ host, port }) => `${shown(host)}:${port}`)
@@ -127,7 +128,6 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
         `npx millrace consume hello --from-beginning --bootstrap-server ${bootstrap}`,
     )
   }
-  stopOnSignal(broker, healthServers, log)
 }
 
 /** A default port that is taken is no reason not to start; one that was asked for is. */

@@ -1,0 +1,209 @@
+/** The process itself: it starts, keeps its promises over `kill -9` and SIGTERM, and refuses what is wrong. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { createTopics } from '../src/client/admin/topics.ts'
+import { Cluster } from '../src/client/cluster.ts'
+import { Consumer } from '../src/client/consumer.ts'
+import { Producer } from '../src/client/producer.ts'
+import { createNodeEnvironment } from '../src/environment/node/environment.ts'
+
+const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const environment = createNodeEnvironment({ log: { level: 'silent' } })
+const running = new Set<ChildProcess>()
+t.teardown(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+interface Started {
+  readonly child: ChildProcess
+  readonly port: number
+  readonly http: string
+  readonly log: () => string
+}
+
+function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      child.emit('text')
+    })
+  }
+  return { child, log: () => text }
+}
+
+/** Starts a broker on free ports and waits until it says that it is ready. */
+async function start(directory: string, ...overrides: string[]): Promise<Started> {
+  const settings = [
+    'listeners=PLAINTEXT://127.0.0.1:0',
+    `log.dirs=${directory}`,
+    'http.listeners=http://127.0.0.1:0',
+    ...overrides,
+  ]
+  const { child, log } = run(settings.flatMap((setting) => ['--override', setting]))
+  for (;;) {
+    const ready = /is ready on 127\.0\.0\.1:(\d+) /.exec(log())
+    const http = /"http":"([^"]+)"/.exec(log())
+    if (ready && http) return { child, port: Number(ready[1]), http: http[1] ?? '', log }
+    if (child.exitCode !== null) throw new Error(`the broker ended:\n${log()}`)
+    await Promise.race([once(child, 'text'), once(child, 'exit')])
+  }
+}
+
+async function ended({ child }: { child: ChildProcess }): Promise<number | NodeJS.Signals> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  return child.exitCode ?? child.signalCode ?? 'SIGKILL'
+}
+
+const clusterAt = (port: number) =>
+  new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })
+
+async function produce(port: number, values: readonly string[]): Promise<void> {
+  const cluster = clusterAt(port)
+  const producer = new Producer(cluster)
+  await Promise.all(
+    values.map((value) =>
+      producer.send({
+        topic: 'kept',
+        key: Buffer.from(value),
+        value: Buffer.from(value),
+        headers: [],
+      }),
+    ),
+  )
+  await producer.close()
+  cluster.close()
+}
+
+/** Reads `count` records in a group, commits and leaves. */
+async function consume(port: number, groupId: string, count: number): Promise<string[]> {
+  const cluster = clusterAt(port)
+  const consumer = new Consumer(cluster, { groupId, autoOffsetReset: 'earliest' })
+  consumer.subscribe(['kept'])
+  const values: string[] = []
+  while (values.length < count) {
+    for (const { records } of await consumer.poll({ timeoutMs: 1000 })) {
+      for (const { value } of records) values.push(String(value))
+    }
+  }
+  await consumer.commit()
+  await consumer.close()
+  cluster.close()
+  return values.sort()
+}
+
+t.test('what was acknowledged is there after kill -9 and after a stop', async (t) => {
+  const directory = t.testdir()
+  const batch = (name: string) => Array.from({ length: 500 }, (_, at) => `${name}-${1000 + at}`)
+  const first = await start(directory)
+  const cluster = clusterAt(first.port)
+  await createTopics(cluster, [
+    { name: 'kept', partitions: 3, replicationFactor: 1, configs: new Map() },
+  ])
+  cluster.close()
+  await produce(first.port, batch('a'))
+  t.strictSame(await consume(first.port, 'readers', 500), batch('a'))
+  first.child.kill('SIGKILL')
+  await ended(first)
+
+  const second = await start(directory)
+  await produce(second.port, batch('b'))
+  t.strictSame(
+    await consume(second.port, 'readers', 500),
+    batch('b'),
+    'the group goes on where it was',
+  )
+  second.child.kill('SIGTERM')
+  t.equal(await ended(second), 0)
+  t.ok(existsSync(`${directory}/.kafka_cleanshutdown`), 'the stop was clean')
+
+  const third = await start(directory)
+  t.strictSame(await consume(third.port, 'others', 1000), [...batch('a'), ...batch('b')])
+  third.child.kill('SIGTERM')
+  t.equal(await ended(third), 0)
+})
+
+t.test('a second broker on the same directory is refused', async (t) => {
+  const directory = t.testdir()
+  const first = await start(directory)
+  await t.rejects(start(directory), { message: /is in use by process \d+/ })
+  first.child.kill('SIGTERM')
+  t.equal(await ended(first), 0)
+})
+
+t.test('health is told over HTTP', async (t) => {
+  const broker = await start(t.testdir())
+  const ready = await fetch(`${broker.http}/health/ready`)
+  t.equal(ready.status, 200)
+  t.strictSame(await ready.json(), { status: 'ready' })
+  t.equal((await fetch(`${broker.http}/health/live`)).status, 200)
+  t.equal((await fetch(`${broker.http}/nothing`)).status, 404)
+  t.equal((await fetch(`${broker.http}/health/live`, { method: 'POST' })).status, 405)
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('wrong settings stop the start by name', async (t) => {
+  const directory = t.testdir()
+  const refused = async (args: readonly string[], message: RegExp, env = {}) => {
+    const process = run(['--override', `log.dirs=${directory}/never`, ...args], env)
+    t.equal(await ended(process), 1)
+    t.match(process.log(), message)
+  }
+  await refused(['--override', 'log.retension.ms=1'], /Did you mean log\.retention\.ms\?/)
+  await refused(['--override', 'num.partitions=none'], /num\.partitions: Not a number of type INT/)
+  await refused([], /Unknown setting lisseners \(from the variable KAFKA_LISSENERS\)/, {
+    KAFKA_LISSENERS: 'x',
+  })
+  await refused(['missing.properties'], /missing\.properties/)
+  await refused(['--override', 'listeners=SSL://:1'], /SSL, which this version does not offer/)
+  await refused(['--override', 'authorizer.class.name=A'], /does not authorize/)
+  await refused(['--override', 'process.roles=broker'], /process\.roles/)
+  await refused(['--override', 'controller.quorum.voters=1@a:1,2@b:1'], /several nodes/)
+  await refused(['--frobnicate'], /Unknown option --frobnicate/)
+  t.notOk(existsSync(`${directory}/never`), 'nothing was made')
+})
+
+t.test('a properties file is taken, and a busy port is told', async (t) => {
+  const directory = t.testdir()
+  const blocker = createServer()
+  blocker.listen(0, '127.0.0.1')
+  await once(blocker, 'listening')
+  const { port } = blocker.address() as { port: number }
+  const file = `${directory}/server.properties`
+  writeFileSync(
+    file,
+    [
+      'process.roles=broker,controller',
+      'node.id=7',
+      'controller.quorum.bootstrap.servers=localhost:9093',
+      `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://:9093`,
+      'controller.listener.names=CONTROLLER',
+      'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+      `log.dirs=${directory}/data`,
+      'num.io.threads=8',
+      'http.listeners=',
+    ].join('\n'),
+  )
+  const refused = run([file])
+  t.equal(await ended(refused), 1)
+  t.match(refused.log(), /EADDRINUSE/)
+  blocker.close()
+  await once(blocker, 'close')
+  const broker = run([file])
+  while (!broker.log().includes('is ready on')) await once(broker.child, 'text')
+  t.match(broker.log(), /no effect here.*num\.io\.threads|num\.io\.threads.*no effect here/)
+  t.match(broker.log(), /"nodeId":7/)
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
