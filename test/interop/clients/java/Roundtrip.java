@@ -1,0 +1,127 @@
+import java.io.BufferedOutputStream;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.TopicExistsException;
+
+/** The official client: Roundtrip produce|consume|admin|version BOOTSTRAP TOPIC [GROUP COUNT]. */
+public class Roundtrip {
+    public static void main(String[] args) throws Exception {
+        switch (args[0]) {
+            case "version" -> System.out.println("kafka-clients " + version());
+            case "produce" -> produce(args[1], args[2]);
+            case "consume" -> consume(args[1], args[2], args[3], Integer.parseInt(args[4]));
+            case "admin" -> administer(args[1], args[2]);
+            default -> throw new IllegalArgumentException(args[0]);
+        }
+    }
+
+    private static String version() throws IOException {
+        Properties properties = new Properties();
+        try (InputStream in = Admin.class.getResourceAsStream("/kafka/kafka-version.properties")) {
+            properties.load(in);
+        }
+        return properties.getProperty("version");
+    }
+
+    private static Properties properties(String bootstrap) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrap);
+        String strings = "org.apache.kafka.common.serialization.String";
+        properties.put("key.serializer", strings + "Serializer");
+        properties.put("value.serializer", strings + "Serializer");
+        properties.put("key.deserializer", strings + "Deserializer");
+        properties.put("value.deserializer", strings + "Deserializer");
+        return properties;
+    }
+
+    private static void produce(String bootstrap, String topic) throws Exception {
+        AtomicReference<Exception> failure = new AtomicReference<>();
+        try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties(bootstrap));
+             BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+            String line;
+            for (int number = 0; (line = lines.readLine()) != null; number++) {
+                producer.send(new ProducerRecord<>(topic, Integer.toString(number), line), (metadata, exception) -> {
+                    if (exception != null) failure.set(exception);
+                });
+            }
+        }
+        if (failure.get() != null) throw failure.get();
+    }
+
+    private static void consume(String bootstrap, String topic, String group, int count) {
+        Properties properties = properties(bootstrap);
+        properties.put("group.id", group);
+        properties.put("auto.offset.reset", "earliest");
+        properties.put("enable.auto.commit", "false");
+        PrintStream out = new PrintStream(new BufferedOutputStream(System.out, 1 << 16), false, StandardCharsets.UTF_8);
+        try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties)) {
+            consumer.subscribe(List.of(topic));
+            long deadline = System.nanoTime() + Duration.ofSeconds(120).toNanos();
+            for (int seen = 0; seen < count; ) {
+                if (System.nanoTime() > deadline) throw new IllegalStateException("only " + seen + " records came");
+                for (var record : consumer.poll(Duration.ofMillis(500))) {
+                    out.print(record.value());
+                    out.print('\n');
+                    seen++;
+                }
+            }
+            consumer.commitSync();
+        }
+        out.flush();
+    }
+
+    private static void administer(String bootstrap, String topic) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            NewTopic created = new NewTopic(topic, Optional.of(3), Optional.empty());
+            admin.createTopics(List.of(created)).all().get();
+            try {
+                admin.createTopics(List.of(created)).all().get();
+                throw new IllegalStateException("a topic was created twice");
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof TopicExistsException)) throw e;
+            }
+            admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all().get();
+            require(admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size() == 5);
+            ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+            AlterConfigOp set = new AlterConfigOp(new ConfigEntry("retention.ms", "12345"), AlterConfigOp.OpType.SET);
+            Map<ConfigResource, Collection<AlterConfigOp>> changes = Map.of(resource, List.of(set));
+            admin.incrementalAlterConfigs(changes).all().get();
+            require(admin.describeConfigs(List.of(resource)).all().get().get(resource).get("retention.ms").value().equals("12345"));
+            TopicPartition first = new TopicPartition(topic, 0);
+            require(admin.listOffsets(Map.of(first, OffsetSpec.latest())).all().get().get(first).offset() == 0);
+            require(!admin.describeCluster().nodes().get().isEmpty());
+            admin.describeLogDirs(List.of(admin.describeCluster().controller().get().id())).allDescriptions().get();
+            admin.describeFeatures().featureMetadata().get();
+            admin.describeMetadataQuorum().quorumInfo().get();
+            admin.listGroups().all().get();
+            admin.deleteTopics(List.of(topic)).all().get();
+        }
+    }
+
+    private static void require(boolean condition) {
+        if (!condition) throw new IllegalStateException("not what was expected");
+    }
+}
