@@ -24,11 +24,7 @@ t.test('names say what a thing is', async (t) => {
   for (const file of sources) {
     const name = basename(file)
     t.match(name, /^[a-z0-9]+(-[a-z0-9]+)*(\.d)?\.ts$/, `${file} is in kebab-case`)
-    t.notMatch(
-      name,
-      /^(utils?|common|helpers?|misc|index)\.ts$|-(utils?|helpers?|impl)\.ts$/,
-      file,
-    )
+    t.notMatch(name, /^(utils?|common|helpers?|misc|index)\.ts$|-(utils?|helpers?|impl)\.ts$/, file)
     const text = readFileSync(join(root, file), 'utf8')
     t.notMatch(
       text,

@@ -265,7 +265,7 @@ export function upConvert(
  * Entries old enough are copied; a partial batch at the end is dropped, unless there is no whole one:
  * then the bytes are returned as they are, whose size field, at the same place in all formats, tells
  * the client that its fetch size is too small. Where lz4 cannot be written, sets go uncompressed.
- * Throws UnsupportedCompression for zstd.
+ * Ends before a batch in zstd; throws UnsupportedCompression where that is the first to be converted.
  */
 export function downConvert(
   buffer: Buffer,
@@ -282,11 +282,20 @@ export function downConvert(
       break
     }
     const entry = buffer.subarray(at, at + bytes)
-    if (header.magic(entry, 0) <= toMagic) sets.push(entry)
-    else sets.push(downConvertEntry(entry, toMagic, firstOffset, limits))
     at += bytes
+    if (header.magic(entry, 0) <= toMagic) {
+      sets.push(entry)
+      continue
+    }
+    if (sets.length > 0 && isZstdBatch(entry)) break
+    const converted = downConvertEntry(entry, toMagic, firstOffset, limits)
+    if (converted.length > 0) sets.push(converted)
   }
   return sets.length === 1 ? sets[0]! : Buffer.concat(sets)
+}
+
+function isZstdBatch(entry: Buffer): boolean {
+  return header.magic(entry, 0) === 2 && header.compression(entry, 0) === 'zstd'
 }
 
 function downConvertEntry(

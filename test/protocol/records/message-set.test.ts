@@ -139,6 +139,9 @@ t.test('conversions of what old clients cannot have', async (t) => {
   const zstd = Buffer.from(batch)
   zstd[22] = 4
   t.throws(() => downConvert(zstd, 1, 5), UnsupportedCompression)
+  t.throws(() => downConvert(Buffer.concat([marker, zstd]), 1, 0), UnsupportedCompression)
+  const before = readMessageSet(downConvert(Buffer.concat([batch, zstd, batch]), 1, 5))
+  t.equal(before.messages.length, 1, 'what stands before zstd')
   const old = encodeMessageSet({ magic: 0, messages: [message(1, 'a', -1)] })
   t.ok(downConvert(old, 1, 1).equals(old), 'old enough already')
 })
