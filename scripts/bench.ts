@@ -174,7 +174,10 @@ async function start(kind: Kind): Promise<Broker> {
       ? ['java', [...kafkaJvm, '-cp', join(jars, '*'), 'kafka.Kafka', properties]]
       : [
           process.execPath,
-          [join(root, 'build/src/main.js'), ...settings.flatMap((text) => ['--override', text])],
+          [
+            join(root, 'build/bundle/millrace.js'),
+            ...settings.flatMap((text) => ['--override', text]),
+          ],
         ]
   const output = openSync(join(work, `${kind}.log`), 'a')
   const ready = drive('ready', { port })

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { type ApiRow, apis } from '../../protocol/apis.ts'
+import { errorByCode } from '../../protocol/errors.ts'
 import { decodeResponse, decodeResponseHeader, encodeRequest } from '../../protocol/frame.ts'
 import { Reader } from '../../protocol/reader.ts'
 import { batches, lastOffset } from '../../protocol/records/batch.ts'
@@ -139,10 +140,23 @@ function produceFrame(topic: string, index: number, count: number, recordBytes: 
   return Buffer.concat(frame)
 }
 
-function checkProduced(frame: Buffer): void {
+/** Whether the records were taken; throws where trying again would not help. */
+function isProduced(frame: Buffer): boolean {
   const { responses } = decode(apis.produce, versions.produce, frame)
   const code = responses[0]?.partitionResponses[0]?.errorCode
-  if (code !== 0) throw new Error(`Produce was answered with error ${code}`)
+  if (code === undefined || (code !== 0 && !errorByCode(code).retriable)) {
+    throw new Error(`Produce was answered with error ${code}`)
+  }
+  return code === 0
+}
+
+/** Kafka tells clients of a new leader a little before the leader itself knows. */
+async function untilTaken(peer: Peer, frames: readonly Buffer[]): Promise<void> {
+  for (const frame of frames) {
+    while (!isProduced(await new Promise((resolve) => peer.exchange([frame], resolve)))) {
+      await setTimeout(20)
+    }
+  }
 }
 
 async function createTopic(peer: Peer, name: string, partitions: number): Promise<void> {
@@ -210,6 +224,7 @@ async function produce(options: Options, depth: number): Promise<Result> {
   const frames = Array.from({ length: partitions }, (_, index) =>
     produceFrame(topic, index, records, recordBytes),
   )
+  await untilTaken(peers[0] as Peer, frames)
   const frameBytes = frames[0]?.length ?? 0
   const latenciesMs: number[] = []
   const startedMs = performance.now()
@@ -232,7 +247,7 @@ async function produce(options: Options, depth: number): Promise<Result> {
             peer.exchange([frames[next++ % partitions] as Buffer], (frame) => {
               inFlight--
               try {
-                checkProduced(frame)
+                if (!isProduced(frame)) throw new Error('a leader was lost')
               } catch (error) {
                 reject(error)
                 return
@@ -267,6 +282,11 @@ function fetchFrame(topic: string, partition: number, offset: number, waitMs: nu
   )
 }
 
+/** Kafka fills an answer up with the beginning of the next batch. */
+function wholeBatches(records: Buffer): Iterable<number> {
+  return batches(records, 0, records.length, { partialTail: true })
+}
+
 /** One Fetch: bytes of records, and the offset after them. */
 function fetchOnce(
   peer: Peer,
@@ -282,7 +302,7 @@ function fetchOnce(
       const records = partition.records?.[0]
       let nextOffset = -1
       if (records !== undefined)
-        for (const at of batches(records)) nextOffset = lastOffset(records, at) + 1
+        for (const at of wholeBatches(records)) nextOffset = lastOffset(records, at) + 1
       resolve({ bytes: records?.length ?? 0, nextOffset, records })
     })
   })
@@ -317,16 +337,18 @@ async function endToEnd(options: Options): Promise<Result> {
   const { topic, partitions, ratePerSecond } = options
   const producer = await Peer.open(options.port)
   await createTopic(producer, topic, partitions)
+  const first = Array.from({ length: partitions }, (_, index) => produceFrame(topic, index, 1, 1))
+  await untilTaken(producer, first)
   const latenciesMs: number[] = []
   const total = Math.floor(ratePerSecond * options.seconds)
   let isDone = false
   const consume = async (partition: number) => {
     const peer = await Peer.open(options.port)
-    for (let offset = 0; !isDone; ) {
+    for (let offset = 1; !isDone; ) {
       const got = await fetchOnce(peer, fetchFrame(topic, partition, offset, 500))
       const nowMs = performance.now()
       if (got.records === undefined || got.bytes === 0) continue
-      for (const batch of batches(got.records)) {
+      for (const batch of wholeBatches(got.records)) {
         // The time of sending is the first eight bytes of the value, after six of the record's frame.
         const at = got.records.indexOf(marker, batch)
         latenciesMs.push(nowMs - got.records.readDoubleBE(at + marker.length))
@@ -367,7 +389,7 @@ function sendStamped(peer: Peer, topic: string, index: number, recordBytes: numb
     topicData: [{ name: topic, partitionData: [{ index, records: [batch] }] }],
   }
   const head = { correlationId: 1, clientId: 'bench' }
-  peer.exchange(encodeRequest(apis.produce.request, versions.produce, head, request), checkProduced)
+  peer.exchange(encodeRequest(apis.produce.request, versions.produce, head, request), isProduced)
 }
 
 /** A hundred topics of ten partitions, until every partition has a leader. */
