@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../../src/environment/disk.ts'
 import type { Stream } from '../../src/environment/network.ts'
 import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
@@ -258,6 +259,17 @@ t.test('streams carry bytes both ways, wait when they must, and end', async (t) 
   while (closes.length < 2) await sleep(1)
   t.same(closes.sort(), ['client undefined', 'server undefined'])
   if (process.platform !== 'win32') t.equal(memories.size, 1, 'all reads go to the same memory')
+})
+
+t.test('an error that holds a frozen row of a table can be logged, with its cause', (t) => {
+  const lines: string[] = []
+  const log = createLogger({ destination: { write: (line) => void lines.push(line) } })
+  const cause = new DiskError('EIO', '/data')
+  log.error('failed', { err: new KafkaError(errors.NOT_COORDINATOR, 'elsewhere', { cause }) })
+  t.match(JSON.parse(lines[0] as string), {
+    err: { type: 'KafkaError', message: 'elsewhere', cause: { type: 'DiskError', code: 'EIO' } },
+  })
+  t.end()
 })
 
 t.test('log lines: JSON for machines, one short line for people', (t) => {

@@ -20,10 +20,25 @@ export function createLogger(options: LoggerOptions = {}): Logger {
         base: null,
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (level) => ({ level }) },
+        serializers: { err: describeError },
       },
       destination,
     ),
   )
+}
+
+/** Pino's own serializer marks what it has seen by writing to it, and an error may hold frozen rows of a table. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { name, message, stack, cause } = error
+  const code = (error as NodeJS.ErrnoException).code
+  return {
+    type: name,
+    message,
+    stack,
+    ...(code === undefined ? {} : { code }),
+    ...(cause === undefined ? {} : { cause: describeError(cause) }),
+  }
 }
 
 class PinoLogger implements Logger {
