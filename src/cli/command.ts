@@ -46,11 +46,14 @@ export interface Example {
   readonly line: string
 }
 
-export interface Invocation<O extends Options> {
+export interface LocalInvocation<O extends Options> {
   readonly values: Values<O>
   readonly positionals: readonly string[]
   /** True where the output is for a program. */
   readonly json: boolean
+}
+
+export interface Invocation<O extends Options> extends LocalInvocation<O> {
   /** The cluster of `--bootstrap-server`; nothing is connected before the first request. */
   readonly session: Session
 }
@@ -70,7 +73,7 @@ export interface Verb {
   /** Returns the exit code: 0 or, where the operation failed and said why, 1. */
   // Values are checked against the table before; a verb made with `verb()` sees their types.
   // biome-ignore lint/suspicious/noExplicitAny: a table of verbs cannot name each one's options.
-  readonly run: (invocation: Invocation<any>) => Promise<number>
+  readonly run: (invocation: any) => Promise<number>
 }
 
 /** A command is one verb, or several by name. */
@@ -78,14 +81,21 @@ export type Command =
   | Verb
   | { readonly summary: string; readonly verbs: Readonly<Record<string, Verb>> }
 
-/** Ties the options of a verb to what its `run` sees. */
-export function verb<const O extends Options>(
-  description: Omit<Verb, 'options' | 'run'> & {
-    readonly options: O
-    readonly run: (invocation: Invocation<O>) => Promise<number>
-  },
-): Verb {
+type Description<O extends Options, I> = Omit<Verb, 'options' | 'run' | 'isLocal'> & {
+  readonly options: O
+  readonly run: (invocation: I) => Promise<number>
+}
+
+/** A verb that talks to a cluster; ties its options to what its `run` sees. */
+export function verb<const O extends Options>(description: Description<O, Invocation<O>>): Verb {
   return description
+}
+
+/** A verb that talks to no cluster. */
+export function localVerb<const O extends Options>(
+  description: Description<O, LocalInvocation<O>>,
+): Verb {
+  return { ...description, isLocal: true }
 }
 
 /** The options that every verb takes. */

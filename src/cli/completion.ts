@@ -1,5 +1,5 @@
 /** `millrace completion`: what a shell needs to complete commands, verbs and options, from their tables. */
-import { allOptions, type Command, type Option, type Verb, verb } from './command.ts'
+import { allOptions, type Command, localVerb, type Option, type Verb } from './command.ts'
 import { commands } from './commands.ts'
 
 interface Word {
@@ -7,7 +7,7 @@ interface Word {
   readonly verb: Verb
 }
 
-export const command: Command = verb({
+export const command: Command = localVerb({
   summary: 'Print completions for a shell',
   positionals: [{ name: 'SHELL', summary: 'bash, zsh or fish' }],
   options: {},
@@ -19,7 +19,6 @@ export const command: Command = verb({
       line: 'millrace completion fish > ~/.config/fish/completions/millrace.fish',
     },
   ],
-  isLocal: true,
   async run({ positionals }) {
     const shell = positionals[0]!
     const write = shells[shell]

@@ -170,7 +170,7 @@ function sizeDamage(bytes: Buffer, entryBytes: number): string | null {
   return bytes.length % entryBytes === 0 ? null : `its size is no multiple of ${entryBytes}`
 }
 
-export function timeText(timestampMs: number): string | null {
+function timeText(timestampMs: number): string | null {
   const isValid = timestampMs >= 0 && timestampMs <= 8.64e15
   return isValid ? new Date(timestampMs).toISOString() : null
 }

@@ -1,12 +1,12 @@
 /** `millrace dump`: what is in the files of a broker's log directories, read without a broker. */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type Command, verb } from './command.ts'
+import { type Command, localVerb } from './command.ts'
 import { type Dumped, dumpFile, isKnownFile } from './dump-files.ts'
 import { CommandError, exitCodes } from './failure.ts'
 import { table } from './table.ts'
 
-export const command: Command = verb({
+export const command: Command = localVerb({
   summary: 'Print the content of a broker’s files',
   positionals: [
     {
@@ -40,7 +40,6 @@ export const command: Command = verb({
       line: 'millrace dump --records /tmp/kafka-logs/__cluster_metadata-0/*.log',
     },
   ],
-  isLocal: true,
   async run({ values, positionals, json }) {
     const entriesMax = values['max-entries'] ?? Number.POSITIVE_INFINITY
     let isWhole = true

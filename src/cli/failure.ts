@@ -5,6 +5,8 @@
  */
 
 import { KafkaError } from '../../protocol/errors.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import {
   ClosedError,
   ConnectionError,
@@ -60,6 +62,8 @@ function explain(error: unknown): { message: string; advice?: string | undefined
     return { message: error.message + because }
   }
   if (error instanceof UnsupportedVersionError || error instanceof ClosedError)
+    return { message: error.message }
+  if (error instanceof UnsupportedCompression || error instanceof CorruptRecords)
     return { message: error.message }
   if (error instanceof Error && 'code' in error && 'path' in error)
     return { message: error.message }

@@ -115,8 +115,13 @@ async function describeOne(cluster: Cluster, groupId: string) {
         host: owner?.host ?? null,
       }
     })
-    .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+    .sort(byTopicAndPartition)
   return { ...group, lag: offsets.reduce((sum, { lag }) => sum + (lag ?? 0), 0), offsets }
+}
+
+function byTopicAndPartition(left: TopicPartition, right: TopicPartition): number {
+  if (left.topic === right.topic) return left.partition - right.partition
+  return left.topic < right.topic ? -1 : 1
 }
 
 /** The ends of partitions; those of topics that are gone are left out. */
@@ -349,9 +354,10 @@ async function planned(
     return new Map(found.map((row) => [nameOf(row), row.offset]))
   }
   const [starts, ends] = await Promise.all([ask(earliest), ask(latest)])
+  const sorted = [...partitions].sort(byTopicAndPartition)
   const timed = timestamp === null ? new Map<string, number>() : await ask(timestamp)
   const before = new Map(committed.map((row) => [nameOf(row), row.offset]))
-  return partitions.map(({ topic, partition }) => {
+  return sorted.map(({ topic, partition }) => {
     const name = nameOf({ topic, partition })
     const startOffset = starts.get(name)!
     const endOffset = ends.get(name)!

@@ -10,7 +10,6 @@ import type { Command, Verb } from './command.ts'
 import { commands } from './commands.ts'
 import { exitCodes, report, UsageError } from './failure.ts'
 import { commandHelp, verbHelp } from './help.ts'
-import { Session } from './session.ts'
 
 function overview(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length))
@@ -79,13 +78,16 @@ async function runVerb(name: string, verb: Verb, words: readonly string[]): Prom
     process.stdout.write(verbHelp(name, verb))
     return exitCodes.ok
   }
+  const invocation = { values, positionals, json: values['json'] === true }
+  if (verb.isLocal) return verb.run(invocation)
+  const { Session } = await import('./session.ts')
   const session = new Session({
     bootstrap: values['bootstrap-server'] as string | undefined,
     commandConfig: values['command-config'] as string | undefined,
     verbose: process.env['MILLRACE_DEBUG'] !== undefined,
   })
   try {
-    return await verb.run({ values, positionals, json: values['json'] === true, session })
+    return await verb.run({ ...invocation, session })
   } finally {
     session.close()
   }

@@ -1,7 +1,7 @@
 /** `millrace start`: the broker, with exactly the arguments that `npm start` and Kafka's start script take. */
-import { verb } from './command.ts'
+import { localVerb } from './command.ts'
 
-export const command = verb({
+export const command = localVerb({
   summary: 'Start a broker',
   positionals: [{ name: 'FILE', summary: 'server.properties, in Kafka’s format', optional: true }],
   options: {
@@ -18,7 +18,6 @@ export const command = verb({
       line: 'millrace start --override listeners=PLAINTEXT://:9192 --override log.dirs=/var/lib/millrace',
     },
   ],
-  isLocal: true,
   takesAll: true,
   async run({ positionals }) {
     const { start } = await import('../main.ts')

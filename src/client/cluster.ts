@@ -106,11 +106,13 @@ export class Cluster {
   }
 
   /**
-   * A connection to any broker: one that is open, else a known broker, else a bootstrap server.
-   * Rejects with UnreachableError when none of them could be reached for the bootstrap timeout.
+   * A connection to any broker: one that is open, else a known broker, else a bootstrap server. On first
+   * contact rejects with UnreachableError when none of them could be reached for the bootstrap timeout;
+   * later with ConnectionError at once, as a cluster that was there may well come back.
    */
   async anyConnection(): Promise<Connection> {
     const giveUpAt = this.environment.clock.monotonic() + this.#bootstrapTimeoutMs
+    const addresses = this.#bootstrap.map(addressOf)
     for (;;) {
       this.#requireOpen()
       let last: unknown
@@ -122,8 +124,10 @@ export class Cluster {
           last = error
         }
       }
+      if (this.metadata.nodes.size > 0)
+        throw new ConnectionError(addresses.join(', '), 'no broker can be reached now', last)
       if (this.environment.clock.monotonic() >= giveUpAt)
-        throw new UnreachableError(this.#bootstrap.map(addressOf), last)
+        throw new UnreachableError(addresses, last)
       await pause(this.environment, 100)
     }
   }

@@ -8,6 +8,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import { type Assignor, rangeAssignor, roundRobinAssignor } from './assignors.ts'
 import type { Cluster } from './cluster.ts'
+import { isRetriable, TimeoutError } from './failures.ts'
 import { Fetcher, type PartitionRecords } from './fetcher.ts'
 import { GroupMember } from './group-member.ts'
 import {
@@ -140,7 +141,7 @@ export class Consumer {
       this.#throwFailure()
       if (this.#member !== null) this.#member.lastPollMs = clock.monotonic()
       await this.#moveMembership()
-      await this.#findPositions()
+      await this.#tryFindPositions()
       await this.#autoCommit()
       const taken = this.#fetcher.take(recordsMax)
       if (taken.length > 0) {
@@ -288,6 +289,17 @@ export class Consumer {
     } else {
       this.#fetcher.stop(start)
       this.#unplaced.set(nameOf(start), start)
+    }
+  }
+
+  /** What may pass is waited out: partitions stay without a position until the next look. */
+  async #tryFindPositions(): Promise<void> {
+    try {
+      await this.#findPositions()
+    } catch (error) {
+      if (!isRetriable(error) && !(error instanceof TimeoutError)) throw error
+      const { log } = this.#cluster.environment
+      log.warn('cannot find where to begin, trying on', { reason: String(error) })
     }
   }
 

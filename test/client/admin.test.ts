@@ -35,35 +35,55 @@ import {
 } from '../../src/client/offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { BrokerConfig } from '../../src/config/broker-config.ts'
-import { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
 
-async function withBroker(run: (cluster: Cluster, world: SimulatedWorld) => Promise<void>) {
-  const world = new SimulatedWorld(7)
-  const { environment, disk } = world.start('broker')
-  disk.makeDirectory('/data')
+function startBroker({ environment }: SimulatedProcess): Promise<Broker> {
   const settings = {
     listeners: 'PLAINTEXT://:9092',
     'log.dirs': '/data',
     'offsets.topic.num.partitions': '2',
   }
-  await world.run(
-    (async () => {
-      const broker = await Broker.start({
-        environment,
-        config: new BrokerConfig(new Map(Object.entries(settings))),
-        isDevelopment: true,
-        onFatal: (error) => {
-          throw error
-        },
-      })
-      const cluster = new Cluster(world.start('client').environment, {
-        bootstrap: [{ host: 'broker', port: 9092 }],
-      })
-      await run(cluster, world)
-      cluster.close()
-      await broker.stop()
-    })(),
-  )
+  return Broker.start({
+    environment,
+    config: new BrokerConfig(new Map(Object.entries(settings))),
+    isDevelopment: true,
+    onFatal: (error) => {
+      throw error
+    },
+  })
+}
+
+interface Parts {
+  readonly world: SimulatedWorld
+  readonly cluster: Cluster
+  /** Kills the broker, and starts it again after so much time. */
+  readonly restart: (afterMs: number) => Promise<void>
+  readonly wait: (ms: number) => Promise<void>
+}
+
+async function withBroker(run: (parts: Parts) => Promise<void>) {
+  const world = new SimulatedWorld(7)
+  let process = world.start('broker')
+  process.disk.makeDirectory('/data')
+  const client = world.start('client').environment
+  const wait = (ms: number) => new Promise<void>((resolve) => client.timers.after(ms, resolve))
+  const play = async () => {
+    let broker = await startBroker(process)
+    const cluster = new Cluster(client, {
+      bootstrap: [{ host: 'broker', port: 9092 }],
+      bootstrapTimeoutMs: 0,
+    })
+    const restart = async (afterMs: number) => {
+      world.kill(process)
+      await wait(afterMs)
+      process = world.start('broker')
+      broker = await startBroker(process)
+    }
+    await run({ world, cluster, restart, wait })
+    cluster.close()
+    await broker.stop()
+  }
+  await world.run(play())
 }
 
 const topic = (name: string, partitions = 1, configs: [string, string][] = []) => ({
@@ -81,7 +101,7 @@ async function fill(cluster: Cluster, name: string, count: number): Promise<void
 }
 
 t.test('topics: each outcome by itself', (t) =>
-  withBroker(async (cluster) => {
+  withBroker(async ({ cluster }) => {
     const created = await createTopics(cluster, [
       topic('a', 2, [['retention.ms', '1000']]),
       topic('b'),
@@ -138,7 +158,7 @@ t.test('topics: each outcome by itself', (t) =>
 )
 
 t.test('configs of topics and brokers', (t) =>
-  withBroker(async (cluster) => {
+  withBroker(async ({ cluster }) => {
     await createTopics(cluster, [topic('a')])
     const resource = { type: 'topic', name: 'a' } as const
     const set = (name: string, value: string) =>
@@ -164,7 +184,7 @@ t.test('configs of topics and brokers', (t) =>
 )
 
 t.test('the cluster itself', (t) =>
-  withBroker(async (cluster) => {
+  withBroker(async ({ cluster }) => {
     const described = await describeCluster(cluster)
     t.match(described, { controllerId: 1, brokers: [{ id: 1, port: 9092, isFenced: false }] })
     t.ok((await describeFeatures(cluster)).some(({ name }) => name === 'metadata.version'))
@@ -179,7 +199,7 @@ t.test('the cluster itself', (t) =>
 )
 
 t.test('two members share a topic, and take over from each other', (t) =>
-  withBroker(async (cluster, world) => {
+  withBroker(async ({ cluster, world, wait }) => {
     await createTopics(cluster, [topic('a', 4)])
     await fill(cluster, 'a', 200)
     const read = new Set<string>()
@@ -213,8 +233,6 @@ t.test('two members share a topic, and take over from each other', (t) =>
       }
       return { consumer, stop }
     }
-    const wait = (ms: number) =>
-      new Promise<void>((resolve) => cluster.environment.timers.after(ms, resolve))
     const one = member('one')
     await wait(3000)
     t.equal(one.consumer.assignment.length, 4, 'alone it has all')
@@ -251,5 +269,41 @@ t.test('two members share a topic, and take over from each other', (t) =>
     t.same(await fetchCommitted(cluster, 'g', [{ topic: 'a', partition: 0 }]), [])
     t.equal((await deleteGroups(cluster, ['g']))[0]?.error, null)
     await t.rejects(describeGroup(cluster, 'g'), /not found|no group/)
+  }),
+)
+
+t.test('a broker that is gone for longer than a session: everybody goes on', (t) =>
+  withBroker(async ({ cluster, restart, wait }) => {
+    await createTopics(cluster, [topic('a', 2)])
+    await fill(cluster, 'a', 50)
+    const read: string[] = []
+    const consumer = new Consumer(cluster, {
+      groupId: 'g',
+      autoOffsetReset: 'earliest',
+      autoCommitIntervalMs: 500,
+      sessionTimeoutMs: 10_000,
+    })
+    consumer.subscribe(['a'])
+    let isOver = false
+    const over = (async () => {
+      while (!isOver)
+        for (const { records } of await consumer.poll({ timeoutMs: 200 }))
+          read.push(...records.map(({ value }) => `${value}`))
+    })()
+    await wait(3000)
+    const producer = new Producer(cluster)
+    const sent = Array.from({ length: 50 }, async (_, index) => {
+      await wait(index * 1000)
+      return producer.send({ topic: 'a', key: null, value: Buffer.from(`w${index}`) })
+    })
+    await wait(10_000)
+    await restart(20_000)
+    await Promise.all(sent)
+    await wait(15_000)
+    isOver = true
+    await over
+    await consumer.close()
+    t.equal(new Set(read).size, 100)
+    t.ok(read.length <= 150, 'read again is at most what was not committed')
   }),
 )
