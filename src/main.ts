@@ -99,7 +99,8 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
   if (withoutEffect.length > 0) {
     log.warn('Settings that have no effect here', { settings: withoutEffect.join(', ') })
   }
-  const clusterId = process.env['CLUSTER_ID']
+  // As in the usual container images; one that is set to nothing is not set.
+  const clusterId = process.env['CLUSTER_ID'] || process.env['KAFKA_KRAFT_CLUSTER_ID'] || undefined
   const broker = await Broker.start({
     environment,
     config,

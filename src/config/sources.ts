@@ -22,7 +22,14 @@ export interface Settings {
 }
 
 /** Prefixes under which Kafka passes settings on to plug-ins or listeners; they are never unknown. */
-const openPrefixes = ['listener.name.', 'rsm.config.', 'rlmm.config.', 'config.providers.']
+const openPrefixes = [
+  'listener.name.',
+  'rsm.config.',
+  'rlmm.config.',
+  'config.providers.',
+  // Of another distribution of Kafka, whose compose files name them for every broker.
+  'confluent.',
+]
 
 /** Gathers, checks and returns the settings. Throws ConfigError with the name, what is wrong and what is near. */
 export function gatherSettings(sources: Sources): Settings {
@@ -62,6 +69,10 @@ function check(name: string, text: string, from: string): void {
   const definition = allBrokerConfigs[name]
   if (definition === undefined) {
     if (isOpen(name)) return
+    if (name.startsWith('zookeeper.')) {
+      const message = `${name} (from ${from}) is of Kafka before 4.0: there is no ZooKeeper; remove it`
+      throw new ConfigError(name, message)
+    }
     const near = nearestName(name, Object.keys(allBrokerConfigs))
     const hint = near === undefined ? '' : ` Did you mean ${near}?`
     throw new ConfigError(name, `Unknown setting ${name} (from ${from}).${hint}`)

@@ -152,8 +152,12 @@ class Fetch {
     const error = partition.leaderError(fetched.currentLeaderEpoch)
     if (error !== null) return error
     // No broker but this one is a replica of a partition here: a fetcher that says so knows more than
-    // we do, and is told to come again.
-    if (this.#isReplica) return errors.UNKNOWN_LEADER_EPOCH
+    // we do, and is told to come again; without an epoch it may as well know less.
+    if (this.#isReplica) {
+      return fetched.currentLeaderEpoch === -1
+        ? errors.NOT_LEADER_OR_FOLLOWER
+        : errors.UNKNOWN_LEADER_EPOCH
+    }
     const { config } = partition
     if (config.compressionType === 'zstd' && this.#context.apiVersion < 10) {
       return errors.UNSUPPORTED_COMPRESSION_TYPE

@@ -166,7 +166,10 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
   try {
     header.checkBatch(batch, 0)
     if (origin === 'client') {
-      checkClientBatch(batch, name)
+      checkClientBatch(batch, name, isStamped)
+      if (!isStamped && header.timestampType(batch, 0) === header.logAppendTime) {
+        header.setMaxTimestamp(batch, 0, header.createTime, header.maxTimestamp(batch, 0))
+      }
       if (needsRecords(batch, options, isStamped)) checkRecords(batch, options, isStamped)
     }
     const target = targetCompression(batch, config)
@@ -190,7 +193,7 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
 }
 
 /** What Kafka accepts from brokers only, and what a client's header must agree on. */
-function checkClientBatch(batch: Buffer, name: string): void {
+function checkClientBatch(batch: Buffer, name: string, isStamped: boolean): void {
   const count = header.recordCount(batch, 0)
   if (count <= 0 || header.lastOffsetDelta(batch, 0) !== count - 1) {
     throw new KafkaError(
@@ -204,10 +207,10 @@ function checkClientBatch(batch: Buffer, name: string): void {
   if (header.producerId(batch, 0) >= 0 && header.baseSequence(batch, 0) < 0) {
     throw new KafkaError(errors.INVALID_RECORD, `A producer id without sequence for ${name}.`)
   }
-  if (header.timestampType(batch, 0) === header.logAppendTime) {
+  if (isStamped && header.timestampType(batch, 0) === header.logAppendTime) {
     throw new KafkaError(
       errors.INVALID_TIMESTAMP,
-      `A batch for ${name} claims LogAppendTime, which only the broker sets.`,
+      `A batch for ${name} claims the LogAppendTime that the broker is about to set.`,
     )
   }
 }

@@ -151,7 +151,8 @@ t.test('what a partition refuses', async (t) => {
     ['an epoch gone by', { currentLeaderEpoch: 3 }, 74],
     ['an epoch to come', { currentLeaderEpoch: 5 }, 75],
     ['the epoch', { currentLeaderEpoch: 4 }, 0],
-    ['a replica that is none', { replicaId: 2 }, 75],
+    ['a replica that is none', { replicaId: 2 }, 6],
+    ['a replica that is none, of the epoch', { replicaId: 2, currentLeaderEpoch: 4 }, 75],
     ['zstd before its version', { topic: 'packed', version: 9 }, 76],
     ['zstd', { topic: 'packed', version: 10 }, 0],
   ]

@@ -170,6 +170,7 @@ t.test('what is refused, and why', async (t) => {
       'its own append time',
       'INVALID_TIMESTAMP',
       () => patched((batch) => header.setMaxTimestamp(batch, 0, header.logAppendTime, 1)),
+      { messageTimestampType: 'LogAppendTime' },
     ],
     [
       'the future',
@@ -219,6 +220,12 @@ t.test('timestamps and codecs that the topic decides', async (t) => {
     timestampType: header.logAppendTime,
     maxTimestamp: result.logAppendTimeMs,
   })
+
+  const unstamped = new Fixture()
+  await unstamped.append(['a'], { timestampType: header.logAppendTime })
+  const kept = await unstamped.readAll()
+  t.ok(header.isCrcValid(kept, 0))
+  t.match(readBatch(kept), { timestampType: header.createTime }, 'as the topic says')
 
   const lying = new Fixture()
   const records = [5, 9, 7].map((timestamp) => ({ timestamp, key: null, value: null }))

@@ -42,6 +42,8 @@ t.test('what is read is what was appended, for as far back as there is room', (t
   const logs = [new Appended(cache), new Appended(cache), new Appended(cache)]
   let kept = 0
   let differences = 0
+  /** What readers have not let go of yet. */
+  const held: { bytes: Buffer; wanted: Buffer }[] = []
   for (let i = 0; i < 2000; i++) {
     const log = random.pick(logs)
     log.append(random)
@@ -60,7 +62,11 @@ t.test('what is read is what was appended, for as far back as there is room', (t
     const fits = following !== undefined && bytes.length + following.length <= options.maxBytes
     if (fits && read.nextOffset < upToOffset) differences++
     kept = Math.max(kept, [...header.batches(bytes)].length)
-    for (const chunk of read.chunks) buffers.release(chunk)
+    for (const chunk of read.chunks) held.push({ bytes: chunk, wanted: bytes })
+    if (held.length < 50) continue
+    const oldest = held.shift()
+    if (oldest?.bytes.equals(oldest.wanted) !== true) differences++
+    if (oldest !== undefined) buffers.release(oldest.bytes)
   }
   t.equal(differences, 0)
   t.ok(kept > 3, `${kept} batches in a read`)

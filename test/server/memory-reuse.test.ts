@@ -34,7 +34,10 @@ class Story {
   failed = 0
   #nextValue = 0
 
-  constructor(seed: number) {
+  readonly #settings: Readonly<Record<string, string>>
+
+  constructor(seed: number, settings: Readonly<Record<string, string>>) {
+    this.#settings = settings
     this.world = new SimulatedWorld(seed)
     this.broker = this.world.start('broker')
     for (const path of ['/a', '/b']) this.broker.disk.makeDirectory(path)
@@ -47,6 +50,7 @@ class Story {
       'log.dirs': '/a,/b',
       'metadata.log.dir': '/a',
       'offsets.topic.num.partitions': '1',
+      ...this.#settings,
     }
     return Broker.start({
       environment: this.broker.environment,
@@ -203,8 +207,12 @@ function decoded<Api extends ApiRow>(
   return decodeResponse<Api['response']>(api.response, version, reader)
 }
 
-async function play(t: Test, seed: number, isDiskFailing: boolean): Promise<void> {
-  const story = new Story(seed)
+async function play(
+  t: Test,
+  seed: number,
+  { isDiskFailing = false, settings = {} },
+): Promise<void> {
+  const story = new Story(seed, settings)
   const { world, broker } = story
   const play = async (): Promise<void> => {
     const first = await story.start()
@@ -224,7 +232,7 @@ async function play(t: Test, seed: number, isDiskFailing: boolean): Promise<void
     const produced = [1, -1, 0].map((acks) =>
       story.produce(`${name} producer ${acks}`, acks, count),
     )
-    await story.produceAndDie(`${name} dying`)
+    for (let i = 0; i < 5; i++) await story.produceAndDie(`${name} dying ${i}`)
     if (isDiskFailing && name === 'second') {
       broker.disk.fault = (operation, path) =>
         operation === 'write' && path.startsWith('/b/orders') ? 'EIO' : undefined
@@ -240,9 +248,13 @@ async function play(t: Test, seed: number, isDiskFailing: boolean): Promise<void
 }
 
 t.test('whatever memory is used again, nobody sees it', async (t) => {
-  for (const seed of [1, 2, 3]) await play(t, seed, false)
+  await play(t, 1, {})
+})
+
+t.test('nor where connections die while their batches wait for a sync', async (t) => {
+  await play(t, 2, { settings: { 'log.flush.interval.messages': '1' } })
 })
 
 t.test('nor where writes fail', async (t) => {
-  for (const seed of [4, 5]) await play(t, seed, true)
+  await play(t, 3, { isDiskFailing: true })
 })
