@@ -94,8 +94,13 @@ export class Tail {
 
   /** Copies whole batches that follow those already here. */
   add(baseOffset: number, lastOffset: number, bytes: Buffer): void {
-    if (bytes.length + entryOverheadBytes > this.#cache.bytesMax) this.clear()
-    else this.#entries.push(this.#cache.insert(this, baseOffset, lastOffset, bytes))
+    if (bytes.length + entryOverheadBytes > this.#cache.bytesMax) {
+      this.clear()
+      return
+    }
+    // Making room may replace our list of entries, so it is looked up only afterwards.
+    const entry = this.#cache.insert(this, baseOffset, lastOffset, bytes)
+    this.#entries.push(entry)
   }
 
   /**

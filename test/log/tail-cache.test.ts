@@ -91,3 +91,26 @@ t.test('the oldest of all logs goes first, and a batch too large for the ring en
   t.equal(a.startOffset, 5)
   t.end()
 })
+
+t.test('one log alone keeps its run whole over thousands of small entries', (t) => {
+  const buffers = new BufferPool()
+  const tail = new Tail(new TailCache(2_000_000))
+  const entries = 12_000
+  const value = Buffer.alloc(100, 1)
+  for (let baseOffset = 0; baseOffset < entries; baseOffset++) {
+    const records = [{ timestamp: 1, key: null, value, headers: [] }]
+    tail.add(baseOffset, baseOffset, encodeBatch({ baseOffset, records }))
+  }
+  t.ok(tail.startOffset > 0 && tail.startOffset < entries, 'the oldest are gone')
+  for (let offset = tail.startOffset; offset < entries; ) {
+    const options = { offset, upToOffset: entries, maxBytes: 1, minOneBatch: true }
+    const { firstOffset, nextOffset, chunks } = tail.read(options, buffers)
+    const [bytes] = chunks
+    if (firstOffset !== offset || bytes === undefined || header.baseOffset(bytes, 0) !== offset) {
+      t.fail(`a read from ${offset} began at ${firstOffset}`)
+      break
+    }
+    offset = nextOffset
+  }
+  t.end()
+})
