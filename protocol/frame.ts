@@ -51,13 +51,16 @@ export function decodeRequestHeader(reader: Reader): RequestHead {
   return { api, apiKey, apiVersion, correlationId, clientId }
 }
 
-/** Reads a request after its header. Throws MalformedError, also when bytes are left over. */
+/**
+ * Reads a request after its header. Throws MalformedError. What is left over is passed over, as Kafka
+ * does: librdkafka sends three bytes too many when it asks for the metadata of all topics.
+ */
 export function decodeRequest<Request extends Message>(
   request: Request,
   version: number,
   reader: Reader,
 ): MessageOf<Request> {
-  return decodeBody(request, version, reader)
+  return codec(request, version).read(reader)
 }
 
 /** A whole request frame as chunks, its length in front. */
@@ -104,11 +107,7 @@ export function decodeResponse<Response extends Message>(
   version: number,
   reader: Reader,
 ): MessageOf<Response> {
-  return decodeBody(response, version, reader)
-}
-
-function decodeBody<M extends Message>(table: M, version: number, reader: Reader): MessageOf<M> {
-  const value = codec(table, version).read(reader)
+  const value = codec(response, version).read(reader)
   reader.expectEnd()
   return value
 }

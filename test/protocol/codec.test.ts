@@ -367,6 +367,12 @@ t.test('request headers', async (t) => {
   const anonymous = encodeRequest(metadataRequest, 9, { ...head, clientId: null }, { topics: null })
   t.equal(decodeRequestHeader(new Reader(Buffer.concat(anonymous), 4)).clientId, null)
 
+  // What librdkafka 2.16 sends for all topics: a count of four bytes where one would do.
+  const tooLong = new Reader(hex('0003000d00000003000772646b61666b610000000000010000'))
+  decodeRequestHeader(tooLong)
+  t.equal(decodeRequest(metadataRequest, 13, tooLong).topics, null)
+  t.equal(tooLong.remaining, 3)
+
   const tooNew = decodeRequestHeader(
     new Reader(hex('0012 0063 00000005 0001 61 00'.replaceAll(' ', ''))),
   )

@@ -63,7 +63,7 @@ export function compressLz4(bytes: Buffer, headerChecksum: 'right' | 'magic 0' =
       'lz4',
       'Compressing with lz4 needs the optional native package lz4, which could not be loaded ' +
         `(${(found.failure as Error).message.split('\n')[0]}): install a C++ compiler and run ` +
-        '`npm rebuild lz4`, or use gzip, snappy or zstd',
+        '`npm ci` or `npm rebuild lz4`, or use gzip, snappy or zstd',
       { cause: found.failure },
     )
   }
