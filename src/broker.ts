@@ -206,6 +206,7 @@ export class Broker {
       topicId: metadataTopicId,
       config: metadataLogConfig(this.#config),
       tailCache: null,
+      onDamage: 'refuse',
     })
     const metadata = await Metadata.open({
       nodeId: this.nodeId,
@@ -356,7 +357,7 @@ export class Broker {
   }
 
   #directoryFailed(directory: LogDirectory, error: DiskError): void {
-    const isMetadata = directory === this.#metadataDirectory
+    const isMetadata = this.#directories.length > 0 && directory === this.#metadataDirectory
     this.#environment.log.error(
       `Log directory ${directory.path} failed and is taken out of service`,
       {

@@ -92,6 +92,9 @@ function readSettings({ file, overrides }: Flags): Start {
 async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
   const environment = createNodeEnvironment({ log: { level: config.get('log.level') as 'info' } })
   const { log } = environment
+  // As process 1 of a container nothing would end the start otherwise. What it wrote is checked next time.
+  const endStart = () => process.exit(143)
+  process.once('SIGTERM', endStart)
   process.on('uncaughtException', (err) => {
     log.error('A bug: the process ends, what was acknowledged is on disk', { err })
     process.exit(70)
@@ -105,10 +108,14 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     environment,
     config,
     isDevelopment,
-    onFatal: () => process.exit(1),
+    onFatal: (err) => {
+      log.error('The broker cannot go on and ends', { err })
+      process.exit(1)
+    },
     ...(clusterId === undefined ? {} : { clusterId }),
   })
   const healthServers = await startHttp(broker, config, log)
+  process.off('SIGTERM', endStart)
   stopOnSignal(broker, healthServers, log)
   // The origin of performance.now() is the start of the process.
   const readyMs = Math.round(performance.now())

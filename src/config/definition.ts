@@ -99,6 +99,12 @@ export function oneOf(...values: string[]): Check<string> {
   }
 }
 
+/** As `oneOf`, in whichever case it is written. */
+export function oneOfInAnyCase(...values: string[]): Check<string> {
+  const { allowed, check } = oneOf(...values)
+  return { allowed, check: (value) => check(value.toUpperCase()) }
+}
+
 export function eachOneOf(...values: string[]): Check<readonly string[]> {
   return {
     allowed: `[${values.join(', ')}]`,

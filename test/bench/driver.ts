@@ -42,7 +42,7 @@ const presets: Options = {
 }
 
 /** Versions that Kafka 4.3 and we both serve, with topic names instead of ids. */
-const versions = { produce: 9, fetch: 12, metadata: 12, createTopics: 7 }
+const versions = { produce: 9, fetch: 12, metadata: 12, createTopics: 7, listOffsets: 7 }
 
 /** A connection that sends frames and hands each response frame to whoever is next in line. */
 class Peer {
@@ -180,6 +180,32 @@ async function untilLed(peer: Peer, names: readonly string[]): Promise<void> {
     const isLed = (topic: (typeof topics)[number]) =>
       topic.errorCode === 0 && topic.partitions.every(({ leaderId }) => leaderId >= 0)
     if (topics.length === names.length && topics.every(isLed)) return
+    await setTimeout(2)
+  }
+}
+
+/** Until the leader of every partition answers for it. */
+async function untilUsable(
+  peer: Peer,
+  names: readonly string[],
+  partitions: number,
+): Promise<void> {
+  await untilLed(peer, names)
+  for (;;) {
+    const answer = await peer.call(apis.listOffsets, versions.listOffsets, {
+      replicaId: -1,
+      isolationLevel: 0,
+      topics: names.map((name) => ({
+        name,
+        partitions: Array.from({ length: partitions }, (_, partitionIndex) => ({
+          partitionIndex,
+          timestamp: -1,
+        })),
+      })),
+    })
+    const rows = answer.topics.flatMap((topic) => topic.partitions)
+    if (rows.length === names.length * partitions && rows.every(({ errorCode }) => errorCode === 0))
+      return
     await setTimeout(2)
   }
 }
@@ -392,7 +418,7 @@ function sendStamped(peer: Peer, topic: string, index: number, recordBytes: numb
   peer.exchange(encodeRequest(apis.produce.request, versions.produce, head, request), isProduced)
 }
 
-/** A hundred topics of ten partitions, until every partition has a leader. */
+/** A hundred topics of ten partitions, until every partition can be used. */
 async function topics(options: Options): Promise<Result> {
   const peer = await Peer.open(options.port)
   const names = Array.from({ length: 100 }, (_, number) => `${options.topic}-${number}`)
@@ -410,7 +436,7 @@ async function topics(options: Options): Promise<Result> {
   const failed = answer.topics.find(({ errorCode }) => errorCode !== 0)
   if (failed !== undefined)
     throw new Error(`CreateTopics was answered with error ${failed.errorCode}`)
-  await untilLed(peer, names)
+  await untilUsable(peer, names, 10)
   const seconds = (performance.now() - startedMs) / 1000
   peer.close()
   return { seconds }
