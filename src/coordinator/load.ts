@@ -4,15 +4,23 @@
  * Records of a transaction count only once its marker says so: they are held back until then,
  * applied at the commit marker, dropped at the abort marker. Between two reads the event loop gets
  * its turn.
+ *
+ * A record that cannot be decoded, or a batch that cannot be opened, is logged and passed over: one
+ * damaged place must not keep all the others from being known. Loading fails only where the log
+ * cannot be read, where it does not show where the next batch begins, or where a codec is missing.
  */
-import { batches } from '../../protocol/records/batch.ts'
+import { entryBytes, lastOffset } from '../../protocol/records/batch.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { controlRecordType } from '../../protocol/records/control.ts'
-import { type RecordBatch, readBatch } from '../../protocol/records/record.ts'
-import type { Environment } from '../environment/environment.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
+import { type BatchRecord, type RecordBatch, readBatch } from '../../protocol/records/record.ts'
+import type { Environment, Logger } from '../environment/environment.ts'
 import type { CoordinatorLog, Shard, ShardKind } from './shard.ts'
 
 export interface Load<S extends Shard<R>, R> {
   readonly log: CoordinatorLog
+  /** Its lines name the coordinator and the partition. */
+  readonly logger: Logger
   readonly kind: ShardKind<S, R>
   readonly replay: (records: readonly R[]) => void
   /** False once the partition went elsewhere: loading stops. */
@@ -50,12 +58,17 @@ async function replayLog<S extends Shard<R>, R>(
   while (offset < endOffset && isCurrent()) {
     const bytes = await log.read(offset)
     const before = offset
-    for (const position of batches(bytes)) {
-      const batch = readBatch(bytes, position)
-      replayBatch(load, batch, held)
-      batchCount++
-      recordCount += batch.recordCount
-      offset = batch.lastOffset + 1
+    for (const position of positions(bytes)) {
+      const batch = openedBatch(load, bytes, position, offset)
+      if (batch !== null) {
+        replayBatch(load, batch, held)
+        batchCount++
+        recordCount += batch.recordCount
+      }
+      const nextOffset = lastOffset(bytes, position) + 1
+      // The header of a damaged batch may say anything; then the next batch tells where it is.
+      const isPlausible = nextOffset > offset && nextOffset <= endOffset
+      if (batch !== null || isPlausible) offset = nextOffset
     }
     if (offset === before) throw new Error(`nothing to read at offset ${offset} of ${endOffset}`)
     await new Promise<void>((resolve) => environment.timers.endOfTurn(resolve))
@@ -64,23 +77,74 @@ async function replayLog<S extends Shard<R>, R>(
   return { batches: batchCount, records: recordCount, durationMs }
 }
 
+/** Where batches begin; what is wrong within one is found when it is opened. */
+function* positions(bytes: Buffer): Generator<number, void, void> {
+  let at = 0
+  while (at < bytes.length) {
+    const size = entryBytes(bytes, at, bytes.length)
+    if (size === null) throw new CorruptRecords('Not a whole record batch')
+    yield at
+    at += size
+  }
+}
+
+/** Null if the batch is damaged. */
+function openedBatch<S extends Shard<R>, R>(
+  { logger }: Load<S, R>,
+  bytes: Buffer,
+  position: number,
+  offset: number,
+): RecordBatch | null {
+  try {
+    return readBatch(bytes, position)
+  } catch (err) {
+    if (err instanceof UnsupportedCompression) throw err
+    logger.error('a damaged batch is passed over', { offset, err })
+    return null
+  }
+}
+
+function decoded<S extends Shard<R>, R>(
+  { kind, logger }: Load<S, R>,
+  { key, value, offset }: BatchRecord,
+): R | null {
+  if (key === null) return null
+  try {
+    return kind.decode(key, value)
+  } catch (err) {
+    logger.error('a record that cannot be decoded is passed over', { offset, err })
+    return null
+  }
+}
+
 function replayBatch<S extends Shard<R>, R>(
-  { kind, replay }: Load<S, R>,
+  load: Load<S, R>,
   batch: RecordBatch,
   held: Map<number, R[]>,
 ): void {
+  const { replay, logger } = load
   const { producerId } = batch
   if (batch.isControl) {
     const marker = batch.records[0]
     if (marker === undefined) return
-    if (controlRecordType(marker.key) === 'commit') replay(held.get(producerId) ?? [])
+    if (isCommit(marker, logger)) replay(held.get(producerId) ?? [])
     held.delete(producerId)
     return
   }
-  const records = batch.records.flatMap(({ key, value }) => {
-    const record = key === null ? null : kind.decode(key, value)
+  const records = batch.records.flatMap((stored) => {
+    const record = decoded(load, stored)
     return record === null ? [] : [record]
   })
   if (!batch.isTransactional) replay(records)
   else held.set(producerId, [...(held.get(producerId) ?? []), ...records])
+}
+
+/** A marker that cannot be read commits nothing. */
+function isCommit({ key, offset }: BatchRecord, logger: Logger): boolean {
+  try {
+    return controlRecordType(key) === 'commit'
+  } catch (err) {
+    logger.error('a damaged transaction marker is passed over', { offset, err })
+    return false
+  }
 }

@@ -113,7 +113,9 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     const fields = { coordinator: this.#kind.name, partition, leaderEpoch: slot.leaderEpoch }
     try {
       const replay = (records: readonly R[]) => shard.replay(records)
-      const loading = loadRecords({ log, kind: this.#kind, replay, isCurrent }, this.#environment)
+      const logger = this.#environment.log.child({ coordinator: this.#kind.name, partition })
+      const load = { log, logger, kind: this.#kind, replay, isCurrent }
+      const loading = loadRecords(load, this.#environment)
       const loaded = loading instanceof Promise ? await loading : loading
       if (!isCurrent()) return
       slot.state = 'active'

@@ -107,8 +107,8 @@ export class ShardRuntime<S extends Shard<R>, R> {
     this.#deadlines.close()
     const batches = this.#batches
     this.#batches = []
-    for (const batch of batches) failParked(batch, new KafkaError(error), error)
-    this.#state.onUnloaded(error)
+    for (const batch of batches) this.#failParked(batch, new KafkaError(error), error)
+    this.#contained(() => this.#state.onUnloaded(error))
   }
 
   /** See `CoordinatorRuntime.write`. */
@@ -132,10 +132,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
   }
 
   #record<T>(decision: Decision<R, T>, nowMs: Milliseconds): void {
-    const encoded: StoredRecord[] = decision.records.map((record) => {
-      const { key, value } = this.#kind.encode(record)
-      return { timestamp: nowMs, key, value }
-    })
+    const encoded = this.#encoded(decision, nowMs)
     const bytes = encoded.reduce((sum, record) => sum + sizeOf(record), 0)
     const bytesMax = this.#log.batchBytesMax - headerBytes
     if (decision.isAtomic !== false) {
@@ -151,6 +148,18 @@ export class ShardRuntime<S extends Shard<R>, R> {
       batch.bytes += sizeOf(stored)
       batch.lastPosition = this.#timeline.position
     })
+  }
+
+  #encoded<T>(decision: Decision<R, T>, nowMs: Milliseconds): StoredRecord[] {
+    try {
+      return decision.records.map((record) => {
+        const { key, value } = this.#kind.encode(record)
+        return { timestamp: nowMs, key, value }
+      })
+    } catch (err) {
+      this.#logger.error('a record could not be encoded', { err })
+      this.#refuse(decision, new KafkaError(errors.UNKNOWN_SERVER_ERROR))
+    }
   }
 
   #refuse<T>(decision: Decision<R, T>, failure: KafkaError): never {
@@ -214,7 +223,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
       this.#batches.shift()
       this.#timeline.forget(first.lastPosition)
       for (const parked of first.parked) {
-        parked.onCommitted?.()
+        this.#contained(() => parked.onCommitted?.())
         parked.answer()
       }
     }
@@ -230,7 +239,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
     const error = coordinatorError(failure)
     for (const each of takenBack) {
       each.timeout?.clear()
-      failParked(each, failure, error)
+      this.#failParked(each, failure, error)
     }
     const inDoubt = takenBack.filter((each) => each !== batch && each.state === 'in flight')
     if (inDoubt.length > 0)
@@ -238,11 +247,31 @@ export class ShardRuntime<S extends Shard<R>, R> {
     for (const each of takenBack) each.state = 'refused'
   }
 
+  #failParked(batch: Batch, failure: unknown, error: ErrorRow): void {
+    const told = translated(failure)
+    for (const parked of batch.parked) {
+      this.#contained(() => parked.onFailed?.(error))
+      parked.fail(told)
+    }
+  }
+
+  /** An exception of one ends neither the replies of the others nor the process. */
+  #contained(act: () => void): void {
+    try {
+      act()
+    } catch (err) {
+      this.#logger.error('a coordinator failed after its records were settled', { err })
+    }
+  }
+
   #context(): ShardContext<R> {
     const timeline = this.#timeline
     const deadlines = this.#deadlines
     const write = (decide: (nowMs: Milliseconds) => Decision<R, void>) => {
-      const failed = (err: unknown) => this.#logger.warn('a timer could not write', { err })
+      const failed = (err: unknown) => {
+        const level = err instanceof KafkaError ? 'warn' : 'error'
+        this.#logger[level]('a timer could not write', { err })
+      }
       try {
         const written = this.write((_, nowMs) => decide(nowMs))
         if (written instanceof Promise) written.catch(failed)
@@ -268,12 +297,4 @@ function sizeOf(record: StoredRecord): number {
 function translated(failure: unknown): KafkaError {
   const message = failure instanceof Error ? failure.message : undefined
   return new KafkaError(coordinatorError(failure), message)
-}
-
-function failParked(batch: Batch, failure: unknown, error: ErrorRow): void {
-  const told = translated(failure)
-  for (const parked of batch.parked) {
-    parked.onFailed?.(error)
-    parked.fail(told)
-  }
 }

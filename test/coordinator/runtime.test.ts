@@ -3,6 +3,7 @@
  */
 import t, { type Test } from 'tap'
 import { errors, KafkaError } from '../../protocol/errors.ts'
+import { MalformedError } from '../../protocol/reader.ts'
 import { encodeControlBatch } from '../../protocol/records/control.ts'
 import { coordinatorPartition, javaHashCode } from '../../src/coordinator/coordinator-partition.ts'
 import { Deadlines } from '../../src/coordinator/deadlines.ts'
@@ -10,6 +11,7 @@ import { CoordinatorRuntime } from '../../src/coordinator/runtime.ts'
 import type { Decision, Shard, ShardContext } from '../../src/coordinator/shard.ts'
 import { Timeline, TimelineMap } from '../../src/coordinator/timeline.ts'
 import { DiskError } from '../../src/environment/disk.ts'
+import type { Logger } from '../../src/environment/environment.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
 import { MemoryLog } from './memory-log.ts'
 
@@ -42,9 +44,23 @@ class Words implements Shard<Word> {
 
 const commitTimeoutMs = 5000
 
+/** Keeps the errors, with the fields of their logger. */
+function errorLog(lines: object[], own: object = {}): Logger {
+  const pass = () => {}
+  return {
+    debug: pass,
+    info: pass,
+    warn: pass,
+    error: (message, fields) => lines.push({ message, ...own, ...fields }),
+    child: (fields) => errorLog(lines, { ...own, ...fields }),
+  }
+}
+
 function start() {
   const world = new SimulatedWorld(1)
-  const { environment } = world.start('broker')
+  const errorLines: object[] = []
+  const process = world.start('broker')
+  const environment = { ...process.environment, log: errorLog(errorLines) }
   const shards: Words[] = []
   const runtime = new CoordinatorRuntime<Words, Word>(environment, {
     name: 'words',
@@ -52,14 +68,15 @@ function start() {
       shards.push(new Words(context))
       return shards.at(-1) as Words
     },
-    encode: ({ key, value }) => ({
-      key: Buffer.from(key),
-      value: value === null ? null : Buffer.from(value),
-    }),
-    decode: (key, value) =>
-      key.toString() === 'foreign'
-        ? null
-        : { key: key.toString(), value: value?.toString() ?? null },
+    encode: ({ key, value }) => {
+      if (key === 'unwritable') throw new RangeError('unwritable')
+      return { key: Buffer.from(key), value: value === null ? null : Buffer.from(value) }
+    },
+    decode: (key, value) => {
+      if (key.toString() === 'damaged') throw new MalformedError('damaged')
+      if (key.toString() === 'foreign') return null
+      return { key: key.toString(), value: value?.toString() ?? null }
+    },
     commitTimeoutMs: () => commitTimeoutMs,
     compression: () => 'none',
   })
@@ -73,7 +90,7 @@ function start() {
       }),
     )
   const content = () => new Map(shards.at(-1)?.words ?? [])
-  return { world, environment, runtime, log, say, content, shards }
+  return { world, environment, runtime, log, say, content, shards, errorLines }
 }
 
 /** Matched by the code alone: messages differ. */
@@ -344,6 +361,64 @@ t.test('a log that cannot be read leaves the partition to others', async (t) => 
   log.read = () => batches[0] as Buffer
   await world.run(runtime.load(0, 1, log))
   refusal(t, () => say(0), errors.NOT_COORDINATOR)
+})
+
+t.test('what is damaged is passed over, and said', async (t) => {
+  const { world, runtime, log, say, content, errorLines } = start()
+  const word = (key: string) => ({ timestamp: 1, key: Buffer.from(key), value: Buffer.from('1') })
+  log.put({ records: [word('a'), word('damaged'), word('b')] })
+  log.put({ records: [word('c'), word('d')] })
+  log.put({ records: [word('e')] })
+  log.put({ records: [word('f')] })
+  const [, broken, counted] = log.batches
+  const recordsAt = 61
+  broken?.fill(0xff, recordsAt)
+  const countAt = 57
+  counted?.writeInt32BE(1000, countAt)
+  await world.run(runtime.load(0, 1, log))
+  t.same([...content().keys()], ['a', 'b', 'f'])
+  t.match(errorLines, [
+    { coordinator: 'words', partition: 0, offset: 1 },
+    { coordinator: 'words', partition: 0, offset: 3 },
+    { coordinator: 'words', partition: 0, offset: 5 },
+  ])
+  t.equal(errorLines.length, 3)
+  t.equal(await world.run(Promise.resolve(say('works', ['g', '1']))), 'works')
+})
+
+t.test('an exception of one write ends nobody else', async (t) => {
+  const { world, runtime, log, say, content, shards, errorLines } = start()
+  await runtime.load(0, 1, log)
+  const events: string[] = []
+  const unwritable = () => ({
+    records: [{ key: 'unwritable', value: '1' }],
+    reply: null,
+    onFailed: ({ name }: { name: string }) => events.push(name),
+  })
+  refusal(t, () => runtime.write(0, unwritable), errors.UNKNOWN_SERVER_ERROR)
+  t.same(events, ['UNKNOWN_SERVER_ERROR'])
+  const fail = () => {
+    throw new TypeError('a bug')
+  }
+  const buggy = (key: string) =>
+    runtime.write(0, () => ({
+      records: [{ key, value: '1' }],
+      reply: key,
+      onCommitted: fail,
+      onFailed: fail,
+    }))
+  const replies = [buggy('a'), say('b', ['b', '1'])]
+  t.same(await world.run(Promise.all(replies)), ['a', 'b'])
+  log.failure = new KafkaError(errors.NOT_ENOUGH_REPLICAS)
+  const refused = [buggy('c'), say('d', ['d', '1'])].map((write) =>
+    t.rejects(Promise.resolve(write), coded(errors.COORDINATOR_NOT_AVAILABLE)),
+  )
+  await world.run(Promise.all(refused))
+  log.failure = null
+  shards[0]?.context.deadline(fail).set(10)
+  await world.runFor(50)
+  t.same([...content().keys()], ['a', 'b'])
+  t.equal(errorLines.length, 4)
 })
 
 t.test('keys go to partitions as in Java', async (t) => {

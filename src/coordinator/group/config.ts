@@ -25,3 +25,12 @@ export interface GroupCoordinatorConfig {
  * otherwise leave one dead member behind each time.
  */
 export const newMemberJoinTimeoutMs = 300_000
+
+/**
+ * How many protocols a member may name. Clients name one to five; all of them are counted for all
+ * members whenever somebody joins.
+ */
+export const protocolsMax = 256
+
+/** The longest member id, in bytes: records and answers hold no longer string. */
+export const memberIdBytesMax = 0x7fff

@@ -93,9 +93,14 @@ export class GroupCoordinator {
 
   /**
    * This broker leads the partition of __consumer_offsets now; resolves when its groups are loaded.
+   * Never rejects: what goes wrong is logged.
    */
-  onElection(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void> {
-    return this.#runtime.load(partition, leaderEpoch, log)
+  async onElection(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void> {
+    try {
+      await this.#runtime.load(partition, leaderEpoch, log)
+    } catch (err) {
+      this.#log.error('coordinator could not be loaded', { partition, leaderEpoch, err })
+    }
   }
 
   /** This broker does not lead the partition any more, as of `leaderEpoch`. */
@@ -163,7 +168,8 @@ export class GroupCoordinator {
       groupId,
       (error) => ({ errorCode: error.code }),
       (shard) => {
-        const decision = leaveGroup(shard.group(groupId), leaving)
+        const leave = () => leaveGroup(shard.group(groupId), leaving)
+        const decision = shard.guarded(groupId, leave)
         return { ...decision, reply: tell(decision.reply) }
       },
     )
@@ -266,15 +272,16 @@ export class GroupCoordinator {
 
   /**
    * Forgets every offset of topics that were deleted; resolves when that is recorded, or failed.
+   * Never rejects: what goes wrong is logged.
    */
   async onTopicsDeleted(names: Iterable<string>): Promise<void> {
     const gone = new Set(names)
     const deletions = this.#runtime.partitions().map(async (partition) => {
       try {
         await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))
-      } catch (failure) {
-        if (!(failure instanceof KafkaError)) throw failure
-        this.#log.warn('offsets of deleted topics were not removed', { partition, err: failure })
+      } catch (err) {
+        const level = err instanceof KafkaError ? 'warn' : 'error'
+        this.#log[level]('offsets of deleted topics were not removed', { partition, err })
       }
     })
     await Promise.all(deletions)
@@ -309,7 +316,10 @@ export class GroupCoordinator {
         const written = this.#write<null | ErrorRow>(
           groupId,
           (error) => error,
-          (shard) => ({ ...decide(shard, resolve), reply: null }),
+          (shard) => {
+            const decision = shard.guarded(groupId, () => decide(shard, resolve))
+            return { ...decision, reply: null }
+          },
         )
         const settle = (error: null | ErrorRow) => {
           if (error !== null) resolve(fail(error))

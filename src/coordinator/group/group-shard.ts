@@ -4,8 +4,12 @@
  * What is recorded (`#recorded`, `offsets`) changes in `apply` alone. Beside it are the groups that
  * are alive: made of their record when they are first needed, changed by requests and timers, and
  * forgotten with the shard or with the record. A group exists if it is recorded.
+ *
+ * A group in which something goes wrong that should not (an exception in a decision or in what
+ * follows a commit) is not trusted any further: whoever waits in it is answered
+ * UNKNOWN_SERVER_ERROR, and it starts over from its record, as after a restart.
  */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { DeleteGroupsResponse } from '../../../protocol/messages/delete-groups.ts'
 import type {
   OffsetCommitRequest,
@@ -45,7 +49,10 @@ export class GroupShard implements Shard<GroupRecord> {
   constructor(context: ShardContext<GroupRecord>, config: () => GroupCoordinatorConfig) {
     this.#context = context
     this.#config = config
-    this.#groupContext = groupContext(context, config)
+    this.#groupContext = groupContext(context, config, (group, decide) => {
+      const isAlive = this.#alive.get(group.groupId) === group
+      return isAlive ? this.guarded(group.groupId, decide) : nothing
+    })
     this.#recorded = new TimelineMap(context.timeline)
     this.offsets = new Offsets(context.timeline)
     this.#expiry = context.deadline((nowMs) => this.#expire(nowMs))
@@ -74,15 +81,24 @@ export class GroupShard implements Shard<GroupRecord> {
    * out.
    */
   onLoaded(): void {
-    for (const [groupId, metadata] of this.#recorded) {
-      if (metadata.members.length === 0) continue
-      const group = this.group(groupId) as ClassicGroup
-      for (const member of group.members.values()) member.touch()
-      if (group.members.size > this.#config().groupMaxSize) {
-        this.#context.write(() => prepareRebalance(group, 'the group is over its maximum size'))
+    this.#expiry.set(this.#config().offsetsRetentionCheckIntervalMs)
+    for (const groupId of [...this.#recorded.keys()]) {
+      try {
+        this.#startSessions(groupId)
+      } catch (err) {
+        this.#context.log.error('a group could not be restored', { groupId, err })
       }
     }
-    this.#expiry.set(this.#config().offsetsRetentionCheckIntervalMs)
+  }
+
+  #startSessions(groupId: string): void {
+    if (this.#recorded.get(groupId)?.members.length === 0) return
+    const group = this.group(groupId)
+    if (group === null) return
+    for (const member of group.members.values()) member.touch()
+    if (group.members.size > this.#config().groupMaxSize) {
+      this.#context.write(() => prepareRebalance(group, 'the group is over its maximum size'))
+    }
   }
 
   onUnloaded(error: ErrorRow): void {
@@ -103,6 +119,45 @@ export class GroupShard implements Shard<GroupRecord> {
     const group = ClassicGroup.fromMetadata(groupId, metadata, context, expireMember)
     this.#alive.set(groupId, group)
     return group
+  }
+
+  /**
+   * What `decide` decides for the group. If it throws, or what follows the commit does, the group
+   * starts over. Throws KafkaError only: UNKNOWN_SERVER_ERROR instead of anything else.
+   */
+  guarded<T>(groupId: string, decide: () => Decision<GroupRecord, T>): Decision<GroupRecord, T> {
+    try {
+      const decision = decide()
+      const { onCommitted, onFailed } = decision
+      if (onCommitted === undefined && onFailed === undefined) return decision
+      return {
+        ...decision,
+        onCommitted: () => this.#contained(groupId, () => onCommitted?.()),
+        onFailed: (error) => this.#contained(groupId, () => onFailed?.(error)),
+      }
+    } catch (err) {
+      if (err instanceof KafkaError) throw err
+      this.#startOver(groupId, err)
+      throw new KafkaError(errors.UNKNOWN_SERVER_ERROR)
+    }
+  }
+
+  #contained(groupId: string, act: () => void): void {
+    try {
+      act()
+    } catch (err) {
+      this.#startOver(groupId, err)
+    }
+  }
+
+  #startOver(groupId: string, err: unknown): void {
+    this.#context.log.error('a group failed and starts over from its record', { groupId, err })
+    this.#forget(groupId, errors.UNKNOWN_SERVER_ERROR)
+    try {
+      this.#startSessions(groupId)
+    } catch (again) {
+      this.#context.log.error('a group could not be restored', { groupId, err: again })
+    }
   }
 
   groups(): ClassicGroup[] {
@@ -202,6 +257,10 @@ export class GroupShard implements Shard<GroupRecord> {
 function groupContext(
   context: ShardContext<GroupRecord>,
   config: () => GroupCoordinatorConfig,
+  guard: (
+    group: ClassicGroup,
+    decide: () => Decision<GroupRecord, void>,
+  ) => Decision<GroupRecord, void>,
 ): GroupContext {
   const { clock, random } = context.environment
   return {
@@ -209,7 +268,7 @@ function groupContext(
     config,
     now: () => clock.now(),
     uuid: () => randomUuid(random.bytes(16)),
-    deadline: (decide) => context.deadline(decide),
+    deadline: (group, decide) => context.deadline(() => guard(group, decide)),
   }
 }
 

@@ -29,8 +29,11 @@ export interface GroupContext {
   now(): Milliseconds
   /** A random id, in the usual form of a UUID. */
   uuid(): string
-  /** A deadline, not set yet; when it passes, `decide` runs as a write of its own. */
-  deadline(decide: () => Decision<GroupRecord, void>): Deadline
+  /**
+   * A deadline of `group`, not set yet; when it passes, `decide` runs as a write of its own. If
+   * that throws, the group starts over from its record. Once it did, its old deadlines do nothing.
+   */
+  deadline(group: ClassicGroup, decide: () => Decision<GroupRecord, void>): Deadline
 }
 
 /** Who asks, as far as the protocol of groups cares. */
@@ -95,7 +98,7 @@ export class ClassicGroup {
     const group = new ClassicGroup(groupId, context)
     for (const { assignment, subscription, ...stored } of metadata.members) {
       const protocols = [{ name: metadata.protocolName ?? '', metadata: subscription }]
-      const session = context.deadline(() => expire(group, stored.memberId))
+      const session = context.deadline(group, () => expire(group, stored.memberId))
       const member = new Member({ ...stored, protocols }, session)
       member.assignment = assignment
       group.add(member)
@@ -213,7 +216,7 @@ export class ClassicGroup {
   /** Ends the join phase at `decide` in `delayMs`, instead of whatever was to end it before. */
   scheduleJoin(delayMs: Milliseconds, decide: () => Decision<GroupRecord, void>): void {
     this.clearJoinDeadline()
-    this.#joinDeadline = this.context.deadline(decide)
+    this.#joinDeadline = this.context.deadline(this, decide)
     this.#joinDeadline.set(delayMs)
   }
 
@@ -223,7 +226,7 @@ export class ClassicGroup {
 
   scheduleSync(delayMs: Milliseconds, decide: () => Decision<GroupRecord, void>): void {
     this.clearSyncDeadline()
-    this.#syncDeadline = this.context.deadline(decide)
+    this.#syncDeadline = this.context.deadline(this, decide)
     this.#syncDeadline.set(delayMs)
   }
 
@@ -275,7 +278,8 @@ export class ClassicGroup {
   #commonProtocols(): Set<string> {
     const counts = new Map<string, number>()
     for (const member of this.members.values()) {
-      for (const { name } of member.protocols) counts.set(name, (counts.get(name) ?? 0) + 1)
+      const names = new Set(member.protocols.map(({ name }) => name))
+      for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
     }
     const common = new Set<string>()
     for (const [name, count] of counts) if (count === this.members.size) common.add(name)

@@ -9,9 +9,10 @@
 import { type ErrorRow, errors } from '../../../protocol/errors.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
 import type { Decision } from '../shard.ts'
+import { memberIdBytesMax, protocolsMax } from './config.ts'
 import { type ClassicGroup, nothing } from './group.ts'
 import { type Join, joined, joinFailed } from './join-answer.ts'
-import type { Answer, Member } from './member.ts'
+import { type Answer, distinctProtocols, type Member } from './member.ts'
 import { addMember, expireMember, updateMember } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
 import { joinNewStaticMember } from './static-join.ts'
@@ -19,14 +20,19 @@ import { memberError } from './validation.ts'
 
 const firstVersionWithKnownMemberId = 4
 
-export function joinGroup(group: ClassicGroup, join: Join): Decision<GroupRecord, void> {
-  const { request, answer } = join
-  const { memberId } = request
+/** A protocol named twice counts as named once, where it came first. */
+export function joinGroup(group: ClassicGroup, asked: Join): Decision<GroupRecord, void> {
+  const { answer } = asked
+  const { memberId } = asked.request
+  const protocols = distinctProtocols(asked.request.protocols)
+  if (protocols.length > protocolsMax) return reject(answer, memberId, errors.INVALID_REQUEST)
+  const request = { ...asked.request, protocols }
+  const join = { ...asked, request }
   if (!hasRoomFor(group, memberId)) {
     group.remove(memberId)
     return reject(answer, '', errors.GROUP_MAX_SIZE_REACHED)
   }
-  const names = request.protocols.map((protocol) => protocol.name)
+  const names = protocols.map((protocol) => protocol.name)
   if (!group.supports(request.protocolType, names)) {
     return reject(answer, memberId, errors.INCONSISTENT_GROUP_PROTOCOL)
   }
@@ -65,11 +71,14 @@ function joinNewMember(group: ClassicGroup, join: Join): Decision<GroupRecord, v
   const { request, caller, answer } = join
   const { groupInstanceId, sessionTimeoutMs } = request
   const memberId = `${groupInstanceId ?? caller.clientId}-${group.context.uuid()}`
+  if (Buffer.byteLength(memberId) > memberIdBytesMax) {
+    return reject(answer, '', errors.INVALID_REQUEST)
+  }
   if (groupInstanceId !== null) return joinNewStaticMember(group, join, groupInstanceId, memberId)
   if (caller.apiVersion < firstVersionWithKnownMemberId) {
     return addMember(group, request, caller, memberId, answer)
   }
-  const deadline = group.context.deadline(() => expireMember(group, memberId))
+  const deadline = group.context.deadline(group, () => expireMember(group, memberId))
   deadline.set(sessionTimeoutMs)
   group.pendingJoins.set(memberId, deadline)
   return reject(answer, memberId, errors.MEMBER_ID_REQUIRED)

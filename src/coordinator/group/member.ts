@@ -25,7 +25,17 @@ export interface Membership {
   readonly clientHost: string
   readonly rebalanceTimeoutMs: Milliseconds
   readonly sessionTimeoutMs: Milliseconds
+  /** Each name once, the one it likes best first. */
   readonly protocols: readonly Protocol[]
+}
+
+/** Each name once, as it came first: a member has one vote and one voice per protocol. */
+export function distinctProtocols<P extends Protocol>(protocols: readonly P[]): P[] {
+  const byName = new Map<string, P>()
+  for (const protocol of protocols) {
+    if (!byName.has(protocol.name)) byName.set(protocol.name, protocol)
+  }
+  return [...byName.values()]
 }
 
 export const noBytes: Buffer = Buffer.alloc(0)

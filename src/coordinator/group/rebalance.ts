@@ -45,7 +45,7 @@ export function addMember(
   memberId: string,
   answer: Answer<JoinGroupResponse>,
 ): Decision<GroupRecord, void> {
-  const session = group.context.deadline(() => expireMember(group, memberId))
+  const session = group.context.deadline(group, () => expireMember(group, memberId))
   const member = new Member(membershipOf(request, caller, memberId), session)
   member.isNew = true
   member.joinAnswer = answer

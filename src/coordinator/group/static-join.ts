@@ -53,7 +53,7 @@ export function joinNewStaticMember(
 function takeOver(group: ClassicGroup, old: Member, join: Join, memberId: string): Member {
   const { request, caller, answer } = join
   fence(group, old)
-  const session = group.context.deadline(() => expireMember(group, memberId))
+  const session = group.context.deadline(group, () => expireMember(group, memberId))
   const membership = membershipOf(request, caller, memberId)
   const { clientId, clientHost } = old
   const member = new Member({ ...membership, clientId, clientHost }, session)

@@ -3,7 +3,8 @@
  */
 import t from 'tap'
 import { errors, KafkaError } from '../../../protocol/errors.ts'
-import { Asked, GroupStory, partOf } from './group-story.ts'
+import { ClassicGroup } from '../../../src/coordinator/group/group.ts'
+import { Asked, GroupStory, partOf, type StoryMember } from './group-story.ts'
 
 const NONE = errors.NONE.code
 const REBALANCING = errors.REBALANCE_IN_PROGRESS.code
@@ -281,6 +282,89 @@ t.test('protocols are chosen by votes among what all know', async (t) => {
     [23, 23],
   )
   t.equal(await story.state(), 'Stable')
+  await story.replay(t)
+})
+
+t.test('a protocol named twice counts once', async (t) => {
+  const story = new GroupStory({ groupInitialRebalanceDelayMs: 0 })
+  const member = story.member({ sessionTimeoutMs: 60_000 })
+  await story.stable(member)
+  const twice = ['range', 'rr', 'range']
+  const rude = story.member({ apiVersion: 1, sessionTimeoutMs: 6000, protocols: twice })
+  rude.join()
+  await story.pass(10)
+  t.equal(await member.beat(), REBALANCING)
+  const join = member.join()
+  await story.pass(10)
+  t.match(join.value, { errorCode: NONE, generationId: 2, protocolName: 'range' })
+  await story.syncAll([member])
+  await story.pass(7000)
+  t.equal(await member.beat(), REBALANCING, 'the other died')
+  const alone = member.join()
+  await story.pass(10)
+  t.match(alone.value, { errorCode: NONE, generationId: 3 })
+  await story.syncAll([member])
+  t.equal(alone.value?.members.length, 1)
+  const lone = story.member({ groupId: 'lone', apiVersion: 1, protocols: ['rr', 'rr'] })
+  await story.stable(lone)
+  t.equal(lone.joined?.protocolName, 'rr')
+  const many = story.member({ protocols: Array.from({ length: 257 }, (_, i) => `p${i}`) }).join()
+  const long = story.member({ clientId: 'x'.repeat(32_767) }).join()
+  await story.pass(10)
+  t.equal(many.value?.errorCode, errors.INVALID_REQUEST.code)
+  t.equal(long.value?.errorCode, errors.INVALID_REQUEST.code, 'no id fits')
+  await story.replay(t)
+})
+
+t.test('an exception in a group answers whoever waits, and the group starts over', async (t) => {
+  const story = new GroupStory()
+  const { selectProtocol } = ClassicGroup.prototype
+  const repair = () => {
+    ClassicGroup.prototype.selectProtocol = selectProtocol
+  }
+  const breakDown = () => {
+    ClassicGroup.prototype.selectProtocol = () => {
+      throw new TypeError('a bug')
+    }
+  }
+  t.teardown(repair)
+  const failed = errors.UNKNOWN_SERVER_ERROR.code
+  breakDown()
+  const first = story.member({ groupId: 'new', apiVersion: 3 }).join()
+  await story.pass(7000)
+  t.equal(first.value?.errorCode, failed, 'a timer of a new group')
+  repair()
+  await story.stable(story.member({ groupId: 'new' }))
+  const [a, b] = await story.stable(story.member(), story.member())
+  breakDown()
+  const beats = async (member: StoryMember, ms: number) => {
+    for (let passed = 0; passed < ms; passed += 5000) {
+      await member.beat()
+      await story.pass(5000)
+    }
+  }
+  const parked = a.join()
+  await beats(b, 65_000)
+  t.equal(parked.value?.errorCode, failed, 'a timer of a group that was stable')
+  t.equal(await story.state(), 'Stable', 'as recorded')
+  const joins = [a.join()]
+  await story.pass(10)
+  joins.push(b.join())
+  await story.pass(10)
+  t.same(
+    joins.map(({ value }) => value?.errorCode),
+    [failed, failed],
+    'a request',
+  )
+  repair()
+  await story.pass(5000)
+  t.equal(await b.beat(), NONE)
+  await story.pass(6000)
+  t.equal(await b.beat(), REBALANCING, 'sessions run: a died')
+  const alone = b.join()
+  await story.pass(10)
+  t.match(alone.value, { errorCode: NONE, generationId: 2 })
+  await story.syncAll([b])
   await story.replay(t)
 })
 
