@@ -84,6 +84,11 @@ export class IndexFile {
     return low - 1
   }
 
+  /** The entries that the file has, in one piece: for a look at all of them. */
+  readStored(): Buffer {
+    return this.#disk.readFile(this.path).subarray(0, this.#stored * this.entrySize)
+  }
+
   /** Ends a series of reads (`int32`, `int64`, `floor`): no descriptor stays open. */
   release(): void {
     this.#file?.close()

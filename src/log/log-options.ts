@@ -4,6 +4,12 @@ import type { LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import type { TailCache } from './tail-cache.ts'
 
+/**
+ * `cut`: the log ends before the damage, other replicas have the rest. `refuse`, for a log without
+ * a copy: it is not opened, and the damaged file stays as it is.
+ */
+export type OnDamage = 'cut' | 'refuse'
+
 export interface LogOptions {
   readonly environment: Environment
   /** The log.dirs entry that holds the partition: its disk, its checkpoints, its fence. */
@@ -17,6 +23,8 @@ export interface LogOptions {
   readonly tailCache: TailCache | null
   /** producer.id.expiration.ms; a day where absent. */
   readonly producerIdExpirationMs?: Milliseconds
+  /** What to do about damage that is more than a torn end; `cut` where absent. */
+  readonly onDamage?: OnDamage
 }
 
 export interface AppendResult {

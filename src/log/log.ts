@@ -109,7 +109,6 @@ export class Log {
     const expirationMs = options.producerIdExpirationMs ?? dayMs
     this.#producers = new ProducerStates(this.#name, expirationMs)
     const checkpoints = directory.offsetsOf(this.#name)
-    const now = environment.clock.now()
     const recovered = recover({
       disk: this.#disk,
       directory: this.#path,
@@ -119,7 +118,8 @@ export class Log {
       epochs: this.#epochs,
       producers: this.#producers,
       isGapless: !isCompacted(config),
-      now,
+      onDamage: options.onDamage ?? 'cut',
+      now: environment.clock.now(),
       log: environment.log,
       timers: environment.timers,
       openSegment: (baseOffset) => Segment.open(this.#segmentOptions(baseOffset)),
@@ -504,8 +504,7 @@ export class Log {
   }
 
   #replaceFrom(index: number, baseOffset: number): void {
-    const create = () => Segment.create(this.#segmentOptions(baseOffset))
-    this.#segments.replaceFrom(index, create)
+    this.#segments.replaceFrom(index, () => Segment.create(this.#segmentOptions(baseOffset)))
   }
 
   /** Hands what is queued to the operating system. */
@@ -594,6 +593,7 @@ export class Log {
       indexBytesMax: this.#config.segmentIndexBytes,
       indexIntervalBytes: this.#config.indexIntervalBytes,
       createdMs: this.#environment.clock.now(),
+      log: this.#environment.log,
     }
   }
 }

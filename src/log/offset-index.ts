@@ -74,13 +74,23 @@ export class OffsetIndex {
     this.#file.persist()
   }
 
-  /** False for a file that cannot be the index of a segment of `segmentBytes`: to be rebuilt. */
+  /**
+   * False for a file that cannot be the index of a segment of `segmentBytes`: to be rebuilt. Offsets
+   * and positions rise from entry to entry; a file of a broker that did not close it ends in zeros.
+   */
   isSane(storedBytes: number, segmentBytes: number): boolean {
     if (storedBytes % entrySize !== 0) return false
-    if (this.#file.count === 0) return true
-    // A file of a broker that did not close it ends in zeros.
-    if (this.#file.count > 1 && this.#lastOffset <= this.#baseOffset) return false
-    return this.#lastOffset >= this.#baseOffset && this.lastPosition < segmentBytes
+    const entries = this.#file.readStored()
+    let offset = -1
+    let position = -1
+    for (let at = 0; at < entries.length; at += entrySize) {
+      const nextOffset = entries.readInt32BE(at)
+      const nextPosition = entries.readInt32BE(at + 4)
+      if (nextOffset <= offset || nextPosition <= position) return false
+      offset = nextOffset
+      position = nextPosition
+    }
+    return entries.length === storedBytes && position < Math.max(segmentBytes, 1)
   }
 
   #readLastOffset(): number {

@@ -13,11 +13,18 @@ import * as header from '../../protocol/records/batch.ts'
 import type { Disk } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import type { OnDamage } from './log-options.ts'
 import { applyBatch } from './producer-replay.ts'
 import { ProducerSnapshots, snapshotSuffix } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
-import { isSound, lastOffsetOf, leaderEpochOf } from './scan.ts'
-import { deletedSuffix, fileNameOf, type Segment, segmentSuffixes } from './segment.ts'
+import { isSound, lastOffsetOf, leaderEpochOf, plausibleBytes } from './scan.ts'
+import {
+  deletedSuffix,
+  fileNameOf,
+  type Segment,
+  type SegmentEnd,
+  segmentSuffixes,
+} from './segment.ts'
 import { Segments } from './segments.ts'
 
 export interface RecoveryOptions {
@@ -31,6 +38,7 @@ export interface RecoveryOptions {
   readonly producers: ProducerStates
   /** No offset may be missing: false where compaction takes records out. */
   readonly isGapless: boolean
+  readonly onDamage: OnDamage
   readonly now: Milliseconds
   readonly log: Logger
   readonly timers: Timers
@@ -45,8 +53,11 @@ export interface Recovered {
   readonly logEndOffset: number
 }
 
-/** Opens the files of a partition. Throws DiskError. */
-export function recover(options: RecoveryOptions): Recovered {
+/**
+ * Opens the files of a partition. Throws DiskError, and Error for damage that is to be refused.
+ */
+export function recover(given: RecoveryOptions): Recovered {
+  let options = given
   const files = tidy(options)
   const segments = files.bases.map(options.openSegment)
   let rebuiltFrom = Number.POSITIVE_INFINITY
@@ -55,11 +66,18 @@ export function recover(options: RecoveryOptions): Recovered {
     logEndOffset = options.logStartOffset
     segments.push(options.createSegment(logEndOffset))
   } else if (options.isClean) {
-    logEndOffset = trustEnd(segments.at(-1) as Segment)
+    logEndOffset = trustEnd(segments.at(-1) as Segment, options)
   } else {
     const rebuilt = rebuildFromRecoveryPoint(segments, options)
     rebuiltFrom = rebuilt.fromOffset
     logEndOffset = rebuilt.logEndOffset
+  }
+  reportMissing(segments, files.bases, logEndOffset, options)
+  if (logEndOffset < options.logStartOffset && segments.some((segment) => segment.size > 0)) {
+    const { logStartOffset, directory } = options
+    const fields = { partition: nameOf(directory), logStartOffset, logEndOffset }
+    options.log.warn('the log start checkpoint lies above the log end and is ignored', fields)
+    options = { ...options, logStartOffset: 0 }
   }
   if (logEndOffset < options.logStartOffset) {
     // All that is left was deleted before: the log goes on where it is known to begin.
@@ -132,8 +150,12 @@ function finishSwaps(disk: Disk, directory: string, swaps: string[], names: stri
 function endOfFile(disk: Disk, path: string): number {
   const bytes = disk.readFile(path)
   let end = -1
-  for (let at = 0; at + header.headerBytes <= bytes.length; at += header.batchBytes(bytes, at)) {
+  let at = 0
+  while (at + header.headerBytes <= bytes.length) {
+    const size = plausibleBytes(bytes, at)
+    if (size === 0) break
     end = lastOffsetOf(bytes, at) + 1
+    at += size
   }
   return end
 }
@@ -144,10 +166,71 @@ const isFileOf = (name: string, suffix: string): boolean =>
 const offsetOf = (name: string): number => Number(name.slice(0, 20))
 
 /** Where a log that was closed in good order ends. */
-function trustEnd(active: Segment): number {
+function trustEnd(active: Segment, options: RecoveryOptions): number {
   const { nextOffset, size } = active.readEnd()
-  if (size < active.size) active.cut(size)
+  if (size < active.size) {
+    refuseIfMoreThanTorn(active, { nextOffset, size }, options)
+    logCut(active, size, options)
+    active.cut(size)
+  }
   return nextOffset
+}
+
+const nameOf = (directory: string): string => directory.slice(directory.lastIndexOf('/') + 1)
+
+function logCut(segment: Segment, keptBytes: number, { log, directory }: RecoveryOptions): void {
+  const fields = { directory, segment: segment.baseOffset, keptBytes }
+  log.warn('log cut at the last whole batch', { ...fields, cutBytes: segment.size - keptBytes })
+}
+
+/** Damage with sound batches behind it, or below what was durable, is no torn end. */
+function refuseIfMoreThanTorn(
+  segment: Segment,
+  { nextOffset, size }: SegmentEnd,
+  options: RecoveryOptions,
+): void {
+  if (options.onDamage === 'cut') return
+  const isBelow = nextOffset < options.recoveryPoint
+  if (isBelow || segment.hasSoundBatchBehind(size, nextOffset, options.epochs.latest)) {
+    throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
+  }
+}
+
+function refusal(base: number, what: string, { directory }: RecoveryOptions): Error {
+  const file = `${directory}/${fileNameOf(base)}.log`
+  return new Error(
+    `${file} ${what}, with records behind that exist nowhere else: refuses to start. ` +
+      `Restore the file from a copy, or move ${directory} aside.`,
+  )
+}
+
+/** Says what was durable and is not there. Throws where that is to be refused. */
+function reportMissing(
+  segments: readonly Segment[],
+  bases: readonly number[],
+  logEndOffset: number,
+  options: RecoveryOptions,
+): void {
+  const { recoveryPoint, logStartOffset, isClean, directory, log } = options
+  const partition = nameOf(directory)
+  if (logEndOffset < recoveryPoint) {
+    const { baseOffset } = segments.at(-1) as Segment
+    if (options.onDamage === 'refuse') {
+      const what = `is missing or ends at offset ${logEndOffset}, before ${recoveryPoint}`
+      throw refusal(baseOffset, what, options)
+    }
+    const missing = { fromOffset: logEndOffset, toOffset: recoveryPoint }
+    const fields = { partition, ...missing, segments: bases.length }
+    log.error('records that were durable are missing at the end of the log', fields)
+  }
+  const first = bases[0] ?? logStartOffset
+  // After an unclean end the checkpoint may be older than the last deletion.
+  if (isClean && first > logStartOffset) {
+    const fields = { partition, fromOffset: logStartOffset, toOffset: first }
+    // Kafka writes no checkpoint for a log that starts with its first segment.
+    if (logStartOffset === 0) log.warn('the log does not begin at offset 0', fields)
+    else log.error('records are missing at the start of the log', fields)
+  }
 }
 
 function rebuildFromRecoveryPoint(
@@ -164,7 +247,17 @@ function rebuildFromRecoveryPoint(
   for (; index < segments.length; index++) {
     const segment = segments[index] as Segment
     const { baseOffset } = segment
-    let isBroken = isGapless && baseOffset > logEndOffset && baseOffset > recoveryPoint
+    const isHole = isGapless && baseOffset > logEndOffset
+    let isBroken = isHole && baseOffset > recoveryPoint
+    if (isHole) {
+      const partition = nameOf(options.directory)
+      const fields = { partition, fromOffset: logEndOffset, toOffset: baseOffset }
+      options.log.error('records are missing between two segments', fields)
+    }
+    // Above the recovery point a power loss may have taken the end of the segment before only.
+    if (isHole && options.onDamage === 'refuse' && logEndOffset < recoveryPoint) {
+      throw refusal(baseOffset, `does not follow offset ${logEndOffset}`, options)
+    }
     if (!isBroken) {
       const rebuilt = rebuildSegment(
         segment,
@@ -193,8 +286,9 @@ function rebuildSegment(
   segment: Segment,
   expected: number,
   nextBase: number,
-  { recoveryPoint, epochs, log, directory }: RecoveryOptions,
+  options: RecoveryOptions,
 ): { endOffset: number; isBroken: boolean } {
+  const { recoveryPoint, epochs } = options
   let endOffset = expected
   let isRemnant = false
   const { size } = segment.rebuild((buffer, at) => {
@@ -211,12 +305,10 @@ function rebuildSegment(
     endOffset = lastOffset + 1
     return true
   })
-  segment.transactionIndex.truncateTo(segment.baseOffset)
-  if (size < segment.size) {
-    const fields = { directory, segment: segment.baseOffset, keptBytes: size }
-    log.warn('log cut at the last whole batch', { ...fields, cutBytes: segment.size - size })
-  }
   const isBroken = size < segment.size && !isRemnant
+  if (isBroken) refuseIfMoreThanTorn(segment, { nextOffset: endOffset, size }, options)
+  segment.transactionIndex.truncateTo(segment.baseOffset)
+  if (size < segment.size) logCut(segment, size, options)
   segment.cut(size)
   return { endOffset, isBroken }
 }

@@ -32,8 +32,8 @@ export function scanBatches(file: DiskFile, from: number, to: number, visit: Bat
     let at = 0
     let size = 0
     while (bytes - at >= entryBytesMin) {
-      size = header.batchBytes(window, at)
-      if (!isPlausible(window, at, size) || position + at + size > to) return position + at
+      size = plausibleBytes(window, at)
+      if (size === 0 || position + at + size > to) return position + at
       if (at + size > bytes) break
       if (!visit(window, at, position + at)) return position + at
       at += size
@@ -49,10 +49,30 @@ export function scanBatches(file: DiskFile, from: number, to: number, visit: Bat
   return position
 }
 
-const isPlausible = (buffer: Buffer, at: number, size: number): boolean => {
+/**
+ * Bytes of the batch at `at`, by which every walk over stored batches steps; 0 where its magic or its
+ * length cannot be right. Whether so many bytes are there is for the caller to see.
+ */
+export const plausibleBytes = (buffer: Buffer, at: number): number => {
   const magic = header.magic(buffer, at)
-  if (magic < 0 || magic > 2) return false
-  return size >= (magic === 2 ? header.headerBytes : entryBytesMin)
+  if (magic < 0 || magic > 2) return 0
+  const bytes = header.batchBytes(buffer, at)
+  return bytes >= (magic === 2 ? header.headerBytes : entryBytesMin) ? bytes : 0
+}
+
+/**
+ * Whether `bytes` hold, anywhere, a whole batch that can follow: its checksum right, its offset and
+ * leader epoch not below those given.
+ */
+export const holdsSoundBatch = (bytes: Buffer, offset: number, leaderEpoch: number): boolean => {
+  for (let at = 0; at + header.headerBytes <= bytes.length; at++) {
+    if (header.magic(bytes, at) !== 2) continue
+    const size = plausibleBytes(bytes, at)
+    if (size === 0 || at + size > bytes.length) continue
+    if (header.baseOffset(bytes, at) < offset || leaderEpochOf(bytes, at) < leaderEpoch) continue
+    if (isSound(bytes, at)) return true
+  }
+  return false
 }
 
 /** An entry of an old set counts as a batch of its last offset. */
@@ -75,11 +95,15 @@ export const isSound = (buffer: Buffer, at: number): boolean =>
   header.magic(buffer, at) !== 2 ||
   (header.lastOffsetDelta(buffer, at) >= 0 && header.isCrcValid(buffer, at))
 
-/** The largest timestamp of all batches in `bytes`; -1 for none. */
+/** The largest timestamp of all batches in `bytes`, up to one that cannot be; -1 for none. */
 export const largestTimestampOf = (bytes: Buffer): number => {
   let largest = -1
-  for (let at = 0; at < bytes.length; at += header.batchBytes(bytes, at)) {
+  let at = 0
+  while (at + entryBytesMin <= bytes.length) {
+    const size = plausibleBytes(bytes, at)
+    if (size === 0) break
     largest = Math.max(largest, maxTimestampOf(bytes, at))
+    at += size
   }
   return largest
 }

@@ -8,9 +8,16 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import type { Buffers } from '../environment/buffers.ts'
 import type { Disk, DiskFile } from '../environment/disk.ts'
-import type { Milliseconds } from '../environment/environment.ts'
+import type { Logger, Milliseconds } from '../environment/environment.ts'
 import { OffsetIndex } from './offset-index.ts'
-import { lastOffsetOf, maxTimestampOf, peekBytes, scanBatches } from './scan.ts'
+import {
+  holdsSoundBatch,
+  lastOffsetOf,
+  maxTimestampOf,
+  peekBytes,
+  plausibleBytes,
+  scanBatches,
+} from './scan.ts'
 import { TimeIndex } from './time-index.ts'
 import { TransactionIndex } from './transaction-index.ts'
 
@@ -23,6 +30,7 @@ export interface SegmentOptions {
   readonly indexBytesMax: number
   readonly indexIntervalBytes: number
   readonly createdMs: Milliseconds
+  readonly log: Logger
 }
 
 export interface ReadResult {
@@ -85,6 +93,8 @@ export class Segment {
   /** Where the last read ended: most reads go on where the one before stopped. */
   #nextReadOffset = -1
   #nextReadPosition = 0
+  /** A read met damage, and it was logged. */
+  #isDamageKnown = false
 
   private constructor(options: SegmentOptions) {
     this.#options = options
@@ -201,17 +211,41 @@ export class Segment {
   }
 
   /**
-   * Whole batches from the one that holds `offset` (or follows it) on. Null: there is none here, or
-   * the first does not fit; the segment then ends before `offset`, or the caller's limits say no.
+   * Whole batches from the one that holds `offset` (or follows it) on, up to one that is damaged.
+   * Null: there is none here, or the first does not fit; the segment then ends before `offset`, or
+   * the caller's limits say no. Rejects with KafkaError CORRUPT_MESSAGE where damage comes first.
    */
   async read(options: ReadOptions): Promise<ReadResult | null> {
-    const { offset, maxBytes } = options
+    const { offset } = options
     const isNext = offset === this.#nextReadOffset
-    let position = isNext ? this.#nextReadPosition : this.#offsets.positionOf(offset)
+    const position = isNext ? this.#nextReadPosition : this.positionOf(offset)
+    const bytes = this.#writtenBytes
+    let found = await this.#readFrom(position, options, !isNext)
+    // It may have been the index that pointed to no batch.
+    if (found === 'damaged' && position > 0) found = await this.#readFrom(0, options, false)
+    if (found !== 'damaged') return found
+    // A truncation may have taken from under the read what it saw.
+    if (this.#writtenBytes < bytes) return null
+    throw this.#damageBefore(offset)
+  }
+
+  async #readFrom(
+    from: number,
+    options: ReadOptions,
+    isIndexed: boolean,
+  ): Promise<ReadResult | null | 'damaged'> {
+    const { offset, maxBytes } = options
+    let position = from
     let wanted = Math.max(maxBytes, 0) + this.#options.indexIntervalBytes
     while (position + peekBytes <= this.#writtenBytes) {
-      const window = await this.#readWindow(position, Math.max(wanted, peekBytes))
+      const asked = Math.min(Math.max(wanted, peekBytes), this.#writtenBytes - position)
+      const window = await this.#readWindow(position, asked)
+      if (window.length < peekBytes) return 'damaged'
+      // What an index entry points to begins at or below the offset it was looked up for.
+      const isAbove = header.baseOffset(window, 0) > offset
+      if (isIndexed && position === from && from > 0 && isAbove) return 'damaged'
       const start = firstAtOrAbove(window, offset)
+      if (start < 0) return 'damaged'
       if (start + peekBytes <= window.length) {
         const found = takeBatches(window, start, options)
         if (found.end > start) {
@@ -225,15 +259,37 @@ export class Segment {
           }
         }
         if (found.isComplete) return null
+        // The file is shorter than it was.
+        if (window.length < asked) return 'damaged'
         // The batch is not whole in the window: the next one begins with it and is large enough.
-        wanted = header.batchBytes(window, start)
-        if (position + start + wanted > this.#writtenBytes) return null
+        wanted = plausibleBytes(window, start)
+        if (wanted === 0 || position + start + wanted > this.#writtenBytes) return 'damaged'
       } else if (start === 0) {
-        return null
+        return 'damaged'
       }
       position += start
     }
-    return null
+    return position === this.#writtenBytes ? null : 'damaged'
+  }
+
+  #damageBefore(offset: number): KafkaError {
+    const { directory, log } = this.#options
+    const partition = directory.slice(directory.lastIndexOf('/') + 1)
+    const file = this.#path('.log')
+    if (!this.#isDamageKnown) {
+      log.error('a stored batch is damaged and cannot be read', { partition, file, offset })
+    }
+    this.#isDamageKnown = true
+    const message = `Offset ${offset} of ${partition} is not readable: ${file} is damaged.`
+    return new KafkaError(errors.CORRUPT_MESSAGE, message)
+  }
+
+  /** Whether a sound batch of at least this offset and epoch begins behind `position`. */
+  hasSoundBatchBehind(position: number, offset: number, leaderEpoch: number): boolean {
+    const rest = Buffer.alloc(Math.max(0, this.#writtenBytes - position - 1))
+    if (rest.length === 0) return false
+    const bytes = this.#open().read(rest, position + 1)
+    return holdsSoundBatch(rest.subarray(0, bytes), offset, leaderEpoch)
   }
 
   /**
@@ -249,7 +305,8 @@ export class Segment {
 
   /** A position at or before the batch that holds `offset`. */
   positionOf(offset: number): number {
-    return this.#offsets.positionOf(offset)
+    const position = this.#offsets.positionOf(offset)
+    return position >= 0 && position < this.#writtenBytes ? position : 0
   }
 
   /** An offset at or before the first record with at least `timestamp`. */
@@ -373,7 +430,7 @@ export class Segment {
   }
 
   #openIndexes(): void {
-    const { disk, baseOffset, indexBytesMax } = this.#options
+    const { disk, baseOffset, directory, indexBytesMax, log } = this.#options
     const [offsetPath, timePath] = [this.#path('.index'), this.#path('.timeindex')]
     const offsetBytes = disk.exists(offsetPath) ? disk.stat(offsetPath).size : -1
     const timeBytes = disk.exists(timePath) ? disk.stat(timePath).size : -1
@@ -386,6 +443,8 @@ export class Segment {
         return
       }
     }
+    const partition = directory.slice(directory.lastIndexOf('/') + 1)
+    log.warn('an index is missing or damaged and is built again', { partition, file: offsetPath })
     this.rebuild(() => true)
     this.persistIndexes()
   }
@@ -397,7 +456,7 @@ export class Segment {
   }
 
   async #readWindow(position: number, wanted: number): Promise<Buffer> {
-    const window = this.#options.buffers.take(Math.min(wanted, this.#writtenBytes - position))
+    const window = this.#options.buffers.take(wanted)
     const file = this.#open()
     this.#readsUnderWay++
     try {
@@ -427,16 +486,14 @@ export class Segment {
 
 /**
  * Where in `window` the first batch begins that holds `offset` or lies above it; beyond the
- * window's end where that begins later.
+ * window's end where that begins later, -1 where damage lies before it.
  */
 const firstAtOrAbove = (window: Buffer, offset: number): number => {
   let at = 0
   while (at + peekBytes <= window.length) {
+    const bytes = plausibleBytes(window, at)
+    if (bytes === 0) return -1
     if (lastOffsetOf(window, at) >= offset) return at
-    const bytes = header.batchBytes(window, at)
-    if (bytes < peekBytes - 1) {
-      throw new KafkaError(errors.CORRUPT_MESSAGE, `A batch of ${bytes} bytes before ${offset}.`)
-    }
     at += bytes
   }
   return at
@@ -449,7 +506,7 @@ interface Taken {
   readonly isComplete: boolean
 }
 
-/** How many whole batches from `start` on the limits allow. */
+/** How many whole batches from `start` on, up to one that is damaged, the limits allow. */
 const takeBatches = (
   window: Buffer,
   start: number,
@@ -458,7 +515,8 @@ const takeBatches = (
   let at = start
   let nextOffset = -1
   while (at + peekBytes <= window.length) {
-    const size = header.batchBytes(window, at)
+    const size = plausibleBytes(window, at)
+    if (size === 0) break
     const isFirst = at === start
     if (lastOffsetOf(window, at) >= limits.upToOffset) {
       return { end: at, nextOffset, isComplete: true }

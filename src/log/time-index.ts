@@ -75,14 +75,21 @@ export class TimeIndex {
     this.#file.persist()
   }
 
-  /** False for a file that cannot be right: to be rebuilt. */
+  /** False for a file that cannot be right, its entries falling somewhere: to be rebuilt. */
   isSane(storedBytes: number): boolean {
     if (storedBytes % entrySize !== 0) return false
-    if (this.#file.count === 0) return true
-    if (this.#lastOffset < this.#baseOffset) return false
-    const firstTimestamp = this.#file.int64(0, 0)
-    this.#file.release()
-    return this.#lastTimestamp >= firstTimestamp && this.#lastTimestamp > 0
+    const entries = this.#file.readStored()
+    let timestamp = -1
+    let offset = 0
+    for (let at = 0; at < entries.length; at += entrySize) {
+      const nextTimestamp = entries.readInt32BE(at) * 2 ** 32 + entries.readUInt32BE(at + 4)
+      const nextOffset = entries.readInt32BE(at + 8)
+      if (nextTimestamp < timestamp || nextOffset < offset) return false
+      timestamp = nextTimestamp
+      offset = nextOffset
+    }
+    // A file of a broker that did not close it is all zeros, if nothing else.
+    return entries.length === storedBytes && (entries.length === 0 || timestamp > 0)
   }
 
   #readLast(): void {

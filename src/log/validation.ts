@@ -2,11 +2,12 @@
  * What a leader demands of batches before they enter its log, as Kafka's LogValidator does.
  *
  * The header and the checksum are always checked, and everything that follows from them: size,
- * offsets and count that agree, the largest timestamp. The records themselves are opened only where
- * something needs them: keys on a compacted topic, a lower bound for timestamps, a largest
- * timestamp that is out of bounds (to name the records) or below the first one, another codec than
- * the producer's. Kafka opens every batch; here a batch whose checksum is right is taken to hold
- * the records it says.
+ * offsets and count that agree, the largest timestamp. The records of an uncompressed batch are
+ * walked, as Kafka does: one that no consumer could read would stop them all. A compressed batch is
+ * opened only where something needs its records: keys on a compacted topic, a lower bound for
+ * timestamps, a largest timestamp that is out of bounds (to name the records) or below the first
+ * one, another codec than the producer's. Otherwise it must begin as its codec says, and is taken to
+ * hold the records it claims; Kafka opens it.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
@@ -171,6 +172,7 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
         header.setMaxTimestamp(batch, 0, header.createTime, header.maxTimestamp(batch, 0))
       }
       if (needsRecords(batch, options, isStamped)) checkRecords(batch, options, isStamped)
+      else checkContainer(batch, name)
     }
     const target = targetCompression(batch, config)
     if (target !== header.compression(batch, 0)) {
@@ -217,12 +219,46 @@ function checkClientBatch(batch: Buffer, name: string, isStamped: boolean): void
 
 function needsRecords(batch: Buffer, options: ValidationOptions, isStamped: boolean): boolean {
   const { config, now } = options
-  if (isCompacted(config)) return true
+  if (header.compression(batch, 0) === 'none' || isCompacted(config)) return true
   if (isStamped) return false
   const maxTimestamp = header.maxTimestamp(batch, 0)
   if (maxTimestamp < header.baseTimestamp(batch, 0)) return true
   if (config.messageTimestampBeforeMaxMs < boundMax) return true
   return maxTimestamp - now > config.messageTimestampAfterMaxMs
+}
+
+const isLikeCodec: Record<Exclude<Compression, 'none'>, (packed: Buffer) => boolean> = {
+  gzip: (packed) => packed[0] === 0x1f && packed[1] === 0x8b,
+  snappy: (packed) => isXerial(packed) || isRawSnappy(packed),
+  // A frame, or one to be skipped before it.
+  lz4: (packed) => packed.length > 4 && isFrame(packed, 0x184d2204),
+  zstd: (packed) => packed.length > 4 && isFrame(packed, 0xfd2fb528),
+}
+
+const isFrame = (packed: Buffer, magic: number): boolean => {
+  const found = packed.readUInt32LE(0)
+  return found === magic || (found & 0xfffffff0) >>> 0 === 0x184d2a50
+}
+
+const isXerial = (packed: Buffer): boolean =>
+  packed.length >= 16 && packed.toString('latin1', 0, 8) === '\x82SNAPPY\0'
+
+/** It begins with the unpacked length; three bytes make 64 at most. */
+const isRawSnappy = (packed: Buffer): boolean => {
+  let length = 0
+  for (let at = 0; at < Math.min(5, packed.length); at++) {
+    const byte = packed[at] as number
+    length += (byte & 127) * 2 ** (7 * at)
+    if (byte < 128) return length > 0 && length <= packed.length * 64
+  }
+  return false
+}
+
+/** A compressed batch that is not opened must begin as its codec's streams do. */
+function checkContainer(batch: Buffer, name: string): void {
+  const codec = header.compression(batch, 0)
+  if (codec === 'none' || isLikeCodec[codec](batch.subarray(header.headerBytes))) return
+  throw corrupt(`A batch for ${name} says ${codec}, and holds something else.`)
 }
 
 function targetCompression(batch: Buffer, config: LogConfig): Compression {
@@ -247,6 +283,9 @@ function checkRecords(batch: Buffer, options: ValidationOptions, isStamped: bool
   for (let batchIndex = 0; cursor.next(); batchIndex++) {
     const { timestamp } = cursor
     largest = Math.max(largest, timestamp)
+    if (cursor.offset !== batchIndex) {
+      throw new CorruptRecords(`Record ${batchIndex} has the offset delta ${cursor.offset}`)
+    }
     if (needsKey && cursor.keyLength < 0) {
       const message = `A record without key for ${name}, which is compacted.`
       rejected.push({ batchIndex, message })

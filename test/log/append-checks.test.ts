@@ -164,6 +164,17 @@ t.test('what is refused, and why', async (t) => {
     ['no records', 'INVALID_RECORD', () => encodeBatch({ records: [] })],
     ['a control batch', 'INVALID_RECORD', () => marker(true)],
     ['no sequence', 'INVALID_RECORD', () => new Fixture().batch(['a'], { producerId: 3 })],
+    ['a record too long', 'INVALID_RECORD', () => patched((batch) => batch.writeInt8(126, 61))],
+    ['a wrong offset delta', 'INVALID_RECORD', () => patched((batch) => batch.writeInt8(8, 64))],
+    ['a wrong key length', 'INVALID_RECORD', () => patched((batch) => batch.writeInt8(3, 65))],
+    ['no gzip', 'CORRUPT_MESSAGE', () => patched((batch) => batch.writeInt16BE(1, 21))],
+    [
+      'no snappy',
+      'CORRUPT_MESSAGE',
+      () => patched((batch) => batch.fill(0xff, 61, 66).writeInt8(2, 22)),
+    ],
+    ['no lz4', 'CORRUPT_MESSAGE', () => patched((batch) => batch.writeInt16BE(3, 21))],
+    ['no zstd', 'CORRUPT_MESSAGE', () => patched((batch) => batch.writeInt16BE(4, 21))],
     ['an old format', 'INVALID_RECORD', () => patched((batch) => batch.writeInt8(1, 16))],
     ['an unknown codec', 'INVALID_RECORD', () => patched((batch) => batch.writeInt16BE(7, 21))],
     [

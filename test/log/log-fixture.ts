@@ -6,6 +6,7 @@ import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
 import { Log, type LogOptions, type ReadResult } from '../../src/log/log.ts'
 import { defaultLogConfig, type LogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
+import type { OnDamage } from '../../src/log/log-options.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
 
@@ -21,19 +22,22 @@ export interface FixtureOptions {
   config?: Partial<LogConfig>
   tailBytes?: number
   seed?: number
+  onDamage?: OnDamage
 }
 
 export class Fixture {
   readonly world: SimulatedWorld
   readonly tailBytes: number
+  readonly onDamage: OnDamage
   config: LogConfig
   process: SimulatedProcess
   directory: LogDirectory
   log: Log
 
-  constructor({ config = {}, tailBytes = 0, seed = 1 }: FixtureOptions = {}) {
+  constructor({ config = {}, tailBytes = 0, seed = 1, onDamage = 'cut' }: FixtureOptions = {}) {
     this.world = new SimulatedWorld(seed)
     this.tailBytes = tailBytes
+    this.onDamage = onDamage
     this.config = { ...defaultLogConfig, ...config }
     this.process = this.world.start('broker')
     this.directory = this.#openDirectory()
@@ -134,6 +138,7 @@ export class Fixture {
       topicId,
       config: this.config,
       tailCache: this.tailBytes > 0 ? new TailCache(this.tailBytes) : null,
+      onDamage: this.onDamage,
     }
     return Log.open(options)
   }

@@ -275,3 +275,91 @@ t.test('a directory: partitions, deletion, identity', async (t) => {
   directory.writeCheckpoints()
   t.equal(disk.readFile('/data/recovery-point-offset-checkpoint').toString(), '0\n0\n')
 })
+
+function overwrite(fixture: Fixture, path: string, bytes: Buffer, at: number): void {
+  const file = fixture.disk.open(path, 'write')
+  file.write([bytes], at)
+  file.close()
+}
+
+t.test('a read ends before damage, and never walks on in it', async (t) => {
+  for (const length of [-12, -13, 0, 5, 2 ** 31 - 1, 100_000]) {
+    const fixture = new Fixture({ config: { indexIntervalBytes: 100 } })
+    for (let index = 0; index < 8; index++) await fixture.append([`value ${index}`])
+    const bytes = await fixture.readAll()
+    const starts = [...header.batches(bytes)]
+    const at = starts[3] as number
+    const damage = Buffer.alloc(4)
+    damage.writeInt32BE(length)
+    await fixture.restart(() => overwrite(fixture, lastLog(fixture), damage, at + 8))
+    t.equal(fixture.log.logEndOffset, 8)
+    const sound = await fixture.read(0)
+    t.ok(sound.chunks[0]?.equals(bytes.subarray(0, at)), `before a length of ${length}`)
+    await t.rejects(fixture.read(3), { name: 'KafkaError', error: { name: 'CORRUPT_MESSAGE' } })
+    t.equal((await fixture.read(7)).firstOffset, 7, 'what the index knows behind it is there')
+  }
+})
+
+t.test('indexes that are wrong in the middle are built again', async (t) => {
+  for (const [suffix, at] of [
+    ['.index', 4],
+    ['.index', 12],
+    ['.index', 0],
+    ['.timeindex', 0],
+    ['.timeindex', 8],
+  ] as const) {
+    const fixture = await filled(12, { config: { segmentBytes: 1e6 } })
+    const bytes = await fixture.readAll()
+    await fixture.restart(() => {
+      const [name] = fixture.files(suffix)
+      overwrite(fixture, `${logPath}/${name}`, Buffer.from([0xff, 0xff, 0xff, 0]), at)
+    })
+    for (let offset = 0; offset < 24; offset += 2) {
+      t.equal((await fixture.read(offset)).firstOffset, offset, `${suffix} damaged at ${at}`)
+    }
+    t.ok((await fixture.readAll()).equals(bytes))
+  }
+})
+
+t.test('checkpoints that say more than there is', async (t) => {
+  const fixture = await filled()
+  const bytes = await fixture.readAll()
+  const logStartFile = '/data/log-start-offset-checkpoint'
+  for (const again of [() => fixture.restart(claim), async () => (claim(), fixture.kill())]) {
+    await again()
+    t.equal(fixture.log.logStartOffset, 0, 'a log start above the end is no log start')
+    t.ok((await fixture.readAll()).equals(bytes))
+  }
+  function claim(): void {
+    const line = Buffer.from('0\n1\norders 0 9000\n')
+    const file = fixture.disk.open(logStartFile, 'create')
+    file.truncate(0)
+    file.write([line], 0)
+    file.close()
+  }
+})
+
+t.test('a log without a copy is not cut where sound batches follow the damage', async (t) => {
+  const setup = async () => {
+    const fixture = new Fixture({ onDamage: 'refuse' })
+    for (let index = 0; index < 6; index++) await fixture.append([`value ${index}`])
+    return fixture
+  }
+  const torn = await setup()
+  const { size } = torn.disk.stat(lastLog(torn))
+  overwrite(torn, lastLog(torn), Buffer.from([1]), size - 1)
+  t.equal(torn.kill().log.logEndOffset, 5, 'a torn end is cut')
+
+  const damaged = await setup()
+  overwrite(damaged, lastLog(damaged), Buffer.from([0xff]), 65)
+  t.throws(() => damaged.kill(), /orders-0\/0+\.log is damaged at byte 0, .*refuses to start/)
+  t.equal(damaged.disk.stat(lastLog(damaged)).size, size, 'and left as it is')
+
+  const emptied = await setup()
+  const empty = () => {
+    const file = emptied.disk.open(lastLog(emptied), 'write')
+    file.truncate(0)
+    file.close()
+  }
+  await t.rejects(emptied.restart(empty), /is missing or ends at offset 0, before 6/)
+})
