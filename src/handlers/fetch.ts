@@ -92,6 +92,7 @@ class Fetch {
     if (error !== null) return { errorCode: error.code, sessionId: 0, responses: [] }
     this.#readAll()
     if (this.#reading.length === 0) return this.#missingBytes() > 0 ? this.#wait() : this.#answer()
+    this.#context.holdNext()
     // What came from the disk is not held back for more.
     return Promise.all(this.#reading).then(() => this.#answer())
   }
@@ -104,9 +105,14 @@ class Fetch {
   }
 
   async #wait(): Promise<FetchResponse | null> {
+    const missingBytes = this.#missingBytes()
+    // What was read is read again: a fetch that waits holds no records.
+    this.#rows = []
+    this.#context.releaseUnsent()
+    this.#context.holdNext()
     const woken = await this.#parts.parked.park({
       partitions: this.#hosted,
-      missingBytes: this.#missingBytes(),
+      missingBytes,
       maxWaitMs: this.#request.maxWaitMs,
       connection: this.#context.connection,
     })

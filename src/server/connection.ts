@@ -3,8 +3,10 @@
  *
  * A reply that is ready before its turn waits in the queue of exchanges. Replies whose turn has come
  * gather in `#output` and leave in one write at the end of the event loop's turn. No request is taken
- * while too many are unanswered, too many bytes of replies wait, the peer does not read, or the broker's
- * budget for requests is used up; data that arrives meanwhile pauses the socket.
+ * while too many are unanswered, too many bytes of replies wait (for the peer or for their turn), a reply
+ * that may be large is not there yet, the peer does not read, or the broker's budget for requests is used
+ * up; data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet while
+ * the broker's budget for those is used up.
  *
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
@@ -17,12 +19,19 @@ import type { Asker, Exchange } from './exchange.ts'
 import { FrameCutter } from './frames.ts'
 import type { Limits, PeerWarnings } from './limits.ts'
 import type { Router } from './router.ts'
+import type { Gatherer } from './unfinished-frames.ts'
 
 /** The shortest request: API key, version and correlation id. */
 const requestBytesMin = 8
 
 /** Neighbouring chunks below this are copied together: cheaper than an entry each in a `writev`. */
 const joinedBytesMax = 1024
+
+/** What a frame that has not arrived whole may gather without being counted. */
+const uncountedBytesMax = 128 * 1024
+
+/** How long a peer may send nothing of its unfinished frame while others wait for its memory. */
+const hurryMs = 10_000
 
 /** How long a peer that is being closed may take to read its last replies. */
 const lingerMs = 1000
@@ -40,7 +49,7 @@ export interface ConnectionOwner {
   closed(connection: Connection): void
 }
 
-export class Connection implements Asker {
+export class Connection implements Asker, Gatherer {
   readonly id: string
   readonly local: Endpoint
   readonly remote: Endpoint
@@ -65,6 +74,11 @@ export class Connection implements Asker {
   /** The stream has said that it takes no more for now. */
   #isBlocked = false
   #isPaused = false
+  /** Bytes of the unfinished frame as counted in the broker's budget. */
+  #countedBytes = 0
+  /** That budget is used up: nothing is read until others have finished. */
+  #isHeld = false
+  #hurryTimer: Timer | undefined
   /** No more requests are taken; the connection closes when what was taken has been answered. */
   #isClosing = false
   #lastActiveMs: number
@@ -119,6 +133,8 @@ export class Connection implements Asker {
   finish(): void {
     if (this.#isClosing) return
     this.#isClosing = true
+    this.#frames.close()
+    this.#countGathered()
     this.#closeWhenDone()
   }
 
@@ -133,10 +149,14 @@ export class Connection implements Asker {
     this.#frames.push(chunk)
     this.#proceed()
     this.#frames.keep()
-    if (this.#frames.hasUnread && !this.#isPaused && !this.#isClosing) {
-      this.#isPaused = true
-      this.#stream.pause()
-    }
+    if (!this.#isClosing) this.#pause(this.#frames.hasUnread || this.#isHeld)
+  }
+
+  #pause(isPaused: boolean): void {
+    if (this.#isPaused === isPaused) return
+    this.#isPaused = isPaused
+    if (isPaused) this.#stream.pause()
+    else this.#stream.resume()
   }
 
   /** Takes requests for as long as there are some and the limits allow. */
@@ -150,19 +170,58 @@ export class Connection implements Asker {
         this.refuse((error as Error).message)
         return
       }
+      this.#countGathered()
       if (frame !== undefined) this.#take(frame)
     }
-    if (this.#isPaused) {
-      this.#isPaused = false
-      this.#stream.resume()
+    if (!this.#isClosing) this.#pause(this.#isHeld)
+  }
+
+  /** Brings the broker's count of bytes in unfinished frames up to date. */
+  #countGathered(): void {
+    const { gatheredBytes } = this.#frames
+    const bytes = gatheredBytes > uncountedBytesMax ? gatheredBytes : 0
+    const counted = this.#countedBytes
+    if (bytes === counted) return
+    this.#countedBytes = bytes
+    const { unfinishedFrames } = this.#owner.limits
+    if (bytes > counted) {
+      this.#isHeld = !unfinishedFrames.add(this, bytes - counted)
+    } else {
+      this.#isHeld = false
+      this.#hurryTimer?.cancel()
+      unfinishedFrames.remove(this, counted)
     }
+  }
+
+  resumeGathering(): void {
+    this.#isHeld = false
+    this.#proceed()
+  }
+
+  hurry(): void {
+    const { timers, limits } = this.#owner
+    const bytes = this.#countedBytes
+    this.#hurryTimer?.cancel()
+    this.#hurryTimer = timers.after(hurryMs, () => {
+      if (!limits.unfinishedFrames.isFinisher(this)) return
+      // What has come may have to wait for the memory of whole requests.
+      const isOurs = this.#frames.hasUnread && limits.requestBytes.isExhausted
+      if (isOurs || this.#countedBytes > bytes) this.hurry()
+      else this.refuse('nothing came of a request that others wait for to be whole')
+    })
   }
 
   #mayTake(): boolean {
     const { limits } = this.#owner
-    if (this.#isBlocked || this.#outputBytes > limits.options.replyBytesPerConnectionMax)
-      return false
-    if (this.#exchanges.length >= limits.options.requestsPerConnectionMax) return false
+    const exchanges = this.#exchanges
+    if (this.#isBlocked || exchanges.length >= limits.options.requestsPerConnectionMax) return false
+    let bytes = this.#outputBytes
+    for (let i = 0; i < exchanges.length; i++) {
+      const { isSettled, holdsNext, replyBytes } = exchanges[i] as Exchange
+      if (!isSettled && holdsNext) return false
+      bytes += replyBytes
+    }
+    if (bytes > limits.options.replyBytesPerConnectionMax) return false
     if (!limits.requestBytes.isExhausted) return true
     limits.requestBytes.wait(this.#resumeTaking)
     return false
@@ -179,13 +238,10 @@ export class Connection implements Asker {
     else this.#exchanges.push(exchange)
   }
 
-  #send({ chunks, lent }: Exchange): void {
+  #send({ chunks, replyBytes, lent }: Exchange): void {
     if (chunks === null || !this.isOpen) return
-    for (let i = 0; i < chunks.length; i++) {
-      const chunk = chunks[i] as Buffer
-      this.#output.push(chunk)
-      this.#outputBytes += chunk.length
-    }
+    for (let i = 0; i < chunks.length; i++) this.#output.push(chunks[i] as Buffer)
+    this.#outputBytes += replyBytes
     if (lent !== null) this.#lent.push(...lent)
     this.#flushLater()
   }
@@ -231,8 +287,7 @@ export class Connection implements Asker {
   #closeWhenDone(): void {
     if (!this.isOpen || this.#exchanges.length > 0 || this.#output.length > 0) return
     // Input is dropped from now on, but read: the peer's own end would not be seen otherwise.
-    if (this.#isPaused) this.#stream.resume()
-    this.#isPaused = false
+    this.#pause(false)
     this.#stream.end()
     this.#idleTimer?.cancel()
     this.#idleTimer = this.#owner.timers.after(lingerMs, () => this.#stream.destroy())
@@ -263,6 +318,7 @@ export class Connection implements Asker {
     this.#exchanges = []
     this.#output = []
     this.#frames.close()
+    this.#countGathered()
     this.#owner.closed(this)
     const callbacks = this.#closeCallbacks
     this.#closeCallbacks = []

@@ -32,6 +32,10 @@ export class Exchange implements RequestContext {
   isSettled = false
   /** The reply as it goes out, once settled; null: nothing is answered. */
   chunks: readonly Buffer[] | null = null
+  /** Bytes of `chunks`. */
+  replyBytes = 0
+  /** While it is not settled, no further request of the connection is taken. */
+  holdsNext = false
   /** What goes back to `Buffers` when the reply has left; null: nothing. */
   lent: Buffer[] | null = null
   #frame: Buffer | null
@@ -65,6 +69,9 @@ export class Exchange implements RequestContext {
     if (this.isSettled) return
     this.isSettled = true
     this.chunks = chunks
+    if (chunks !== null) {
+      for (let i = 0; i < chunks.length; i++) this.replyBytes += (chunks[i] as Buffer).length
+    }
     this.#budget.giveBack(this.requestBytes)
   }
 
@@ -76,6 +83,16 @@ export class Exchange implements RequestContext {
   releaseWhenSent(buffer: Buffer): void {
     this.lent ??= []
     this.lent.push(buffer)
+  }
+
+  releaseUnsent(): void {
+    if (this.lent === null) return
+    for (const buffer of this.lent) this.connection.buffers.release(buffer)
+    this.lent = null
+  }
+
+  holdNext(): void {
+    this.holdsNext = true
   }
 
   /** The connection is gone: whatever the handler will answer goes nowhere. */

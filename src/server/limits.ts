@@ -3,7 +3,8 @@
  * requests and replies that wait on a connection, the bytes of all requests in the broker, idle time,
  * and the log lines that a misbehaving peer can cause. One `Limits` is shared by all listeners.
  */
-import type { Clock, Logger, Milliseconds } from '../environment/environment.ts'
+import type { Clock, Logger, Milliseconds, Timer, Timers } from '../environment/environment.ts'
+import { UnfinishedFrames } from './unfinished-frames.ts'
 
 export interface LimitOptions {
   /** `socket.request.max.bytes`. */
@@ -25,7 +26,10 @@ export interface LimitOptions {
   readonly requestsPerConnectionMax: number
   /** Bytes of replies that one connection may keep waiting before no more of its requests are taken. */
   readonly replyBytesPerConnectionMax: number
-  /** `queued.max.request.bytes`: of requests taken and not answered, in the whole broker. */
+  /**
+   * `queued.max.request.bytes`: of requests taken and not answered, in the whole broker; and once more of
+   * requests that have not arrived whole.
+   */
   readonly queuedRequestBytesMax: number
 }
 
@@ -49,6 +53,7 @@ export class Limits {
   /** May be replaced while connections are open: some settings change at run time. */
   options: LimitOptions
   readonly requestBytes: ByteBudget
+  readonly unfinishedFrames: UnfinishedFrames
   readonly #clock: Clock
   readonly #byHost = new Map<string, number>()
   #connections = 0
@@ -59,6 +64,7 @@ export class Limits {
     this.#clock = clock
     this.options = { ...defaultLimits, ...options }
     this.requestBytes = new ByteBudget(() => this.options.queuedRequestBytesMax)
+    this.unfinishedFrames = new UnfinishedFrames(() => this.options.queuedRequestBytesMax)
     this.#creationCredit = this.options.connectionRateMax
     this.#creditedMs = clock.monotonic()
   }
@@ -154,33 +160,58 @@ export class ByteBudget {
   }
 }
 
-/** Longest list of peers remembered; beyond it the one silent for longest is forgotten. */
-const peersMax = 1000
+/** Most windows open at once; beyond it the oldest ends early. */
+const windowsMax = 1000
 
-/** Warnings that a peer can cause at will: one line per peer and interval, with the number left out. */
+/** The interval after a line in which further ones of its kind are only counted. */
+interface Window {
+  readonly timer: Timer
+  readonly message: string
+  suppressed: number
+  /** Of the line suppressed last. */
+  fields: object
+}
+
+/**
+ * Warnings that a peer can cause at will: one line per host, kind of reason and interval. What was left
+ * out is told when the interval ends, by the last of the lines and their number.
+ */
 export class PeerWarnings {
   readonly #log: Logger
-  readonly #clock: Clock
+  readonly #timers: Timers
   readonly #intervalMs: Milliseconds
-  readonly #peers = new Map<string, { nextMs: Milliseconds; suppressed: number }>()
+  readonly #windows = new Map<string, Window>()
 
-  constructor(log: Logger, clock: Clock, intervalMs = 10_000) {
+  constructor(log: Logger, timers: Timers, intervalMs = 10_000) {
     this.#log = log
-    this.#clock = clock
+    this.#timers = timers
     this.#intervalMs = intervalMs
   }
 
-  warn(host: string, message: string, fields: object): void {
-    const now = this.#clock.monotonic()
-    const peer = this.#peers.get(host)
-    if (peer !== undefined && now < peer.nextMs) {
-      peer.suppressed++
+  /** Reasons that differ in their numbers only are of one kind. */
+  warn(host: string, message: string, fields: { peer: string; reason: string }): void {
+    const kind = `${host} ${message} ${fields.reason.replace(/-?\d+/g, '#')}`
+    const open = this.#windows.get(kind)
+    if (open !== undefined) {
+      open.suppressed++
+      open.fields = fields
       return
     }
-    const suppressed = peer?.suppressed ?? 0
-    this.#log.warn(message, suppressed === 0 ? fields : { ...fields, similarBefore: suppressed })
-    this.#peers.delete(host)
-    this.#peers.set(host, { nextMs: now + this.#intervalMs, suppressed: 0 })
-    if (this.#peers.size > peersMax) this.#peers.delete(this.#peers.keys().next().value as string)
+    this.#log.warn(message, fields)
+    const timer = this.#timers.after(this.#intervalMs, () => this.#end(kind))
+    this.#windows.set(kind, { timer, message, suppressed: 0, fields })
+    if (this.#windows.size > windowsMax) this.#end(this.#windows.keys().next().value as string)
+  }
+
+  /** Tells what was left out until now. */
+  close(): void {
+    for (const kind of [...this.#windows.keys()]) this.#end(kind)
+  }
+
+  #end(kind: string): void {
+    const { timer, message, suppressed, fields } = this.#windows.get(kind) as Window
+    timer.cancel()
+    this.#windows.delete(kind)
+    if (suppressed > 0) this.#log.warn(message, { ...fields, similar: suppressed })
   }
 }

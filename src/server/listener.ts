@@ -53,7 +53,7 @@ export class Listener implements ConnectionOwner {
     this.counters = options.counters
     this.router = options.router
     this.#log = environment.log.child({ listener: options.name })
-    this.warnings = new PeerWarnings(this.#log, environment.clock)
+    this.warnings = new PeerWarnings(this.#log, environment.timers)
   }
 
   /** Where it listens: the real port, if 0 was asked for. */
@@ -72,7 +72,11 @@ export class Listener implements ConnectionOwner {
   async close(graceMs = 500): Promise<void> {
     this.#isClosing = true
     await this.#listening?.close()
-    if (this.#connections.size === 0) return
+    if (this.#connections.size > 0) await this.#closeConnections(graceMs)
+    this.warnings.close()
+  }
+
+  async #closeConnections(graceMs: number): Promise<void> {
     const cutOff = this.timers.after(graceMs, () => {
       for (const connection of this.#connections) connection.destroy()
     })

@@ -20,6 +20,13 @@ export interface RequestContext {
   releaseRequest(): void
   /** `buffer`, part of the reply perhaps, came from `Buffers` and is given back when the reply has left. */
   releaseWhenSent(buffer: Buffer): void
+  /** What was to be given back when the reply has left is given back now: the reply will not hold it. */
+  releaseUnsent(): void
+  /**
+   * This reply is not there yet and may be large: no further request of the connection is taken before
+   * it is. Kafka itself takes one request of a connection at a time.
+   */
+  holdNext(): void
 }
 
 /** The connection, as handlers see it; the same object for all requests of a connection. */

@@ -95,6 +95,8 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
       connection,
       releaseRequest: () => {},
       releaseWhenSent: () => {},
+      releaseUnsent: () => {},
+      holdNext: () => {},
     }
     let response: unknown
     try {

@@ -69,6 +69,8 @@ export class DataPath {
   sessions: FetchSessions
   parked: ParkedFetches
   image: MetadataImage = emptyImage('cluster')
+  /** How often a handler gave back what it had read and not sent. */
+  releasedUnsent = 0
   readonly connection = new Connection()
   readonly configs = new Map<string, Partial<ReplicaConfig>>()
 
@@ -201,6 +203,8 @@ export class DataPath {
       connection,
       releaseRequest: () => {},
       releaseWhenSent: () => {},
+      releaseUnsent: () => void this.releasedUnsent++,
+      holdNext: () => {},
     }
     const response = await this.#answer(handler, request, context)
     if (response === null || response === undefined) return response

@@ -208,6 +208,7 @@ t.test('a fetch waits for what it asks for', async (t) => {
   const greedy = start({ minBytes: 3 * bytes })
   await path.append('orders', ['b'])
   t.equal(path.parked.size, 1, 'two batches are not three')
+  t.equal(path.releasedUnsent, 2, 'what is read and not enough is not kept')
   await path.append('orders', ['c'])
   t.same(offsetsIn((await path.world.run(greedy))?.responses[0]?.partitions[0]?.records), [0, 1, 2])
 

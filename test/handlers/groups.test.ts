@@ -56,6 +56,8 @@ async function ask<Api extends ApiRow>(
     connection: new Connection(),
     releaseRequest: () => {},
     releaseWhenSent: () => {},
+    releaseUnsent: () => {},
+    holdNext: () => {},
   }
   let response: InputOf<Api['response']> | null | undefined
   const pending = Promise.resolve(handler.handle(request, context)).catch((error) => {

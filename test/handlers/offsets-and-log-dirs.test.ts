@@ -105,11 +105,13 @@ t.test('ListOffsets', async (t) => {
   t.match(await list(path, { timestamp: -1, topic: 'empty' }), { offset: 0 })
 
   const codecs = [
-    ['gzip', 2],
-    ['zstd', canCompress('zstd') ? 2 : 76],
+    ['gzip', 2, [0x1f, 0x8b]],
+    ['zstd', canCompress('zstd') ? 2 : 76, [0x28, 0xb5, 0x2f, 0xfd]],
   ] as const
-  for (const [codec, errorCode] of codecs) {
+  for (const [codec, errorCode, magic] of codecs) {
+    // It begins as it should, and cannot be opened.
     const batch = batchOf(['no such stream'])
+    batch.set(magic, header.headerBytes)
     batch[22] = compressions.indexOf(codec)
     header.setCrc(batch, 0)
     path.createTopic(codec)

@@ -325,7 +325,11 @@ t.test('checkpoints that say more than there is', async (t) => {
   const fixture = await filled()
   const bytes = await fixture.readAll()
   const logStartFile = '/data/log-start-offset-checkpoint'
-  for (const again of [() => fixture.restart(claim), async () => (claim(), fixture.kill())]) {
+  const killed = async () => {
+    claim()
+    await fixture.kill()
+  }
+  for (const again of [() => fixture.restart(claim), killed]) {
     await again()
     t.equal(fixture.log.logStartOffset, 0, 'a log start above the end is no log start')
     t.ok((await fixture.readAll()).equals(bytes))

@@ -36,7 +36,7 @@ export class TestServer {
   readonly contexts: RequestContext[] = []
   /** ListGroups requests that wait for the test to answer them, oldest first. */
   readonly parked: { resolve: () => void; reject: (error: unknown) => void }[] = []
-  /** The size of the value that DescribeGroups answers with. */
+  /** The size of the value that SaslAuthenticate answers with. */
   replyBytes = 1024 * 1024
   readonly limits: Limits
   listener!: Listener
@@ -88,6 +88,11 @@ export class TestServer {
         await new Promise<void>((resolve, reject) => this.parked.push({ resolve, reject }))
         return { errorCode: 0, groups: [] }
       }),
+      handler(apis.describeGroups, async (_request, context) => {
+        context.holdNext()
+        await new Promise<void>((resolve, reject) => this.parked.push({ resolve, reject }))
+        return { groups: [] }
+      }),
       handler(apis.produce, (request) => (request.acks === 0 ? null : { responses: [] })),
       handler(
         apis.heartbeat,
@@ -126,6 +131,11 @@ export function apiVersions(correlationId: number): Buffer {
 /** Answered when the test says so. */
 export function listGroups(correlationId: number): Buffer {
   return frame(apis.listGroups.request, 0, correlationId, {})
+}
+
+/** As `listGroups`, but nothing after it is taken before. */
+export function describeGroups(correlationId: number): Buffer {
+  return frame(apis.describeGroups.request, 0, correlationId, { groups: [] })
 }
 
 export function heartbeat(correlationId: number, groupId: string): Buffer {

@@ -63,6 +63,7 @@ def admin(bootstrap, topic):
         future.result(10)
     partitions = client.list_topics(topic, timeout=10).topics[topic].partitions
     assert len(partitions) == 5, partitions
+    assert topic in client.list_topics(timeout=10).topics
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, set_config={"retention.ms": "12345"})
     for future in client.alter_configs([resource]).values():
         future.result(10)
