@@ -4,23 +4,17 @@
  *
  * The figure to trust first is the broker's CPU per unit: driver and broker share the machine, and
  * CPU seconds do not wait for each other. Memory and CPU are read from /proc, so they need Linux.
- * `--rounds N` (3), `--only ROW,…`, `--seconds N` for each row (3), `--json FILE`, `--brokers millrace,kafka`.
+ * `--rounds N` (3), `--only PART,…` (parts of the rows' names), `--seconds N` for each row (3), `--json FILE`,
+ * `--brokers millrace,kafka`.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { fetchKafka, formatKafka, kafkaTool, kafkaVersion, startKafka } from './apache-kafka.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -33,29 +27,15 @@ const { values: flags } = parseArgs({
 })
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const kafkaVersion = '4.3.1'
-const jars = join(tmpdir(), 'millrace-interop', `java-${kafkaVersion}`)
 const work = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 const seconds = Number(flags.seconds)
 const ports = { millrace: 29192, kafka: 29292 } as const
 type Kind = keyof typeof ports
 
-/** The settings that kafka-server-start.sh gives the JVM. */
-const kafkaJvm = [
-  '-Xmx1G',
-  '-Xms1G',
-  '-server',
-  '-XX:+UseG1GC',
-  '-XX:MaxGCPauseMillis=20',
-  '-XX:InitiatingHeapOccupancyPercent=35',
-  '-XX:+ExplicitGCInvokesConcurrent',
-  '-Djava.awt.headless=true',
-]
-
 interface Broker {
   readonly kind: Kind
-  readonly child: ChildProcess
   readonly port: number
+  readonly child: ChildProcess
 }
 
 interface Row {
@@ -67,6 +47,12 @@ interface Row {
 /** Every row of the table, in its order. */
 const rows: readonly Row[] = [
   { name: 'cold start to first Metadata answer', unit: 'ms', betterIs: 'less' },
+  { name: 'restart with 1 GB, clean, to first acknowledged write', unit: 'ms', betterIs: 'less' },
+  {
+    name: 'restart with 1 GB, after kill -9, to first acknowledged write',
+    unit: 'ms',
+    betterIs: 'less',
+  },
   { name: 'memory, idle', unit: 'MB', betterIs: 'less' },
   { name: 'memory, peak under load', unit: 'MB', betterIs: 'less' },
   { name: 'produce 1 MB requests of 1 KB', unit: 'MB/s', betterIs: 'more' },
@@ -82,6 +68,9 @@ const rows: readonly Row[] = [
   { name: 'small requests, 16 connections: broker CPU', unit: 'us each', betterIs: 'less' },
   { name: 'small requests, 64 connections', unit: '/s', betterIs: 'more' },
   { name: 'small requests, 64 connections: broker CPU', unit: 'us each', betterIs: 'less' },
+  { name: 'flush.messages=1, 1 producer', unit: '/s', betterIs: 'more' },
+  { name: 'flush.messages=1, 16 producers', unit: '/s', betterIs: 'more' },
+  { name: 'flush.messages=1, 64 producers', unit: '/s', betterIs: 'more' },
   { name: 'end to end at 1000/s: p50', unit: 'ms', betterIs: 'less' },
   { name: 'end to end at 1000/s: p99', unit: 'ms', betterIs: 'less' },
   { name: 'end to end at 1000/s: broker CPU', unit: 'us each', betterIs: 'less' },
@@ -116,84 +105,50 @@ function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   return Number(line?.[1]) / 1024
 }
 
-function kafkaProperties(port: number, directory: string): string {
-  return [
-    'process.roles=broker,controller',
-    'node.id=1',
-    `controller.quorum.voters=1@127.0.0.1:${port + 1}`,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 1}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
-    'controller.listener.names=CONTROLLER',
-    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
-    `log.dirs=${directory}`,
-    'offsets.topic.replication.factor=1',
-    'transaction.state.log.replication.factor=1',
-    'transaction.state.log.min.isr=1',
-    'group.initial.rebalance.delay.ms=0',
-    '',
-  ].join('\n')
+function kafkaNode(): { port: number; directory: string; propertiesFile: string } {
+  const propertiesFile = join(work, 'kafka.properties')
+  return { port: ports.kafka, directory: join(work, 'kafka'), propertiesFile }
 }
 
-function kafkaTool(main: string, args: readonly string[]): string {
-  const { stdout, stderr, status } = spawnSync(
-    'java',
-    ['-Xmx512M', '-cp', join(jars, '*'), main, ...args],
-    {
-      encoding: 'utf8',
-      timeout: 120_000,
-    },
-  )
-  if (status !== 0) throw new Error(`${main}: ${stderr.slice(-400)}`)
-  return stdout
-}
-
-/** Starts a broker on an empty directory; Kafka's is formatted before the clock starts. */
-async function start(kind: Kind): Promise<Broker> {
-  const port = ports[kind]
+/** An empty data directory; Kafka's is formatted, which no clock counts. */
+function makeEmpty(kind: Kind): void {
   const directory = join(work, kind)
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory)
-  const properties = join(work, 'kafka.properties')
-  if (kind === 'kafka') {
-    writeFileSync(properties, kafkaProperties(port, directory))
-    kafkaTool('kafka.tools.StorageTool', [
-      'format',
-      '-t',
-      '5L6g3nShT-eMCtK--X86sw',
-      '-c',
-      properties,
-    ])
-  }
-  const settings = [
-    `listeners=PLAINTEXT://127.0.0.1:${port}`,
-    `log.dirs=${directory}`,
-    'http.listeners=',
-  ]
-  const [command, args] =
-    kind === 'kafka'
-      ? ['java', [...kafkaJvm, '-cp', join(jars, '*'), 'kafka.Kafka', properties]]
-      : [
-          process.execPath,
-          [
-            join(root, 'build/bundle/millrace.js'),
-            ...settings.flatMap((text) => ['--override', text]),
-          ],
-        ]
-  const output = openSync(join(work, `${kind}.log`), 'a')
-  const ready = drive('ready', { port })
-  await setTimeout(300)
-  const startedMs = Date.now()
-  const child = spawn(command, args, { stdio: ['ignore', output, output] })
-  const { atMs } = await ready
-  record(kind, 'cold start to first Metadata answer', (atMs ?? Number.NaN) - startedMs)
-  return { kind, child, port }
+  if (kind === 'kafka') formatKafka(kafkaNode())
 }
 
-async function stop(broker: Broker): Promise<void> {
+/** Starts a broker on its directory and records how long `workload` waited for it, in milliseconds. */
+async function start(kind: Kind, row: string, workload: string, options: object): Promise<Broker> {
+  const port = ports[kind]
+  const settings = [
+    `listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `log.dirs=${join(work, kind)}`,
+    'http.listeners=',
+  ]
+  const overrides = settings.flatMap((text) => ['--override', text])
+  const output = openSync(join(work, `${kind}.log`), 'a')
+  const waited = drive(workload, { port, ...options })
+  await setTimeout(300)
+  const startedMs = Date.now()
+  const child =
+    kind === 'kafka'
+      ? startKafka(kafkaNode(), output)
+      : spawn(process.execPath, [join(root, 'build/bundle/millrace.js'), ...overrides], {
+          stdio: ['ignore', output, output],
+        })
+  const { atMs } = await waited
+  record(kind, row, (atMs ?? Number.NaN) - startedMs)
+  return { kind, port, child }
+}
+
+async function stop(broker: Broker, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
   const ended = new Promise((resolve) => broker.child.once('exit', resolve))
-  broker.child.kill('SIGTERM')
+  broker.child.kill(signal)
   const timedOut = await Promise.race([ended.then(() => false), setTimeout(15_000, true)])
-  if (timedOut) broker.child.kill('SIGKILL')
+  if (!timedOut) return
+  broker.child.kill('SIGKILL')
+  await ended
 }
 
 /** Runs one workload of the driver and returns its figures. */
@@ -219,126 +174,143 @@ async function measured(broker: Broker, workload: string, options: object) {
   const pid = broker.child.pid ?? 0
   const before = cpuSeconds(pid)
   const result = await drive(workload, { port: broker.port, seconds, ...options })
-  return { ...result, cpuSeconds: cpuSeconds(pid) - before } as Readonly<Record<string, number>>
+  const figure = (name: string) => result[name] ?? Number.NaN
+  return { figure, cpuSeconds: cpuSeconds(pid) - before }
 }
 
-async function round(kind: Kind): Promise<void> {
-  const broker = await start(kind)
-  const pid = broker.child.pid ?? 0
-  const number = (value: number | undefined) => value ?? Number.NaN
-  try {
-    await setTimeout(3000)
-    record(kind, 'memory, idle', memoryMb(pid, 'VmRSS'))
-    // Not counted: the just-in-time compilers get to know the hot paths.
-    await drive('produce', { port: broker.port, topic: 'warm', seconds: 5 })
-    await drive('smallRequests', {
-      port: broker.port,
-      topic: 'warm',
-      seconds: 3,
-      connections: 16,
-      recordBytes: 100,
-    })
-    await drive('fetch', { port: broker.port, topic: 'warm', seconds: 2 })
-    const produces = [
-      [
-        'produce 1 MB requests of 1 KB',
-        { topic: 'large', batchBytes: 1_000_000, recordBytes: 1024 },
-      ],
-      [
-        'produce 64 KB requests of 1 KB',
-        { topic: 'middle', batchBytes: 64_000, recordBytes: 1024 },
-      ],
-      ['produce 16 KB requests of 100 B', { topic: 'small', batchBytes: 16_000, recordBytes: 100 }],
-    ] as const
-    for (const [row, options] of produces) {
-      if (!wanted(row)) continue
-      const result = await measured(broker, 'produce', options)
-      record(kind, row, number(result['mbPerSecond']))
-      record(
-        kind,
-        `${row}: broker CPU`,
-        number(result['cpuSeconds']) / (number(result['bytes']) / 1e9),
-      )
-    }
-    if (wanted('fetch, cached')) {
-      await drive('produce', { port: broker.port, topic: 'fetched', seconds: 20, bytesMax: 6e8 })
-      const result = await measured(broker, 'fetch', { topic: 'fetched' })
-      record(kind, 'fetch, cached', number(result['mbPerSecond']))
-      record(
-        kind,
-        'fetch, cached: broker CPU',
-        number(result['cpuSeconds']) / (number(result['bytes']) / 1e9),
-      )
-    }
-    for (const connections of [16, 64]) {
-      const row = `small requests, ${connections} connections`
-      if (!wanted(row)) continue
-      const result = await measured(broker, 'smallRequests', {
-        topic: 'tiny',
-        connections,
-        recordBytes: 100,
-      })
-      record(kind, row, number(result['requestsPerSecond']))
-      if (connections === 16) record(kind, `${row}: p99`, number(result['p99Ms']))
-      record(
-        kind,
-        `${row}: broker CPU`,
-        (number(result['cpuSeconds']) / number(result['requests'])) * 1e6,
-      )
-    }
-    if (wanted('end to end at 1000/s')) {
-      const result = await measured(broker, 'endToEnd', { topic: 'paced', ratePerSecond: 1000 })
-      record(kind, 'end to end at 1000/s: p50', number(result['p50Ms']))
-      record(kind, 'end to end at 1000/s: p99', number(result['p99Ms']))
-      record(
-        kind,
-        'end to end at 1000/s: broker CPU',
-        (number(result['cpuSeconds']) / number(result['requests'])) * 1e6,
-      )
-    }
-    if (existsSync(jars) && wanted('kafka-producer-perf-test')) perfTools(broker)
-    record(kind, 'memory, peak under load', memoryMb(pid, 'VmHWM'))
-    if (wanted('100 topics of 10 partitions')) {
-      const result = await drive('topics', { port: broker.port, topic: 'many' })
-      record(kind, '100 topics of 10 partitions', number(result['seconds']))
-    }
-  } finally {
-    await stop(broker)
-    rmSync(join(work, kind), { recursive: true, force: true })
+/** Not counted: the just-in-time compilers get to know the hot paths. */
+async function warmUp({ port }: Broker): Promise<void> {
+  const topic = 'warm'
+  await drive('produce', { port, topic, seconds: 5 })
+  await drive('smallRequests', { port, topic, seconds: 3, connections: 16, recordBytes: 100 })
+  await drive('fetch', { port, topic, seconds: 2 })
+}
+
+async function produceRows(broker: Broker): Promise<void> {
+  const sizes = [
+    ['produce 1 MB requests of 1 KB', 'large', 1_000_000, 1024],
+    ['produce 64 KB requests of 1 KB', 'middle', 64_000, 1024],
+    ['produce 16 KB requests of 100 B', 'small', 16_000, 100],
+  ] as const
+  for (const [row, topic, batchBytes, recordBytes] of sizes) {
+    if (!wanted(row)) continue
+    const options = { topic, batchBytes, recordBytes }
+    const { figure, cpuSeconds } = await measured(broker, 'produce', options)
+    record(broker.kind, row, figure('mbPerSecond'))
+    record(broker.kind, `${row}: broker CPU`, cpuSeconds / (figure('bytes') / 1e9))
   }
 }
 
+async function fetchRows(broker: Broker): Promise<void> {
+  const row = 'fetch, cached'
+  if (!wanted(row)) return
+  await drive('produce', { port: broker.port, topic: 'fetched', seconds: 20, bytesMax: 6e8 })
+  const { figure, cpuSeconds } = await measured(broker, 'fetch', { topic: 'fetched' })
+  record(broker.kind, row, figure('mbPerSecond'))
+  record(broker.kind, `${row}: broker CPU`, cpuSeconds / (figure('bytes') / 1e9))
+}
+
+async function smallRequestRows(broker: Broker): Promise<void> {
+  for (const connections of [16, 64]) {
+    const row = `small requests, ${connections} connections`
+    if (!wanted(row)) continue
+    const options = { topic: 'tiny', connections, recordBytes: 100 }
+    const { figure, cpuSeconds } = await measured(broker, 'smallRequests', options)
+    record(broker.kind, row, figure('requestsPerSecond'))
+    if (connections === 16) record(broker.kind, `${row}: p99`, figure('p99Ms'))
+    record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('requests')) * 1e6)
+  }
+}
+
+/** Each producer has one request of one record in flight, acknowledged when it is on the device. */
+async function flushRows(broker: Broker): Promise<void> {
+  for (const connections of [1, 16, 64]) {
+    const row = `flush.messages=1, ${connections} producer${connections > 1 ? 's' : ''}`
+    if (!wanted(row)) continue
+    const configs = { 'flush.messages': '1' }
+    const options = { topic: 'flushed', connections, recordBytes: 100, configs }
+    const { figure } = await measured(broker, 'smallRequests', options)
+    record(broker.kind, row, figure('requestsPerSecond'))
+  }
+}
+
+async function endToEndRows(broker: Broker): Promise<void> {
+  const row = 'end to end at 1000/s'
+  if (!wanted(row)) return
+  const options = { topic: 'paced', ratePerSecond: 1000 }
+  const { figure, cpuSeconds } = await measured(broker, 'endToEnd', options)
+  record(broker.kind, `${row}: p50`, figure('p50Ms'))
+  record(broker.kind, `${row}: p99`, figure('p99Ms'))
+  record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('requests')) * 1e6)
+}
+
+async function topicsRow({ kind, port }: Broker): Promise<void> {
+  const row = '100 topics of 10 partitions'
+  if (!wanted(row)) return
+  const { seconds } = await drive('topics', { port, topic: 'many' })
+  record(kind, row, seconds ?? Number.NaN)
+}
+
 /** Kafka's own performance tools, as its users run them. */
-function perfTools({ kind, port }: Broker): void {
-  const bootstrap = `127.0.0.1:${port}`
+function perfToolRows({ kind, port }: Broker): void {
+  if (!wanted('kafka-producer-perf-test') || fetchKafka() !== null) return
+  const at = `bootstrap.servers=127.0.0.1:${port}`
+  const what = ['--topic', 'perf', '--num-records', '500000']
   const produced = kafkaTool('org.apache.kafka.tools.ProducerPerformance', [
-    ...[
-      '--topic',
-      'perf',
-      '--num-records',
-      '500000',
-      '--record-size',
-      '1024',
-      '--throughput',
-      '-1',
-    ],
-    ...['--producer-props', 'acks=all', `bootstrap.servers=${bootstrap}`],
+    ...[...what, '--record-size', '1024', '--throughput', '-1'],
+    ...['--producer-props', 'acks=all', at],
   ])
   const rate = [...produced.matchAll(/([\d.]+) MB\/sec/g)].at(-1)
   record(kind, 'kafka-producer-perf-test, 1 KB', Number(rate?.[1]))
   const consumed = kafkaTool('org.apache.kafka.tools.ConsumerPerformance', [
-    ...[
-      '--topic',
-      'perf',
-      '--num-records',
-      '500000',
-      '--bootstrap-server',
-      bootstrap,
-      '--hide-header',
-    ],
+    ...[...what, '--bootstrap-server', `127.0.0.1:${port}`, '--hide-header'],
   ])
   const columns = consumed.trim().split('\n').at(-1)?.split(/, */) ?? []
   record(kind, 'kafka-consumer-perf-test, 1 KB', Number(columns[3]))
+}
+
+/** One broker with an empty directory through all rows that are wanted. */
+async function loadRound(kind: Kind): Promise<void> {
+  makeEmpty(kind)
+  const broker = await start(kind, 'cold start to first Metadata answer', 'ready', {})
+  const pid = broker.child.pid ?? 0
+  try {
+    await setTimeout(3000)
+    record(kind, 'memory, idle', memoryMb(pid, 'VmRSS'))
+    await warmUp(broker)
+    await produceRows(broker)
+    await fetchRows(broker)
+    await smallRequestRows(broker)
+    await flushRows(broker)
+    await endToEndRows(broker)
+    perfToolRows(broker)
+    record(kind, 'memory, peak under load', memoryMb(pid, 'VmHWM'))
+    await topicsRow(broker)
+  } finally {
+    await stop(broker)
+  }
+}
+
+/** A directory with 1 GB of log in six partitions, opened after a clean stop and after `kill -9`. */
+async function restartRound(kind: Kind): Promise<void> {
+  if (!wanted('restart with 1 GB')) return
+  makeEmpty(kind)
+  const topic = 'kept'
+  const row = (how: string) => `restart with 1 GB, ${how}, to first acknowledged write`
+  const first = await start(kind, 'cold start to first Metadata answer', 'ready', {})
+  await drive('produce', { port: first.port, topic, seconds: 60, bytesMax: 1e9 })
+  await stop(first)
+  await stop(await start(kind, row('clean'), 'writable', { topic }), 'SIGKILL')
+  await stop(await start(kind, row('after kill -9'), 'writable', { topic }))
+}
+
+async function round(kind: Kind): Promise<void> {
+  try {
+    await loadRound(kind)
+    await restartRound(kind)
+  } finally {
+    rmSync(join(work, kind), { recursive: true, force: true })
+  }
 }
 
 function median(values: readonly number[]): number {
@@ -380,28 +352,10 @@ function table(kinds: readonly Kind[]): string {
   return lines.join('\n')
 }
 
-function fetchKafka(): boolean {
-  if (existsSync(join(jars, `kafka_2.13-${kafkaVersion}.jar`))) return true
-  if (spawnSync('mvn', ['--version']).status !== 0 || spawnSync('java', ['-version']).status !== 0)
-    return false
-  const { status } = spawnSync(
-    'mvn',
-    [
-      '-q',
-      '-B',
-      'dependency:copy-dependencies',
-      `-Dkafka.version=${kafkaVersion}`,
-      `-DoutputDirectory=${jars}`,
-    ],
-    { cwd: join(root, 'test/interop/clients/kafka'), stdio: 'inherit' },
-  )
-  return status === 0
-}
-
 const kinds = (flags.brokers.split(',') as Kind[]).filter((kind) => {
-  if (kind !== 'kafka' || fetchKafka()) return true
-  console.error('Apache Kafka is left out: Java with Maven is needed to get it')
-  return false
+  const failure = kind === 'kafka' ? fetchKafka() : null
+  if (failure !== null) console.error(`Apache Kafka is left out: ${failure}`)
+  return failure === null
 })
 try {
   for (let number = 0; number < Number(flags.rounds); number++) {

@@ -27,6 +27,8 @@ interface Options {
   /** Stop after so many bytes, so that a fast broker does not fill the disk. */
   readonly bytesMax: number
   readonly ratePerSecond: number
+  /** Settings of the topic. */
+  readonly configs: Readonly<Record<string, string>>
 }
 
 const presets: Options = {
@@ -39,6 +41,7 @@ const presets: Options = {
   seconds: 3,
   bytesMax: 1.5e9,
   ratePerSecond: 1000,
+  configs: {},
 }
 
 /** Versions that Kafka 4.3 and we both serve, with topic names instead of ids. */
@@ -159,11 +162,11 @@ async function untilTaken(peer: Peer, frames: readonly Buffer[]): Promise<void> 
   }
 }
 
-async function createTopic(peer: Peer, name: string, partitions: number): Promise<void> {
+async function createTopic(peer: Peer, options: Options): Promise<void> {
+  const { topic: name, partitions: numPartitions } = options
+  const configs = Object.entries(options.configs).map(([name, value]) => ({ name, value }))
   const { topics } = await peer.call(apis.createTopics, versions.createTopics, {
-    topics: [
-      { name, numPartitions: partitions, replicationFactor: 1, assignments: [], configs: [] },
-    ],
+    topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs }],
     timeoutMs: 30_000,
   })
   const code = topics[0]?.errorCode
@@ -246,7 +249,7 @@ async function produce(options: Options, depth: number): Promise<Result> {
   const peers = await Promise.all(
     Array.from({ length: connections }, () => Peer.open(options.port)),
   )
-  await createTopic(peers[0] as Peer, topic, partitions)
+  await createTopic(peers[0] as Peer, options)
   const frames = Array.from({ length: partitions }, (_, index) =>
     produceFrame(topic, index, records, recordBytes),
   )
@@ -362,7 +365,7 @@ async function fetch(options: Options): Promise<Result> {
 async function endToEnd(options: Options): Promise<Result> {
   const { topic, partitions, ratePerSecond } = options
   const producer = await Peer.open(options.port)
-  await createTopic(producer, topic, partitions)
+  await createTopic(producer, options)
   const first = Array.from({ length: partitions }, (_, index) => produceFrame(topic, index, 1, 1))
   await untilTaken(producer, first)
   const latenciesMs: number[] = []
@@ -442,17 +445,17 @@ async function topics(options: Options): Promise<Result> {
   return { seconds }
 }
 
-/** Waits until the broker answers Metadata; the moment is told as wall clock time. */
-async function ready(options: Options): Promise<Result> {
-  for (let tries = 0; tries < 6000; tries++) {
+/** Tries until the broker does it; the moment is told as wall clock time. */
+async function untilDone(
+  options: Options,
+  work: (peer: Peer) => Promise<boolean>,
+): Promise<Result> {
+  for (let tries = 0; tries < 20_000; tries++) {
     try {
       const peer = await Peer.open(options.port)
-      const answer = await Promise.race([
-        peer.call(apis.metadata, versions.metadata, { topics: [] }),
-        setTimeout(2000, null),
-      ])
+      const isDone = await Promise.race([work(peer), setTimeout(2000, false)])
       peer.close()
-      if (answer !== null && answer.brokers.length > 0) return { atMs: Date.now() }
+      if (isDone) return { atMs: Date.now() }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === undefined) throw error
     }
@@ -461,8 +464,33 @@ async function ready(options: Options): Promise<Result> {
   throw new Error('the broker did not become ready')
 }
 
+/** Until the broker answers Metadata. */
+function ready(options: Options): Promise<Result> {
+  return untilDone(options, async (peer) => {
+    const { brokers } = await peer.call(apis.metadata, versions.metadata, { topics: [] })
+    return brokers.length > 0
+  })
+}
+
+/** Until a record was acknowledged in every partition of a topic that is there already. */
+function writable({ topic, partitions, recordBytes, ...options }: Options): Promise<Result> {
+  const frames = Array.from({ length: partitions }, (_, index) =>
+    produceFrame(topic, index, 1, recordBytes),
+  )
+  const taken = new Set<Buffer>()
+  return untilDone({ topic, partitions, recordBytes, ...options }, async (peer) => {
+    for (const frame of frames) {
+      if (taken.has(frame)) continue
+      if (!isProduced(await new Promise((resolve) => peer.exchange([frame], resolve)))) return false
+      taken.add(frame)
+    }
+    return true
+  })
+}
+
 const workloads: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
   ready,
+  writable,
   topics,
   fetch,
   endToEnd,
