@@ -2,7 +2,7 @@
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import type { GroupCoordinatorConfig } from './coordinator/group/config.ts'
-import { defaultLogConfig, type LogConfig, unlimited } from './log/log-config.ts'
+import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
 import { defaultLimits, type LimitOptions } from './server/limits.ts'
 
 /**
@@ -45,8 +45,10 @@ export function limitOptions(config: BrokerConfig): LimitOptions {
   return {
     ...defaultLimits,
     requestBytesMax: config.get('socket.request.max.bytes'),
-    connectionsMax: config.get('max.connections'),
-    connectionsPerIpMax: config.get('max.connections.per.ip'),
+    ...(config.isSet('max.connections') && { connectionsMax: config.get('max.connections') }),
+    ...(config.isSet('max.connections.per.ip') && {
+      connectionsPerIpMax: config.get('max.connections.per.ip'),
+    }),
     connectionsPerIpOverrides: perIpOverrides(config.get('max.connections.per.ip.overrides')),
     connectionRateMax: config.get('max.connection.creation.rate'),
     idleMsMax: config.get('connections.max.idle.ms'),
@@ -83,14 +85,18 @@ export function groupCoordinatorConfig(
   })
 }
 
-/** The metadata log is cut by snapshots, never by retention. */
+/** Kafka's limit for one batch of the metadata log; the controller stays below it. */
+const metadataBatchBytesMax = 8 * 1024 * 1024
+
+/** The metadata log is cut by snapshots, never by the retention of logs. */
 export function metadataLogConfig(config: BrokerConfig): LogConfig {
   return {
     ...defaultLogConfig,
     cleanupPolicy: [],
     retentionMs: -1,
     retentionBytes: -1,
-    segmentMs: unlimited,
-    maxMessageBytes: config.get('socket.request.max.bytes'),
+    segmentBytes: config.get('metadata.log.segment.bytes'),
+    segmentMs: config.get('metadata.log.segment.ms'),
+    maxMessageBytes: metadataBatchBytesMax,
   }
 }

@@ -133,13 +133,9 @@ export const acceptedConfigs = {
   }),
   'log.cleaner.threads': int(1, atLeast(0), { scope: 'cluster-wide' }),
   'log.dir.failure.timeout.ms': long(30000, atLeast(1)),
-  'metadata.log.max.record.bytes.between.snapshots': long(20971520, atLeast(1)),
-  'metadata.log.max.snapshot.interval.ms': long(3600000, atLeast(0)),
-  'metadata.log.segment.bytes': int(1073741824, atLeast(8388608)),
-  'metadata.log.segment.ms': long(604800000),
+  // A leader that writes NoOp records shows its followers that it lives; a quorum of one has none, and its
+  // log, like its disk, is left in peace.
   'metadata.max.idle.interval.ms': int(500, atLeast(0)),
-  'metadata.max.retention.bytes': long(104857600),
-  'metadata.max.retention.ms': long(604800000),
   'metric.reporters': list(['org.apache.kafka.common.metrics.JmxReporter'], any, {
     scope: 'cluster-wide',
   }),

@@ -138,6 +138,20 @@ export const brokerConfigs = {
     doc: 'The largest record batch that is accepted.',
   }),
   'metadata.log.dir': string(null),
+  'metadata.log.max.record.bytes.between.snapshots': long(20971520, atLeast(1), {
+    doc: 'Bytes of the metadata log after which a snapshot of the metadata is written.',
+  }),
+  'metadata.log.max.snapshot.interval.ms': long(3600000, atLeast(0), {
+    doc: 'The longest time that a change waits to be in a snapshot; 0 is for ever.',
+  }),
+  'metadata.log.segment.bytes': int(1073741824, atLeast(8388608)),
+  'metadata.log.segment.ms': long(604800000),
+  'metadata.max.retention.bytes': long(104857600, any, {
+    doc: 'Above this size the metadata log before its newest snapshots is deleted.',
+  }),
+  'metadata.max.retention.ms': long(604800000, any, {
+    doc: 'Snapshots older than this, and the metadata log before the next one, are deleted.',
+  }),
   'min.insync.replicas': int(1, atLeast(1), {
     scope: 'cluster-wide',
     doc: 'Replicas that must have a write before acks=all is answered.',

@@ -25,6 +25,10 @@ export class QuorumLog {
     return Math.max(0, this.#log.latestLeaderEpoch)
   }
 
+  get sizeBytes(): number {
+    return this.#log.size
+  }
+
   /** Throws DiskError, or KafkaError for a batch that no log takes. */
   append(batch: Buffer, leaderEpoch: number): void {
     const { written } = this.#log.append(batch, leaderEpoch, 'raft')
@@ -50,5 +54,15 @@ export class QuorumLog {
 
   truncate(offset: number): void {
     this.#log.truncateTo(offset)
+  }
+
+  /** Throws DiskError, and KafkaError above what is synced. */
+  deleteBefore(offset: number): void {
+    this.#log.deleteRecords(offset)
+    this.#log.deleteOldSegments()
+  }
+
+  restartAt(offset: number): void {
+    this.#log.truncateFullyAndStartAt(offset)
   }
 }

@@ -1,41 +1,33 @@
 /**
- * The snapshots beside the metadata log. `bootstrap.checkpoint`, in the metadata log directory itself,
- * is what the format step writes: the features that a new cluster begins with. A snapshot proper lies in
- * the partition's directory as `<end offset>-<epoch>.checkpoint`; the newest stands for the log before it.
+ * `bootstrap.checkpoint`, in the metadata log directory itself, is what the format step writes: the
+ * records that the log of a new cluster begins with, as a snapshot of epoch 0.
  */
-import { encodeMetadataRecord } from '../../protocol/state/metadata-frame.ts'
-import type { Disk } from '../environment/disk.ts'
-import { encodeDataBatch, encodeSnapshotFooter, encodeSnapshotHeader } from '../raft/batches.ts'
-import { metadataVersionFeature, metadataVersionLatest } from './features.ts'
-import { emptyImage } from './image.ts'
-import { MetadataLoader } from './loader.ts'
+import { batches, isControl } from '../../protocol/records/batch.ts'
+import { readBatch } from '../../protocol/records/record.ts'
+import { decodeMetadataRecord, encodeMetadataRecord } from '../../protocol/state/metadata-frame.ts'
+import { type Disk, DiskError } from '../environment/disk.ts'
+import { DamagedSnapshot, readSnapshot, SnapshotWriter } from '../raft/snapshot-files.ts'
+import { unknownVoters } from '../raft/voters.ts'
+import { elrFeature, metadataVersionFeature, metadataVersionLatest } from './features.ts'
+import { configResource } from './image.ts'
+import { MetadataError } from './metadata-error.ts'
 import { type MetadataRecord, record } from './record.ts'
 
 export const bootstrapFile = 'bootstrap.checkpoint'
 
 /** Writes the bootstrap snapshot unless there is one. Durable when it returns. Throws DiskError. */
 export function formatMetadata(disk: Disk, metadataDirectory: string, nowMs: number): void {
-  const path = `${metadataDirectory}/${bootstrapFile}`
-  if (disk.exists(path)) return
-  const records = newClusterRecords()
-  const place = (baseOffset: number) => ({ baseOffset, leaderEpoch: 0, nowMs })
-  const values = records.map((one) => encodeMetadataRecord(one))
-  const chunks = [
-    encodeSnapshotHeader(0, place(0)),
-    encodeDataBatch(values, place(1)),
-    encodeSnapshotFooter(place(1 + values.length)),
-  ]
-  const temporary = `${path}.part`
-  disk.remove(temporary)
-  const file = disk.open(temporary, 'create')
-  try {
-    file.write(chunks, 0)
-    file.syncNow()
-  } finally {
-    file.close()
-  }
-  disk.rename(temporary, path)
-  disk.syncDirectory(metadataDirectory)
+  if (disk.exists(`${metadataDirectory}/${bootstrapFile}`)) return
+  const writer = new SnapshotWriter({
+    disk,
+    directory: metadataDirectory,
+    target: bootstrapFile,
+    lastContainedMs: 0,
+    voters: unknownVoters,
+    nowMs,
+  })
+  writer.append(newClusterRecords().map((one) => encodeMetadataRecord(one)))
+  writer.finishNow()
 }
 
 function newClusterRecords(): MetadataRecord[] {
@@ -47,40 +39,52 @@ function newClusterRecords(): MetadataRecord[] {
   ]
 }
 
-/** The records that the log of a new cluster begins with: those of the bootstrap snapshot if it is there. */
-export function bootstrapRecords(disk: Disk, metadataDirectory: string): MetadataRecord[] {
+/**
+ * The records that the log of a new cluster begins with: those of the bootstrap snapshot if it is there.
+ * `minInSyncReplicas` becomes a setting of the cluster where eligible leader replicas are kept (KIP-966).
+ * Throws DiskError, and MetadataError for a file that is damaged or not understood.
+ */
+export function bootstrapRecords(
+  disk: Disk,
+  metadataDirectory: string,
+  minInSyncReplicas: number,
+): MetadataRecord[] {
   const path = `${metadataDirectory}/${bootstrapFile}`
   if (!disk.exists(path)) return newClusterRecords()
-  const loader = new MetadataLoader(emptyImage(''))
-  loader.loadSnapshot(disk.readFile(path), 0, 0)
-  const { features, scramCredentials } = loader.image
-  return [
-    ...[...features].map(([name, featureLevel]) =>
-      record('FeatureLevelRecord', { name, featureLevel }),
+  const records = storedRecords(disk, path)
+  const levels = new Map(
+    records.flatMap((one) =>
+      one.type === 'FeatureLevelRecord' ? [[one.value.name, one.value.featureLevel]] : [],
     ),
-    ...[...scramCredentials.values()].map((one) => record('UserScramCredentialRecord', { ...one })),
-  ]
-}
-
-export interface SnapshotFile {
-  readonly path: string
-  /** Exclusive. */
-  readonly endOffset: number
-  readonly epoch: number
-}
-
-/** The newest snapshot of the metadata partition in `directory`, if there is one that holds records. */
-export function newestSnapshot(disk: Disk, directory: string): SnapshotFile | undefined {
-  let newest: SnapshotFile | undefined
-  for (const { name } of disk.list(directory)) {
-    const parts = /^(\d{20})-(\d{10})\.checkpoint$/.exec(name)
-    if (parts === null) continue
-    const endOffset = Number(parts[1])
-    // 0-0 holds only who votes, nothing of the metadata.
-    if (endOffset === 0) continue
-    if (newest === undefined || endOffset > newest.endOffset) {
-      newest = { path: `${directory}/${name}`, endOffset, epoch: Number(parts[2]) }
-    }
+  )
+  if (!levels.has(metadataVersionFeature)) {
+    throw new MetadataError(`${path} names no ${metadataVersionFeature}. ${advice}`)
   }
-  return newest
+  if ((levels.get(elrFeature) ?? 0) > 0) {
+    const name = 'min.insync.replicas'
+    const resource = { resourceType: configResource.BROKER, resourceName: '' }
+    records.push(record('ConfigRecord', { ...resource, name, value: String(minInSyncReplicas) }))
+  }
+  return records
 }
+
+function storedRecords(disk: Disk, path: string): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  try {
+    const { content } = readSnapshot(disk, path)
+    for (const at of batches(content)) {
+      if (isControl(content, at)) continue
+      for (const { value } of readBatch(content, at).records) {
+        if (value !== null) records.push(decodeMetadataRecord(value))
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof DiskError) throw cause
+    const what = cause instanceof DamagedSnapshot ? '' : `${path}: `
+    throw new MetadataError(`${what}${(cause as Error).message}. ${advice}`, { cause })
+  }
+  return records
+}
+
+const advice =
+  'Format the directory again, or remove the file to begin with the features of this version'

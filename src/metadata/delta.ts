@@ -114,11 +114,12 @@ export class MetadataDelta {
     }
   }
 
-  /** The next image; `offset` and `epoch` are those of the last record replayed. */
-  apply(offset: number, epoch: number): MetadataImage {
+  /** The next image; offset, epoch and timestamp are those of the last record replayed. */
+  apply(offset: number, epoch: number, timestampMs: number): MetadataImage {
     return {
       offset,
       epoch,
+      timestampMs,
       clusterId: this.base.clusterId,
       topics: this.topics.apply(),
       configs: this.#appliedConfigs(),
@@ -152,8 +153,8 @@ export class MetadataDelta {
         this.#brokerRegistrationChange(record.value)
         break
       case 'RegisterControllerRecord': {
-        const { controllerId: id, incarnationId, endPoints: endpoints, features } = record.value
-        this.controllers.set(id, { id, incarnationId, endpoints, features })
+        const { controllerId: id, endPoints: endpoints, ...rest } = record.value
+        this.controllers.set(id, { id, endpoints, ...rest })
         break
       }
       default:
@@ -208,10 +209,11 @@ export class MetadataDelta {
       endpoints: record.endPoints,
       features: record.features,
       rack: record.rack,
+      isMigratingZkBroker: record.isMigratingZkBroker,
       fenced: record.fenced,
       inControlledShutdown: record.inControlledShutdown,
       logDirs: record.logDirs,
-      cordonedLogDirs: record.cordonedLogDirs ?? [],
+      cordonedLogDirs: record.cordonedLogDirs,
     })
   }
 

@@ -6,6 +6,8 @@
 import type { MetadataImage, VersionRange } from './image.ts'
 
 export const metadataVersionFeature = 'metadata.version'
+/** Eligible leader replicas (KIP-966). */
+export const elrFeature = 'eligible.leader.replicas.version'
 
 /** 3.3-IV3, the first that has feature records. */
 export const metadataVersionMin = 7
@@ -19,6 +21,16 @@ export const supportedFeatures: readonly VersionRange[] = [
     maxSupportedVersion: metadataVersionLatest,
   },
 ]
+
+/** Features of Apache Kafka that this version does not serve; a directory of Kafka's may have them finalized. */
+export const kafkaFeatures: ReadonlySet<string> = new Set([
+  elrFeature,
+  'group.version',
+  'kraft.version',
+  'share.version',
+  'streams.version',
+  'transaction.version',
+])
 
 /** Levels at which the stored metadata changed form: no way back across them. */
 const formatChanges = new Set([7, 8, 11, 13, 14, 15, 17, 23, 30])
@@ -57,6 +69,11 @@ export function metadataVersionName(level: number): string {
 
 export function isMetadataVersion(level: number): boolean {
   return level >= metadataVersionMin && level <= metadataVersionLatest && !neverUsed.has(level)
+}
+
+/** Whether a metadata transaction may be written (KIP-868): from 3.6-IV1 on. */
+export function hasTransactions(image: MetadataImage): boolean {
+  return metadataVersion(image) >= 13
 }
 
 /** Whether going back from `from` to `to` would lose what is stored. */

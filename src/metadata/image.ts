@@ -3,7 +3,7 @@
  * an image keeps a consistent view; a newer state is another image, made by `delta.ts`, sharing all that
  * did not change.
  *
- * What lives in this folder: the image, the delta, the stored bootstrap, and `controller/`, which decides
+ * What lives in this folder: the image, the delta, snapshots, loading, and `controller/`, which decides
  * what records answer a request. What must not: clients' wire messages, sockets, logs of topics. Both the
  * broker's view and the controller's are images made by the same replay of the same records.
  * Imports `protocol`, `environment`, `config` and, to append, `raft`.
@@ -81,15 +81,19 @@ export interface BrokerImage {
   readonly endpoints: readonly EndpointImage[]
   readonly features: readonly VersionRange[]
   readonly rack: string | null
+  /** Of a cluster that once left ZooKeeper; means nothing any more. */
+  readonly isMigratingZkBroker: boolean
   readonly fenced: boolean
   readonly inControlledShutdown: boolean
   readonly logDirs: readonly Uuid[]
-  readonly cordonedLogDirs: readonly Uuid[]
+  /** null: the broker has not said yet. */
+  readonly cordonedLogDirs: readonly Uuid[] | null
 }
 
 export interface ControllerImage {
   readonly id: number
   readonly incarnationId: Uuid
+  readonly zkMigrationReady: boolean
   readonly endpoints: readonly EndpointImage[]
   readonly features: readonly VersionRange[]
 }
@@ -143,6 +147,8 @@ export interface MetadataImage {
   readonly offset: number
   /** Raft epoch of that record. */
   readonly epoch: number
+  /** When it was appended, milliseconds since the epoch; 0 before the first. */
+  readonly timestampMs: number
   /** The id in `meta.properties`; no record holds it. */
   readonly clusterId: string
   readonly topics: TopicsImage
@@ -167,6 +173,7 @@ export function emptyImage(clusterId: string): MetadataImage {
   return {
     offset: -1,
     epoch: 0,
+    timestampMs: 0,
     clusterId,
     topics: { byName: new Map(), byId: new Map() },
     configs: new Map(),

@@ -3,20 +3,30 @@
  * controller that changes it. Opening replays what is stored, takes the lead of the quorum, registers
  * the broker, and is done when all of that is committed.
  */
+import { KafkaError } from '../../protocol/errors.ts'
 import type { Uuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
+import { DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { Quorum } from '../raft/quorum.ts'
 import type { RaftLog } from '../raft/raft-log.ts'
-import { bootstrapRecords, newestSnapshot } from './bootstrap.ts'
+import { bootstrapRecords } from './bootstrap.ts'
 import { Controller } from './controller/controller.ts'
-import { metadataVersionFeature } from './features.ts'
-import { type EndpointImage, emptyImage, type MetadataImage } from './image.ts'
-import { MetadataLoader } from './loader.ts'
+import {
+  isMetadataVersion,
+  metadataVersionFeature,
+  metadataVersionLatest,
+  metadataVersionName,
+} from './features.ts'
+import type { EndpointImage, MetadataImage } from './image.ts'
+import { loadMetadata } from './load.ts'
+import type { MetadataLoader } from './loader.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { MetadataError } from './metadata-error.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { randomUuid } from './random-uuid.ts'
+import type { MetadataRecord } from './record.ts'
+import { Snapshots } from './snapshots.ts'
 
 export interface MetadataOptions {
   readonly nodeId: number
@@ -40,9 +50,6 @@ export interface MetadataOptions {
   readonly onFatal: (error: Error) => void
 }
 
-/** Bytes of log replayed at a time at start. */
-const loadBytes = 1024 * 1024
-
 export class Metadata {
   readonly cache: MetadataCache
   readonly controller: Controller
@@ -50,88 +57,112 @@ export class Metadata {
   readonly producerIds: ProducerIds
   /** Of this process: the offset of its registration. */
   readonly brokerEpoch: number
+  readonly #snapshots: Snapshots
 
   private constructor(
     cache: MetadataCache,
     controller: Controller,
     quorum: Quorum,
+    snapshots: Snapshots,
     brokerEpoch: number,
   ) {
     this.cache = cache
     this.controller = controller
     this.quorum = quorum
+    this.#snapshots = snapshots
     this.brokerEpoch = brokerEpoch
     this.producerIds = new ProducerIds(() =>
       controller.allocateProducerIds(controller.nodeId, brokerEpoch),
     )
   }
 
-  /** Rejects with DiskError, and with MetadataError (or what decoding throws) for a log that is not understood. */
+  /**
+   * Rejects with DiskError; with MetadataError for a log that is damaged or not understood; with
+   * ForeignQuorum where it belongs to several voters.
+   */
   static async open(options: MetadataOptions): Promise<Metadata> {
-    const { nodeId, environment, config, metadataDirectory } = options
+    const { nodeId, environment, config, partitionDirectory, log } = options
+    const loader = await loadMetadata(options)
+    checkMetadataVersion(loader.image)
     let controller: Controller | undefined
     const quorum = new Quorum({
       nodeId,
       directoryId: options.directoryId,
-      directory: options.partitionDirectory,
-      log: options.log,
+      directory: partitionDirectory,
+      log,
+      lastEpoch: Math.max(log.lastEpoch, loader.image.epoch),
+      voterSet: loader.voterSet,
       environment,
       onFatal: (error) => {
         controller?.fail(error)
         options.onFatal(error)
       },
     })
-    const cache = new MetadataCache(await load(options))
+    const cache = new MetadataCache(loader.image)
     quorum.lead()
     controller = new Controller({ nodeId, quorum, cache, config, environment })
-    const isNew = !cache.image.features.has(metadataVersionFeature)
-    // Both are decided in this turn, so both are in one flush.
-    const [, brokerEpoch] = await Promise.all([
-      isNew
-        ? controller.appendRecords(bootstrapRecords(environment.disk, metadataDirectory))
-        : null,
-      controller.registerBroker({
-        brokerId: nodeId,
-        incarnationId: randomUuid(environment.random),
-        endpoints: options.endpoints,
-        rack: options.rack,
-        logDirs: options.logDirs,
-      }),
-    ])
-    return new Metadata(cache, controller, quorum, brokerEpoch)
+    const snapshots = new Snapshots({
+      directory: partitionDirectory,
+      config: {
+        bytesBetween: config.get('metadata.log.max.record.bytes.between.snapshots'),
+        intervalMs: config.get('metadata.log.max.snapshot.interval.ms'),
+        retentionBytes: config.get('metadata.max.retention.bytes'),
+        retentionMs: config.get('metadata.max.retention.ms'),
+      },
+      quorum,
+      cache,
+      replayedBytes: loader.replayedBytes,
+      environment,
+    })
+    // All of it is decided in this turn, so all of it is in one flush.
+    const activated = controller.activate(loader.isInTransaction, firstRecords(loader, options))
+    const registered = controller.registerBroker({
+      brokerId: nodeId,
+      incarnationId: randomUuid(environment.random),
+      endpoints: options.endpoints,
+      rack: options.rack,
+      logDirs: options.logDirs,
+    })
+    const [, brokerEpoch] = await Promise.all([activated, registered])
+    return new Metadata(cache, controller, quorum, snapshots, brokerEpoch)
   }
 
   get image(): MetadataImage {
     return this.cache.image
   }
 
-  /** Flushes what is appended; its replies come first. The log is the caller's to close. */
+  /**
+   * Writes down that the broker has stopped and flushes what is appended; its replies come first. The log
+   * is the caller's to close.
+   */
   async close(): Promise<void> {
+    await this.#snapshots.close()
+    try {
+      await this.controller.shutDownBroker(this.brokerEpoch)
+    } catch (error) {
+      // Where the log has failed the registration stays, as after a crash.
+      if (!(error instanceof KafkaError) && !(error instanceof DiskError)) throw error
+    }
     await this.quorum.close()
   }
 }
 
-/** The image at the end of the log: the newest snapshot, then everything after it. */
-async function load(options: MetadataOptions): Promise<MetadataImage> {
-  const { environment, log, clusterId, partitionDirectory } = options
-  const loader = new MetadataLoader(emptyImage(clusterId))
-  const snapshot = newestSnapshot(environment.disk, partitionDirectory)
-  if (snapshot !== undefined) {
-    const content = environment.disk.readFile(snapshot.path)
-    loader.loadSnapshot(content, snapshot.endOffset - 1, snapshot.epoch)
-  }
-  if (log.startOffset > loader.image.offset + 1) {
-    throw new MetadataError(
-      `the metadata log begins at offset ${log.startOffset}, and no snapshot stands for what was before`,
-    )
-  }
-  while (loader.image.offset + 1 < log.endOffset) {
-    const from = loader.image.offset + 1
-    const chunks = await log.read(from, loadBytes)
-    for (const chunk of chunks) loader.load(chunk)
-    if (loader.image.offset + 1 === from) {
-      throw new MetadataError(`the metadata log cannot be read from offset ${from} on`)
-    }
-  }
-  return loader.image
+/** What the log of a new cluster begins with; nothing for one that has begun. */
+function firstRecords(
+  { image }: MetadataLoader,
+  { config, environment, metadataDirectory }: MetadataOptions,
+): readonly MetadataRecord[] {
+  if (image.features.has(metadataVersionFeature) || image.brokers.size > 0) return []
+  const minInSyncReplicas = config.get('min.insync.replicas')
+  return bootstrapRecords(environment.disk, metadataDirectory, minInSyncReplicas)
+}
+
+/** Of a later version, the next record might mean what nobody here understands. */
+function checkMetadataVersion({ features }: MetadataImage): void {
+  const level = features.get(metadataVersionFeature)
+  if (level === undefined || isMetadataVersion(level)) return
+  throw new MetadataError(
+    `metadata.version is ${level}; this version knows those up to ${metadataVersionLatest} ` +
+      `(${metadataVersionName(metadataVersionLatest)}): refuses to start`,
+  )
 }

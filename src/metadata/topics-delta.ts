@@ -5,6 +5,7 @@ import type {
 } from '../../protocol/state/metadata-records.ts'
 import type { Uuid } from '../../protocol/types.ts'
 import {
+  migratingDirectory,
   noLeader,
   type PartitionImage,
   type TopicImage,
@@ -187,14 +188,14 @@ export class TopicsDelta {
 export const leaderUnchanged = noLeader - 1
 const recoveryUnchanged = -1
 
-/** Records from before KIP-858 name no directories. */
+/** Records from before KIP-858 name no directories: the broker has yet to tell where the replicas are. */
 function directoriesFor(
   replicas: readonly number[],
   directories: readonly Uuid[],
 ): readonly Uuid[] {
   return directories.length === replicas.length
     ? directories
-    : replicas.map(() => unassignedDirectory)
+    : replicas.map(() => migratingDirectory)
 }
 
 function keepDirectories(before: PartitionImage, replicas: readonly number[]): readonly Uuid[] {

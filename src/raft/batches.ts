@@ -1,13 +1,9 @@
 /** The batches that the quorum itself writes: records of the state machine, and its own control records. */
-import { encode } from '../../protocol/codec.ts'
+import { encodeControlBatch, type NewControlRecord } from '../../protocol/records/control.ts'
 import { encodeBatch } from '../../protocol/records/record.ts'
-import {
-  leaderChangeMessage,
-  snapshotFooterRecord,
-  snapshotHeaderRecord,
-} from '../../protocol/state/control-records.ts'
+import type { VoterSet } from './voters.ts'
 
-interface BatchPlace {
+export interface BatchPlace {
   readonly baseOffset: number
   readonly leaderEpoch: number
   /** Milliseconds since the epoch. */
@@ -23,9 +19,6 @@ export interface LeaderChange {
   readonly directoryId: string
 }
 
-/** Types of control records that concern Raft. */
-const controlType = { LEADER_CHANGE: 2, SNAPSHOT_HEADER: 3, SNAPSHOT_FOOTER: 4 } as const
-
 export function encodeDataBatch(values: readonly Buffer[], place: BatchPlace): Buffer {
   const { baseOffset, leaderEpoch, nowMs: timestamp } = place
   const records = values.map((value) => ({ timestamp, key: null, value }))
@@ -35,38 +28,37 @@ export function encodeDataBatch(values: readonly Buffer[], place: BatchPlace): B
 export function encodeLeaderChange(change: LeaderChange, place: BatchPlace): Buffer {
   const { version, leaderId, directoryId } = change
   const voterOf = (voterId: number) => ({ voterId, voterDirectoryId: directoryId })
-  const body = encode(leaderChangeMessage, version, {
-    version,
-    leaderId,
-    voters: change.voters.map(voterOf),
-    grantingVoters: change.granted.map(voterOf),
-  })
-  return encodeControl(controlType.LEADER_CHANGE, body, place)
+  const voters = change.voters.map(voterOf)
+  const grantingVoters = change.granted.map(voterOf)
+  const value = { version, leaderId, voters, grantingVoters }
+  return encodeControl([{ type: 'leaderChange', value }], place)
 }
 
-/** First batch of a snapshot. `lastContainedMs`: timestamp of the last record that it stands for. */
-export function encodeSnapshotHeader(lastContainedMs: number, place: BatchPlace): Buffer {
-  const body = encode(snapshotHeaderRecord, 0, {
-    version: 0,
-    lastContainedLogTimestamp: lastContainedMs,
-  })
-  return encodeControl(controlType.SNAPSHOT_HEADER, body, place)
+/**
+ * First batch of a snapshot: its header and, where they are part of the log, kraft.version and voters.
+ * `lastContainedMs`: timestamp of the last record that it stands for.
+ */
+export function encodeSnapshotHeader(
+  lastContainedMs: number,
+  { kraftVersion, voters }: Pick<VoterSet, 'kraftVersion' | 'voters'>,
+  place: BatchPlace,
+): Buffer {
+  const records: NewControlRecord[] = [
+    { type: 'snapshotHeader', value: { version: 0, lastContainedLogTimestamp: lastContainedMs } },
+  ]
+  if (kraftVersion > 0) {
+    records.push({ type: 'kRaftVersion', value: { version: 0, kRaftVersion: kraftVersion } })
+    if (voters !== undefined) records.push({ type: 'voters', value: voters })
+  }
+  return encodeControl(records, place)
 }
 
 /** Last batch of a snapshot. */
 export function encodeSnapshotFooter(place: BatchPlace): Buffer {
-  const body = encode(snapshotFooterRecord, 0, { version: 0 })
-  return encodeControl(controlType.SNAPSHOT_FOOTER, body, place)
+  return encodeControl([{ type: 'snapshotFooter', value: { version: 0 } }], place)
 }
 
-/** The key is the version of the key, 0, and the type. */
-function encodeControl(type: number, body: Buffer, place: BatchPlace): Buffer {
-  const key = Buffer.alloc(4)
-  key.writeInt16BE(type, 2)
-  return encodeBatch({
-    baseOffset: place.baseOffset,
-    leaderEpoch: place.leaderEpoch,
-    isControl: true,
-    records: [{ timestamp: place.nowMs, key, value: body }],
-  })
+function encodeControl(records: readonly NewControlRecord[], place: BatchPlace): Buffer {
+  const { baseOffset, leaderEpoch, nowMs: timestamp } = place
+  return encodeControlBatch({ records, timestamp, baseOffset, leaderEpoch })
 }

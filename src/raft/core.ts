@@ -9,8 +9,9 @@
  * A quorum of one passes through all of it inside one `campaign()`. The high watermark is the largest
  * offset that a majority of voters has flushed, and only once it covers a record of the own epoch.
  *
- * What lives in this folder: this machine, and the shell (`quorum.ts`) that stores what it says. What
- * must not: the meaning of the records. Imports `protocol` and `environment`.
+ * What lives in this folder: this machine, the shell (`quorum.ts`) that stores what it says, and the files
+ * of a quorum: its state, its snapshots, its voters. What must not: the meaning of the records. Imports
+ * `protocol` and `environment`.
  */
 import assert from 'node:assert/strict'
 
@@ -70,7 +71,7 @@ export class RaftCore {
   #highWatermark = -1
   #ready: { -readonly [K in keyof Ready]: Ready[K] } = nothing()
 
-  /** `endOffset` and `lastEpoch` are those of the log as it was found. */
+  /** `endOffset` and `lastEpoch` are those of the log as it was found, or of a snapshot beyond it. */
   constructor(options: {
     readonly nodeId: number
     readonly voters: readonly number[]

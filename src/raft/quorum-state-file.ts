@@ -10,6 +10,16 @@ export interface QuorumState extends ElectionState {
   /** Version of the file. */
   readonly version: 0 | 1
   readonly votedDirectoryId: string
+  /** Node ids of the voters, which version 0 names. */
+  readonly voters: readonly number[]
+}
+
+/** A file that says nothing: torn, overwritten or edited. One of a later version is not damaged. */
+export class DamagedQuorumState extends Error {
+  constructor(path: string, cause: Error) {
+    super(`${path} is not a quorum state: ${cause.message}`, { cause })
+    this.name = 'DamagedQuorumState'
+  }
 }
 
 export class QuorumStateFile {
@@ -24,20 +34,39 @@ export class QuorumStateFile {
     this.#path = `${directory}/quorum-state`
   }
 
-  /** undefined: there is none yet. Throws Error for a file that cannot be understood. */
+  get path(): string {
+    return this.#path
+  }
+
+  /** undefined: there is none. Throws DamagedQuorumState, and Error for a file of a later version. */
   read(): QuorumState | undefined {
     if (!this.#disk.exists(this.#path)) return undefined
     const text = this.#disk.readFile(this.#path).toString('utf8')
+    let fields: Record<string, unknown>
     try {
-      return parse(JSON.parse(text))
+      const json: unknown = JSON.parse(text)
+      if (typeof json !== 'object' || json === null) throw new Error('it is no JSON object')
+      fields = json as Record<string, unknown>
+      numberOf(fields, 'data_version', 0, int16Max)
     } catch (cause) {
-      throw new Error(`${this.#path} is not a quorum state: ${(cause as Error).message}`, { cause })
+      throw new DamagedQuorumState(this.#path, cause as Error)
+    }
+    const version = fields['data_version']
+    if (version !== 0 && version !== 1) {
+      throw new Error(
+        `${this.#path} is not a quorum state that this version reads: data_version ${version}`,
+      )
+    }
+    try {
+      return parse(fields, version)
+    } catch (cause) {
+      throw new DamagedQuorumState(this.#path, cause as Error)
     }
   }
 
   /** Durable when it returns. Throws DiskError. */
-  write(state: QuorumState, voters: readonly number[]): void {
-    const { leaderId, leaderEpoch, votedId } = state
+  write(state: QuorumState): void {
+    const { leaderId, leaderEpoch, votedId, voters } = state
     const content =
       state.version === 0
         ? {
@@ -71,22 +100,37 @@ export class QuorumStateFile {
 }
 
 const noDirectory = 'AAAAAAAAAAAAAAAAAAAAAA'
+const int16Max = 2 ** 15 - 1
+/** The next epoch must be an int32 too. */
+const epochMax = 2 ** 31 - 2
+const nodeIdMax = 2 ** 31 - 1
 
-function parse(json: unknown): QuorumState {
-  const fields = json as Record<string, unknown>
-  const version = fields['data_version']
-  if (version !== 0 && version !== 1) throw new Error(`unknown data_version ${String(version)}`)
-  const number = (name: string): number => {
-    const value = fields[name]
-    if (!Number.isSafeInteger(value)) throw new Error(`${name} is not a number`)
-    return value as number
-  }
+function parse(fields: Record<string, unknown>, version: 0 | 1): QuorumState {
   const directory = fields['votedDirectoryId']
+  const voters = fields['currentVoters'] ?? []
+  if (!Array.isArray(voters)) throw new Error('currentVoters is no list')
   return {
     version,
-    leaderId: number('leaderId'),
-    leaderEpoch: number('leaderEpoch'),
-    votedId: number('votedId'),
+    leaderId: numberOf(fields, 'leaderId', -1, nodeIdMax),
+    leaderEpoch: numberOf(fields, 'leaderEpoch', 0, epochMax),
+    votedId: numberOf(fields, 'votedId', -1, nodeIdMax),
     votedDirectoryId: typeof directory === 'string' ? directory : noDirectory,
+    voters: voters.map((voter: unknown) =>
+      numberOf((voter ?? {}) as Record<string, unknown>, 'voterId', 0, nodeIdMax),
+    ),
   }
+}
+
+function numberOf(
+  fields: Record<string, unknown>,
+  name: string,
+  least: number,
+  most: number,
+): number {
+  const value = fields[name]
+  if (!Number.isSafeInteger(value)) throw new Error(`${name} is not a number`)
+  if ((value as number) < least || (value as number) > most) {
+    throw new Error(`${name} is ${String(value)}`)
+  }
+  return value as number
 }

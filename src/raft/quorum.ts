@@ -8,8 +8,9 @@ import { type Uuid, zeroUuid } from '../../protocol/types.ts'
 import type { Clock, Environment, Logger, Timers } from '../environment/environment.ts'
 import { encodeDataBatch, encodeLeaderChange } from './batches.ts'
 import { type ElectionState, RaftCore, type ReplicaProgress } from './core.ts'
-import { type QuorumState, QuorumStateFile } from './quorum-state-file.ts'
+import { DamagedQuorumState, type QuorumState, QuorumStateFile } from './quorum-state-file.ts'
 import type { RaftLog } from './raft-log.ts'
+import { checkSoleVoter, type VoterSet } from './voters.ts'
 
 export interface QuorumOptions {
   readonly nodeId: number
@@ -18,6 +19,10 @@ export interface QuorumOptions {
   /** The directory of `__cluster_metadata-0`; must exist. */
   readonly directory: string
   readonly log: RaftLog
+  /** The largest epoch in the log and in the snapshots before it. */
+  readonly lastEpoch: number
+  /** What the log says of the voters. */
+  readonly voterSet: VoterSet
   readonly environment: Pick<Environment, 'clock' | 'timers' | 'disk' | 'log'>
   /** The metadata log can no longer be written: the node must stop. */
   readonly onFatal: (error: Error) => void
@@ -34,8 +39,16 @@ export interface QuorumDescription {
   readonly voterDirectoryId: Uuid
 }
 
+/** Where and when a batch was appended. */
+export interface Appended {
+  readonly lastOffset: number
+  /** Of its records, milliseconds since the epoch. */
+  readonly timestampMs: number
+}
+
 export class Quorum {
   readonly log: RaftLog
+  readonly voterSet: VoterSet
   readonly #core: RaftCore
   readonly #clock: Clock
   readonly #timers: Timers
@@ -48,26 +61,37 @@ export class Quorum {
   #flush: Promise<void> | undefined
   #isFlushScheduled = false
   #isClosed = false
+  #appendedBytes = 0
 
-  /** Reads the stored election state. Throws DiskError, and Error for a state that is not understood. */
+  /**
+   * Reads the stored election state. Throws DiskError, ForeignQuorum where other nodes vote, and Error
+   * for a state of a later version.
+   */
   constructor(options: QuorumOptions) {
-    const { nodeId, environment, log } = options
+    const { nodeId, environment, log, voterSet } = options
     this.log = log
+    this.voterSet = voterSet
     this.#clock = environment.clock
     this.#timers = environment.timers
     this.#logger = environment.log
     this.#directoryId = options.directoryId
     this.#onFatal = options.onFatal
     this.#stateFile = new QuorumStateFile(environment.disk, options.directory)
-    const stored = this.#stateFile.read()
-    this.#stateVersion = stored?.version ?? 0
+    const stored = this.#readState(options)
+    checkSoleVoter(voterSet, stored?.voters ?? [], options)
+    this.#stateVersion = voterSet.kraftVersion > 0 ? 1 : (stored?.version ?? 0)
     this.#core = new RaftCore({
       nodeId,
       voters: [nodeId],
       electionState: stored ?? { leaderId: -1, leaderEpoch: 0, votedId: -1 },
       endOffset: log.endOffset,
-      lastEpoch: log.lastEpoch,
+      lastEpoch: options.lastEpoch,
     })
+  }
+
+  /** Bytes appended in this run. */
+  get appendedBytes(): number {
+    return this.#appendedBytes
   }
 
   get epoch(): number {
@@ -95,20 +119,19 @@ export class Quorum {
   }
 
   /**
-   * Appends the records as one batch, whole or not at all; returns the offset of the last one. Only the
-   * leader may. Commits are announced through `onCommit`. Throws DiskError.
+   * Appends the records as one batch, whole or not at all. Only the leader may. Commits are announced
+   * through `onCommit`. Throws DiskError.
    */
-  append(values: readonly Buffer[]): number {
+  append(values: readonly Buffer[]): Appended {
     assert(this.isLeader, 'only the leader appends')
     const place = this.#place()
     try {
-      this.log.append(encodeDataBatch(values, place), place.leaderEpoch)
+      this.#write(encodeDataBatch(values, place), place.leaderEpoch)
     } catch (error) {
       this.#onFatal(error as Error)
       throw error
     }
-    this.#appended()
-    return place.baseOffset + values.length - 1
+    return { lastOffset: place.baseOffset + values.length - 1, timestampMs: place.nowMs }
   }
 
   describe(): QuorumDescription {
@@ -143,8 +166,7 @@ export class Quorum {
         version: this.#stateVersion,
         directoryId: this.#directoryId,
       }
-      this.log.append(encodeLeaderChange(change, this.#place()), leaderChange.epoch)
-      this.#appended()
+      this.#write(encodeLeaderChange(change, this.#place()), leaderChange.epoch)
     }
     if (highWatermark !== undefined) {
       for (const listener of this.#listeners) listener(highWatermark)
@@ -159,8 +181,32 @@ export class Quorum {
       votedId: isLeader && this.#stateVersion === 0 ? -1 : state.votedId,
       version: this.#stateVersion,
       votedDirectoryId: this.#directoryId,
+      voters: this.#core.voters,
     }
-    this.#stateFile.write(stored, this.#core.voters)
+    this.#stateFile.write(stored)
+  }
+
+  /**
+   * A state that is lost or damaged is made anew from the log. A vote that is forgotten could be given
+   * twice, but a quorum of one asks nobody, and whatever an epoch beyond the log's began is not in it.
+   */
+  #readState({ log, lastEpoch }: QuorumOptions): QuorumState | undefined {
+    const { path } = this.#stateFile
+    try {
+      const stored = this.#stateFile.read()
+      if (stored === undefined && log.endOffset > 0) {
+        this.#logger.warn('quorum-state is missing and made anew', { path, epoch: lastEpoch })
+      }
+      return stored
+    } catch (error) {
+      if (!(error instanceof DamagedQuorumState)) throw error
+      this.#logger.warn('quorum-state is damaged and made anew', {
+        path,
+        epoch: lastEpoch,
+        err: error,
+      })
+      return undefined
+    }
   }
 
   #place() {
@@ -168,7 +214,9 @@ export class Quorum {
     return { baseOffset, leaderEpoch: this.epoch, nowMs: this.#clock.now() }
   }
 
-  #appended(): void {
+  #write(batch: Buffer, epoch: number): void {
+    this.log.append(batch, epoch)
+    this.#appendedBytes += batch.length
     this.#core.appended(this.log.endOffset)
     if (this.#isFlushScheduled || this.#flush !== undefined) return
     this.#isFlushScheduled = true
@@ -184,8 +232,15 @@ export class Quorum {
     const endOffset = this.log.endOffset
     this.#flush = this.log.sync().then(
       () => this.#flushed(endOffset),
-      (error: Error) => this.#onFatal(error),
+      (error: Error) => this.#failed(error),
     )
+  }
+
+  /** What a failed flush left is not known: nothing is flushed or announced any more. */
+  #failed(error: Error): void {
+    this.#flush = undefined
+    this.#isClosed = true
+    this.#onFatal(error)
   }
 
   #flushed(endOffset: number): void {

@@ -9,6 +9,8 @@ export interface RaftLog {
   readonly endOffset: number
   /** Leader epoch of the last batch; 0 in an empty log. */
   readonly lastEpoch: number
+  /** Of all files. */
+  readonly sizeBytes: number
   /**
    * Appends one whole batch, whose base offset is `endOffset` and which carries `leaderEpoch`. It is
    * part of `endOffset` when this returns, durable only after `sync`. Throws DiskError.
@@ -20,4 +22,11 @@ export interface RaftLog {
   read(offset: number, maxBytes: number): readonly Buffer[] | Promise<readonly Buffer[]>
   /** Drops everything from `offset` on. */
   truncate(offset: number): void
+  /**
+   * The log begins at `offset`, which is committed: a durable snapshot stands for what was before, and
+   * files wholly before it go. Throws DiskError.
+   */
+  deleteBefore(offset: number): void
+  /** Drops everything; the next record gets `offset`, up to which a durable snapshot reaches. */
+  restartAt(offset: number): void
 }

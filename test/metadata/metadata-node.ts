@@ -8,7 +8,7 @@ import { MemoryDisk } from '../simulator/memory-disk.ts'
 
 export const clusterId = '4L6g3nShT-eMCtK--X86sw'
 export const directoryId = 'PtNc1U20TFKl4f7aQdapUQ'
-const directory = '/data/__cluster_metadata-0'
+export const partitionDirectory = '/data/__cluster_metadata-0'
 
 export interface MetadataNode {
   readonly disk: MemoryDisk
@@ -21,22 +21,25 @@ export interface MetadataNode {
   finish<T>(promise: Promise<T>): Promise<T>
 }
 
+/** Nodes so far: each draws its own random ids. */
+let opened = 0
+
 export async function openNode(
   disk = new MemoryDisk(),
   settings: Readonly<Record<string, string>> = {},
 ): Promise<MetadataNode> {
-  disk.makeDirectory(directory)
+  disk.makeDirectory(partitionDirectory)
   disk.syncDirectory('/')
   disk.syncDirectory('/data')
-  const turns = new TestTurns(disk)
-  const log = new MemoryRaftLog(disk, `${directory}/log`)
+  const turns = new TestTurns(disk, ++opened)
+  const log = new MemoryRaftLog(disk, `${partitionDirectory}/log`)
   const config = new BrokerConfig(new Map(Object.entries(settings)))
   const failures: Error[] = []
   const opening = Metadata.open({
     nodeId: 1,
     clusterId,
     metadataDirectory: '/data',
-    partitionDirectory: directory,
+    partitionDirectory,
     directoryId,
     logDirs: [directoryId],
     log,
@@ -50,7 +53,7 @@ export async function openNode(
   return { disk, turns, log, metadata, config, failures, finish: (p) => turns.finish(p) }
 }
 
-/** Everything in the image that a client could be told, in a form that can be compared. */
+/** Everything in the image, but not where in the log it stands, in a form that can be compared. */
 export function contentOf(image: MetadataImage): unknown {
   const entries = <V>(map: ReadonlyMap<unknown, V>) =>
     [...map].sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1))
@@ -64,6 +67,15 @@ export function contentOf(image: MetadataImage): unknown {
     features: entries(image.features),
     nextProducerId: image.nextProducerId,
     brokers: entries(image.brokers),
+    controllers: entries(image.controllers),
+    clientQuotas: entries(image.clientQuotas).map(([key, { entity, quotas }]) => [
+      key,
+      entity,
+      entries(quotas),
+    ]),
+    acls: entries(image.acls),
+    scramCredentials: entries(image.scramCredentials),
+    delegationTokens: entries(image.delegationTokens),
   }
 }
 

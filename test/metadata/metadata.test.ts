@@ -9,6 +9,8 @@ import { configTexts, emptyImage } from '../../src/metadata/image.ts'
 import { LayeredMap } from '../../src/metadata/layered-map.ts'
 import { MetadataLoader } from '../../src/metadata/loader.ts'
 import { type MetadataRecord, record } from '../../src/metadata/record.ts'
+import { SnapshotWriter } from '../../src/raft/snapshot-files.ts'
+import { unknownVoters } from '../../src/raft/voters.ts'
 import { MemoryDisk } from '../simulator/memory-disk.ts'
 import { SeededRandom } from '../simulator/random.ts'
 import { contentOf, directoryId, newTopic, openNode } from './metadata-node.ts'
@@ -75,6 +77,20 @@ t.test('a topic is created, changed and deleted, and seen so after a kill', asyn
   t.equal(node.metadata.image.configs.size, 0, 'its settings are gone with it')
   const second = await restart()
   t.strictSame(second.after, second.before)
+})
+
+t.test('a broker that stops says so, and is back with the next start', async (t) => {
+  let node = await openNode()
+  const { brokerEpoch } = node.metadata
+  await node.finish(node.metadata.close())
+  t.match(node.metadata.image.brokers.get(1), { fenced: true, inControlledShutdown: true })
+  node = await openNode(node.disk.kill())
+  const stopped = node.metadata.image.brokers.get(1)
+  t.match(stopped, { fenced: false, inControlledShutdown: false })
+  t.ok(node.metadata.brokerEpoch > brokerEpoch)
+  node.disk.fault = () => 'EIO'
+  await node.finish(node.metadata.close())
+  t.equal(node.failures.length, 1, 'with a disk that fails it still ends')
 })
 
 t.test('requests of one turn share a flush and see each other', async (t) => {
@@ -183,10 +199,18 @@ t.test('the bootstrap snapshot is what the format step writes', async (t) => {
   const values = features.map(([name, featureLevel]) =>
     encodeMetadataRecord(record('FeatureLevelRecord', { name, featureLevel })),
   )
-  const records = values.map((value) => ({ timestamp: 0, key: null, value }))
   const other = new MemoryDisk()
   other.makeDirectory('/data')
-  other.open(`/data/${bootstrapFile}`, 'create').write([encodeBatch({ records })], 0)
+  const writer = new SnapshotWriter({
+    disk: other,
+    directory: '/data',
+    target: bootstrapFile,
+    lastContainedMs: 0,
+    voters: unknownVoters,
+    nowMs: 0,
+  })
+  writer.append(values)
+  writer.finishNow()
   const { metadata } = await openNode(other)
   t.strictSame([...metadata.image.features], features, 'another bootstrap begins another cluster')
 })
@@ -204,8 +228,6 @@ t.test('a snapshot stands for the log before it', async (t) => {
     key: null,
     value: encodeMetadataRecord(one),
   }))
-  const file = `${directory}/00000000000000000000-0000000000.checkpoint`
-  disk.open(file, 'create').write([encodeBatch({ records: [] })], 0)
   const loader = new MetadataLoader(emptyImage(''))
   loader.loadSnapshot(encodeBatch({ records: values }), 41, 3)
   t.equal(loader.image.offset, 41)
@@ -223,6 +245,7 @@ t.test('records of a metadata transaction count at its end, or never', async (t)
   const batchOf = (baseOffset: number, ...records: MetadataRecord[]) =>
     encodeBatch({
       baseOffset,
+      leaderEpoch: 1,
       records: records.map((one) => ({
         timestamp: 0,
         key: null,
@@ -256,7 +279,7 @@ t.test('records that cannot follow are fatal', async (t) => {
   t.throws(() => delta.replay(record('TopicRecord', { name: 'b', topicId })), /created twice/)
   const loader = new MetadataLoader(emptyImage(''))
   const unknown = { timestamp: 0, key: null, value: Buffer.from([1, 99, 0, 0]) }
-  t.throws(() => loader.load(encodeBatch({ records: [unknown] })), /type 99/)
+  t.throws(() => loader.load(encodeBatch({ leaderEpoch: 1, records: [unknown] })), /type 99/)
 })
 
 t.test('partition changes: epochs, leaders, ELR, directories', async (t) => {
@@ -367,6 +390,32 @@ t.test('producer ids are never given twice', async (t) => {
   taken.push(await next.finish(Promise.resolve(next.metadata.producerIds.next())))
   t.equal(new Set(taken).size, taken.length)
   t.equal(taken.at(-1), 3000)
+})
+
+t.test('nor after a loss of power, whenever it comes', async (t) => {
+  for (let seed = 1; seed <= 15; seed++) {
+    const random = new SeededRandom(seed)
+    const taken: number[] = []
+    const epochs: number[] = []
+    let node = await openNode(new MemoryDisk(), {
+      'metadata.log.max.record.bytes.between.snapshots': '600',
+    })
+    for (let life = 0; life < 4; life++) {
+      epochs.push(node.metadata.brokerEpoch)
+      for (let round = random.between(1, 9); round > 0; round--) {
+        const { first } = await node.finish(
+          node.metadata.controller.allocateProducerIds(1, node.metadata.brokerEpoch),
+        )
+        taken.push(first)
+      }
+      const late = node.metadata.controller.allocateProducerIds(1, node.metadata.brokerEpoch)
+      late.catch((error) => t.equal(error.error.name, 'NOT_CONTROLLER'))
+      if (random.chance(0.5)) node.turns.endTurn()
+      node = await openNode(node.disk.crash(random))
+    }
+    t.equal(new Set(taken).size, taken.length, `seed ${seed}`)
+    t.equal(new Set(epochs).size, epochs.length, 'no broker epoch either')
+  }
 })
 
 t.test('a layered map is what copying would have given', async (t) => {

@@ -13,20 +13,29 @@ import type { Disk, DiskFile } from '../../src/environment/disk.ts'
 import type { RaftLog } from '../../src/raft/raft-log.ts'
 
 export class MemoryRaftLog implements RaftLog {
-  readonly startOffset = 0
+  startOffset = 0
   readonly #file: DiskFile
+  /** Text of the start offset. */
+  readonly #startFile: DiskFile
   #batches: { readonly at: number; readonly base: number; readonly last: number }[] = []
   #size = 0
+  /** The end of a log without batches. */
+  #emptyAt = 0
   #lastEpoch = 0
   syncs = 0
 
   constructor(disk: Disk, path: string) {
     this.#file = disk.open(path, 'create')
+    this.#startFile = disk.open(`${path}-start`, 'create')
     this.#recover()
   }
 
   get endOffset(): number {
-    return (this.#batches.at(-1)?.last ?? -1) + 1
+    return (this.#batches.at(-1)?.last ?? this.#emptyAt - 1) + 1
+  }
+
+  get sizeBytes(): number {
+    return this.#size
   }
 
   get lastEpoch(): number {
@@ -63,6 +72,22 @@ export class MemoryRaftLog implements RaftLog {
     this.#file.truncate(this.#size)
   }
 
+  /** Only the start moves: the file keeps what it has. */
+  deleteBefore(offset: number): void {
+    this.startOffset = Math.max(this.startOffset, offset)
+    this.#startFile.write([Buffer.from(String(this.startOffset).padStart(20))], 0)
+    this.#startFile.syncNow()
+  }
+
+  restartAt(offset: number): void {
+    this.#file.truncate(0)
+    this.#size = 0
+    this.#batches = []
+    this.#lastEpoch = 0
+    this.#emptyAt = offset
+    this.deleteBefore(offset)
+  }
+
   #recover(): void {
     const content = Buffer.alloc(this.#file.size())
     this.#file.read(content, 0)
@@ -75,6 +100,10 @@ export class MemoryRaftLog implements RaftLog {
       at += bytes
     }
     this.#size = at
+    const start = Buffer.alloc(this.#startFile.size())
+    this.#startFile.read(start, 0)
+    this.startOffset = Number(start.toString())
+    this.#emptyAt = this.startOffset
     this.#file.truncate(at)
   }
 }

@@ -13,13 +13,26 @@ const silent: Logger = {
 
 export class TestTurns {
   readonly environment: Pick<Environment, 'clock' | 'timers' | 'disk' | 'log' | 'random'>
+  /** Turns that have ended. */
+  count = 0
   #callbacks: (() => void)[] = []
+  #timers: { readonly atMs: number; readonly callback: () => void }[] = []
+  #nowMs = 1_700_000_000_000
 
   constructor(disk: MemoryDisk, seed = 1) {
     this.environment = {
-      clock: { now: () => 1_700_000_000_000, monotonic: () => 0 },
+      clock: { now: () => this.#nowMs, monotonic: () => this.#nowMs },
       timers: {
-        after: () => ({ cancel() {} }),
+        after: (delayMs, callback) => {
+          const timer = { atMs: this.#nowMs + delayMs, callback }
+          this.#timers.push(timer)
+          const others = () => this.#timers.filter((one) => one !== timer)
+          return {
+            cancel: () => {
+              this.#timers = others()
+            },
+          }
+        },
         endOfTurn: (callback) => void this.#callbacks.push(callback),
       },
       disk,
@@ -28,7 +41,16 @@ export class TestTurns {
     }
   }
 
+  /** Moves the clock; timers that are due then run, the earliest first. */
+  advance(ms: number): void {
+    this.#nowMs += ms
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.#nowMs)
+    this.#timers = this.#timers.filter((timer) => !due.includes(timer))
+    for (const { callback } of due.sort((a, b) => a.atMs - b.atMs)) callback()
+  }
+
   endTurn(): void {
+    this.count++
     for (const callback of this.#callbacks.splice(0)) callback()
   }
 

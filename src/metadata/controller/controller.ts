@@ -32,17 +32,19 @@ import type { BrokerConfig } from '../../config/broker-config.ts'
 import type { Environment } from '../../environment/environment.ts'
 import type { Quorum } from '../../raft/quorum.ts'
 import { MetadataDelta } from '../delta.ts'
+import { hasTransactions } from '../features.ts'
 import type { MetadataImage } from '../image.ts'
 import type { MetadataCache } from '../metadata-cache.ts'
 import { randomUuid } from '../random-uuid.ts'
-import type { MetadataRecord } from '../record.ts'
+import { type MetadataRecord, record } from '../record.ts'
 import { allocateProducerIds, type ProducerIdBlock } from './allocate-producer-ids.ts'
 import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
-import { type Decision, recordsPerRequestMax } from './decision.ts'
+import { type Decision, inBatches, recordBytesMax, tooLarge } from './decision.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { type BrokerRegistration, registerBroker } from './register-broker.ts'
+import { shutDownBroker } from './shut-down-broker.ts'
 import { updateFeatures } from './update-features.ts'
 
 export interface ControllerOptions {
@@ -55,7 +57,7 @@ export interface ControllerOptions {
 
 type AlterConfigsResult = IncrementalAlterConfigsResponse['responses'][number]
 
-/** A batch that is appended and waits for its commit. */
+/** A decision that is appended and waits for its commit. */
 interface Appended {
   readonly lastOffset: number
   readonly image: MetadataImage
@@ -140,9 +142,23 @@ export class Controller {
     return this.submit((image) => registerBroker(image, registration, this.#quorum.log.endOffset))
   }
 
-  /** Appends records that were decided elsewhere: those that a new cluster begins with. */
-  appendRecords(records: readonly MetadataRecord[]): Promise<void> {
-    return this.submit(() => ({ records, reply: undefined }))
+  /** This node's broker stops. Rejects with KafkaError. */
+  shutDownBroker(brokerEpoch: number): Promise<void> {
+    return this.submit((image) => shutDownBroker(image, this.nodeId, brokerEpoch))
+  }
+
+  /**
+   * Begins to lead: gives up the transaction that an earlier leader left open, in which everything that
+   * follows would otherwise be held back, and appends what a new cluster begins with.
+   */
+  activate(isInTransaction: boolean, first: readonly MetadataRecord[]): Promise<void> {
+    if (isInTransaction) {
+      const abort = record('AbortTransactionRecord', { reason: 'Controller failover' })
+      this.#appended.push(
+        this.#write([[encodeMetadataRecord(abort)]], new MetadataDelta(this.#latest)),
+      )
+    }
+    return this.submit(() => ({ records: first, reply: undefined }))
   }
 
   /**
@@ -170,16 +186,34 @@ export class Controller {
     }
   }
 
-  /** One batch, unless the records are so many that they have to be several. */
+  /**
+   * One batch, which a crash leaves whole or not at all; records that are too much for one become a
+   * metadata transaction (KIP-868), and are published at its end. Throws KafkaError POLICY_VIOLATION,
+   * before anything is written, for a record that no batch takes.
+   */
   #append(records: readonly MetadataRecord[]): void {
-    for (let from = 0; from < records.length; from += recordsPerRequestMax) {
-      const part = records.slice(from, from + recordsPerRequestMax)
-      const delta = new MetadataDelta(this.#latest)
-      for (const record of part) delta.replay(record)
-      const lastOffset = this.#quorum.append(part.map((record) => encodeMetadataRecord(record)))
-      this.#latest = delta.apply(lastOffset, this.#quorum.epoch)
-      this.#appended.push({ lastOffset, image: this.#latest, delta, waiting: [] })
+    if (records.length === 0) return
+    const values = records.map((one) => encodeMetadataRecord(one))
+    if (values.some(({ length }) => length > recordBytesMax)) throw tooLarge()
+    const delta = new MetadataDelta(this.#latest)
+    for (const one of records) delta.replay(one)
+    let batches = inBatches(values)
+    if (batches.length > 1 && hasTransactions(this.#latest)) {
+      const begin = record('BeginTransactionRecord', { name: 'Many records' })
+      const end = record('EndTransactionRecord', {})
+      const all = [encodeMetadataRecord(begin), ...values, encodeMetadataRecord(end)]
+      batches = inBatches(all)
     }
+    this.#appended.push(this.#write(batches, delta))
+  }
+
+  /** `delta` is what the records amount to. */
+  #write(batches: readonly (readonly Buffer[])[], delta: MetadataDelta): Appended {
+    let place = { lastOffset: this.#latest.offset, timestampMs: this.#latest.timestampMs }
+    for (const values of batches) place = this.#quorum.append(values)
+    const { lastOffset, timestampMs } = place
+    this.#latest = delta.apply(lastOffset, this.#quorum.epoch, timestampMs)
+    return { lastOffset, image: this.#latest, delta, waiting: [] }
   }
 
   #committed(highWatermark: number): void {

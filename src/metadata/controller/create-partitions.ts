@@ -7,7 +7,14 @@ import type {
 import type { MetadataImage, PartitionImage, TopicImage } from '../image.ts'
 import type { MetadataRecord } from '../record.ts'
 import { allFenced, placeNew } from './create-topics.ts'
-import { type Decision, failed, outcomeOf, recordsPerRequestMax, succeeded } from './decision.ts'
+import {
+  type Decision,
+  failed,
+  outcomeOf,
+  recordsPerRequestMax,
+  succeeded,
+  tooLarge,
+} from './decision.ts'
 import { checkManualAssignment, newPartition } from './placement.ts'
 import { partitionRecord } from './topic-records.ts'
 
@@ -41,11 +48,6 @@ export function createPartitions(
     }
   }
   return { records: request.validateOnly ? [] : records, reply: results }
-}
-
-function tooLarge(): KafkaError {
-  const message = 'Unable to perform excessively large batch operation.'
-  return new KafkaError(errors.POLICY_VIOLATION, message)
 }
 
 function grow(image: MetadataImage, growing: GrowingTopic, random: number): MetadataRecord[] {

@@ -10,7 +10,14 @@ import { type TopicConfigName, topicConfigs, topicSynonyms } from '../../config/
 import type { MetadataImage, PartitionImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import { checkTopicConfig } from './config-rules.ts'
-import { type Decision, failed, type Outcome, outcomeOf, recordsPerRequestMax } from './decision.ts'
+import {
+  type Decision,
+  failed,
+  type Outcome,
+  outcomeOf,
+  recordsPerRequestMax,
+  tooLarge,
+} from './decision.ts'
 import { checkManualAssignment, newPartition, placeReplicas } from './placement.ts'
 import { clusterMetadataTopic, collidingTopic, invalidTopicName } from './topic-names.ts'
 import { partitionRecord, topicConfigRecord } from './topic-records.ts'
@@ -40,6 +47,8 @@ export function createTopics(
     const created = createTopic(image, topic, creation)
     results.push(created.reply)
     for (const one of created.records) records.push(one)
+    // Now, not at the end: what is too much is never all built.
+    if (records.length > recordsPerRequestMax) throw tooLarge()
   }
   for (const [name, count] of counts) {
     if (count > 1) {
@@ -48,12 +57,6 @@ export function createTopics(
       const message = `Creation of internal topic ${clusterMetadataTopic} is prohibited.`
       results.push(refused(name, failed(errors.INVALID_REQUEST, message)))
     }
-  }
-  if (records.length > recordsPerRequestMax) {
-    throw new KafkaError(
-      errors.POLICY_VIOLATION,
-      'Unable to perform excessively large batch operation.',
-    )
   }
   return { records: request.validateOnly ? [] : records, reply: results }
 }
@@ -133,12 +136,7 @@ function layOut(
   const partitions = numPartitions === -1 ? config.get('num.partitions') : numPartitions
   const replicas =
     replicationFactor === -1 ? config.get('default.replication.factor') : replicationFactor
-  if (partitions > recordsPerRequestMax) {
-    throw new KafkaError(
-      errors.POLICY_VIOLATION,
-      'Unable to perform excessively large batch operation.',
-    )
-  }
+  if (partitions > recordsPerRequestMax) throw tooLarge()
   return placeNew(image, 0, partitions, replicas, creation.random())
 }
 

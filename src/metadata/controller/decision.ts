@@ -1,5 +1,5 @@
 /** What deciding gives: records, if anything is to change, and the reply for when they have committed. */
-import { type ErrorRow, errors, type KafkaError } from '../../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { MetadataRecord } from '../record.ts'
 
 export interface Decision<Reply> {
@@ -7,8 +7,34 @@ export interface Decision<Reply> {
   readonly reply: Reply
 }
 
-/** Records that one request may lead to; they are one batch, appended whole or not at all. */
+/** Records that one request may lead to, and records of one batch. */
 export const recordsPerRequestMax = 10_000
+
+/** Of one record; a batch takes several of them. */
+export const recordBytesMax = 1024 * 1024
+/** Of one batch: below the smallest `metadata.log.segment.bytes`. */
+const batchBytesMax = 4 * 1024 * 1024
+/** What a record takes beside its value, at most. */
+const recordOverheadBytes = 32
+
+/** Encoded records in as few batches as their number and their bytes allow. */
+export function inBatches(values: readonly Buffer[]): Buffer[][] {
+  const batches: Buffer[][] = []
+  let last: Buffer[] = []
+  let bytes = 0
+  for (const value of values) {
+    const size = value.length + recordOverheadBytes
+    const isFull = last.length === recordsPerRequestMax || bytes + size > batchBytesMax
+    if (batches.length === 0 || isFull) {
+      last = []
+      bytes = 0
+      batches.push(last)
+    }
+    last.push(value)
+    bytes += size
+  }
+  return batches
+}
 
 /** The outcome for one topic or resource of a request. */
 export interface Outcome {
@@ -25,4 +51,10 @@ export function failed(error: ErrorRow, message: string = error.message): Outcom
 
 export function outcomeOf(error: KafkaError): Outcome {
   return failed(error.error, error.message)
+}
+
+/** A request that would lead to more records, or a larger one, than can be written. */
+export function tooLarge(): KafkaError {
+  const message = 'Unable to perform excessively large batch operation.'
+  return new KafkaError(errors.POLICY_VIOLATION, message)
 }

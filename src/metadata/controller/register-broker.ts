@@ -49,7 +49,7 @@ export function registerBroker(
       rack,
       fenced: false,
       inControlledShutdown: false,
-      logDirs,
+      logDirs: level >= 17 ? logDirs : [],
       cordonedLogDirs: level >= 30 ? [] : null,
     },
     registerBrokerVersion(level),
@@ -75,9 +75,10 @@ function leadAgain(image: MetadataImage, brokerId: number, level: number): Metad
             addingReplicas: null,
             leaderRecoveryState: -1,
             directories: null,
-            eligibleLeaderReplicas: partition.isr.includes(brokerId)
-              ? null
-              : partition.elr.filter((id) => id !== brokerId),
+            eligibleLeaderReplicas:
+              partition.isr.includes(brokerId) || partition.elr.length === 0
+                ? null
+                : partition.elr.filter((id) => id !== brokerId),
             lastKnownElr: partition.lastKnownElr.length === 0 ? null : [],
           },
           partitionVersion(level),

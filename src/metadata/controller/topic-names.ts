@@ -28,11 +28,23 @@ function reasonInvalid(name: string): string | undefined {
 /** An existing topic whose name differs in nothing but '.' and '_', which metric names cannot tell apart. */
 export function collidingTopic(name: string, topics: TopicsImage): string | undefined {
   if (!/[._]/.test(name)) return undefined
-  const unified = unify(name)
-  for (const existing of topics.byName.keys()) {
-    if (existing.length === name.length && unify(existing) === unified) return existing
+  return unifiedNames(topics).get(unify(name))
+}
+
+/** Per image, so that a request for many topics looks at the existing ones once. */
+const unifiedByImage = new WeakMap<TopicsImage, ReadonlyMap<string, string>>()
+
+/** The names with a '.' or '_' by what they are without the difference. */
+function unifiedNames(topics: TopicsImage): ReadonlyMap<string, string> {
+  const known = unifiedByImage.get(topics)
+  if (known !== undefined) return known
+  const names = new Map<string, string>()
+  for (const name of topics.byName.keys()) {
+    const unified = unify(name)
+    if (/[._]/.test(name) && !names.has(unified)) names.set(unified, name)
   }
-  return undefined
+  unifiedByImage.set(topics, names)
+  return names
 }
 
 function unify(name: string): string {

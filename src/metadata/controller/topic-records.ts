@@ -2,6 +2,7 @@
 import type { Uuid } from '../../../protocol/types.ts'
 import { metadataVersion, partitionVersion } from '../features.ts'
 import { configResource, type MetadataImage, type PartitionImage } from '../image.ts'
+import { partitionRecordOf } from '../partition-record.ts'
 import { type MetadataRecord, record } from '../record.ts'
 
 /** In the form that the finalized `metadata.version` asks for. */
@@ -10,26 +11,7 @@ export function partitionRecord(
   topicId: Uuid,
   partition: PartitionImage,
 ): MetadataRecord {
-  const { elr, lastKnownElr } = partition
-  return record(
-    'PartitionRecord',
-    {
-      partitionId: partition.index,
-      topicId,
-      replicas: partition.replicas,
-      isr: partition.isr,
-      removingReplicas: partition.removingReplicas,
-      addingReplicas: partition.addingReplicas,
-      leader: partition.leader,
-      leaderRecoveryState: partition.leaderRecoveryState,
-      leaderEpoch: partition.leaderEpoch,
-      partitionEpoch: partition.partitionEpoch,
-      directories: partition.directories,
-      eligibleLeaderReplicas: elr.length === 0 ? null : elr,
-      lastKnownElr: lastKnownElr.length === 0 ? null : lastKnownElr,
-    },
-    partitionVersion(metadataVersion(image)),
-  )
+  return partitionRecordOf(topicId, partition, partitionVersion(metadataVersion(image)))
 }
 
 /** `value` null deletes the setting. */

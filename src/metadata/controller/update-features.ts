@@ -3,6 +3,7 @@ import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { UpdateFeaturesRequest } from '../../../protocol/messages/update-features.ts'
 import {
   isMetadataVersion,
+  kafkaFeatures,
   losesMetadata,
   metadataVersionFeature,
   metadataVersionMin,
@@ -59,6 +60,9 @@ function refuse(
     // Level 0 is "not in use", which takes no support.
     if (level !== 0) {
       return invalid(`Local controller ${nodeId} does not support this feature.`)
+    }
+    if (!image.features.has(feature) && !kafkaFeatures.has(feature)) {
+      return invalid(`Feature ${feature} not found.`)
     }
   } else if (level < range.minSupportedVersion || level > range.maxSupportedVersion) {
     const { minSupportedVersion: min, maxSupportedVersion: max } = range
