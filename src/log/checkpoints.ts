@@ -2,16 +2,23 @@
  * Kafka's checkpoint files: a version line, a line with the number of entries, one entry a line.
  * Those of a log directory hold `topic partition offset`; the one of a partition holds `epoch
  * startOffset`. A file is replaced as a whole: written beside, synced, renamed, and the directory
- * synced.
+ * synced. Everything in them can be found again in the logs, so whatever is read here in their
+ * place counts as nothing, and whatever stands in the way is moved aside.
  */
-import { type Disk, DiskError } from '../environment/disk.ts'
+import { type Disk, DiskError, type DiskFile } from '../environment/disk.ts'
+import { isDeviceError } from './fenced-disk.ts'
 
 export const recoveryPointFile = 'recovery-point-offset-checkpoint'
 export const highWatermarkFile = 'replication-offset-checkpoint'
 export const logStartFile = 'log-start-offset-checkpoint'
 
+const damagedSuffix = '.damaged'
+
 /** The directory that holds `path`. */
-export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? '.' : path.slice(0, slash) || '/'
+}
 
 /**
  * Replaces a file whole. With `sync` the old or the new content survives a crash, never a mixture.
@@ -22,18 +29,70 @@ export function replaceFile(
   content: string | Buffer,
   options: { sync: boolean },
 ): void {
-  const bytes = typeof content === 'string' ? Buffer.from(content) : content
-  const beside = `${path}.tmp`
-  const file = disk.open(beside, 'create')
+  const file = openBeside(disk, path)
   try {
-    file.truncate(0)
-    file.write([bytes], 0)
+    fill(file, content)
     if (options.sync) file.syncNow()
   } finally {
     file.close()
   }
-  disk.rename(beside, path)
+  takePlace(disk, path)
   if (options.sync) disk.syncDirectory(parentOf(path))
+}
+
+/**
+ * As `replaceFile`, with the sync off the event loop and without that of the directory: after a loss
+ * of power it may be the old file. Leaves it as it is where `isCurrent` says so by then.
+ */
+export async function replaceFileInBackground(
+  disk: Disk,
+  path: string,
+  content: string,
+  isCurrent: () => boolean,
+): Promise<void> {
+  const file = openBeside(disk, path)
+  try {
+    fill(file, content)
+    await file.sync()
+  } finally {
+    file.close()
+  }
+  if (isCurrent()) takePlace(disk, path)
+}
+
+function fill(file: DiskFile, content: string | Buffer): void {
+  file.truncate(0)
+  file.write([typeof content === 'string' ? Buffer.from(content) : content], 0)
+}
+
+const besideOf = (path: string): string => `${path}.tmp`
+
+function openBeside(disk: Disk, path: string): DiskFile {
+  const beside = besideOf(path)
+  return despiteObstacle(disk, beside, () => disk.open(beside, 'create'))
+}
+
+function takePlace(disk: Disk, path: string): void {
+  despiteObstacle(disk, path, () => disk.rename(besideOf(path), path))
+}
+
+/** A directory may stand where a file belongs: it is moved aside then. */
+function despiteObstacle<T>(disk: Disk, path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (isDeviceError(error) || !disk.exists(path) || !disk.stat(path).isDirectory) throw error
+    moveAside(disk, path)
+    return action()
+  }
+}
+
+/** Renames what has this name to `<name>.damaged`, or `.damaged-2` and so on; returns the new path. */
+export function moveAside(disk: Disk, path: string): string {
+  let aside = `${path}${damagedSuffix}`
+  for (let count = 2; disk.exists(aside); count++) aside = `${path}${damagedSuffix}-${count}`
+  disk.rename(path, aside)
+  return aside
 }
 
 /** The content of a file, or null where there is none. */
@@ -48,9 +107,19 @@ export function readFileIfAny(disk: Disk, path: string): Buffer | null {
   }
 }
 
+/** As `readFileIfAny`, for files that can be made anew: null also for what cannot be read (EISDIR, EACCES). */
+export function readFileIfReadable(disk: Disk, path: string): Buffer | null {
+  try {
+    return readFileIfAny(disk, path)
+  } catch (error) {
+    if (error instanceof DiskError && !isDeviceError(error)) return null
+    throw error
+  }
+}
+
 /** Lines of a checkpoint file, split into fields; null where there is no file or it is damaged. */
 export function readCheckpoint(disk: Disk, path: string): string[][] | null {
-  const bytes = readFileIfAny(disk, path)
+  const bytes = readFileIfReadable(disk, path)
   if (bytes === null) return null
   const lines = bytes.toString('utf8').split('\n')
   // Without the last line's end the file was cut short, perhaps within a number.
@@ -64,24 +133,26 @@ export function readCheckpoint(disk: Disk, path: string): string[][] | null {
 export const formatCheckpoint = (lines: readonly string[]): string =>
   `0\n${lines.length}\n${lines.map((line) => `${line}\n`).join('')}`
 
-/**
- * Offsets by `topic-partition`. A damaged file counts as empty: the logs say the rest themselves.
- */
-export function readOffsets(disk: Disk, path: string): Map<string, number> {
+/** Offsets by `topic-partition`; null where there is no file or it is damaged. */
+export function readOffsets(disk: Disk, path: string): Map<string, number> | null {
+  const lines = readCheckpoint(disk, path)
+  if (lines === null) return null
   const offsets = new Map<string, number>()
-  for (const [topic, partition, offset] of readCheckpoint(disk, path) ?? []) {
-    const value = Number(offset)
-    if (Number.isSafeInteger(value) && value >= 0) offsets.set(`${topic}-${partition}`, value)
+  for (const fields of lines) {
+    const [topic, partition, offset] = fields
+    const isSound = fields.length === 3 && /^\d+$/.test(`${partition}${offset}`)
+    if (!isSound || !Number.isSafeInteger(Number(offset))) return null
+    offsets.set(`${topic}-${partition}`, Number(offset))
   }
   return offsets
 }
 
 /** `entries`: offsets by `topic-partition`. */
-export function writeOffsets(disk: Disk, path: string, entries: ReadonlyMap<string, number>): void {
+export function formatOffsets(entries: ReadonlyMap<string, number>): string {
   const lines: string[] = []
   for (const [name, offset] of entries) {
     const dash = name.lastIndexOf('-')
     lines.push(`${name.slice(0, dash)} ${name.slice(dash + 1)} ${offset}`)
   }
-  replaceFile(disk, path, formatCheckpoint(lines), { sync: true })
+  return formatCheckpoint(lines)
 }

@@ -42,7 +42,7 @@ export class Durability {
   /** Makes durable all that was written before. Rejects with DiskError. */
   async sync(): Promise<void> {
     const { segments, epochs, writtenOffset, environment } = this.#options
-    epochs.persist({ sync: true })
+    epochs.persist(writtenOffset(), { sync: true })
     await segments.sync(writtenOffset)
     this.#lastSyncMs = environment.clock.now()
   }

@@ -1,8 +1,13 @@
 /**
- * A disk that stops at its first error. Whatever went wrong, nothing written afterwards could be
- * trusted to stand on what came before, so from the first failed operation on every further one is
- * refused with that same error, and the owner is told once. A file that is not there and a lock
- * held by somebody else are answers, not failures. Files can still be closed.
+ * A disk that stops at its first failure. Whatever went wrong, nothing written afterwards could be
+ * trusted to stand on what came before. How far that reaches depends on the error:
+ *
+ *     the device (EIO, ENOSPC, EROFS, …)            the whole directory is fenced
+ *     a write, truncation or sync of one file       everything under that partition's directory is
+ *     any other (EISDIR, EACCES, ENOENT, …)         nothing: whoever asked decides what it means
+ *
+ * From then on every operation there is refused with that same error, and the owner is told once.
+ * Files can still be closed, and the directory of a partition can still be renamed.
  */
 import {
   type Disk,
@@ -12,67 +17,130 @@ import {
   type DiskLock,
 } from '../environment/disk.ts'
 
-const answers = new Set(['ENOENT', 'ELOCKED'])
+/** What is no matter of one file: the device, its file system, or the way to it. */
+const deviceErrors = new Set([
+  'EIO',
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'ENXIO',
+  'ENODEV',
+  'ESTALE',
+  'EBADMSG',
+  'ENOTCONN',
+  'ETIMEDOUT',
+  'EHOSTDOWN',
+  'ESHUTDOWN',
+])
+
+/** Whether the error says that nothing on the device can be relied on. */
+export const isDeviceError = (error: unknown): error is DiskError =>
+  error instanceof DiskError &&
+  // Errors for which libuv has no name come from the file system itself (EUCLEAN, EREMOTEIO).
+  (deviceErrors.has(error.code) || error.code.startsWith('Unknown system error'))
+
+export interface FencedDiskOptions {
+  readonly disk: Disk
+  /** The log directory. */
+  readonly root: string
+  readonly onFailure: (error: DiskError) => void
+  /** `name` is that of the partition's directory. */
+  readonly onPartitionFailure: (name: string, error: Error) => void
+}
 
 export class FencedDisk implements Disk {
-  /** The error that fenced the disk, or null. */
+  /** The error that fenced the whole directory, or null. */
   failure: DiskError | null = null
+  readonly #options: FencedDiskOptions
   readonly #disk: Disk
-  readonly #onFailure: (error: DiskError) => void
+  readonly #partitions = new Map<string, Error>()
 
-  constructor(disk: Disk, onFailure: (error: DiskError) => void) {
-    this.#disk = disk
-    this.#onFailure = onFailure
+  constructor(options: FencedDiskOptions) {
+    this.#options = options
+    this.#disk = options.disk
   }
 
-  /** Throws the error that fenced the disk, if there was one. */
-  check(): void {
+  /** Partitions that were fenced alone, with the reason. */
+  get failedPartitions(): ReadonlyMap<string, Error> {
+    return this.#partitions
+  }
+
+  /** Fences the whole directory. */
+  fail(error: DiskError): void {
+    if (this.failure !== null) return
+    this.failure = error
+    this.#options.onFailure(error)
+  }
+
+  /** Fences one partition, unless the whole directory is fenced anyway. */
+  failPartition(name: string, error: Error): void {
+    if (this.failure !== null || this.#partitions.has(name)) return
+    this.#partitions.set(name, error)
+    this.#options.onPartitionFailure(name, error)
+  }
+
+  /** The directory of this name is gone; another of its name begins without a past. */
+  forgetPartition(name: string): void {
+    this.#partitions.delete(name)
+  }
+
+  /** Throws the error that fenced the directory, or the partition (null: none). */
+  check(partition: string | null): void {
     if (this.failure !== null) throw this.failure
+    if (partition === null || this.#partitions.size === 0) return
+    const failure = this.#partitions.get(partition)
+    if (failure !== undefined) throw failure
   }
 
   /** Takes note of an error of the disk underneath and gives it back, to be thrown. */
   noteError(error: unknown): unknown {
-    if (error instanceof DiskError && !answers.has(error.code) && this.failure === null) {
-      this.failure = error
-      this.#onFailure(error)
-    }
+    if (isDeviceError(error)) this.fail(error)
+    return error
+  }
+
+  /** As `noteError`, of an operation after which the file may hold anything. */
+  noteWriteError(error: unknown, partition: string | null): unknown {
+    this.noteError(error)
+    if (partition !== null && error instanceof DiskError) this.failPartition(partition, error)
     return error
   }
 
   open(path: string, mode: 'read' | 'write' | 'create'): DiskFile {
-    return this.#run(() => new FencedFile(this.#disk.open(path, mode), this))
+    return this.#run(path, () => {
+      return new FencedFile(this.#disk.open(path, mode), this, this.#partitionOf(path))
+    })
   }
 
   readFile(path: string): Buffer {
-    return this.#run(() => this.#disk.readFile(path))
+    return this.#run(path, () => this.#disk.readFile(path))
   }
 
   list(path: string): DiskEntry[] {
-    return this.#run(() => this.#disk.list(path))
+    return this.#run(path, () => this.#disk.list(path))
   }
 
   exists(path: string): boolean {
-    return this.#run(() => this.#disk.exists(path))
+    return this.#run(path, () => this.#disk.exists(path))
   }
 
   stat(path: string): { size: number; modifiedMs: number; isDirectory: boolean } {
-    return this.#run(() => this.#disk.stat(path))
+    return this.#run(path, () => this.#disk.stat(path))
   }
 
   makeDirectory(path: string): void {
-    this.#run(() => this.#disk.makeDirectory(path))
+    this.#run(path, () => this.#disk.makeDirectory(path))
   }
 
   rename(from: string, to: string): void {
-    this.#run(() => this.#disk.rename(from, to))
+    this.#run(from, () => this.#disk.rename(from, to))
   }
 
   remove(path: string): void {
-    this.#run(() => this.#disk.remove(path))
+    this.#run(path, () => this.#disk.remove(path))
   }
 
   async removeTree(path: string): Promise<void> {
-    this.check()
+    this.check(this.#partitionOf(path))
     try {
       await this.#disk.removeTree(path)
     } catch (error) {
@@ -81,24 +149,37 @@ export class FencedDisk implements Disk {
   }
 
   syncDirectory(path: string): void {
-    this.#run(() => this.#disk.syncDirectory(path))
+    const partition = this.#partitionOf(`${path}/`)
+    this.check(partition)
+    try {
+      this.#disk.syncDirectory(path)
+    } catch (error) {
+      throw this.noteWriteError(error, partition)
+    }
   }
 
   capacity(path: string): { totalBytes: number; usableBytes: number } {
-    return this.#run(() => this.#disk.capacity(path))
+    return this.#run(path, () => this.#disk.capacity(path))
   }
 
   lock(path: string): DiskLock {
-    return this.#run(() => this.#disk.lock(path))
+    return this.#run(path, () => this.#disk.lock(path))
   }
 
-  #run<T>(operation: () => T): T {
-    this.check()
+  #run<T>(path: string, operation: () => T): T {
+    this.check(this.#partitions.size === 0 ? null : this.#partitionOf(path))
     try {
       return operation()
     } catch (error) {
       throw this.noteError(error)
     }
+  }
+
+  /** The directory right under the root in which `path` lies; null for what lies in the root itself. */
+  #partitionOf(path: string): string | null {
+    const { root } = this.#options
+    const end = path.indexOf('/', root.length + 1)
+    return path.startsWith(root) && end > 0 ? path.slice(root.length + 1, end) : null
   }
 }
 
@@ -106,15 +187,18 @@ class FencedFile implements DiskFile {
   readonly path: string
   readonly #file: DiskFile
   readonly #disk: FencedDisk
+  readonly #partition: string | null
+  #isClosed = false
 
-  constructor(file: DiskFile, disk: FencedDisk) {
+  constructor(file: DiskFile, disk: FencedDisk, partition: string | null) {
     this.path = file.path
     this.#file = file
     this.#disk = disk
+    this.#partition = partition
   }
 
   size(): number {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       return this.#file.size()
     } catch (error) {
@@ -123,7 +207,7 @@ class FencedFile implements DiskFile {
   }
 
   read(target: Uint8Array, position: number): number {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       return this.#file.read(target, position)
     } catch (error) {
@@ -132,7 +216,7 @@ class FencedFile implements DiskFile {
   }
 
   async readAsync(target: Uint8Array, position: number): Promise<number> {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       return await this.#file.readAsync(target, position)
     } catch (error) {
@@ -141,43 +225,50 @@ class FencedFile implements DiskFile {
   }
 
   write(chunks: readonly Uint8Array[], position: number): void {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       this.#file.write(chunks, position)
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#noteWriteError(error)
     }
   }
 
   truncate(size: number): void {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       this.#file.truncate(size)
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#noteWriteError(error)
     }
   }
 
   async sync(): Promise<void> {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       await this.#file.sync()
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#noteWriteError(error)
     }
-    this.#disk.check()
+    if (!this.#isClosed) this.#disk.check(this.#partition)
   }
 
   syncNow(): void {
-    this.#disk.check()
+    this.#disk.check(this.#partition)
     try {
       this.#file.syncNow()
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#noteWriteError(error)
     }
   }
 
   close(): void {
+    this.#isClosed = true
     this.#file.close()
+  }
+
+  /** What was closed was given up: only the device's own errors still matter. */
+  #noteWriteError(error: unknown): unknown {
+    if (this.#isClosed) return this.#disk.noteError(error)
+    return this.#disk.noteWriteError(error, this.#partition)
   }
 }

@@ -28,13 +28,16 @@ export class IndexFile {
   /** Where in the view that `#entry` gave the entry begins. */
   #base = 0
 
-  /** `stored`: the entries that the file has already; 0 where there is no file yet. */
-  constructor(disk: Disk, path: string, entrySize: number, stored: number) {
+  /** The file is not there, or holds something else. */
+  #isFileOld: boolean
+  /** `stored`: the entries that the file holds, and nothing else; null where it is to be made. */
+  constructor(disk: Disk, path: string, entrySize: number, stored: number | null) {
     this.path = path
     this.entrySize = entrySize
-    this.count = stored
+    this.count = stored ?? 0
     this.#disk = disk
-    this.#stored = stored
+    this.#stored = stored ?? 0
+    this.#isFileOld = stored === null
     this.#scratch = new DataView(new ArrayBuffer(entrySize))
   }
 
@@ -84,11 +87,6 @@ export class IndexFile {
     return low - 1
   }
 
-  /** The entries that the file has, in one piece: for a look at all of them. */
-  readStored(): Buffer {
-    return this.#disk.readFile(this.path).subarray(0, this.#stored * this.entrySize)
-  }
-
   /** Ends a series of reads (`int32`, `int64`, `floor`): no descriptor stays open. */
   release(): void {
     this.#file?.close()
@@ -113,6 +111,7 @@ export class IndexFile {
    */
   persist(): void {
     this.release()
+    if (this.count === this.#stored && !this.#isFileOld) return
     const file = this.#disk.open(this.path, 'create')
     try {
       const bytes = (this.count - this.#stored) * this.entrySize
@@ -125,6 +124,7 @@ export class IndexFile {
     } finally {
       file.close()
     }
+    this.#isFileOld = false
     this.#stored = this.count
     this.#tail = null
     this.#view = null

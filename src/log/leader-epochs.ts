@@ -20,6 +20,8 @@ export interface EpochEnd {
   readonly endOffset: number
 }
 
+const int32Max = 0x7fff_ffff
+
 export const leaderEpochFile = 'leader-epoch-checkpoint'
 
 export class LeaderEpochs {
@@ -28,7 +30,8 @@ export class LeaderEpochs {
   readonly #disk: Disk
   #directory: string
   #entries: EpochStart[] = []
-  #isDirty = false
+  /** What the file holds; null: unknown. */
+  #stored: string | null = null
 
   /** Reads the checkpoint of the partition in `directory`. */
   constructor(disk: Disk, directory: string) {
@@ -36,7 +39,9 @@ export class LeaderEpochs {
     this.#directory = directory
     const entries = parse(readCheckpoint(disk, this.#path))
     this.isLoaded = entries !== null
-    if (entries !== null) this.#entries = entries
+    if (entries === null) return
+    this.#entries = entries
+    this.#stored = this.#format(Number.POSITIVE_INFINITY)
   }
 
   get entries(): readonly EpochStart[] {
@@ -59,10 +64,8 @@ export class LeaderEpochs {
       if (last.epoch === epoch && last.startOffset <= startOffset) return
       if (last.epoch < epoch && last.startOffset < startOffset) break
       this.#entries.pop()
-      this.#isDirty = true
     }
     this.#entries.push({ epoch, startOffset })
-    this.#isDirty = true
   }
 
   /** Where `epoch` ends on this replica; rules of KIP-279. */
@@ -88,7 +91,6 @@ export class LeaderEpochs {
   truncateFromEnd(endOffset: number): void {
     while ((this.#entries.at(-1)?.startOffset ?? -1) >= endOffset) {
       this.#entries.pop()
-      this.#isDirty = true
     }
   }
 
@@ -99,21 +101,28 @@ export class LeaderEpochs {
       last = this.#entries.shift()
     }
     if (last === undefined) return
-    if (last.startOffset < startOffset) this.#isDirty = true
     this.#entries.unshift({ epoch: last.epoch, startOffset })
   }
 
   clear(): void {
-    this.#isDirty ||= this.#entries.length > 0
     this.#entries = []
   }
 
-  /** Writes the file if anything changed since. */
-  persist(options: { sync: boolean }): void {
-    if (!this.#isDirty) return
-    const lines = this.#entries.map((entry) => `${entry.epoch} ${entry.startOffset}`)
-    replaceFile(this.#disk, this.#path, formatCheckpoint(lines), options)
-    this.#isDirty = false
+  /**
+   * Writes the file if it says anything else. An epoch that begins at `logEndOffset` has no records,
+   * so nobody needs to know of it after a restart.
+   */
+  persist(logEndOffset: number, options: { sync: boolean }): void {
+    const content = this.#format(logEndOffset)
+    if (content === this.#stored) return
+    this.#stored = null
+    replaceFile(this.#disk, this.#path, content, options)
+    this.#stored = content
+  }
+
+  #format(logEndOffset: number): string {
+    const held = this.#entries.filter(({ startOffset }) => startOffset < logEndOffset)
+    return formatCheckpoint(held.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`))
   }
 
   get #path(): string {
@@ -123,13 +132,14 @@ export class LeaderEpochs {
 
 const parse = (lines: string[][] | null): EpochStart[] | null => {
   if (lines === null) return null
-  const entries = lines.map(([epoch, offset]) => ({
-    epoch: Number(epoch),
-    startOffset: Number(offset),
-  }))
-  const isSound = entries.every((entry, index) => {
-    const before = entries[index - 1] ?? { epoch: -1, startOffset: -1 }
-    return entry.epoch > before.epoch && entry.startOffset > before.startOffset
-  })
-  return isSound ? entries : null
+  const entries: EpochStart[] = []
+  for (const fields of lines) {
+    if (fields.length !== 2 || !fields.every((field) => /^\d{1,16}$/.test(field))) return null
+    const [epoch, startOffset] = fields.map(Number) as [number, number]
+    const before = entries.at(-1) ?? { epoch: -1, startOffset: -1 }
+    if (epoch <= before.epoch || startOffset <= before.startOffset) return null
+    if (epoch > int32Max || !Number.isSafeInteger(startOffset)) return null
+    entries.push({ epoch, startOffset })
+  }
+  return entries
 }

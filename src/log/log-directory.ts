@@ -1,40 +1,29 @@
 /**
  * One entry of log.dirs: the files that stand beside the partitions' directories (`.lock`,
  * `meta.properties`, the offset checkpoints, `.kafka_cleanshutdown`) and the logs open here.
- * Everything under it goes through one fenced disk: after the first error nothing more is done
- * here.
+ * Everything under it goes through one fenced disk: after an error of the device nothing more is
+ * done here, after one that concerns a partition nothing more is done in that partition.
  *
  * The clean-shutdown file is read and removed when the directory is opened, so that a second crash
- * counts as one (KAFKA-10471).
+ * counts as one (KAFKA-10471), and written only where all that lies here is in order: every
+ * partition was closed well, after a clean shutdown before or a check at this start.
  */
 import { type Disk, DiskError, type DiskLock } from '../environment/disk.ts'
 import type { Environment, Milliseconds } from '../environment/environment.ts'
-import {
-  highWatermarkFile,
-  logStartFile,
-  parentOf,
-  readFileIfAny,
-  readOffsets,
-  recoveryPointFile,
-  replaceFile,
-  writeOffsets,
-} from './checkpoints.ts'
+import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoints.ts'
 import { FencedDisk } from './fenced-disk.ts'
-import {
-  formatMetaProperties,
-  type MetaProperties,
-  parseMetaProperties,
-} from './meta-properties.ts'
-import { readPartitionMetadata } from './partition-metadata.ts'
+import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
+import { type CheckpointedOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
+import { isPartitionMetadataDamaged, readPartitionMetadata } from './partition-metadata.ts'
 
-export type { MetaProperties }
+export type { CheckpointedOffsets, MetaProperties }
 
 export interface LogDirectoryOptions {
   readonly environment: Environment
   readonly path: string
   /**
-   * Runs once, with the first disk error; every later operation on the directory is refused with
-   * the same error.
+   * Runs once, with the error that fenced the directory after it was opened; every later operation
+   * on it is refused with the same error.
    */
   readonly onFailure?: (directory: LogDirectory, error: DiskError) => void
 }
@@ -43,6 +32,8 @@ export interface PartitionDirectory {
   readonly name: string
   readonly topic: string
   readonly partition: number
+  /** False where a file has the name of a partition. */
+  readonly isDirectory: boolean
   /** From partition.metadata; null where there is none. */
   readonly topicId: string | null
 }
@@ -54,21 +45,12 @@ export interface OpenLog extends CheckpointedOffsets {
   close(): Promise<void>
 }
 
-/** What the checkpoint files say of one log. */
-export interface CheckpointedOffsets {
-  readonly recoveryPoint: number
-  readonly logStartOffset: number
-  readonly highWatermark: number
-}
-
 const cleanShutdownFile = '.kafka_cleanshutdown'
-const metaPropertiesFile = 'meta.properties'
 /** The metadata quorum's own log; it is not a topic's. */
-const metadataLogName = '__cluster_metadata-0'
+export const metadataLogName = '__cluster_metadata-0'
 const nameBytesMax = 255
 /** Timers cannot be set for longer. */
 const timerMsMax = 0x7fff_ffff
-const noOffsets: CheckpointedOffsets = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
 
 export class LogDirectory {
   readonly path: string
@@ -76,16 +58,26 @@ export class LogDirectory {
   readonly isClean: boolean
   /** From the clean-shutdown file; -1 where unknown. */
   readonly cleanShutdownBrokerEpoch: number
+  /** Runs once for each partition, by the name of its directory, that was fenced alone. */
+  onPartitionFailure: ((name: string, error: Error) => void) | null = null
   readonly #environment: Environment
   readonly #disk: FencedDisk
-  readonly #lock: DiskLock
+  readonly #checkpoints: OffsetCheckpoints | null = null
+  readonly #lock: DiskLock | null = null
+  readonly #onFailure: LogDirectoryOptions['onFailure']
+  #isOpen = false
   #isCheckpointDue = false
+  #isCheckpointSoon = false
+  /** With what writing checkpoints failed last, said once. */
+  #reportedCode: string | null = null
+  #closing: Promise<void> | null = null
   readonly #logs = new Set<OpenLog>()
-  /** By `topic-partition`: of open logs as of the last checkpoint, of others as they were left. */
-  readonly #offsets = new Map<string, CheckpointedOffsets>()
+  /** After an unclean end: partitions that were not opened, and so not checked, since. */
+  readonly #unchecked = new Set<string>()
 
   /**
-   * Makes the directory if it is missing, and locks it. Throws DiskError, ELOCKED if it is in use.
+   * Makes the directory if it is missing, and locks it. Throws DiskError ELOCKED if it is in use;
+   * where anything else fails, the directory is there with `failure`.
    */
   static open(options: LogDirectoryOptions): LogDirectory {
     return new LogDirectory(options)
@@ -94,23 +86,31 @@ export class LogDirectory {
   private constructor({ environment, path, onFailure }: LogDirectoryOptions) {
     this.path = path
     this.#environment = environment
-    this.#disk = new FencedDisk(environment.disk, (error) => {
-      environment.log.error('log directory failed and is fenced', { directory: path, err: error })
-      onFailure?.(this, error)
+    this.#onFailure = onFailure
+    this.#disk = new FencedDisk({
+      disk: environment.disk,
+      root: path,
+      onFailure: (error) => this.#failed(error),
+      onPartitionFailure: (name, error) => this.#partitionFailed(name, error),
     })
-    makeDurably(this.#disk, path)
-    this.#lock = this.#disk.lock(path)
-    const cleanShutdown = readFileIfAny(this.#disk, `${path}/${cleanShutdownFile}`)
-    this.isClean = cleanShutdown !== null
-    this.cleanShutdownBrokerEpoch = brokerEpochOf(cleanShutdown)
-    if (this.isClean) {
-      this.#disk.remove(`${path}/${cleanShutdownFile}`)
-      this.#disk.syncDirectory(path)
+    let cleanShutdown: number | null = null
+    try {
+      makeDurably(this.#disk, path)
+      this.#lock = this.#disk.lock(path)
+      cleanShutdown = this.#takeCleanShutdown()
+      this.#checkpoints = new OffsetCheckpoints(this.#disk, path, environment.log)
+      this.#listLogs(this.#checkpoints, cleanShutdown !== null)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      if (error.code === 'ELOCKED') throw error
+      this.#disk.fail(error)
     }
-    this.#readCheckpoints()
+    this.isClean = cleanShutdown !== null
+    this.cleanShutdownBrokerEpoch = cleanShutdown ?? -1
+    this.#isOpen = true
   }
 
-  /** The disk through which everything in the directory goes: the first error fences it. */
+  /** The disk through which everything in the directory goes. */
   get disk(): Disk {
     return this.#disk
   }
@@ -120,15 +120,21 @@ export class LogDirectory {
     return this.#disk.failure
   }
 
-  /** Null where there is no such file. Throws Error where it says nothing that makes sense. */
+  /**
+   * The partition whose directory has this name is damaged or cannot be used: it is fenced, and the
+   * rest goes on.
+   */
+  failPartition(name: string, error: Error): void {
+    this.#disk.failPartition(name, error)
+  }
+
+  /** Null where there is no such file. Throws DiskError, and Error where it makes no sense. */
   readMetaProperties(): MetaProperties | null {
-    const bytes = readFileIfAny(this.#disk, `${this.path}/${metaPropertiesFile}`)
-    return bytes === null ? null : parseMetaProperties(bytes.toString('utf8'))
+    return readMetaProperties(this.#disk, this.path)
   }
 
   writeMetaProperties(properties: MetaProperties): void {
-    const path = `${this.path}/${metaPropertiesFile}`
-    replaceFile(this.#disk, path, formatMetaProperties(properties), { sync: true })
+    writeMetaProperties(this.#disk, this.path, properties)
   }
 
   /**
@@ -138,34 +144,35 @@ export class LogDirectory {
   partitions(): PartitionDirectory[] {
     const found: PartitionDirectory[] = []
     for (const { name, isDirectory } of this.#disk.list(this.path)) {
-      if (!isDirectory || name === metadataLogName) continue
-      if (name.endsWith('-delete')) {
-        this.#removeTree(name)
-        continue
+      if (isDirectory && name.endsWith('-delete')) this.#removeTree(name)
+      const named = parsePartitionName(name)
+      if (named === null) continue
+      const path = `${this.path}/${name}`
+      const topicId = isDirectory ? readPartitionMetadata(this.#disk, path) : null
+      if (isDirectory && topicId === null && isPartitionMetadataDamaged(this.#disk, path)) {
+        const message = 'partition.metadata is damaged: the name of the directory says whose it is'
+        this.#environment.log.warn(message, { partition: name, directory: this.path })
       }
-      const match = /^([A-Za-z0-9._-]+)-(\d+)$/.exec(name)
-      if (match === null) continue
-      const [, topic = '', partition = ''] = match
-      const topicId = readPartitionMetadata(this.#disk, `${this.path}/${name}`)
-      found.push({ name, topic, partition: Number(partition), topicId })
+      found.push({ name, ...named, isDirectory, topicId })
     }
     return found
   }
 
   /** Writes the recovery-point, log-start and high-watermark checkpoints. Throws DiskError. */
   writeCheckpoints(): void {
-    for (const log of this.#logs) this.#remember(log)
-    const points = new Map<string, number>()
-    const starts = new Map<string, number>()
-    const watermarks = new Map<string, number>()
-    for (const [name, offsets] of this.#offsets) {
-      points.set(name, offsets.recoveryPoint)
-      watermarks.set(name, offsets.highWatermark)
-      if (offsets.logStartOffset > 0) starts.set(name, offsets.logStartOffset)
-    }
-    writeOffsets(this.#disk, `${this.path}/${recoveryPointFile}`, points)
-    writeOffsets(this.#disk, `${this.path}/${logStartFile}`, starts)
-    writeOffsets(this.#disk, `${this.path}/${highWatermarkFile}`, watermarks)
+    this.#noteLogs()
+    this.#checkpoints?.writeNow()
+  }
+
+  /**
+   * As `writeCheckpoints`, off the event loop; log starts are durable when it resolves. Rejects with
+   * DiskError.
+   */
+  async checkpoint(): Promise<void> {
+    this.#disk.check(null)
+    this.#noteLogs()
+    await this.#checkpoints?.write()
+    this.#reportedCode = null
   }
 
   /**
@@ -181,9 +188,30 @@ export class LogDirectory {
       try {
         this.writeCheckpoints()
       } catch (error) {
-        // The directory is fenced now and has said so.
         if (!(error instanceof DiskError)) throw error
+        this.reportCheckpointError(error)
       }
+    })
+  }
+
+  /** One for all that are removed in this turn. */
+  #checkpointSoon(): void {
+    if (this.#isCheckpointSoon) return
+    this.#isCheckpointSoon = true
+    this.#environment.timers.endOfTurn(() => {
+      this.#isCheckpointSoon = false
+      this.checkpoint().catch((error: unknown) => this.reportCheckpointError(error))
+    })
+  }
+
+  /** A checkpoint could not be written. Where the device failed, the directory has said so already. */
+  reportCheckpointError(err: unknown): void {
+    const code = err instanceof DiskError ? err.code : ''
+    if (this.failure !== null || code === this.#reportedCode) return
+    this.#reportedCode = code
+    this.#environment.log.error('a checkpoint file could not be written', {
+      directory: this.path,
+      err,
     })
   }
 
@@ -193,74 +221,145 @@ export class LogDirectory {
   }
 
   /**
-   * Closes all logs, writes checkpoints and the clean-shutdown file, unlocks. Where anything fails,
-   * or failed before, there is no clean-shutdown file. Never rejects.
+   * Closes all logs, writes checkpoints and the clean-shutdown file, unlocks. There is no such file
+   * where anything failed, or was never checked after an unclean end. Idempotent. Never rejects.
    */
-  async close(brokerEpoch: number): Promise<void> {
+  close(brokerEpoch: number): Promise<void> {
+    this.#closing ??= this.#close(brokerEpoch)
+    return this.#closing
+  }
+
+  async #close(brokerEpoch: number): Promise<void> {
     const closing = [...this.#logs].map((log) => log.close())
     const failed = (await Promise.allSettled(closing)).find((end) => end.status === 'rejected')
+    const { log } = this.#environment
     try {
+      if (this.failure === null) this.#markClosed(brokerEpoch, failed !== undefined)
       if (failed !== undefined) throw failed.reason
-      this.writeCheckpoints()
-      const content = JSON.stringify({ version: 0, brokerEpoch })
-      replaceFile(this.#disk, `${this.path}/${cleanShutdownFile}`, content, { sync: true })
-    } catch (error) {
-      const fields = { directory: this.path, err: error }
-      this.#environment.log.error('log directory was not closed in good order', fields)
+    } catch (err) {
+      // A directory that failed has said so.
+      if (this.failure === null) {
+        log.error('log directory was not closed in good order', { directory: this.path, err })
+      }
     }
-    this.#lock.release()
+    try {
+      this.#lock?.release()
+    } catch (err) {
+      log.warn('log directory could not be unlocked', { directory: this.path, err })
+    }
   }
 
-  /** What the checkpoints say of the log of this name (`topic-partition`). */
+  /** What the checkpoints say of the log of this name (`topic-partition`), which is being opened. */
   offsetsOf(name: string): CheckpointedOffsets {
-    return this.#offsets.get(name) ?? noOffsets
+    this.#disk.check(name)
+    this.#checkpoints?.reuse(name)
+    return this.#checkpoints?.of(name) ?? { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
   }
 
-  /** A log was opened here. */
+  /** A log was opened here, and is in order now. */
   register(log: OpenLog): void {
     this.#logs.add(log)
+    this.#unchecked.delete(nameOf(log))
   }
 
   /** A log was closed; its offsets stay. */
   unregister(log: OpenLog): void {
-    if (this.#logs.delete(log)) this.#remember(log)
+    if (this.#logs.delete(log)) this.#checkpoints?.note(nameOf(log), log)
   }
 
-  /** Renames a partition's directory out of the way at once; its files go after `delayMs`. */
+  /**
+   * Renames a partition's directory out of the way at once; its files go after `delayMs`. That it is
+   * gone is durable a few milliseconds later.
+   */
   removePartition(name: string, delayMs: Milliseconds): void {
-    const id = this.#environment.random.bytes(16).toString('hex')
-    const suffix = `.${id}-delete`
-    const doomed = name.slice(0, nameBytesMax - suffix.length) + suffix
-    this.#disk.rename(`${this.path}/${name}`, `${this.path}/${doomed}`)
-    this.#offsets.delete(name)
+    const doomed = this.#rename(name, '-delete')
+    this.#checkpointSoon()
     this.#environment.timers.after(Math.min(delayMs, timerMsMax), () => this.#removeTree(doomed))
   }
 
-  /** Forgets the checkpoints of a directory that somebody else renamed. */
-  forget(name: string): void {
-    this.#offsets.delete(name)
+  /** Renames a partition's directory to Kafka's name for one that no topic knows; returns that. */
+  setAside(name: string): string {
+    return this.#rename(name, '-stray')
   }
 
-  #readCheckpoints(): void {
-    const points = readOffsets(this.#disk, `${this.path}/${recoveryPointFile}`)
-    const starts = readOffsets(this.#disk, `${this.path}/${logStartFile}`)
-    const watermarks = readOffsets(this.#disk, `${this.path}/${highWatermarkFile}`)
-    for (const name of new Set([...points.keys(), ...starts.keys(), ...watermarks.keys()])) {
-      this.#offsets.set(name, {
-        recoveryPoint: points.get(name) ?? 0,
-        logStartOffset: starts.get(name) ?? 0,
-        highWatermark: watermarks.get(name) ?? 0,
-      })
+  /** Whether anything of this name (`topic-partition`) lies here. */
+  has(name: string): boolean {
+    return this.#disk.exists(`${this.path}/${name}`)
+  }
+
+  #failed(error: DiskError): void {
+    const { path } = this
+    const fields = { directory: path, code: error.code, file: error.path, reason: error.message }
+    const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT'
+    const advice = isFull
+      ? 'There is no room left: free some, and start the broker again; what was acknowledged is kept.'
+      : 'Mend the disk, and start the broker again.'
+    const { log } = this.#environment
+    if (!this.#isOpen) log.error(`log directory ${path} cannot be used`, fields)
+    else log.error(`log directory ${path} failed and is out of use. ${advice}`, fields)
+    if (this.#isOpen) this.#onFailure?.(this, error)
+  }
+
+  #partitionFailed(name: string, error: Error): void {
+    const message =
+      name === metadataLogName
+        ? 'the metadata log failed'
+        : `partition ${name} failed and is offline until the next start; all others go on`
+    const fields = { partition: name, directory: this.path, err: error }
+    this.#environment.log.error(message, fields)
+    this.onPartitionFailure?.(name, error)
+  }
+
+  /** The broker epoch of a clean shutdown (-1: not told), or null after any other end. */
+  #takeCleanShutdown(): number | null {
+    const path = `${this.path}/${cleanShutdownFile}`
+    if (!this.#disk.exists(path)) return null
+    const content = readFileIfReadable(this.#disk, path)
+    if (this.#disk.stat(path).isDirectory) moveAside(this.#disk, path)
+    else this.#disk.remove(path)
+    this.#disk.syncDirectory(this.path)
+    const brokerEpoch = brokerEpochOf(content)
+    if (brokerEpoch === null) {
+      const message = 'the clean-shutdown file is damaged: the logs are checked'
+      this.#environment.log.warn(message, { file: path })
     }
+    return brokerEpoch
   }
 
-  #remember(log: OpenLog): void {
-    const { recoveryPoint, logStartOffset, highWatermark } = log
-    this.#offsets.set(`${log.topic}-${log.partition}`, {
-      recoveryPoint,
-      logStartOffset,
-      highWatermark,
-    })
+  #markClosed(brokerEpoch: number, hasFailed: boolean): void {
+    this.writeCheckpoints()
+    if (hasFailed || this.#unchecked.size > 0 || this.#disk.failedPartitions.size > 0) return
+    const epoch = brokerEpoch === -1 ? this.cleanShutdownBrokerEpoch : brokerEpoch
+    const content = JSON.stringify({ version: 0, brokerEpoch: epoch })
+    replaceFile(this.#disk, `${this.path}/${cleanShutdownFile}`, content, { sync: true })
+  }
+
+  /** Forgets what is checkpointed and not here, and notes what must be checked. */
+  #listLogs(checkpoints: OffsetCheckpoints, isClean: boolean): void {
+    const names = new Set<string>()
+    for (const { name, isDirectory } of this.#disk.list(this.path)) {
+      names.add(name)
+      const isLog = isDirectory && (name === metadataLogName || isPartitionName(name))
+      if (isLog && !isClean) this.#unchecked.add(name)
+    }
+    checkpoints.keepOnly((name) => names.has(name))
+  }
+
+  #noteLogs(): void {
+    for (const log of this.#logs) this.#checkpoints?.note(nameOf(log), log)
+  }
+
+  /** Gives a partition's directory a unique name that ends with `suffix`, and forgets the old one. */
+  #rename(name: string, suffix: string): string {
+    const dash = name.lastIndexOf('-')
+    const id = this.#environment.random.bytes(16).toString('hex')
+    const end = `${name.slice(dash)}.${id}${suffix}`
+    const renamed = name.slice(0, Math.min(dash, nameBytesMax - end.length)) + end
+    this.#disk.rename(`${this.path}/${name}`, `${this.path}/${renamed}`)
+    this.#unchecked.delete(name)
+    this.#disk.forgetPartition(name)
+    this.#checkpoints?.forget(name)
+    return renamed
   }
 
   /** Nobody waits for it; what is left is removed when the directory is opened next. */
@@ -273,6 +372,18 @@ export class LogDirectory {
   }
 }
 
+const nameOf = ({ topic, partition }: OpenLog): string => `${topic}-${partition}`
+
+/** Whether a directory of this name is that of a topic's partition. */
+export const isPartitionName = (name: string): boolean => parsePartitionName(name) !== null
+
+/** Null for what is no topic's partition. */
+function parsePartitionName(name: string): { topic: string; partition: number } | null {
+  if (name === metadataLogName) return null
+  const [, topic = '', partition = ''] = /^([A-Za-z0-9._-]+)-(0|[1-9]\d{0,8})$/.exec(name) ?? []
+  return topic === '' ? null : { topic, partition: Number(partition) }
+}
+
 /**
  * Makes the directory and what it takes of its parents, so that all of them outlive a power loss.
  */
@@ -283,7 +394,10 @@ function makeDurably(disk: Disk, path: string): void {
   for (const directory of made.reverse()) disk.syncDirectory(parentOf(directory))
 }
 
-const brokerEpochOf = (content: Buffer | null): number => {
-  const match = /"brokerEpoch"\s*:\s*(-?\d+)/.exec(content?.toString('utf8') ?? '')
+/** Null for what no clean shutdown writes. */
+function brokerEpochOf(content: Buffer | null): number | null {
+  const text = content?.toString('utf8') ?? ''
+  if (!/^\s*\{[^{}]*"version"\s*:\s*0\b[^{}]*\}\s*$/.test(text)) return null
+  const match = /"brokerEpoch"\s*:\s*(-?\d+)/.exec(text)
   return match === null ? -1 : Number(match[1])
 }

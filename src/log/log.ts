@@ -8,10 +8,10 @@
  * synchronous.
  *
  * In this folder: the log and its files (`segments`, `segment`, the indexes, `scan`), what opens it
- * (`recovery`), what checks appends (`validation`, `producer-states`), what cuts it (`retention`,
- * `leader-epochs`), and the directory that holds many of them (`log-directory`, `checkpoints`). Not
- * here: topics' metadata, replication, who may read up to where. It imports protocol and
- * environment.
+ * (`recovery`, which says what becomes of damage), what checks appends (`validation`,
+ * `producer-states`), what cuts it (`retention`, `leader-epochs`), and the directory that holds many
+ * of them (`log-directory`, `checkpoints`). Not here: topics' metadata, replication, who may read up
+ * to where. It imports protocol and environment.
  *
  *     logStartOffset <= lastStableOffset <= highWatermark <= logEndOffset <= nextOffset
  */
@@ -22,19 +22,21 @@ import type { Environment } from '../environment/environment.ts'
 import { Durability } from './durability.ts'
 import { type Group, GroupCommit } from './group-commit.ts'
 import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
+import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './links.ts'
 import { isCompacted, type LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import type { AppendResult, LogOptions } from './log-options.ts'
 import { claimDirectory } from './partition-metadata.ts'
 import { checkProducers } from './producer-checks.ts'
+import { rebuildProducers, rememberEarlier, restoreTransactions } from './producer-rebuild.ts'
 import { applyBatch } from './producer-replay.ts'
 import type { ProducerSnapshots, SnapshotEntry } from './producer-snapshot.ts'
 import { ProducerStates } from './producer-states.ts'
-import { rebuildProducers, recover } from './recovery.ts'
+import { recover } from './recovery.ts'
 import { countDeletable } from './retention.ts'
 import { drawJitter, isSpanTooWide, mustRoll } from './roll.ts'
-import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './scan.ts'
-import { nothingAt, type ReadOptions, type ReadResult, Segment } from './segment.ts'
+import { Segment } from './segment.ts'
+import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { Segments } from './segments.ts'
 import { Tail } from './tail-cache.ts'
 import { firstAtOrAfter, largestTimestamp, type OffsetAndTimestamp } from './timestamp-lookup.ts'
@@ -103,8 +105,8 @@ export class Log {
     this.#path = `${directory.path}/${this.#name}`
     this.#config = config
     this.#disk.makeDirectory(this.#path)
-    claimDirectory(this.#disk, this.#path, options.topicId)
     this.topicId = options.topicId
+    claimDirectory(this.#disk, this.#path, this.topicId)
     this.#epochs = new LeaderEpochs(this.#disk, this.#path)
     const expirationMs = options.producerIdExpirationMs ?? dayMs
     this.#producers = new ProducerStates(this.#name, expirationMs)
@@ -113,8 +115,7 @@ export class Log {
       disk: this.#disk,
       directory: this.#path,
       isClean: directory.isClean,
-      recoveryPoint: checkpoints.recoveryPoint,
-      logStartOffset: checkpoints.logStartOffset,
+      ...checkpoints,
       epochs: this.#epochs,
       producers: this.#producers,
       isGapless: !isCompacted(config),
@@ -131,6 +132,7 @@ export class Log {
     this.#nextOffset = recovered.logEndOffset
     this.#writtenOffset = recovered.logEndOffset
     this.#segments = recovered.segments
+    restoreTransactions({ ...recovered, producers: this.#producers, log: environment.log })
     this.#highWatermark = recovered.logStartOffset
     this.updateHighWatermark(checkpoints.highWatermark)
     this.#durability = new Durability({
@@ -183,7 +185,7 @@ export class Log {
     return this.#segments.recoveryPoint
   }
 
-  /** Bytes in all segments. */
+  /** Bytes. */
   get size(): number {
     return this.#segments.bytes
   }
@@ -197,7 +199,7 @@ export class Log {
     return this.#epochs.latest
   }
 
-  /** What is known of the producers that wrote here: for DescribeProducers. */
+  /** For DescribeProducers. */
   activeProducers(): SnapshotEntry[] {
     return this.#producers.entries()
   }
@@ -281,16 +283,12 @@ export class Log {
 
   /** The first record at or after `timestamp` (and logStartOffset), or null. */
   async offsetForTimestamp(timestamp: number): Promise<OffsetAndTimestamp | null> {
-    this.#checkUsable()
-    await this.#commit.settled
-    return firstAtOrAfter(timestamp, this.#lookupRange())
+    return firstAtOrAfter(timestamp, await this.#lookupRange())
   }
 
   /** The record with the largest timestamp (the first of equals), or null if none has one. */
   async offsetOfMaxTimestamp(): Promise<OffsetAndTimestamp | null> {
-    this.#checkUsable()
-    await this.#commit.settled
-    return largestTimestamp(this.#lookupRange())
+    return largestTimestamp(await this.#lookupRange())
   }
 
   /** The leader epoch in force at `offset`; -1 if unknown. */
@@ -334,9 +332,9 @@ export class Log {
     this.#logStartOffset = Math.min(this.#logStartOffset, nextOffset)
     this.#endAt(nextOffset)
     this.#epochs.truncateFromEnd(nextOffset)
-    this.#epochs.persist({ sync: false })
+    this.#epochs.persist(nextOffset, { sync: false })
     this.#snapshots.keepOnly((snapshot) => snapshot <= nextOffset)
-    rebuildProducers({
+    const producersFrom = rebuildProducers({
       segments: this.#segments.list,
       snapshots: this.#snapshots,
       producers: this.#producers,
@@ -344,6 +342,7 @@ export class Log {
       rebuiltFrom: Number.POSITIVE_INFINITY,
       now: this.#environment.clock.now(),
     })
+    rememberEarlier(this.#producers, this.#segments.list, producersFrom)
     return nextOffset
   }
 
@@ -354,7 +353,7 @@ export class Log {
     this.#logStartOffset = logStartOffset
     this.#endAt(offset)
     this.#epochs.clear()
-    this.#epochs.persist({ sync: false })
+    this.#epochs.persist(offset, { sync: false })
     this.#producers.clear()
     this.#snapshots.keepOnly(() => false)
   }
@@ -424,7 +423,7 @@ export class Log {
     try {
       this.#commit.commit()
       await this.#commit.settled
-      this.#epochs.persist({ sync: this.#nextOffset > this.#logStartOffset })
+      this.#epochs.persist(this.#nextOffset, { sync: this.#nextOffset > this.#logStartOffset })
       if (this.#nextOffset > 0) {
         this.#snapshots.take(this.#nextOffset, this.#producers.entries())
       }
@@ -503,8 +502,8 @@ export class Log {
     this.#durability.syncInBackground()
   }
 
-  #replaceFrom(index: number, baseOffset: number): void {
-    this.#segments.replaceFrom(index, () => Segment.create(this.#segmentOptions(baseOffset)))
+  #replaceFrom(index: number, base: number): void {
+    this.#segments.replaceFrom(index, () => Segment.create(this.#segmentOptions(base)))
   }
 
   /** Hands what is queued to the operating system. */
@@ -541,7 +540,9 @@ export class Log {
     return new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
   }
 
-  #lookupRange() {
+  async #lookupRange() {
+    this.#checkUsable()
+    await this.#commit.settled
     return {
       segments: this.#segments.list,
       fromOffset: this.#logStartOffset,
@@ -579,9 +580,8 @@ export class Log {
   #checkUsable(): void {
     const { failure } = this.directory
     if (failure === null && !this.#isClosed) return
-    const why = failure === null ? 'the log is closed' : failure.message
-    const options = failure === null ? {} : { cause: failure }
-    throw new KafkaError(errors.KAFKA_STORAGE_ERROR, `${this.#name} is offline: ${why}`, options)
+    const why = `${this.#name} is offline: ${failure?.message ?? 'the log is closed'}`
+    throw new KafkaError(errors.KAFKA_STORAGE_ERROR, why, { cause: failure ?? undefined })
   }
 
   #segmentOptions(baseOffset: number) {

@@ -1,7 +1,10 @@
 /**
  * The `meta.properties` file: to which cluster and node a directory belongs, and its own id.
- * Version 0, from before KRaft, says `broker.id` and knows no directory id.
+ * Version 0, from before KRaft, says `broker.id` and knows no directory id. The ids exist nowhere
+ * else, so a file that makes no sense is refused, never guessed.
  */
+import { type Disk, DiskError } from '../environment/disk.ts'
+import { readFileIfAny, replaceFile } from './checkpoints.ts'
 
 export interface MetaProperties {
   readonly version: number
@@ -12,24 +15,60 @@ export interface MetaProperties {
   readonly directoryId: string
 }
 
-/** Throws Error for a version or a node id that makes no sense. */
-export function parseMetaProperties(text: string): MetaProperties {
+const fileName = 'meta.properties'
+const contentMessage =
+  'It says to which cluster and node the directory belongs: restore it from a copy, or write the ' +
+  'lines version=1, cluster.id=<id> and node.id=<id> into it.'
+
+/** Null where there is no such file. Throws DiskError, and Error for one that makes no sense. */
+export function readMetaProperties(disk: Disk, directory: string): MetaProperties | null {
+  const path = `${directory}/${fileName}`
+  let bytes: Buffer | null
+  try {
+    bytes = readFileIfAny(disk, path)
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'EISDIR') throw error
+    throw new Error(`${path} is a directory. ${contentMessage}`, { cause: error })
+  }
+  if (bytes === null) return null
+  const properties = parseMetaProperties(bytes.toString('utf8'))
+  if (typeof properties === 'string') {
+    throw new Error(`${path} ${properties}. ${contentMessage}`)
+  }
+  return properties
+}
+
+/** Durable when it returns. Throws DiskError. */
+export function writeMetaProperties(
+  disk: Disk,
+  directory: string,
+  properties: MetaProperties,
+): void {
+  const path = `${directory}/${fileName}`
+  replaceFile(disk, path, formatMetaProperties(properties), { sync: true })
+}
+
+/** What the text says, or what is wrong with it. */
+export function parseMetaProperties(text: string): MetaProperties | string {
   const fields = new Map<string, string>()
   for (const line of text.split(/\r?\n/)) {
     const match = /^\s*([^#!=:\s][^=:\s]*)\s*[=:]\s*(.*?)\s*$/.exec(line)
     if (match?.[1] !== undefined) fields.set(match[1], (match[2] ?? '').replace(/\\(.)/g, '$1'))
   }
-  const version = Number(fields.get('version') ?? '0')
-  const nodeId = Number(fields.get(version === 0 ? 'broker.id' : 'node.id') ?? '-1')
-  if ((version !== 0 && version !== 1) || !Number.isInteger(nodeId)) {
-    throw new Error(`meta.properties has version ${fields.get('version')}, node ${nodeId}`)
+  if (fields.size === 0) return 'is empty or damaged'
+  const version = fields.get('version') ?? '0'
+  if (version !== '0' && version !== '1') return `has version ${version}, which is not known`
+  const nodeKey = version === '0' ? 'broker.id' : 'node.id'
+  const nodeId = fields.get(nodeKey)
+  if (nodeId === undefined) return `names no ${nodeKey}`
+  if (!/^\d{1,10}$/.test(nodeId)) return `has ${nodeKey} ${nodeId}, which is no number`
+  const clusterId = fields.get('cluster.id') ?? ''
+  if (clusterId === '' && version === '1') return 'names no cluster.id'
+  const directoryId = fields.get('directory.id') ?? ''
+  if (directoryId !== '' && !/^[A-Za-z0-9_-]{22}$/.test(directoryId)) {
+    return `has directory.id ${directoryId}, which is no id`
   }
-  return {
-    version,
-    clusterId: fields.get('cluster.id') ?? '',
-    nodeId,
-    directoryId: fields.get('directory.id') ?? '',
-  }
+  return { version: Number(version), clusterId, nodeId: Number(nodeId), directoryId }
 }
 
 /** Always version 1. */

@@ -9,18 +9,35 @@ import { IndexFile } from './index-file.ts'
 
 const entrySize = 8
 
+/** What an entry says: the batch that ends with `lastOffset` begins at `position`. */
+export interface IndexedBatch {
+  readonly lastOffset: number
+  readonly position: number
+}
+
 export class OffsetIndex {
   readonly #file: IndexFile
   readonly #baseOffset: number
   readonly #entriesMax: number
-  #lastOffset: number
+  #lastOffset = -1
+  #lastPosition = 0
 
-  /** `storedBytes`: the size of the file as it is on disk, 0 where it is to be made. */
+  /** `storedBytes`: the size of the file as it is on disk, -1 where it is to be made. */
   constructor(disk: Disk, path: string, baseOffset: number, bytesMax: number, storedBytes: number) {
-    this.#file = new IndexFile(disk, path, entrySize, Math.floor(storedBytes / entrySize))
+    this.#file = new IndexFile(
+      disk,
+      path,
+      entrySize,
+      storedBytes < 0 ? null : storedBytes / entrySize,
+    )
     this.#baseOffset = baseOffset
     this.#entriesMax = Math.max(1, Math.floor(bytesMax / entrySize))
-    this.#lastOffset = this.#readLastOffset()
+    this.#readLast()
+  }
+
+  /** Whether a file of so many bytes can be one. */
+  static isSize(bytes: number): boolean {
+    return bytes >= 0 && bytes % entrySize === 0
   }
 
   get isFull(): boolean {
@@ -31,19 +48,6 @@ export class OffsetIndex {
     return this.#file.count
   }
 
-  /** The offset of the last entry; the segment's base where there is none. */
-  get lastOffset(): number {
-    return this.#lastOffset
-  }
-
-  /** The position of the last entry, 0 where there is none. */
-  get lastPosition(): number {
-    if (this.#file.count === 0) return 0
-    const position = this.#file.int32(this.#file.count - 1, 4)
-    this.#file.release()
-    return position
-  }
-
   /** Adds an entry; one that does not lie above the last is left out. */
   append(offset: number, position: number): void {
     if (this.#file.count > 0 && offset <= this.#lastOffset) return
@@ -52,51 +56,44 @@ export class OffsetIndex {
     view.setInt32(at, offset - this.#baseOffset)
     view.setInt32(at + 4, position)
     this.#lastOffset = offset
+    this.#lastPosition = position
   }
 
-  /** A position at or before the batch that contains `offset`. */
-  positionOf(offset: number): number {
+  /** The largest entry at or below `offset`; null where there is none. */
+  floor(offset: number): IndexedBatch | null {
+    if (offset >= this.#lastOffset) return this.last
     const relative = offset - this.#baseOffset
     const entry = this.#file.floor((index) => this.#file.int32(index, 0) <= relative)
-    const position = entry < 0 ? 0 : this.#file.int32(entry, 4)
+    const found = entry < 0 ? null : this.#entry(entry)
     this.#file.release()
-    return position
+    return found
+  }
+
+  get last(): IndexedBatch | null {
+    if (this.#file.count === 0) return null
+    return { lastOffset: this.#lastOffset, position: this.#lastPosition }
   }
 
   /** Drops the entries at and above `offset`. */
   truncateTo(offset: number): void {
     const relative = offset - this.#baseOffset
     this.#file.truncate(this.#file.floor((index) => this.#file.int32(index, 0) < relative) + 1)
-    this.#lastOffset = this.#readLastOffset()
+    this.#readLast()
   }
 
   persist(): void {
     this.#file.persist()
   }
 
-  /**
-   * False for a file that cannot be the index of a segment of `segmentBytes`: to be rebuilt. Offsets
-   * and positions rise from entry to entry; a file of a broker that did not close it ends in zeros.
-   */
-  isSane(storedBytes: number, segmentBytes: number): boolean {
-    if (storedBytes % entrySize !== 0) return false
-    const entries = this.#file.readStored()
-    let offset = -1
-    let position = -1
-    for (let at = 0; at < entries.length; at += entrySize) {
-      const nextOffset = entries.readInt32BE(at)
-      const nextPosition = entries.readInt32BE(at + 4)
-      if (nextOffset <= offset || nextPosition <= position) return false
-      offset = nextOffset
-      position = nextPosition
-    }
-    return entries.length === storedBytes && position < Math.max(segmentBytes, 1)
+  #entry(index: number): IndexedBatch {
+    const lastOffset = this.#baseOffset + this.#file.int32(index, 0)
+    return { lastOffset, position: this.#file.int32(index, 4) }
   }
 
-  #readLastOffset(): number {
-    if (this.#file.count === 0) return this.#baseOffset
-    const offset = this.#baseOffset + this.#file.int32(this.#file.count - 1, 0)
+  #readLast(): void {
+    const last = this.#file.count - 1
+    this.#lastOffset = last < 0 ? -1 : this.#baseOffset + this.#file.int32(last, 0)
+    this.#lastPosition = last < 0 ? 0 : this.#file.int32(last, 4)
     this.#file.release()
-    return offset
   }
 }

@@ -3,7 +3,10 @@
  * leader has just accepted, that a follower has fetched, and that recovery reads back.
  */
 import * as header from '../../protocol/records/batch.ts'
+import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
+import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import { openBatch } from '../../protocol/records/record.ts'
+import type { RecordCursor } from '../../protocol/records/record-cursor.ts'
 import type {
   CompletedTransaction,
   ProducerBatch,
@@ -28,10 +31,13 @@ export const producerBatchOf = (buffer: Buffer, at: number): ProducerBatch => ({
   isTransactional: header.isTransactional(buffer, at),
 })
 
-/** The end of a transaction that a control batch tells; null where compaction emptied it. */
+/**
+ * The end of a transaction that a control batch tells; null where compaction emptied it, or where
+ * it is damaged.
+ */
 export function markerOf(buffer: Buffer, at: number): TransactionMarker | null {
-  const cursor = openBatch(buffer, at)
-  if (!cursor.next()) return null
+  const cursor = firstRecord(buffer, at)
+  if (cursor === null) return null
   const { key, value, timestamp } = cursor
   const type = key !== null && key.length >= 4 ? key.readInt16BE(2) : -1
   if ((type !== abortType && type !== commitType) || value === null || value.length < 6) return null
@@ -42,6 +48,16 @@ export function markerOf(buffer: Buffer, at: number): TransactionMarker | null {
     isCommit: type === commitType,
     offset: header.lastOffset(buffer, at),
     timestamp,
+  }
+}
+
+function firstRecord(buffer: Buffer, at: number): RecordCursor | null {
+  try {
+    const cursor = openBatch(buffer, at)
+    return cursor.next() ? cursor : null
+  } catch (error) {
+    if (error instanceof CorruptRecords || error instanceof UnsupportedCompression) return null
+    throw error
   }
 }
 

@@ -10,7 +10,9 @@ import { MalformedError } from '../../protocol/reader.ts'
 import { crc32c } from '../../protocol/records/crc32c.ts'
 import { type ProducerSnapshot, producerSnapshot } from '../../protocol/state/producer-snapshot.ts'
 import type { Disk } from '../environment/disk.ts'
-import { fileNameOf } from './segment.ts'
+import type { Logger } from '../environment/environment.ts'
+import { readFileIfReadable } from './checkpoints.ts'
+import { fileNameOf } from './segment-options.ts'
 
 export type SnapshotEntry = ProducerSnapshot['producerEntries'][number]
 
@@ -39,16 +41,23 @@ export function decodeSnapshot(bytes: Buffer): readonly SnapshotEntry[] | null {
   }
 }
 
+export interface LoadedSnapshot {
+  readonly offset: number
+  readonly entries: readonly SnapshotEntry[]
+}
+
 /** The snapshot files of one log. */
 export class ProducerSnapshots {
   readonly #disk: Disk
   readonly #directory: string
+  readonly #log: Logger
   /** Rising. */
   #offsets: number[]
 
   /** `offsets`: those in the names of the files there are. */
-  constructor(disk: Disk, directory: string, offsets: readonly number[]) {
+  constructor(disk: Disk, directory: string, offsets: readonly number[], log: Logger) {
     this.#disk = disk
+    this.#log = log
     this.#directory = directory
     this.#offsets = [...offsets].sort((a, b) => a - b)
   }
@@ -67,14 +76,19 @@ export class ProducerSnapshots {
     this.#offsets.sort((a, b) => a - b)
   }
 
-  /** The newest sound one; damaged ones are removed. */
-  loadNewest(): { offset: number; entries: readonly SnapshotEntry[] } | null {
-    for (let offset = this.#offsets.at(-1); offset !== undefined; offset = this.#offsets.at(-1)) {
-      const entries = decodeSnapshot(this.#disk.readFile(this.#path(offset)))
-      if (entries !== null) return { offset, entries }
+  /** The newest sound one at or below `offsetMax`; damaged ones above it are removed. */
+  load(offsetMax = Number.POSITIVE_INFINITY): LoadedSnapshot | null {
+    for (;;) {
+      const offset = this.#offsets.findLast((one) => one <= offsetMax)
+      if (offset === undefined) return null
+      const bytes = readFileIfReadable(this.#disk, this.#path(offset))
+      const entries = bytes === null ? null : decodeSnapshot(bytes)
+      if (entries?.every((entry) => entry.lastOffset < offset)) return { offset, entries }
+      const partition = this.#directory.slice(this.#directory.lastIndexOf('/') + 1)
+      const fields = { partition, file: this.#path(offset) }
+      this.#log.warn('a producer snapshot is damaged; the batches are read instead', fields)
       this.keepOnly((other) => other !== offset)
     }
-    return null
   }
 
   /** Removes the files of the offsets that `isKept` refuses. */

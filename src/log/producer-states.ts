@@ -79,6 +79,12 @@ export class ProducerStates {
    * Ended transactions whose marker is not below the high watermark yet: marker by first offset.
    */
   readonly #unreplicated = new Map<number, number>()
+  /**
+   * Gives stored batches from before the snapshot that was loaded, which has only the last one of
+   * each producer; in offset order. Asked for once, when a batch is neither known nor the next one:
+   * it may be repeated because its answer was lost.
+   */
+  earlier: (() => readonly ProducerBatch[]) | null = null
 
   /** `name`: the partition, for messages. */
   constructor(name: string, expirationMs: Milliseconds) {
@@ -99,7 +105,26 @@ export class ProducerStates {
       if (mark.lastSequence !== lastSequence) continue
       if (addSequence(lastSequence, -mark.offsetDelta) === batch.baseSequence) return mark
     }
-    return null
+    if (this.earlier === null || isNext(state, batch.baseSequence)) return null
+    this.#remember(this.earlier())
+    return this.findDuplicate(batch)
+  }
+
+  /** Takes the batches that lead up to the oldest one known of their producer. */
+  #remember(batches: readonly ProducerBatch[]): void {
+    this.earlier = null
+    for (const batch of batches.toReversed()) {
+      const state = this.#producers.get(batch.producerId)
+      const oldest = state?.batches[0]
+      if (state === undefined || oldest === undefined || oldest.lastSequence < 0) continue
+      if (batch.producerEpoch !== state.producerEpoch || state.batches.length === batchesKept) {
+        continue
+      }
+      const mark = markOf(batch)
+      const firstSequence = addSequence(oldest.lastSequence, -oldest.offsetDelta)
+      if (mark.lastOffset >= oldest.lastOffset) continue
+      if (addSequence(mark.lastSequence, 1) === firstSequence) state.batches.unshift(mark)
+    }
   }
 
   /**
@@ -161,12 +186,7 @@ export class ProducerStates {
     const state = this.#stateOf(batch.producerId)
     setEpoch(state, batch.producerEpoch)
     if (state.batches.length === batchesKept) state.batches.shift()
-    state.batches.push({
-      lastSequence: batch.baseSequence < 0 ? -1 : lastSequenceOf(batch),
-      lastOffset: batch.lastOffset,
-      offsetDelta: batch.lastOffset - batch.baseOffset,
-      timestamp: batch.maxTimestamp,
-    })
+    state.batches.push(markOf(batch))
     state.lastTimestamp = batch.maxTimestamp
     if (batch.isTransactional && state.transactionFirstOffset < 0) {
       state.transactionFirstOffset = batch.baseOffset
@@ -231,6 +251,7 @@ export class ProducerStates {
   }
 
   clear(): void {
+    this.earlier = null
     this.#producers.clear()
     this.#open.clear()
     this.#unreplicated.clear()
@@ -285,8 +306,8 @@ export class ProducerStates {
         `epoch ${batch.producerEpoch} begins with sequence ${baseSequence}, not 0`,
       )
     }
+    if (isNext(state, baseSequence)) return
     const last = state.batches.at(-1)?.lastSequence ?? -1
-    if (baseSequence === addSequence(last, 1)) return
     throw this.#error(
       errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
       batch.producerId,
@@ -314,6 +335,16 @@ export class ProducerStates {
     return new KafkaError(row, `Producer ${producerId} on ${this.#name}: ${what}.`)
   }
 }
+
+const isNext = (state: ProducerState, baseSequence: number): boolean =>
+  baseSequence === addSequence(state.batches.at(-1)?.lastSequence ?? -1, 1)
+
+const markOf = (batch: ProducerBatch): BatchMark => ({
+  lastSequence: batch.baseSequence < 0 ? -1 : lastSequenceOf(batch),
+  lastOffset: batch.lastOffset,
+  offsetDelta: batch.lastOffset - batch.baseOffset,
+  timestamp: batch.maxTimestamp,
+})
 
 /** The batches of an earlier epoch say nothing about the sequences of this one. */
 const setEpoch = (state: ProducerState, producerEpoch: number): void => {

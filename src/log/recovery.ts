@@ -1,31 +1,53 @@
 /**
- * What happens when a log is opened: its directory is tidied, its segments are listed, and what an
- * unclean end may have left is put right.
+ * What happens when a log is opened: its directory is tidied (`segment-files`), its segments are
+ * listed, and what an unclean end may have left is put right.
  *
- * After a clean shutdown everything is trusted. Otherwise the segments that reach beyond the
- * recovery point are read from front to back: offsets and epochs must not fall and, from the
- * recovery point on, checksums must match. The first batch that fails ends the log: the file is cut
- * before it and later segments go, as do those after a hole. Indexes of the segments read are built
- * anew, leader epochs are taken from the batches, and producers from the newest snapshot below plus
- * the batches after it.
+ * After a clean shutdown only the ends are read. Otherwise the segments that reach beyond the
+ * recovery point are read from front to back: each batch must fit to the one before and, from the
+ * recovery point on, its checksum must match. Indexes of the segments read are built anew, leader
+ * epochs are taken from the batches, and producers from the newest snapshot below plus the batches
+ * after it.
+ *
+ * Damage never reaches beyond its partition. What is below the recovery point was durable, so nothing
+ * there is given up because of what lies beside it:
+ *
+ *     what is found                          what becomes of it
+ *     torn end after a crash; zeros or       cut at the last whole batch (warning)
+ *     garbage behind the end
+ *     damage above the recovery point        the log ends before it, as in Kafka: nothing there
+ *     after a crash                          was promised to outlast one (error, if sound
+ *                                            batches go with it)
+ *     damage below the recovery point        stays; reads of what was in it fail, all before and
+ *                                            behind are served (error)
+ *     a header wrong, its batch sound        put right from its neighbours (error)
+ *     a segment missing in the middle        the log goes on behind the hole (error)
+ *     the newest missing, or cut off         the log ends where the rest ends (error)
+ *     the oldest missing, or all             the log begins with what is left (error)
+ *     an empty segment that does not follow  removed (warning)
+ *     a log file under a wrong name          renamed, or moved aside if it is a copy (error)
+ *     `.deleted`, `.cleaned`, `.swap`        removed, or finished as Kafka does
+ *     an index, snapshot or epoch file       built again, whatever is in it (warning)
+ *     a log file that cannot be opened       the partition is offline (error)
+ *
+ * Where a log has no copy and must be whole (`refuse`), it is not opened instead.
  */
 import * as header from '../../protocol/records/batch.ts'
-import type { Disk } from '../environment/disk.ts'
+import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
 import type { OnDamage } from './log-options.ts'
+import { rebuildProducers, rememberEarlier } from './producer-rebuild.ts'
 import { applyBatch } from './producer-replay.ts'
-import { ProducerSnapshots, snapshotSuffix } from './producer-snapshot.ts'
+import { ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
-import { isSound, lastOffsetOf, leaderEpochOf, plausibleBytes } from './scan.ts'
-import {
-  deletedSuffix,
-  fileNameOf,
-  type Segment,
-  type SegmentEnd,
-  segmentSuffixes,
-} from './segment.ts'
+import type { Segment } from './segment.ts'
+import { nameOf, tidy } from './segment-files.ts'
+import { fileNameOf, type SegmentEnd } from './segment-options.ts'
 import { Segments } from './segments.ts'
+
+/** Closed segments, from the newest on, whose ends are read when a log is opened. */
+const endsReadMax = 8
 
 export interface RecoveryOptions {
   readonly disk: Disk
@@ -34,6 +56,7 @@ export interface RecoveryOptions {
   /** From the checkpoints of the log directory. */
   readonly recoveryPoint: number
   readonly logStartOffset: number
+  readonly highWatermark: number
   readonly epochs: LeaderEpochs
   readonly producers: ProducerStates
   /** No offset may be missing: false where compaction takes records out. */
@@ -51,6 +74,8 @@ export interface Recovered {
   readonly snapshots: ProducerSnapshots
   readonly logStartOffset: number
   readonly logEndOffset: number
+  /** Segments from this offset on were read whole. */
+  readonly rebuiltFrom: number
 }
 
 /**
@@ -60,37 +85,53 @@ export function recover(given: RecoveryOptions): Recovered {
   let options = given
   const files = tidy(options)
   const segments = files.bases.map(options.openSegment)
+  boundSegments(segments)
+  const { disk, directory, log } = options
+  const snapshots = new ProducerSnapshots(disk, directory, files.snapshots, log)
   let rebuiltFrom = Number.POSITIVE_INFINITY
+  let areProducersKnown = false
+  let producersFrom = 0
   let logEndOffset = 0
   if (segments.length === 0) {
     logEndOffset = options.logStartOffset
     segments.push(options.createSegment(logEndOffset))
   } else if (options.isClean) {
-    logEndOffset = trustEnd(segments.at(-1) as Segment, options)
+    logEndOffset = trustEnd(segments, options)
   } else {
-    const rebuilt = rebuildFromRecoveryPoint(segments, options)
+    const rebuilt = rebuildFromRecoveryPoint(segments, snapshots, options)
     rebuiltFrom = rebuilt.fromOffset
     logEndOffset = rebuilt.logEndOffset
+    areProducersKnown = rebuilt.areProducersKnown
+    producersFrom = rebuilt.producersFrom
   }
   reportMissing(segments, files.bases, logEndOffset, options)
   if (logEndOffset < options.logStartOffset && segments.some((segment) => segment.size > 0)) {
-    const { logStartOffset, directory } = options
+    const { logStartOffset } = options
     const fields = { partition: nameOf(directory), logStartOffset, logEndOffset }
-    options.log.warn('the log start checkpoint lies above the log end and is ignored', fields)
+    log.warn('the log start checkpoint lies above the log end and is ignored', fields)
     options = { ...options, logStartOffset: 0 }
+    areProducersKnown = false
   }
   if (logEndOffset < options.logStartOffset) {
     // All that is left was deleted before: the log goes on where it is known to begin.
-    for (const segment of segments.splice(0)) remove(segment, options.disk)
+    for (const segment of segments.splice(0)) remove(segment, options)
     logEndOffset = options.logStartOffset
     segments.push(options.createSegment(logEndOffset))
   }
+  boundSegments(segments)
+  ;(segments.at(-1) as Segment).endOffset = logEndOffset
   const first = segments[0] as Segment
   const logStartOffset = Math.max(options.logStartOffset, first.baseOffset)
-  recoverEpochs(segments, logStartOffset, logEndOffset, options)
-  const snapshots = new ProducerSnapshots(options.disk, options.directory, files.snapshots)
+  recoverEpochs(segments, { logStartOffset, logEndOffset, rebuiltFrom }, options)
   dropStraySnapshots(snapshots, segments, Math.min(rebuiltFrom, logEndOffset))
-  rebuildProducers({ ...options, segments, snapshots, rebuiltFrom, logStartOffset })
+  if (!areProducersKnown) {
+    for (const { baseOffset, transactionIndex } of segments) {
+      if (baseOffset >= rebuiltFrom) transactionIndex.clear()
+    }
+    const given = { ...options, segments, snapshots, rebuiltFrom, logStartOffset }
+    producersFrom = rebuildProducers(given)
+  }
+  rememberEarlier(options.producers, segments, producersFrom)
   const recovered = new Segments({
     ...options,
     list: segments,
@@ -101,107 +142,112 @@ export function recover(given: RecoveryOptions): Recovered {
   for (const segment of segments) {
     if (segment.baseOffset >= rebuiltFrom) recovered.markDirty(segment)
   }
-  return { segments: recovered, snapshots, logStartOffset, logEndOffset }
+  return { segments: recovered, snapshots, logStartOffset, logEndOffset, rebuiltFrom }
 }
 
-/** Removes what no segment owns; finishes replacements that were complete. Lists what stays. */
-function tidy({ disk, directory }: RecoveryOptions): { bases: number[]; snapshots: number[] } {
-  const names = disk.list(directory).map((entry) => entry.name)
-  const remove = (name: string) => disk.remove(`${directory}/${name}`)
-  const cleaned = names.filter((name) => name.endsWith('.cleaned'))
-  const firstCleaned = Math.min(...cleaned.map(offsetOf))
-  const doomed = names.filter((name) => name.endsWith('.cleaned') || name.endsWith(deletedSuffix))
-  // A split of a segment that did not finish left both kinds; its originals are still there.
-  const unfinished = names.filter(
-    (name) => name.endsWith('.swap') && offsetOf(name) >= firstCleaned,
-  )
-  for (const name of [...doomed, ...unfinished]) remove(name)
-  const swaps = names.filter((name) => name.endsWith('.swap') && !unfinished.includes(name))
-  if (swaps.length > 0) finishSwaps(disk, directory, swaps, names)
-
-  const left = disk.list(directory).map((entry) => entry.name)
-  const bases = left.filter((name) => isFileOf(name, '.log')).map(offsetOf)
-  const owners = new Set(bases)
-  for (const name of left) {
-    const isPart = segmentSuffixes.some((suffix) => isFileOf(name, suffix))
-    if (isPart && !owners.has(offsetOf(name))) remove(name)
+/** Each segment ends where the next one begins. */
+function boundSegments(segments: readonly Segment[]): void {
+  for (const [index, { baseOffset }] of segments.slice(1).entries()) {
+    ;(segments[index] as Segment).endOffset = baseOffset
   }
-  bases.sort((a, b) => a - b)
-  return { bases, snapshots: left.filter((name) => isFileOf(name, snapshotSuffix)).map(offsetOf) }
 }
-
-/**
- * A `.swap` file holds all that the segments it replaces did: those within its offsets go, and then
- * it takes its final name.
- */
-function finishSwaps(disk: Disk, directory: string, swaps: string[], names: string[]): void {
-  const finalName = (name: string) => name.slice(0, -'.swap'.length)
-  for (const swap of swaps.filter((name) => name.endsWith('.log.swap'))) {
-    const end = endOfFile(disk, `${directory}/${swap}`)
-    for (const name of names.filter((other) => isFileOf(other, '.log'))) {
-      const base = offsetOf(name)
-      if (base < offsetOf(swap) || base >= end) continue
-      for (const suffix of segmentSuffixes) disk.remove(`${directory}/${fileNameOf(base)}${suffix}`)
-    }
-  }
-  for (const name of swaps) disk.rename(`${directory}/${name}`, `${directory}/${finalName(name)}`)
-}
-
-function endOfFile(disk: Disk, path: string): number {
-  const bytes = disk.readFile(path)
-  let end = -1
-  let at = 0
-  while (at + header.headerBytes <= bytes.length) {
-    const size = plausibleBytes(bytes, at)
-    if (size === 0) break
-    end = lastOffsetOf(bytes, at) + 1
-    at += size
-  }
-  return end
-}
-
-const isFileOf = (name: string, suffix: string): boolean =>
-  name.length === 20 + suffix.length && name.endsWith(suffix) && /^\d{20}\./.test(name)
-
-const offsetOf = (name: string): number => Number(name.slice(0, 20))
 
 /** Where a log that was closed in good order ends. */
-function trustEnd(active: Segment, options: RecoveryOptions): number {
-  const { nextOffset, size } = active.readEnd()
-  if (size < active.size) {
-    refuseIfMoreThanTorn(active, { nextOffset, size }, options)
-    logCut(active, size, options)
-    active.cut(size)
+function trustEnd(segments: Segment[], options: RecoveryOptions): number {
+  dropStrayEnd(segments, options)
+  const active = segments.at(-1) as Segment
+  const { recoveryPoint } = options
+  const found = active.readEnd()
+  const isBeyond = options.isGapless && found.nextOffset > recoveryPoint
+  // Everything was durable, so the log ended at the recovery point, if that is not damaged itself.
+  if (recoveryPoint > active.baseOffset && (isBeyond || found.size < active.size)) {
+    active.endOffset = recoveryPoint
+    active.examine()
+    active.endOffset = Number.POSITIVE_INFINITY
   }
-  return nextOffset
+  // Is there more behind?
+  const isOther = active.readEnd().nextOffset !== recoveryPoint
+  if (isOther && (isBeyond || active.readEnd().size < active.size)) active.examine()
+  const end = active.readEnd()
+  if (end.size < active.size || active.damage.length > 0) {
+    refuseIfMoreThanTorn(active, end, options)
+  }
+  if (end.size < active.size) {
+    tellCut(active, end, options)
+    active.cut(end.size)
+  }
+  if (options.isGapless) reportHoles(segments, options)
+  return end.nextOffset
 }
 
-const nameOf = (directory: string): string => directory.slice(directory.lastIndexOf('/') + 1)
+/** An empty segment at the end that neither follows the one before nor is where the log ended. */
+function dropStrayEnd(segments: Segment[], options: RecoveryOptions): void {
+  while (segments.length > 1) {
+    const last = segments.at(-1) as Segment
+    const before = segments.at(-2) as Segment
+    if (last.size > 0 || last.baseOffset === options.recoveryPoint) return
+    const end = before.readEnd()
+    if (end.size < before.size || end.nextOffset === last.baseOffset) return
+    const fields = { partition: nameOf(options.directory), segment: last.baseOffset }
+    options.log.warn('an empty segment that does not follow is removed', fields)
+    remove(last, options)
+    segments.pop()
+    before.endOffset = Number.POSITIVE_INFINITY
+  }
+}
 
-function logCut(segment: Segment, keptBytes: number, { log, directory }: RecoveryOptions): void {
-  const fields = { directory, segment: segment.baseOffset, keptBytes }
-  log.warn('log cut at the last whole batch', { ...fields, cutBytes: segment.size - keptBytes })
+/** Looks at the newest segments only; at the others when a read comes to their end. */
+function reportHoles(segments: readonly Segment[], options: RecoveryOptions): void {
+  const first = Math.max(0, segments.length - 1 - endsReadMax)
+  for (let index = first; index < segments.length - 1; index++) {
+    const segment = segments[index] as Segment
+    const { nextOffset, size } = segment.readEnd()
+    if (size === segment.size) tellHole(nextOffset, segment.endOffset, options)
+  }
+}
+
+function tellHole(fromOffset: number, toOffset: number, options: RecoveryOptions): void {
+  if (fromOffset >= toOffset) return
+  const fields = { partition: nameOf(options.directory), fromOffset, toOffset }
+  options.log.error('records are missing between two segments', fields)
+}
+
+/** What is cut may hold more than the torn end of what was written last. */
+function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): void {
+  const { directory, log } = options
+  const fields = {
+    partition: nameOf(directory),
+    segment: segment.baseOffset,
+    logEndOffset: end.nextOffset,
+    keptBytes: end.size,
+    cutBytes: segment.size - end.size,
+  }
+  if (segment.hasSoundBatchBehind(end)) {
+    log.error('log cut before a damaged batch, with the batches behind it', fields)
+  } else {
+    log.warn('log cut at the last whole batch', fields)
+  }
 }
 
 /** Damage with sound batches behind it, or below what was durable, is no torn end. */
-function refuseIfMoreThanTorn(
-  segment: Segment,
-  { nextOffset, size }: SegmentEnd,
-  options: RecoveryOptions,
-): void {
+function refuseIfMoreThanTorn(segment: Segment, end: SegmentEnd, options: RecoveryOptions): void {
   if (options.onDamage === 'cut') return
-  const isBelow = nextOffset < options.recoveryPoint
-  if (isBelow || segment.hasSoundBatchBehind(size, nextOffset, options.epochs.latest)) {
-    throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
-  }
+  const [damage] = segment.damage
+  const { size, nextOffset } =
+    damage === undefined ? end : { size: damage.position, nextOffset: damage.fromOffset }
+  const isMore =
+    damage !== undefined || nextOffset < options.recoveryPoint || segment.hasSoundBatchBehind(end)
+  if (!isMore) return
+  throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
 }
 
 function refusal(base: number, what: string, { directory }: RecoveryOptions): Error {
   const file = `${directory}/${fileNameOf(base)}.log`
-  return new Error(
+  const message =
     `${file} ${what}, with records behind that exist nowhere else: refuses to start. ` +
-      `Restore the file from a copy, or move ${directory} aside.`,
-  )
+    'Restore the file from a copy. To begin anew with empty metadata, which forgets every topic, ' +
+    'move all log directories aside.'
+  return new DiskError('EDAMAGED', file, { message })
 }
 
 /** Says what was durable and is not there. Throws where that is to be refused. */
@@ -213,19 +259,21 @@ function reportMissing(
 ): void {
   const { recoveryPoint, logStartOffset, isClean, directory, log } = options
   const partition = nameOf(directory)
-  if (logEndOffset < recoveryPoint) {
+  const promised = Math.max(recoveryPoint, options.highWatermark)
+  if (logEndOffset < promised) {
     const { baseOffset } = segments.at(-1) as Segment
-    if (options.onDamage === 'refuse') {
+    if (options.onDamage === 'refuse' && logEndOffset < recoveryPoint) {
       const what = `is missing or ends at offset ${logEndOffset}, before ${recoveryPoint}`
       throw refusal(baseOffset, what, options)
     }
-    const missing = { fromOffset: logEndOffset, toOffset: recoveryPoint }
+    const missing = { fromOffset: logEndOffset, toOffset: promised }
     const fields = { partition, ...missing, segments: bases.length }
-    log.error('records that were durable are missing at the end of the log', fields)
+    const what = logEndOffset < recoveryPoint ? 'durable' : 'readable'
+    log.error(`records that were ${what} are missing at the end of the log`, fields)
   }
   const first = bases[0] ?? logStartOffset
   // After an unclean end the checkpoint may be older than the last deletion.
-  if (isClean && first > logStartOffset) {
+  if (isClean && first > logStartOffset && options.onDamage === 'cut') {
     const fields = { partition, fromOffset: logStartOffset, toOffset: first }
     // Kafka writes no checkpoint for a log that starts with its first segment.
     if (logStartOffset === 0) log.warn('the log does not begin at offset 0', fields)
@@ -233,27 +281,40 @@ function reportMissing(
   }
 }
 
+interface Rebuilt {
+  /** Where the first segment that was read begins. */
+  readonly fromOffset: number
+  readonly logEndOffset: number
+  /** Producers and transaction indexes are those of the batches kept. */
+  readonly areProducersKnown: boolean
+  /** Where the batches begin that are not in the snapshot. */
+  readonly producersFrom: number
+}
+
 function rebuildFromRecoveryPoint(
   segments: Segment[],
+  snapshots: ProducerSnapshots,
   options: RecoveryOptions,
-): { fromOffset: number; logEndOffset: number } {
+): Rebuilt {
   const { recoveryPoint, epochs, isGapless } = options
+  dropStrayEnd(segments, options)
   const endOf = (index: number) => segments[index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY
   // The one that ends there may have been cut, and the cut have been lost.
   let index = segments.findIndex((_, at) => endOf(at) >= recoveryPoint)
   const fromOffset = (segments[index] as Segment).baseOffset
   epochs.truncateFromEnd(fromOffset)
+  snapshots.keepOnly((offset) => offset <= fromOffset)
+  const logStartOffset = Math.max(options.logStartOffset, (segments[0] as Segment).baseOffset)
+  const before = { ...options, segments: segments.slice(0, index), snapshots, logStartOffset }
+  const producersFrom = rebuildProducers({ ...before, rebuiltFrom: Number.POSITIVE_INFINITY })
+  let areProducersKnown = true
   let logEndOffset = fromOffset
   for (; index < segments.length; index++) {
     const segment = segments[index] as Segment
     const { baseOffset } = segment
     const isHole = isGapless && baseOffset > logEndOffset
     let isBroken = isHole && baseOffset > recoveryPoint
-    if (isHole) {
-      const partition = nameOf(options.directory)
-      const fields = { partition, fromOffset: logEndOffset, toOffset: baseOffset }
-      options.log.error('records are missing between two segments', fields)
-    }
+    if (isHole) tellHole(logEndOffset, baseOffset, options)
     // Above the recovery point a power loss may have taken the end of the segment before only.
     if (isHole && options.onDamage === 'refuse' && logEndOffset < recoveryPoint) {
       throw refusal(baseOffset, `does not follow offset ${logEndOffset}`, options)
@@ -263,18 +324,32 @@ function rebuildFromRecoveryPoint(
         segment,
         Math.max(baseOffset, logEndOffset),
         endOf(index),
+        producersFrom,
         options,
       )
       logEndOffset = rebuilt.endOffset
+      areProducersKnown &&= !rebuilt.isMoved
       isBroken = rebuilt.isBroken
       if (isBroken) index++
     }
-    if (isBroken) for (const later of segments.splice(index).reverse()) remove(later, options.disk)
+    if (isBroken) dropFrom(index, segments, options)
   }
   for (const segment of segments.slice(0, -1)) {
     if (segment.baseOffset >= fromOffset) segment.persistIndexes()
   }
-  return { fromOffset, logEndOffset }
+  return { fromOffset, logEndOffset, areProducersKnown, producersFrom }
+}
+
+/** What lies above the recovery point, behind damage. */
+function dropFrom(index: number, segments: Segment[], options: RecoveryOptions): void {
+  for (const segment of segments.splice(index).reverse()) {
+    const fields = { partition: nameOf(options.directory), segment: segment.baseOffset }
+    if (segment.size > 0) {
+      const message = 'a segment behind damage above the recovery point is removed'
+      options.log.error(message, { ...fields, bytes: segment.size })
+    }
+    remove(segment, options)
+  }
 }
 
 /**
@@ -286,54 +361,100 @@ function rebuildSegment(
   segment: Segment,
   expected: number,
   nextBase: number,
+  producersFrom: number,
   options: RecoveryOptions,
-): { endOffset: number; isBroken: boolean } {
-  const { recoveryPoint, epochs } = options
+): { endOffset: number; isBroken: boolean; isMoved: boolean } {
+  const { recoveryPoint, epochs, producers, isGapless } = options
   let endOffset = expected
   let isRemnant = false
-  const { size } = segment.rebuild((buffer, at) => {
+  /** The last batch, if it lies behind a gap: where it is, and which offset should follow. */
+  let behindGap: { position: number; offset: number } | null = null
+  const visit = (buffer: Buffer, at: number, position: number) => {
     const offset = header.baseOffset(buffer, at)
     const lastOffset = lastOffsetOf(buffer, at)
     const epoch = leaderEpochOf(buffer, at)
-    isRemnant = lastOffset >= nextBase
-    if (isRemnant || offset < endOffset) return false
+    isRemnant = lastOffset >= nextBase && offset === endOffset
+    if (lastOffset >= nextBase || offset < endOffset) return false
     if (lastOffset >= recoveryPoint) {
       // An older epoch is what a truncation had taken away that was then lost.
       if ((epoch >= 0 && epoch < epochs.latest) || !isSound(buffer, at)) return false
     }
     epochs.assign(epoch, offset)
+    const isBehindGap = offset > endOffset
+    behindGap = isBehindGap ? { position, offset: endOffset } : null
     endOffset = lastOffset + 1
+    if (lastOffset >= producersFrom) {
+      const completed = applyBatch(producers, buffer, at)
+      if (completed?.isAborted === true) segment.transactionIndex.append(completed)
+    }
     return true
+  }
+  segment.transactionIndex.clear()
+  const { size } = segment.rebuild(visit, {
+    mayResume: (offset) => offset < recoveryPoint && !isRemnant,
+    unsettledFrom: recoveryPoint,
   })
-  const isBroken = size < segment.size && !isRemnant
-  if (isBroken) refuseIfMoreThanTorn(segment, { nextOffset: endOffset, size }, options)
-  segment.transactionIndex.truncateTo(segment.baseOffset)
-  if (size < segment.size) logCut(segment, size, options)
+  const gap = behindGap as { position: number; offset: number } | null
+  const isLast = nextBase === Number.POSITIVE_INFINITY
+  // Nothing behind the last batch says that its offset is right; the one before says that it is not.
+  const isBehindDamage = gap?.position === segment.damage.at(-1)?.endPosition
+  const isMoved = gap !== null && isGapless && isLast && size === segment.size && !isBehindDamage
+  if (isMoved) {
+    endOffset = segment.moveLastBatch(gap.position, gap.offset)
+    epochs.truncateFromEnd(endOffset)
+    const fields = { partition: nameOf(options.directory), offset: gap.offset }
+    options.log.error('the last batch did not follow the one before and is put right', fields)
+  }
+  const end = { nextOffset: endOffset, size, leaderEpoch: epochs.latest }
+  if (isLast && endOffset < recoveryPoint && size < segment.size) {
+    refuseIfMoreThanTorn(segment, end, options)
+    segment.keepDamagedEnd(end, recoveryPoint)
+    return { endOffset: recoveryPoint, isBroken: false, isMoved }
+  }
+  const isBroken = size < segment.size && !isRemnant && endOffset < nextBase
+  if (isBroken || segment.damage.length > 0) refuseIfMoreThanTorn(segment, end, options)
+  if (size < segment.size) tellCut(segment, end, options)
   segment.cut(size)
-  return { endOffset, isBroken }
+  const { damage } = segment
+  // Damage to the end of a segment: the next one goes on behind it.
+  const isOpen = damage.at(-1)?.endPosition === segment.size && nextBase < Number.POSITIVE_INFINITY
+  endOffset = isOpen ? Math.max(endOffset, nextBase) : endOffset
+  return { endOffset, isBroken, isMoved }
 }
 
-function remove(segment: Segment, disk: Disk): void {
+function remove(segment: Segment, { disk }: RecoveryOptions): void {
   for (const path of segment.markDeleted()) disk.remove(path)
 }
 
 function recoverEpochs(
   segments: readonly Segment[],
-  logStartOffset: number,
-  logEndOffset: number,
-  { epochs }: RecoveryOptions,
+  known: { logStartOffset: number; logEndOffset: number; rebuiltFrom: number },
+  { epochs, directory, log }: RecoveryOptions,
 ): void {
-  if (!epochs.isLoaded && logEndOffset > logStartOffset) {
-    epochs.clear()
-    for (const segment of segments) {
-      segment.scan(0, (buffer, at) => {
-        epochs.assign(leaderEpochOf(buffer, at), header.baseOffset(buffer, at))
-        return true
-      })
-    }
-  }
+  const { logStartOffset, logEndOffset, rebuiltFrom } = known
+  const { lastLeaderEpoch } = segments.at(-1) as Segment
+  const isAllRead = rebuiltFrom <= (segments[0] as Segment).baseOffset
   epochs.truncateFromEnd(logEndOffset)
+  const isRight = lastLeaderEpoch < 0 || epochs.epochAt(logEndOffset - 1) === lastLeaderEpoch
+  if ((!epochs.isLoaded || !isRight) && !isAllRead && logEndOffset > logStartOffset) {
+    const fields = { partition: nameOf(directory) }
+    log.warn('the leader epochs are missing or damaged and are taken from the batches', fields)
+    rebuildEpochs(segments, epochs)
+  }
   epochs.truncateFromStart(logStartOffset)
+}
+
+/** Epochs do not fall: only segments in which they change are read whole. */
+function rebuildEpochs(segments: readonly Segment[], epochs: LeaderEpochs): void {
+  epochs.clear()
+  for (const [index, segment] of segments.entries()) {
+    const epochAfter = segments[index + 1]?.firstLeaderEpoch ?? segment.lastLeaderEpoch
+    segment.scan(0, (buffer, at) => {
+      const epoch = leaderEpochOf(buffer, at)
+      epochs.assign(epoch, header.baseOffset(buffer, at))
+      return epoch < 0 || epoch !== epochAfter
+    })
+  }
 }
 
 /**
@@ -349,36 +470,4 @@ function dropStraySnapshots(
   const { newest } = snapshots
   const bases = new Set(segments.map((segment) => segment.baseOffset))
   snapshots.keepOnly((offset) => offset === newest || bases.has(offset))
-}
-
-export interface ProducerRebuild {
-  readonly segments: readonly Segment[]
-  readonly snapshots: ProducerSnapshots
-  readonly producers: ProducerStates
-  readonly logStartOffset: number
-  /** Segments from this offset on get their transaction indexes anew. */
-  readonly rebuiltFrom: number
-  readonly now: Milliseconds
-}
-
-/**
- * Producers as they are at the end of `segments`: the newest snapshot, then the batches after it.
- */
-export function rebuildProducers(options: ProducerRebuild): void {
-  const { segments, snapshots, producers, logStartOffset, rebuiltFrom, now } = options
-  const snapshot = snapshots.loadNewest()
-  producers.load(snapshot?.entries ?? [], now)
-  const from = snapshot?.offset ?? logStartOffset
-  for (const [index, segment] of segments.entries()) {
-    const endOffset = segments[index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY
-    if (endOffset <= from) continue
-    segment.scan(segment.baseOffset >= from ? 0 : segment.positionOf(from), (buffer, at) => {
-      if (lastOffsetOf(buffer, at) < from) return true
-      const completed = applyBatch(producers, buffer, at)
-      if (completed?.isAborted === true && segment.baseOffset >= rebuiltFrom) {
-        segment.transactionIndex.append(completed)
-      }
-      return true
-    })
-  }
 }

@@ -3,8 +3,8 @@
  * (indexes hold 31 bits), and by age, counted in the records' own time where they have one.
  */
 import type { Milliseconds, Random } from '../environment/environment.ts'
+import { largestTimestampOf } from './links.ts'
 import type { LogConfig } from './log-config.ts'
-import { largestTimestampOf } from './scan.ts'
 import type { Segment } from './segment.ts'
 
 const relativeOffsetMax = 0x7fff_ffff

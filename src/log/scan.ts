@@ -1,109 +1,123 @@
 /**
  * Walks the batches of a segment file from front to back, in large reads. It stops at the first
- * byte that does not begin a whole batch: what lies before is a sound prefix of the log.
+ * byte that does not begin a whole batch that can follow the one before (`links`): what lies before
+ * is a sound prefix of the log. `findSound` looks for where a walk could go on behind.
  *
  * Directories of older Kafka releases may hold message sets of magic 0 and 1. They are kept and
- * served as they are, so the few facts the log needs of a stored entry are read here, whatever its
- * magic.
+ * served as they are, so the few facts the log needs of a stored entry are read whatever its magic.
  */
 import * as header from '../../protocol/records/batch.ts'
 import type { DiskFile } from '../environment/disk.ts'
+import {
+  entryBytesMin,
+  isSound,
+  type Link,
+  lastOffsetOf,
+  leaderEpochOf,
+  linkedBytes,
+  noLink,
+  pass,
+  peekBytes,
+  plausibleBytes,
+} from './links.ts'
 
 const windowBytes = 1024 * 1024
-
-/** Up to and including the last field that `lastOffsetOf` needs. */
-export const peekBytes = 27
-
-/** The smallest entry: a message of magic 0 without key and value. */
-const entryBytesMin = 26
 
 /** One batch at `at` in `buffer`, and at `position` in the file. False ends the walk before it. */
 export type BatchVisitor = (buffer: Buffer, at: number, position: number) => boolean
 
+/** Kept from walk to walk: making one anew costs the system's work for each of its pages. */
+let spareWindow: Buffer | null = null
+
 /**
  * Visits the batches in [from, to). Returns the position where the walk ended: `to`, or that of the
- * first batch that is not whole or that `visit` refused. The buffer is reused.
+ * first batch that is not whole, cannot follow, or was refused by `visit`. The buffer is reused.
  */
-export function scanBatches(file: DiskFile, from: number, to: number, visit: BatchVisitor): number {
-  let window: Buffer = Buffer.allocUnsafe(Math.max(1, Math.min(windowBytes, to - from)))
+export function scanBatches(
+  file: DiskFile,
+  from: number,
+  to: number,
+  visit: BatchVisitor,
+  link: Link = noLink(),
+): number {
+  let window = takeWindow(to - from)
   let position = from
-  while (position < to) {
+  try {
+    while (position < to) {
+      const bytes = file.read(window.subarray(0, Math.min(window.length, to - position)), position)
+      const isLast = position + bytes >= to || bytes < window.length
+      let at = 0
+      let needed = entryBytesMin
+      while (bytes - at >= entryBytesMin) {
+        const size = linkedBytes(window, at, bytes, link)
+        if (size === 0 || position + at + size > to) return position + at
+        needed = size + peekBytes
+        // The header behind it is to be in view, where there is one.
+        if (at + (isLast ? size : needed) > bytes) break
+        if (!visit(window, at, position + at)) return position + at
+        pass(link, window, at)
+        at += size
+      }
+      if (at === 0) {
+        // The file is shorter than it was, ends in a few odd bytes, or a batch is larger than the
+        // window.
+        if (isLast || needed <= window.length) return position
+        window = Buffer.allocUnsafe(needed)
+      }
+      position += at
+    }
+    return position
+  } finally {
+    if (window.length === windowBytes) spareWindow = window
+  }
+}
+
+function takeWindow(bytes: number): Buffer {
+  if (bytes < windowBytes) return Buffer.allocUnsafe(Math.max(1, bytes))
+  const window = spareWindow ?? Buffer.allocUnsafe(windowBytes)
+  spareWindow = null
+  return window
+}
+
+export interface SoundSearch {
+  readonly from: number
+  readonly to: number
+  /** The batch that stood before. */
+  readonly link: Link
+  /** Batches reach no further than this offset, exclusive. */
+  readonly endOffset: number
+}
+
+/**
+ * The position of the first whole batch that begins in [from, to), has a checksum that is right and
+ * can follow `link`, if not directly; -1 where there is none.
+ */
+export function findSound(file: DiskFile, search: SoundSearch): number {
+  const { from, to, link, endOffset } = search
+  const window = Buffer.allocUnsafe(Math.max(1, Math.min(windowBytes, to - from)))
+  const magicAt = 16
+  for (let position = from; position + header.headerBytes <= to; ) {
     const bytes = file.read(window.subarray(0, Math.min(window.length, to - position)), position)
-    let at = 0
-    let size = 0
-    while (bytes - at >= entryBytesMin) {
-      size = plausibleBytes(window, at)
-      if (size === 0 || position + at + size > to) return position + at
-      if (at + size > bytes) break
-      if (!visit(window, at, position + at)) return position + at
-      at += size
+    const part = window.subarray(0, bytes)
+    let at = part.indexOf(2, magicAt) - magicAt
+    for (; at >= 0; at = part.indexOf(2, at + magicAt + 1) - magicAt) {
+      if (at + header.headerBytes > bytes) break
+      const size = plausibleBytes(part, at)
+      if (size === 0 || position + at + size > to) continue
+      if (header.baseOffset(part, at) <= link.lastOffset || lastOffsetOf(part, at) >= endOffset) {
+        continue
+      }
+      if (leaderEpochOf(part, at) < link.leaderEpoch) continue
+      if (at + size <= bytes) {
+        if (isSound(part, at)) return position + at
+      } else {
+        const whole = Buffer.allocUnsafe(size)
+        if (file.read(whole, position + at) === size && isSound(whole, 0)) return position + at
+      }
     }
-    if (at === 0) {
-      // The file is shorter than it was, ends in a few odd bytes, or a batch is larger than the
-      // window.
-      if (bytes < entryBytesMin || size <= window.length) return position
-      window = Buffer.allocUnsafe(size)
-    }
-    position += at
+    if (bytes <= header.headerBytes) return -1
+    // A header may begin in what is left.
+    position += bytes - header.headerBytes + 1
   }
-  return position
-}
-
-/**
- * Bytes of the batch at `at`, by which every walk over stored batches steps; 0 where its magic or its
- * length cannot be right. Whether so many bytes are there is for the caller to see.
- */
-export const plausibleBytes = (buffer: Buffer, at: number): number => {
-  const magic = header.magic(buffer, at)
-  if (magic < 0 || magic > 2) return 0
-  const bytes = header.batchBytes(buffer, at)
-  return bytes >= (magic === 2 ? header.headerBytes : entryBytesMin) ? bytes : 0
-}
-
-/**
- * Whether `bytes` hold, anywhere, a whole batch that can follow: its checksum right, its offset and
- * leader epoch not below those given.
- */
-export const holdsSoundBatch = (bytes: Buffer, offset: number, leaderEpoch: number): boolean => {
-  for (let at = 0; at + header.headerBytes <= bytes.length; at++) {
-    if (header.magic(bytes, at) !== 2) continue
-    const size = plausibleBytes(bytes, at)
-    if (size === 0 || at + size > bytes.length) continue
-    if (header.baseOffset(bytes, at) < offset || leaderEpochOf(bytes, at) < leaderEpoch) continue
-    if (isSound(bytes, at)) return true
-  }
-  return false
-}
-
-/** An entry of an old set counts as a batch of its last offset. */
-export const lastOffsetOf = (buffer: Buffer, at: number): number =>
-  header.magic(buffer, at) === 2 ? header.lastOffset(buffer, at) : header.baseOffset(buffer, at)
-
-/** -1 for an entry without a timestamp. */
-export const maxTimestampOf = (buffer: Buffer, at: number): number => {
-  const magic = header.magic(buffer, at)
-  if (magic === 2) return header.maxTimestamp(buffer, at)
-  return magic === 1 ? Number(buffer.readBigInt64BE(at + 18)) : -1
-}
-
-/** -1 for an entry of an old set. */
-export const leaderEpochOf = (buffer: Buffer, at: number): number =>
-  header.magic(buffer, at) === 2 ? header.partitionLeaderEpoch(buffer, at) : -1
-
-/** The checksum of a batch; entries of old sets are taken as they are. */
-export const isSound = (buffer: Buffer, at: number): boolean =>
-  header.magic(buffer, at) !== 2 ||
-  (header.lastOffsetDelta(buffer, at) >= 0 && header.isCrcValid(buffer, at))
-
-/** The largest timestamp of all batches in `bytes`, up to one that cannot be; -1 for none. */
-export const largestTimestampOf = (bytes: Buffer): number => {
-  let largest = -1
-  let at = 0
-  while (at + entryBytesMin <= bytes.length) {
-    const size = plausibleBytes(bytes, at)
-    if (size === 0) break
-    largest = Math.max(largest, maxTimestampOf(bytes, at))
-    at += size
-  }
-  return largest
+  return -1
 }

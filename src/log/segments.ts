@@ -5,9 +5,10 @@
  * began.
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
-import type { Milliseconds, Timers } from '../environment/environment.ts'
+import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import { parentOf } from './checkpoints.ts'
-import { nothingAt, type ReadOptions, type ReadResult, type Segment } from './segment.ts'
+import type { Segment } from './segment.ts'
+import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 
 /** Timers cannot be set for longer. */
@@ -21,8 +22,11 @@ export interface SegmentsOptions {
   /** At least one, in offset order. */
   readonly list: Segment[]
   readonly recoveryPoint: number
-  /** Files were made whose names may not be durable. */
+  /** The names of files here, and that of the directory, may not be durable. */
   readonly hasNewNames: boolean
+  /** No offset may be missing between two segments. */
+  readonly isGapless: boolean
+  readonly log: Logger
 }
 
 export class Segments {
@@ -37,6 +41,9 @@ export class Segments {
   readonly #closed = new Set<Segment>()
   /** Files were made or removed whose names are not durable; a removed one must not come back. */
   #hasNewNames: boolean
+  #isDirectoryNew: boolean
+  /** After it nothing is known of what is durable: no later sync may count. */
+  #syncFailure: { readonly error: unknown } | null = null
   #sync: Promise<void> | null = null
   #nextSync: Promise<void> | null = null
   /**
@@ -44,6 +51,10 @@ export class Segments {
    */
   #truncations = 0
   #cold: Segment | null = null
+  readonly #isGapless: boolean
+  readonly #log: Logger
+  /** Behind these a hole was found, and logged. */
+  readonly #beforeHoles = new WeakSet<Segment>()
 
   constructor(options: SegmentsOptions) {
     this.list = options.list
@@ -52,6 +63,9 @@ export class Segments {
     this.#directory = options.directory
     this.#recoveryPoint = options.recoveryPoint
     this.#hasNewNames = options.hasNewNames
+    this.#isDirectoryNew = options.hasNewNames
+    this.#isGapless = options.isGapless
+    this.#log = options.log
   }
 
   get active(): Segment {
@@ -83,6 +97,7 @@ export class Segments {
   /** Ends the active segment; `next` follows it. */
   roll(next: Segment): void {
     const ended = this.active
+    ended.endOffset = next.baseOffset
     ended.persistIndexes()
     this.#closed.add(ended)
     this.#dirty.add(ended)
@@ -99,9 +114,20 @@ export class Segments {
       if (segment !== this.active) this.#cool(segment)
       const found = await segment.read(options)
       if (found !== null) return found
-      segment = this.#after(segment)
+      const next = this.#after(segment)
+      if (next !== undefined) this.#noteHole(segment, options.offset, next.baseOffset)
+      segment = next
     }
     return nothingAt(options.offset)
+  }
+
+  /** `segment` ends before `fromOffset`, from which on records are missing. */
+  #noteHole(segment: Segment, fromOffset: number, toOffset: number): void {
+    if (!this.#isGapless || fromOffset >= toOffset || this.#beforeHoles.has(segment)) return
+    this.#beforeHoles.add(segment)
+    const partition = this.#directory.slice(this.#directory.lastIndexOf('/') + 1)
+    const fields = { partition, fromOffset, toOffset }
+    this.#log.error('records are missing between two segments', fields)
   }
 
   /** Transactions aborted in [fromOffset, upToOffset). */
@@ -171,8 +197,21 @@ export class Segments {
   }
 
   async #run(endOffset: () => number): Promise<void> {
+    if (this.#syncFailure !== null) throw this.#syncFailure.error
     const offset = endOffset()
     const truncations = this.#truncations
+    try {
+      await this.#syncDirty()
+    } catch (error) {
+      this.#syncFailure ??= { error }
+      throw error
+    }
+    if (truncations === this.#truncations) {
+      this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
+    }
+  }
+
+  async #syncDirty(): Promise<void> {
     const dirty = [...this.#dirty]
     const closed = [...this.#closed]
     this.#dirty.clear()
@@ -180,13 +219,11 @@ export class Segments {
     if (this.#hasNewNames && dirty.length > 0) {
       this.#hasNewNames = false
       this.#disk.syncDirectory(this.#directory)
-      this.#disk.syncDirectory(parentOf(this.#directory))
+      if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
+      this.#isDirectoryNew = false
     }
     await Promise.all(dirty.map((segment) => segment.sync()))
     await Promise.all(closed.map((segment) => segment.syncIndexes()))
-    if (truncations === this.#truncations) {
-      this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
-    }
   }
 
   /** The one that follows `segment`, which may have been deleted meanwhile. */

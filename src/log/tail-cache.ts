@@ -11,8 +11,8 @@
  */
 import * as header from '../../protocol/records/batch.ts'
 import type { Buffers } from '../environment/buffers.ts'
-import { lastOffsetOf } from './scan.ts'
-import type { ReadOptions, ReadResult } from './segment.ts'
+import { lastOffsetOf } from './links.ts'
+import type { ReadOptions, ReadResult } from './segment-read.ts'
 
 interface Entry {
   readonly tail: Tail

@@ -9,6 +9,12 @@ import { IndexFile } from './index-file.ts'
 
 const entrySize = 12
 
+/** What an entry says: the batch that holds `offset` has the largest timestamp so far. */
+export interface IndexedTimestamp {
+  readonly timestamp: number
+  readonly offset: number
+}
+
 export class TimeIndex {
   readonly #file: IndexFile
   readonly #baseOffset: number
@@ -16,13 +22,23 @@ export class TimeIndex {
   #lastTimestamp = -1
   #lastOffset: number
 
-  /** `storedBytes`: the size of the file as it is on disk, 0 where it is to be made. */
+  /** `storedBytes`: the size of the file as it is on disk, -1 where it is to be made. */
   constructor(disk: Disk, path: string, baseOffset: number, bytesMax: number, storedBytes: number) {
-    this.#file = new IndexFile(disk, path, entrySize, Math.floor(storedBytes / entrySize))
+    this.#file = new IndexFile(
+      disk,
+      path,
+      entrySize,
+      storedBytes < 0 ? null : storedBytes / entrySize,
+    )
     this.#baseOffset = baseOffset
     this.#entriesMax = Math.max(2, Math.floor(bytesMax / entrySize))
     this.#lastOffset = baseOffset
     this.#readLast()
+  }
+
+  /** Whether a file of so many bytes can be one. */
+  static isSize(bytes: number): boolean {
+    return bytes >= 0 && bytes % entrySize === 0
   }
 
   /** One entry stays free for the one that a roll forces in. */
@@ -32,15 +48,6 @@ export class TimeIndex {
 
   get count(): number {
     return this.#file.count
-  }
-
-  /** -1 where there is no entry. */
-  get lastTimestamp(): number {
-    return this.#lastTimestamp
-  }
-
-  get lastOffset(): number {
-    return this.#lastOffset
   }
 
   /** Adds an entry if it rises in both. */
@@ -56,12 +63,17 @@ export class TimeIndex {
     this.#lastOffset = offset
   }
 
-  /** The offset from which on a record with at least `timestamp` is to be looked for. */
-  offsetOf(timestamp: number): number {
+  /** The largest entry at or below `timestamp`; null where there is none. */
+  floor(timestamp: number): IndexedTimestamp | null {
     const entry = this.#file.floor((index) => this.#file.int64(index, 0) <= timestamp)
-    const relative = entry < 0 ? 0 : this.#file.int32(entry, 8)
+    const found = entry < 0 ? null : this.#entry(entry)
     this.#file.release()
-    return this.#baseOffset + relative
+    return found
+  }
+
+  get last(): IndexedTimestamp | null {
+    if (this.#file.count === 0) return null
+    return { timestamp: this.#lastTimestamp, offset: this.#lastOffset }
   }
 
   /** Drops the entries at and above `offset`. */
@@ -75,21 +87,9 @@ export class TimeIndex {
     this.#file.persist()
   }
 
-  /** False for a file that cannot be right, its entries falling somewhere: to be rebuilt. */
-  isSane(storedBytes: number): boolean {
-    if (storedBytes % entrySize !== 0) return false
-    const entries = this.#file.readStored()
-    let timestamp = -1
-    let offset = 0
-    for (let at = 0; at < entries.length; at += entrySize) {
-      const nextTimestamp = entries.readInt32BE(at) * 2 ** 32 + entries.readUInt32BE(at + 4)
-      const nextOffset = entries.readInt32BE(at + 8)
-      if (nextTimestamp < timestamp || nextOffset < offset) return false
-      timestamp = nextTimestamp
-      offset = nextOffset
-    }
-    // A file of a broker that did not close it is all zeros, if nothing else.
-    return entries.length === storedBytes && (entries.length === 0 || timestamp > 0)
+  #entry(index: number): IndexedTimestamp {
+    const offset = this.#baseOffset + this.#file.int32(index, 8)
+    return { timestamp: this.#file.int64(index, 0), offset }
   }
 
   #readLast(): void {

@@ -4,7 +4,7 @@
  */
 import * as header from '../../protocol/records/batch.ts'
 import { openBatch } from '../../protocol/records/record.ts'
-import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './scan.ts'
+import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './links.ts'
 import type { Segment } from './segment.ts'
 
 export interface OffsetAndTimestamp {

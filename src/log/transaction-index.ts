@@ -4,40 +4,53 @@
  * marker's), int64 last stable offset when the marker was written. A segment without aborted
  * transactions has no such file. Written at once: transactions abort rarely, and recovery rebuilds
  * it.
+ *
+ * The file of a segment that was there before is read on first use. What cannot be right, or may be
+ * missing, is asked for again of `restore`, which finds it in the batches.
  */
 import { decode, encode } from '../../protocol/codec.ts'
+import { MalformedError } from '../../protocol/reader.ts'
 import { type AbortedTxn, abortedTxn } from '../../protocol/state/aborted-transaction.ts'
-import { type Disk, DiskError } from '../environment/disk.ts'
+import type { Disk } from '../environment/disk.ts'
+import { readFileIfReadable } from './checkpoints.ts'
 
 export type AbortedTransaction = AbortedTxn
 
 const entrySize = 34
 
+export interface TransactionIndexOptions {
+  readonly disk: Disk
+  readonly path: string
+  /** The offsets that the segment can hold, the second exclusive. */
+  readonly range: () => { readonly baseOffset: number; readonly endOffset: number }
+}
+
+/**
+ * Given the entries of the file (null: it is damaged), those that the batches have; null if there is
+ * no reason to doubt the file.
+ */
+export type RestoreTransactions = (
+  stored: readonly AbortedTransaction[] | null,
+) => AbortedTransaction[] | null
+
 export class TransactionIndex {
-  readonly #disk: Disk
-  readonly #path: string
+  /** To be set for a segment that was there before. */
+  restore: RestoreTransactions | null = null
+  readonly #options: TransactionIndexOptions
   /** Read on first use. */
   #entries: AbortedTransaction[] | null = null
 
-  constructor(disk: Disk, path: string) {
-    this.#disk = disk
-    this.#path = path
+  constructor(options: TransactionIndexOptions) {
+    this.#options = options
   }
 
   get entries(): readonly AbortedTransaction[] {
-    this.#entries ??= this.#read()
-    return this.#entries
+    return this.#known
   }
 
   append(transaction: AbortedTransaction): void {
-    this.#entries ??= this.#read()
-    const entries = this.#entries
-    const file = this.#disk.open(this.#path, 'create')
-    try {
-      file.write([encodeEntry(transaction)], entries.length * entrySize)
-    } finally {
-      file.close()
-    }
+    const entries = this.#known
+    this.#write([transaction], entries.length)
     const { producerId, firstOffset, lastOffset, lastStableOffset } = transaction
     entries.push({ producerId, firstOffset, lastOffset, lastStableOffset })
   }
@@ -56,31 +69,72 @@ export class TransactionIndex {
 
   /** Drops the transactions whose marker lies at or above `offset`. */
   truncateTo(offset: number): void {
-    const kept = this.entries.filter((entry) => entry.lastOffset < offset)
-    if (kept.length === this.entries.length) return
-    this.#entries = kept
-    if (kept.length === 0) {
-      this.#disk.remove(this.#path)
-      return
-    }
-    const file = this.#disk.open(this.#path, 'write')
-    file.truncate(kept.length * entrySize)
-    file.close()
+    const entries = this.#known
+    const kept = entries.filter((entry) => entry.lastOffset < offset)
+    if (kept.length < entries.length) this.#replace(kept)
+  }
+
+  /** Nothing is known any more; all is to be appended again. */
+  clear(): void {
+    this.#replace([])
+  }
+
+  get #known(): AbortedTransaction[] {
+    this.#entries ??= this.#read()
+    return this.#entries
   }
 
   #read(): AbortedTransaction[] {
-    let bytes: Buffer
+    const { disk, path } = this.#options
+    const bytes = readFileIfReadable(disk, path)
+    const stored = bytes === null || bytes.length === 0 ? [] : this.#decode(bytes)
+    const restored = this.restore?.(stored) ?? null
+    if (restored === null) return stored ?? []
+    if (restored.length > 0 || bytes !== null) this.#replace(restored)
+    return restored
+  }
+
+  /** Null where an entry cannot be of this segment. */
+  #decode(bytes: Buffer): AbortedTransaction[] | null {
+    const { baseOffset, endOffset } = this.#options.range()
+    if (bytes.length % entrySize !== 0) return null
+    const entries: AbortedTransaction[] = []
+    let lastOffset = baseOffset - 1
+    let lastStableOffset = 0
     try {
-      bytes = this.#disk.readFile(this.#path)
+      for (let at = 0; at < bytes.length; at += entrySize) {
+        if (bytes.readInt16BE(at) !== 0) return null
+        const entry = decodeEntry(bytes.subarray(at, at + entrySize))
+        if (entry.producerId < 0 || entry.firstOffset < 0) return null
+        if (entry.lastOffset <= lastOffset || entry.lastOffset >= endOffset) return null
+        if (entry.firstOffset >= entry.lastOffset) return null
+        if (entry.lastStableOffset < lastStableOffset) return null
+        if (entry.lastStableOffset > entry.lastOffset + 1) return null
+        lastOffset = entry.lastOffset
+        lastStableOffset = entry.lastStableOffset
+        entries.push(entry)
+      }
     } catch (error) {
-      if (error instanceof DiskError && error.code === 'ENOENT') return []
+      // An int64 beyond what a number holds.
+      if (error instanceof MalformedError || error instanceof RangeError) return null
       throw error
     }
-    const entries: AbortedTransaction[] = []
-    for (let at = 0; at + entrySize <= bytes.length; at += entrySize) {
-      entries.push(decodeEntry(bytes.subarray(at, at + entrySize)))
-    }
     return entries
+  }
+
+  #replace(entries: AbortedTransaction[]): void {
+    this.#options.disk.remove(this.#options.path)
+    if (entries.length > 0) this.#write(entries, 0)
+    this.#entries = entries
+  }
+
+  #write(entries: readonly AbortedTransaction[], index: number): void {
+    const file = this.#options.disk.open(this.#options.path, 'create')
+    try {
+      file.write(entries.map(encodeEntry), index * entrySize)
+    } finally {
+      file.close()
+    }
   }
 }
 

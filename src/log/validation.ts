@@ -16,8 +16,8 @@ import { UnsupportedCompression } from '../../protocol/records/compression/unsup
 import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import { encodeBatch, openBatch, readBatch } from '../../protocol/records/record.ts'
 import type { Milliseconds } from '../environment/environment.ts'
+import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
 import { isCompacted, type LogConfig } from './log-config.ts'
-import { isSound, lastOffsetOf, leaderEpochOf } from './scan.ts'
 
 /** Who appends: a client, a coordinator of this broker, or the metadata quorum. */
 export type AppendOrigin = 'client' | 'coordinator' | 'raft'
@@ -61,18 +61,22 @@ export function validateRecords(records: Buffer, options: ValidationOptions): Bu
   let isChanged = false
   const batches: Buffer[] = []
   while (at < records.length) {
-    const bytes = checkFrame(records, at, options)
+    const bytes = frameBytes(records, at, name)
+    // Kafka ignores what follows the last whole batch.
+    if (bytes === null) break
+    checkFrame(records, at, bytes, options)
     const given = records.subarray(at, at + bytes)
     const batch = validateBatch(given, options)
     isChanged ||= batch !== given
     batches.push(batch)
     at += bytes
-    if (origin === 'client' && at < records.length) {
+    if (origin === 'client' && batches.length > 1) {
       throw new KafkaError(errors.INVALID_RECORD, `More than one batch for ${name}.`)
     }
   }
   if (batches.length === 0) throw new KafkaError(errors.INVALID_RECORD, `No batch for ${name}.`)
-  const result = isChanged ? Buffer.concat(batches) : records
+  const whole = at < records.length ? records.subarray(0, at) : records
+  const result = isChanged ? Buffer.concat(batches) : whole
   if (result.length > config.segmentBytes) {
     throw new KafkaError(
       errors.RECORD_LIST_TOO_LARGE,
@@ -108,6 +112,8 @@ export function checkReplicated(
   let lastOffset = -1
   while (end < records.length) {
     const bytes = frameBytes(records, end, name)
+    // A fetch may end within a batch.
+    if (bytes === null) break
     if (!isSound(records, end)) throw corrupt(`A batch for ${name} does not match its CRC.`)
     if (leaderEpochOf(records, end) > leaderEpoch) break
     if (lastOffsetOf(records, end) <= lastOffset) throw corrupt(`Offsets for ${name} do not rise.`)
@@ -119,13 +125,13 @@ export function checkReplicated(
 
 const corrupt = (message: string): KafkaError => new KafkaError(errors.CORRUPT_MESSAGE, message)
 
-/** What needs no look into the batch: sizes, format, checksum. Returns the bytes of the batch. */
+/** What needs no look into the batch: sizes, format, checksum. */
 function checkFrame(
   records: Buffer,
   at: number,
+  bytes: number,
   { config, origin, name }: ValidationOptions,
-): number {
-  const bytes = frameBytes(records, at, name)
+): void {
   if (header.magic(records, at) !== 2) {
     throw new KafkaError(errors.INVALID_RECORD, `Only magic 2 is stored, on ${name}.`)
   }
@@ -139,18 +145,16 @@ function checkFrame(
   if (!header.isCrcValid(records, at)) {
     throw corrupt(`A batch for ${name} does not match its CRC.`)
   }
-  return bytes
 }
 
-function frameBytes(records: Buffer, at: number, name: string): number {
-  let bytes: number | null = null
+/** Bytes of the batch at `at`; null where it is not whole. */
+function frameBytes(records: Buffer, at: number, name: string): number | null {
   try {
-    bytes = header.entryBytes(records, at, records.length)
+    return header.entryBytes(records, at, records.length)
   } catch (error) {
     if (!(error instanceof CorruptRecords)) throw error
+    throw corrupt(`Bytes for ${name} are no batch: ${error.message}.`)
   }
-  if (bytes !== null) return bytes
-  throw corrupt(`Bytes for ${name} are not a whole batch.`)
 }
 
 function checkSize(bytes: number, config: LogConfig, name: string): void {

@@ -149,7 +149,8 @@ t.test('what is refused, and why', async (t) => {
   const good = () => new Fixture().batch(['a', 'b'])
   const cases: [string, ErrorName, () => Buffer, Partial<LogConfig>?][] = [
     ['damaged', 'CORRUPT_MESSAGE', () => Buffer.from(good().fill(1, 70, 71))],
-    ['cut', 'CORRUPT_MESSAGE', () => good().subarray(0, -1)],
+    ['cut', 'INVALID_RECORD', () => good().subarray(0, -1)],
+    ['an impossible length', 'CORRUPT_MESSAGE', () => patched((b) => b.writeInt32BE(20, 8))],
     ['no batch', 'INVALID_RECORD', () => Buffer.alloc(0)],
     ['two batches', 'INVALID_RECORD', () => Buffer.concat([good(), good()])],
     ['too large', 'MESSAGE_TOO_LARGE', good, { maxMessageBytes: 80 }],
@@ -277,4 +278,28 @@ t.test('timestamps and codecs that the topic decides', async (t) => {
     [],
     'a snapshot of nobody',
   )
+})
+
+t.test('a batch whose answer was lost is known again after a restart', async (t) => {
+  for (const end of ['clean stop', 'kill'] as const) {
+    const fixture = new Fixture()
+    const own = { producerId: 9, producerEpoch: 0 }
+    for (let index = 0; index < 8; index++) {
+      await fixture.append([`value ${index}`], { ...own, baseSequence: index })
+      await fixture.append(['other'], { ...own, producerId: 10, baseSequence: index })
+    }
+    if (end === 'kill') {
+      fixture.log.roll()
+      fixture.kill()
+    } else {
+      await fixture.restart()
+    }
+    for (const index of [3, 4, 7]) {
+      const again = await fixture.append([`value ${index}`], { ...own, baseSequence: index })
+      t.match(again, { isDuplicate: true, baseOffset: index * 2 }, `${index} after a ${end}`)
+    }
+    const older = fixture.append(['value 2'], { ...own, baseSequence: 2 })
+    await t.rejects(older, answer('OUT_OF_ORDER_SEQUENCE_NUMBER'), 'the sixth is too old')
+    t.equal((await fixture.append(['next'], { ...own, baseSequence: 8 })).baseOffset, 16)
+  }
 })

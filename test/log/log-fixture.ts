@@ -33,9 +33,11 @@ export class Fixture {
   process: SimulatedProcess
   directory: LogDirectory
   log: Log
+  /** What was logged since the last start: level, message and fields. */
+  readonly lines: string[] = []
 
   constructor({ config = {}, tailBytes = 0, seed = 1, onDamage = 'cut' }: FixtureOptions = {}) {
-    this.world = new SimulatedWorld(seed)
+    this.world = new SimulatedWorld(seed, { onLog: (line) => this.lines.push(line) })
     this.tailBytes = tailBytes
     this.onDamage = onDamage
     this.config = { ...defaultLogConfig, ...config }
@@ -119,6 +121,7 @@ export class Fixture {
   }
 
   #reopen(): this {
+    this.lines.length = 0
     this.process = this.world.start('broker')
     this.directory = this.#openDirectory()
     this.log = this.#openLog()

@@ -1,0 +1,114 @@
+/**
+ * Whether an index agrees with the log it is of. The checks at opening cost the same for any
+ * segment: the last entries, and the batches behind them. An entry that a lookup finds is held
+ * against the batch it points to; if that is right the lookup is, whatever lies around it.
+ */
+import * as header from '../../protocol/records/batch.ts'
+import type { DiskFile } from '../environment/disk.ts'
+import {
+  lastOffsetOf,
+  leaderEpochOf,
+  linkedBytes,
+  maxTimestampOf,
+  noLink,
+  peekBytes,
+} from './links.ts'
+import type { IndexedBatch } from './offset-index.ts'
+import { scanBatches } from './scan.ts'
+import type { SegmentIndexes } from './segment-indexes.ts'
+
+/** More than so much behind the last entry, and more batches: entries are missing. */
+const unindexedBytesMax = 4 * 1024 * 1024
+const unindexedBatchesMax = 3
+
+/** The log file, as far as it is written. */
+export interface Written {
+  readonly file: DiskFile
+  readonly bytes: number
+  readonly baseOffset: number
+  readonly indexIntervalBytes: number
+}
+
+/** What lies at and behind the last entry of the offset index. */
+export interface IndexTail {
+  readonly from: number
+  /** Where the whole batches end. */
+  readonly end: number
+  readonly nextOffset: number
+  /** Of the last batch. */
+  readonly leaderEpoch: number
+  readonly maxTimestamp: number
+  /** The last offset of the first batch that has it. */
+  readonly maxTimestampOffset: number
+  /** False: entries are missing, and not all was read. */
+  readonly isShort: boolean
+}
+
+export function readTail(written: Written, indexes: SegmentIndexes): IndexTail {
+  const from = indexes.offsets.last?.position ?? 0
+  const bytesMax = Math.max(unindexedBytesMax, 4 * written.indexIntervalBytes)
+  let nextOffset = written.baseOffset
+  let leaderEpoch = -1
+  let maxTimestamp = -1
+  let maxTimestampOffset = -1
+  let batches = 0
+  let isShort = true
+  const end = scanBatches(written.file, from, written.bytes, (buffer, at, position) => {
+    isShort = batches++ < unindexedBatchesMax || position - from <= bytesMax
+    if (!isShort) return false
+    nextOffset = lastOffsetOf(buffer, at) + 1
+    leaderEpoch = leaderEpochOf(buffer, at)
+    if (maxTimestampOf(buffer, at) > maxTimestamp) {
+      maxTimestamp = maxTimestampOf(buffer, at)
+      maxTimestampOffset = nextOffset - 1
+    }
+    return true
+  })
+  return { from, end, nextOffset, leaderEpoch, maxTimestamp, maxTimestampOffset, isShort }
+}
+
+/** Whether the last entries fit to the log. */
+export function isRight(written: Written, indexes: SegmentIndexes): boolean {
+  const last = indexes.offsets.last
+  return last === null || isBatchAt(written, last)
+}
+
+/** Whether the time index is complete, as it is when its file was written. */
+export function isTimeRight(written: Written, indexes: SegmentIndexes, tail: IndexTail): boolean {
+  const time = indexes.times.last
+  if (time === null) return tail.maxTimestamp < 0
+  // The entry of the largest timestamp is written last.
+  if (time.timestamp < tail.maxTimestamp) return false
+  return timestampAt(written, indexes, time.offset) === time.timestamp
+}
+
+/** Whether the batch that an entry tells of is there. */
+export function isBatchAt({ file, bytes, baseOffset }: Written, indexed: IndexedBatch): boolean {
+  const { position, lastOffset } = indexed
+  if (position < 0 || position >= bytes || lastOffset < baseOffset) return false
+  const found = Buffer.allocUnsafe(header.headerBytes)
+  return file.read(found, position) >= peekBytes && isBatchIn(found, indexed)
+}
+
+/** Whether `window` begins with the batch that an entry tells of. */
+export function isBatchIn(window: Buffer, { lastOffset }: IndexedBatch): boolean {
+  // Older releases of Kafka wrote one entry for all batches of an append.
+  return linkedBytes(window, 0, peekBytes, noLink()) > 0 && lastOffsetOf(window, 0) <= lastOffset
+}
+
+/** The largest timestamp of the batch that holds `offset`; -1 where there is none. */
+export function timestampAt(
+  { file, bytes, baseOffset }: Written,
+  { offsets }: SegmentIndexes,
+  offset: number,
+): number {
+  const position = offsets.floor(offset)?.position ?? 0
+  if (position < 0 || offset < baseOffset) return -1
+  let timestamp = -1
+  scanBatches(file, position, bytes, (buffer, at) => {
+    if (lastOffsetOf(buffer, at) < offset) return true
+    if (header.baseOffset(buffer, at) <= offset) timestamp = maxTimestampOf(buffer, at)
+    return false
+  })
+  return timestamp
+}

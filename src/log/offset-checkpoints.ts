@@ -1,0 +1,170 @@
+/**
+ * The three checkpoint files of a log directory: up to where each log is on the device
+ * (`recovery-point-offset-checkpoint`), where it begins (`log-start-offset-checkpoint`, only what is
+ * above 0) and what was committed (`replication-offset-checkpoint`). A file is written only if
+ * something in it has changed.
+ *
+ * An entry that is older than the truth costs a longer recovery. One that is newer is never written,
+ * and a name that is used again must not find its predecessor's: until the files are without it on
+ * the device, no log of that name is opened.
+ */
+import type { Disk } from '../environment/disk.ts'
+import type { Logger } from '../environment/environment.ts'
+import {
+  formatOffsets,
+  highWatermarkFile,
+  logStartFile,
+  readOffsets,
+  recoveryPointFile,
+  replaceFile,
+  replaceFileInBackground,
+} from './checkpoints.ts'
+
+/** What the checkpoint files say of one log. */
+export interface CheckpointedOffsets {
+  readonly recoveryPoint: number
+  readonly logStartOffset: number
+  readonly highWatermark: number
+}
+
+interface CheckpointFile {
+  readonly path: string
+  readonly key: keyof CheckpointedOffsets
+  isChanged: boolean
+}
+
+const noOffsets: CheckpointedOffsets = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
+
+export class OffsetCheckpoints {
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #files: readonly CheckpointFile[]
+  /** By `topic-partition`. */
+  readonly #offsets = new Map<string, CheckpointedOffsets>()
+  /** Names that were given up and may still be in the files. */
+  #forgotten = new Set<string>()
+  /** Rises with every blocking write: a write in the background that began before is outdated. */
+  #generation = 0
+  #running: Promise<void> | null = null
+  #next: Promise<void> | null = null
+
+  /** Reads the files. A damaged one counts as empty, with a warning. Throws DiskError. */
+  constructor(disk: Disk, directory: string, log: Logger) {
+    this.#disk = disk
+    this.#directory = directory
+    const file = (name: string, key: keyof CheckpointedOffsets): CheckpointFile => {
+      return { path: `${directory}/${name}`, key, isChanged: false }
+    }
+    this.#files = [
+      file(recoveryPointFile, 'recoveryPoint'),
+      file(logStartFile, 'logStartOffset'),
+      file(highWatermarkFile, 'highWatermark'),
+    ]
+    for (const one of this.#files) {
+      const { path, key } = one
+      const offsets = readOffsets(disk, path)
+      if (offsets === null && disk.exists(path)) {
+        log.warn('a checkpoint file is damaged and counts as empty', { file: path })
+        one.isChanged = true
+      }
+      for (const [name, offset] of offsets ?? []) {
+        this.#offsets.set(name, { ...this.of(name), [key]: offset })
+      }
+    }
+  }
+
+  /** Of the log of this name (`topic-partition`); zeros where nothing is known. */
+  of(name: string): CheckpointedOffsets {
+    return this.#offsets.get(name) ?? noOffsets
+  }
+
+  note(name: string, now: CheckpointedOffsets): void {
+    const before = this.#offsets.get(name)
+    for (const file of this.#files) {
+      // Only log starts above 0 are in their file.
+      const written = before?.[file.key] ?? (file.key === 'logStartOffset' ? 0 : -1)
+      if (written !== now[file.key]) file.isChanged = true
+    }
+    const { recoveryPoint, logStartOffset, highWatermark } = now
+    this.#offsets.set(name, { recoveryPoint, logStartOffset, highWatermark })
+  }
+
+  /** There is no log of this name any more. */
+  forget(name: string): void {
+    if (!this.#offsets.delete(name)) return
+    this.#forgotten.add(name)
+    for (const file of this.#files) file.isChanged = true
+  }
+
+  /** A deletion may have ended before the files were written. */
+  keepOnly(isThere: (name: string) => boolean): void {
+    for (const name of this.#offsets.keys()) if (!isThere(name)) this.forget(name)
+  }
+
+  /** A log of this name is about to be opened: what an earlier one left must not be there. */
+  reuse(name: string): void {
+    if (this.#forgotten.has(name)) this.writeNow()
+  }
+
+  /** Writes what has changed; durable when it returns. Throws DiskError. */
+  writeNow(): void {
+    this.#generation++
+    for (const file of this.#files) {
+      if (!file.isChanged) continue
+      replaceFile(this.#disk, file.path, this.#format(file), { sync: true })
+      file.isChanged = false
+    }
+    this.#forgotten.clear()
+  }
+
+  /**
+   * Writes what has changed before this call, off the event loop. Log starts, and that a name was
+   * forgotten, are durable when it resolves; of the rest a loss of power may bring back the file
+   * before, which only makes a recovery longer. Rejects with DiskError.
+   */
+  write(): Promise<void> {
+    if (this.#running === null) {
+      this.#running = this.#run().finally(() => {
+        this.#running = null
+      })
+      return this.#running
+    }
+    const again = () => {
+      this.#next = null
+      return this.write()
+    }
+    this.#next ??= this.#running.then(again, again)
+    return this.#next
+  }
+
+  async #run(): Promise<void> {
+    const generation = this.#generation
+    const isCurrent = () => this.#generation === generation
+    const forgotten = this.#forgotten
+    this.#forgotten = new Set(forgotten)
+    let mustBeDurable = forgotten.size > 0
+    for (const file of this.#files) {
+      if (!file.isChanged) continue
+      mustBeDurable ||= file.key === 'logStartOffset'
+      file.isChanged = false
+      try {
+        await replaceFileInBackground(this.#disk, file.path, this.#format(file), isCurrent)
+      } catch (error) {
+        file.isChanged = true
+        throw error
+      }
+      if (!isCurrent()) return
+    }
+    if (mustBeDurable) this.#disk.syncDirectory(this.#directory)
+    for (const name of forgotten) this.#forgotten.delete(name)
+  }
+
+  #format({ key }: CheckpointFile): string {
+    const entries = new Map<string, number>()
+    for (const [name, offsets] of this.#offsets) {
+      const offset = offsets[key]
+      if (offset > 0 || key !== 'logStartOffset') entries.set(name, offset)
+    }
+    return formatOffsets(entries)
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The `.log` file of a segment: opened when it is needed, closed when nobody reads or syncs it any
+ * more after `close` was called.
+ */
+import type { Buffers } from '../environment/buffers.ts'
+import type { Disk, DiskFile } from '../environment/disk.ts'
+
+export class SegmentFile {
+  readonly #disk: Disk
+  readonly #buffers: Buffers
+  readonly #path: string
+  #file: DiskFile | null = null
+  #readsUnderWay = 0
+  #isClosing = false
+
+  constructor(disk: Disk, buffers: Buffers, path: string) {
+    this.#disk = disk
+    this.#buffers = buffers
+    this.#path = path
+  }
+
+  get isOpen(): boolean {
+    return this.#file !== null
+  }
+
+  open(): DiskFile {
+    this.#isClosing = false
+    this.#file ??= this.#disk.open(this.#path, 'write')
+    return this.#file
+  }
+
+  /** Makes durable what was written. */
+  sync(): Promise<void> {
+    return this.#using((file) => file.sync())
+  }
+
+  /** Up to `wanted` bytes, in a buffer of the reader's own. */
+  readWindow(position: number, wanted: number): Promise<Buffer> {
+    const window = this.#buffers.take(wanted)
+    return this.#using(async (file) => window.subarray(0, await file.readAsync(window, position)))
+  }
+
+  /** Closes it, as soon as no read or sync needs it. It is opened again when it is needed. */
+  close(): void {
+    this.#isClosing = true
+    this.#closeIfIdle()
+  }
+
+  async #using<T>(action: (file: DiskFile) => Promise<T>): Promise<T> {
+    const file = this.open()
+    this.#readsUnderWay++
+    try {
+      return await action(file)
+    } finally {
+      this.#readsUnderWay--
+      this.#closeIfIdle()
+    }
+  }
+
+  #closeIfIdle(): void {
+    if (!this.#isClosing || this.#readsUnderWay > 0 || this.#file === null) return
+    this.#file.close()
+    this.#file = null
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The offset index and the time index of a segment, which are made, opened and written together.
+ * What is in the files of an index that was there before is a claim: see `Segment`, which checks it.
+ */
+import { type Disk, DiskError } from '../environment/disk.ts'
+import { isDeviceError } from './fenced-disk.ts'
+import { OffsetIndex } from './offset-index.ts'
+import { TimeIndex } from './time-index.ts'
+
+export interface SegmentIndexesOptions {
+  readonly disk: Disk
+  /** The path of the segment, without a suffix. */
+  readonly path: string
+  readonly baseOffset: number
+  readonly bytesMax: number
+}
+
+export class SegmentIndexes {
+  readonly offsets: OffsetIndex
+  readonly times: TimeIndex
+
+  private constructor(options: SegmentIndexesOptions, offsetBytes: number, timeBytes: number) {
+    const { disk, path, baseOffset, bytesMax } = options
+    this.offsets = new OffsetIndex(disk, `${path}.index`, baseOffset, bytesMax, offsetBytes)
+    this.times = new TimeIndex(disk, `${path}.timeindex`, baseOffset, bytesMax, timeBytes)
+  }
+
+  /** Empty ones, in the place of those that may be there. */
+  static make(options: SegmentIndexesOptions): SegmentIndexes {
+    return new SegmentIndexes(options, -1, -1)
+  }
+
+  /** Those in the files; null where one is missing, cannot be read or has no index's size. */
+  static open(options: SegmentIndexesOptions): SegmentIndexes | null {
+    const { disk, path } = options
+    const offsetBytes = sizeOf(disk, `${path}.index`)
+    const timeBytes = sizeOf(disk, `${path}.timeindex`)
+    if (!OffsetIndex.isSize(offsetBytes) || !TimeIndex.isSize(timeBytes)) return null
+    try {
+      return new SegmentIndexes(options, offsetBytes, timeBytes)
+    } catch (error) {
+      if (!(error instanceof DiskError) || isDeviceError(error)) throw error
+      for (const file of [`${path}.index`, `${path}.timeindex`]) disk.remove(file)
+      return null
+    }
+  }
+
+  get isFull(): boolean {
+    return this.offsets.isFull || this.times.isFull
+  }
+
+  /** Writes the files, unsynced. */
+  persist(): void {
+    this.offsets.persist()
+    this.times.persist()
+  }
+}
+
+/** -1 where there is no file. */
+const sizeOf = (disk: Disk, path: string): number => (disk.exists(path) ? disk.stat(path).size : -1)
+
+/** Makes durable what there is of the index files of a segment, whose path comes without a suffix. */
+export async function syncIndexFiles(disk: Disk, segmentPath: string): Promise<void> {
+  for (const suffix of ['.index', '.timeindex', '.txnindex']) {
+    const path = `${segmentPath}${suffix}`
+    if (!disk.exists(path)) continue
+    const file = disk.open(path, 'write')
+    try {
+      await file.sync()
+    } finally {
+      file.close()
+    }
+  }
+}
