@@ -14,13 +14,14 @@ import {
   refuseUnkept,
 } from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
+import { ConfigError } from './config/definition.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
-import type { DiskError } from './environment/disk.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { consumerOffsetsTopic, handlerTable } from './handlers/handler-table.ts'
+import { identify } from './log/directory-identity.ts'
 import { Log } from './log/log.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { QuorumLog } from './log/quorum-log.ts'
@@ -54,15 +55,24 @@ export interface BrokerOptions {
   readonly isDevelopment?: boolean
   /** For a new data directory; a random one where absent. */
   readonly clusterId?: string
-  /** The node can no longer do its work: no log directory is left, or the metadata log failed. */
+  /** Bytes of the newest batches of all partitions that stay in memory. */
+  readonly tailCacheBytes?: number
+  /** Once: the node can no longer do its work: no log directory is left, or the metadata log failed. */
   readonly onFatal: (error: Error) => void
 }
 
-/** Bytes of the newest batches of all partitions that stay in memory. */
-const tailCacheBytes = 64 * 1024 * 1024
+const tailCacheBytesDefault = 64 * 1024 * 1024
 const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed topic id of the metadata log. */
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
+
+/** `stop` was called before the start was done. */
+export class StartEnded extends Error {
+  constructor() {
+    super('The broker was stopped before it had started')
+    this.name = 'StartEnded'
+  }
+}
 
 export class Broker {
   readonly nodeId: number
@@ -71,28 +81,27 @@ export class Broker {
   readonly #options: BrokerOptions
   readonly #addresses: Listeners
   readonly #listeners: Listener[] = []
+  /** Those of log.dirs, and the metadata log's. */
   readonly #directories: LogDirectory[] = []
+  #starting: Promise<void> | null = null
   #clusterId = ''
   #isReady = false
+  #hasFailed = false
   #metadata: Metadata | null = null
   #replicas: Replicas | null = null
   #groups: GroupCoordinator | null = null
   #parkedFetches: ParkedFetches | null = null
   #stopping: Promise<void> | null = null
 
-  /** Resolves when clients can connect. Rejects with ConfigError, DiskError or what listening failed with. */
+  /** As the constructor, `lockDirectories` and `start` in one. */
   static async start(options: BrokerOptions): Promise<Broker> {
     const broker = new Broker(options)
-    try {
-      await broker.#start()
-    } catch (error) {
-      await broker.stop()
-      throw error
-    }
+    await broker.start()
     return broker
   }
 
-  private constructor(options: BrokerOptions) {
+  /** Throws ConfigError. Nothing is touched yet. */
+  constructor(options: BrokerOptions) {
     this.#options = options
     this.#environment = options.environment
     this.#config = options.config
@@ -116,81 +125,118 @@ export class Broker {
 
   /** Whether clients are answered rightly, and if not, why. */
   health(): { ready: boolean; reason?: string } {
-    if (!this.#isReady) return { ready: false, reason: 'starting' }
     if (this.#stopping !== null) return { ready: false, reason: 'stopping' }
+    if (!this.#isReady) return { ready: false, reason: this.#startingReason() }
     const failed = this.#directories.filter(({ failure }) => failure !== null)
-    if (failed.length === 0) return { ready: true }
-    const reason = `offline log directories: ${failed.map(({ path }) => path).join(', ')}`
-    return { ready: failed.length < this.#directories.length, reason }
+    const paths = failed.map(({ path }) => path)
+    const partitions = this.#replicas?.failedPartitions ?? []
+    const named = partitions.slice(0, 5).join(', ')
+    const reasons = [
+      ...(paths.length === 0 ? [] : [`offline log directories: ${paths.join(', ')}`]),
+      ...(partitions.length === 0 ? [] : [`${partitions.length} offline partitions: ${named}`]),
+    ]
+    if (reasons.length === 0) return { ready: true }
+    return { ready: failed.length < this.#directories.length, reason: reasons.join('; ') }
   }
 
-  /** Answers what was taken, flushes, marks the shutdown as clean. Idempotent. */
+  #startingReason(): string {
+    const { opened, total } = this.#replicas?.opening ?? { opened: 0, total: 0 }
+    return total === 0 ? 'starting' : `starting: ${opened} of ${total} partitions are open`
+  }
+
+  /**
+   * Resolves when clients can connect. Rejects with ConfigError, DiskError, what listening failed
+   * with, or StartEnded where `stop` was called meanwhile; everything is closed again then.
+   */
+  async start(): Promise<void> {
+    try {
+      this.#starting = this.#start()
+      await this.#starting
+    } catch (error) {
+      const isEnded = this.#stopping !== null
+      await this.stop()
+      throw isEnded ? new StartEnded() : error
+    }
+  }
+
+  /**
+   * Answers what was taken, flushes, marks the shutdown as clean. Ends a start that is under way.
+   * Idempotent.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
   async #start(): Promise<void> {
-    this.#openDirectories()
+    if (this.#directories.length === 0) this.lockDirectories()
     const metadata = await this.#openMetadata()
-    const replicas = this.#hostPartitions(metadata.cache)
+    this.#checkNotStopping()
+    const replicas = await this.#hostPartitions(metadata.cache)
+    this.#checkNotStopping()
     const groups = await this.#loadGroups(metadata.cache, replicas)
+    this.#checkNotStopping()
     this.#follow(metadata.cache, replicas, groups)
     await this.#listen(metadata, replicas, groups)
     this.#isReady = true
   }
 
-  /** Locks every log directory and gives new ones their identity. */
-  #openDirectories(): void {
-    const paths = this.#config.get('log.dirs') ?? this.#config.get('log.dir')
-    for (const path of new Set([...paths, ...this.#metadataDirectoryPath(paths)])) {
-      const directory = LogDirectory.open({
-        environment: this.#environment,
-        path,
-        onFailure: (failed, error) => this.#directoryFailed(failed, error),
-      })
-      this.#directories.push(directory)
-    }
-    const known = this.#directories.map((directory) => directory.readMetaProperties())
-    const clusterIds = new Set(known.flatMap((meta) => (meta === null ? [] : [meta.clusterId])))
-    if (clusterIds.size > 1) {
-      throw new Error(
-        `The log directories belong to different clusters: ${[...clusterIds].join(', ')}`,
-      )
-    }
-    const [existing] = clusterIds
-    const { clusterId } = this.#options
-    if (existing !== undefined && clusterId !== undefined && existing !== clusterId) {
-      throw new Error(`The log directories belong to cluster ${existing}, not ${clusterId}`)
-    }
-    this.#clusterId = existing ?? clusterId ?? randomUuid(this.#environment.random)
-    for (const [index, directory] of this.#directories.entries()) {
-      const meta = known[index] ?? null
-      if (meta !== null && meta.nodeId !== this.nodeId) {
-        throw new Error(
-          `${directory.path} belongs to node ${meta.nodeId}; node.id is ${this.nodeId} here`,
-        )
-      }
-      if (meta !== null) continue
-      directory.writeMetaProperties({
-        version: 1,
-        clusterId: this.#clusterId,
-        nodeId: this.nodeId,
-        directoryId: randomUuid(this.#environment.random),
-      })
-    }
+  #checkNotStopping(): void {
+    if (this.#stopping !== null) throw new StartEnded()
   }
 
-  #metadataDirectoryPath(logDirs: readonly string[]): string[] {
-    const path = this.#config.get('metadata.log.dir') ?? logDirs[0]
-    return path === null || path === undefined ? [] : [path]
+  /**
+   * Checks that the log directories belong to this node, locks every one of them and gives new ones
+   * their identity. Throws DiskError, and Error that says what is wrong with a directory. Called by
+   * `start` unless it was called before; then `stop` is due whatever comes of it.
+   */
+  lockDirectories(): void {
+    const environment = this.#environment
+    const { clusterId, missing } = identify({
+      disk: environment.disk,
+      paths: this.#paths,
+      metadataPath: this.#metadataPath,
+      nodeId: this.nodeId,
+      clusterId: this.#options.clusterId,
+      newId: () => randomUuid(environment.random),
+    })
+    this.#clusterId = clusterId
+    for (const path of this.#paths) {
+      const onFailure = (failed: LogDirectory) => this.#directoryFailed(failed)
+      const directory = LogDirectory.open({ environment, path, onFailure })
+      this.#directories.push(directory)
+      const meta = missing.get(path)
+      if (meta !== undefined && directory.failure === null) directory.writeMetaProperties(meta)
+    }
+    const { path, failure } = this.#metadataDirectory
+    if (failure === null) return
+    const message = `The log directory ${path} cannot be used: ${failure.message}`
+    throw new Error(message, { cause: failure })
+  }
+
+  get #logDirs(): readonly string[] {
+    return this.#config.get('log.dirs') ?? this.#config.get('log.dir')
+  }
+
+  get #metadataPath(): string {
+    const path = this.#config.get('metadata.log.dir') ?? this.#logDirs[0]
+    if (path === undefined) throw new ConfigError('log.dirs', 'log.dirs names no directory')
+    return withoutSlash(path)
+  }
+
+  /** Of all log directories, the metadata log's included. */
+  get #paths(): readonly string[] {
+    return [...new Set([...this.#logDirs.map(withoutSlash), this.#metadataPath])]
   }
 
   get #metadataDirectory(): LogDirectory {
-    const wanted = this.#config.get('metadata.log.dir')
-    const found = this.#directories.find(({ path }) => path === wanted) ?? this.#directories[0]
-    if (found === undefined) throw new Error('log.dirs names no directory')
-    return found
+    return this.#directories.find(({ path }) => path === this.#metadataPath) as LogDirectory
+  }
+
+  /** Those that take topics' partitions. */
+  get #partitionDirectories(): readonly LogDirectory[] {
+    const paths = new Set(this.#logDirs.map(withoutSlash))
+    return this.#directories.filter(({ path }) => paths.has(path))
   }
 
   /** Replays the metadata log, leads its quorum and registers this broker. */
@@ -214,17 +260,22 @@ export class Broker {
       metadataDirectory: directory.path,
       partitionDirectory: `${directory.path}/${metadataTopic}-0`,
       directoryId: directory.readMetaProperties()?.directoryId ?? '',
-      logDirs: this.#directories.flatMap((one) => one.readMetaProperties()?.directoryId ?? []),
+      logDirs: this.#onlineDirectoryIds(),
       log: new QuorumLog(log),
       endpoints: this.#addresses.client.map((listener) => this.#registeredEndpoint(listener)),
       rack: this.#config.get('broker.rack'),
       config: this.#config,
       environment: this.#environment,
-      onFatal: (error) => this.#options.onFatal(error),
+      onFatal: (error) => this.#fail(error),
     })
     this.#metadata = metadata
     this.#applyDynamicConfig(metadata.image)
     return metadata
+  }
+
+  #onlineDirectoryIds(): string[] {
+    const online = this.#partitionDirectories.filter(({ failure }) => failure === null)
+    return online.flatMap((directory) => directory.readMetaProperties()?.directoryId ?? [])
   }
 
   #registeredEndpoint({ name, host, port }: ListenerAddress) {
@@ -233,13 +284,13 @@ export class Broker {
     return { name, host: address.host, port: address.port, securityProtocol: 0 }
   }
 
-  #hostPartitions(cache: MetadataCache): Replicas {
+  async #hostPartitions(cache: MetadataCache): Promise<Replicas> {
     const config = this.#config
     const replicas = new Replicas({
       environment: this.#environment,
       brokerId: this.nodeId,
-      directories: this.#directories,
-      tailCache: new TailCache(tailCacheBytes),
+      directories: this.#partitionDirectories,
+      tailCache: new TailCache(this.#options.tailCacheBytes ?? tailCacheBytesDefault),
       configFor: (topic) => this.#replicaConfig(cache.image, topic),
       producerIdExpirationMs: config.get('producer.id.expiration.ms'),
       intervals: {
@@ -250,7 +301,10 @@ export class Broker {
       },
     })
     this.#replicas = replicas
-    replicas.start(cache.image.topics)
+    replicas.onPartitionFailure = ({ topic }) => {
+      if (topic === consumerOffsetsTopic) this.#electAgain()
+    }
+    await replicas.start(cache.image.topics)
     return replicas
   }
 
@@ -342,7 +396,7 @@ export class Broker {
       parkedFetches: this.#parkedFetches,
       advertised: (context) => this.#advertised(context),
     })
-    const router = new Router(handlers, { log, counters, requestBytes: limits.requestBytes })
+    const router = new Router(handlers, { log, counters })
     for (const { name, host, port } of this.#addresses.client) {
       const address = { host, port }
       this.#listeners.push(
@@ -356,33 +410,49 @@ export class Broker {
     return this.#addresses.advertised.get(listener) ?? connection.local
   }
 
-  #directoryFailed(directory: LogDirectory, error: DiskError): void {
-    const isMetadata = this.#directories.length > 0 && directory === this.#metadataDirectory
-    this.#environment.log.error(
-      `Log directory ${directory.path} failed and is taken out of service`,
-      {
-        err: error,
-      },
-    )
+  #electAgain(): void {
+    if (this.#metadata === null || this.#replicas === null || this.#groups === null) return
+    void this.#electCoordinators(this.#metadata.image, this.#replicas, this.#groups)
+  }
+
+  /** The directory has said so itself. */
+  #directoryFailed(directory: LogDirectory): void {
     this.#replicas?.directoryFailed(directory)
-    if (this.#metadata !== null && this.#replicas !== null && this.#groups !== null) {
-      void this.#electCoordinators(this.#metadata.image, this.#replicas, this.#groups)
+    this.#electAgain()
+    const { path, failure } = directory
+    if (path === this.#metadataPath) {
+      const message = `The metadata log is in ${path}, which failed: ${failure?.message}`
+      this.#fail(new Error(message, { cause: failure }))
+    } else if (this.#partitionDirectories.every((one) => one.failure !== null)) {
+      const message = `No log directory is left; the last one failed with ${failure?.message}`
+      this.#fail(new Error(message, { cause: failure }))
     }
-    const isLast = this.#directories.every(({ failure }) => failure !== null)
-    if (isLast || isMetadata) this.#options.onFatal(error)
+  }
+
+  /** The first reason is told; others follow from it. */
+  #fail(error: Error): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#options.onFatal(error)
   }
 
   async #stop(): Promise<void> {
+    // Ends a start between two partitions; it tells its own caller.
+    this.#replicas?.endStart()
+    await this.#starting?.catch(() => {})
     // Whoever waits is answered now, so that connections can end.
     this.#parkedFetches?.close()
     this.#groups?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     await this.#metadata?.close()
     const brokerEpoch = this.#metadata?.brokerEpoch ?? -1
-    if (this.#replicas !== null) await this.#replicas.close(brokerEpoch)
-    else for (const directory of this.#directories) await directory.close(brokerEpoch)
+    await this.#replicas?.close(brokerEpoch)
+    // Those that no partitions of topics lie in, and all where no partition was hosted yet.
+    await Promise.all(this.#directories.map((directory) => directory.close(brokerEpoch)))
   }
 }
+
+const withoutSlash = (path: string): string => path.replace(/(?<=.)\/+$/, '')
 
 function reconfiguredTopics(delta: MetadataDelta): string[] {
   return delta.configChanges

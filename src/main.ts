@@ -4,11 +4,14 @@
  * broker, and stops it when told to. Nothing else.
  */
 import { readFileSync, realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Broker } from './broker.ts'
+import { Broker, StartEnded } from './broker.ts'
 import { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { gatherSettings } from './config/sources.ts'
+import { DiskError } from './environment/disk.ts'
+import type { Logger } from './environment/environment.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { type HealthServer, startHealthServer } from './http/health-server.ts'
 
@@ -28,8 +31,14 @@ Examples:
   millrace start --override listeners=PLAINTEXT://:19092 --override log.dirs=/var/lib/millrace
 `
 
+/** How often a stop that takes long says so: many logs may have much to bring to the disk. */
+const stopProgressMs = 10_000
 /** After this a stop no longer waits for whatever keeps it. */
-const stopLimitMs = 10_000
+const stopLimitMs = 300_000
+/** As `stopLimitMs`, where the disk has failed and most of what a stop does cannot be done. */
+const fatalStopLimitMs = 3_000
+/** Settings that are paths, or lists of paths. */
+const pathSettings = ['log.dirs', 'log.dir', 'metadata.log.dir']
 
 interface Flags {
   readonly file: string | undefined
@@ -86,15 +95,21 @@ function readSettings({ file, overrides }: Flags): Start {
     environment: process.env,
     overrides,
   })
-  return { config: new BrokerConfig(texts), withoutEffect, isDevelopment: file === undefined }
+  const absolute = new Map(texts)
+  for (const name of pathSettings) {
+    const paths = texts
+      .get(name)
+      ?.split(',')
+      .filter((path) => path.trim() !== '')
+    if (paths === undefined || paths.length === 0) continue
+    absolute.set(name, paths.map((path) => resolve(path.trim())).join(','))
+  }
+  return { config: new BrokerConfig(absolute), withoutEffect, isDevelopment: file === undefined }
 }
 
 async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
   const environment = createNodeEnvironment({ log: { level: config.get('log.level') as 'info' } })
   const { log } = environment
-  // As process 1 of a container nothing would end the start otherwise. What it wrote is checked next time.
-  const endStart = () => process.exit(143)
-  process.once('SIGTERM', endStart)
   process.on('uncaughtException', (err) => {
     log.error('A bug: the process ends, what was acknowledged is on disk', { err })
     process.exit(70)
@@ -104,19 +119,30 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
   }
   // As in the usual container images; one that is set to nothing is not set.
   const clusterId = process.env['CLUSTER_ID'] || process.env['KAFKA_KRAFT_CLUSTER_ID'] || undefined
-  const broker = await Broker.start({
+  const broker = new Broker({
     environment,
     config,
     isDevelopment,
-    onFatal: (err) => {
-      log.error('The broker cannot go on and ends', { err })
-      process.exit(1)
-    },
+    onFatal: (err) => endAfter(err, broker, log),
     ...(clusterId === undefined ? {} : { clusterId }),
   })
-  const healthServers = await startHttp(broker, config, log)
-  process.off('SIGTERM', endStart)
-  stopOnSignal(broker, healthServers, log)
+  const healthServers: HealthServer[] = []
+  // Timers of the environment keep no process alive, and until something listens nothing else does.
+  const staysAlive = setInterval(() => {}, 2 ** 30)
+  try {
+    broker.lockDirectories()
+    stopOnSignal(broker, healthServers, log)
+    // Before the logs are opened, which may take long: whoever asks is told how far it is.
+    healthServers.push(...(await startHttp(broker, config, log)))
+    await broker.start()
+  } catch (error) {
+    // Whoever stopped the broker ends the process as well.
+    if (error instanceof StartEnded) return
+    await broker.stop()
+    throw error
+  } finally {
+    clearInterval(staysAlive)
+  }
   // The origin of performance.now() is the start of the process.
   const readyMs = Math.round(performance.now())
   const addresses = [...broker.addresses.values()].map(({ host, port }) => `${shown(host)}:${port}`)
@@ -142,7 +168,7 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
 async function startHttp(
   broker: Broker,
   config: BrokerConfig,
-  log: { warn(message: string, fields?: object): void },
+  log: Pick<Logger, 'warn'>,
 ): Promise<HealthServer[]> {
   const servers: HealthServer[] = []
   for (const text of config.get('http.listeners')) {
@@ -158,7 +184,6 @@ async function startHttp(
       servers.push(await startHealthServer({ host, port: Number(match[2]) }, () => broker.health()))
     } catch (err) {
       if (config.isSet('http.listeners')) {
-        await broker.stop()
         throw new Error(`http.listeners: cannot listen on ${text}: ${(err as Error).message}`, {
           cause: err,
         })
@@ -171,20 +196,31 @@ async function startHttp(
   return servers
 }
 
+/** Answers what can be answered, closes what still works, and ends with exit code 1. */
+function endAfter(err: Error, broker: Broker, log: Pick<Logger, 'error'>): void {
+  const fields = err.cause instanceof DiskError ? {} : { err }
+  log.error(`The broker cannot go on and ends: ${err.message}`, fields)
+  const end = () => process.exit(1)
+  setTimeout(end, fatalStopLimitMs)
+  // Not in the middle of what has failed: its callers have errors to answer with.
+  setImmediate(() => void broker.stop().finally(end))
+}
+
 function stopOnSignal(
   broker: Broker,
   healthServers: readonly HealthServer[],
-  log: {
-    info(message: string, fields?: object): void
-    error(message: string, fields?: object): void
-  },
+  log: Pick<Logger, 'info' | 'error'>,
 ): void {
-  let stopping = false
+  let isSecond = false
   const stop = (signal: NodeJS.Signals) => {
-    if (stopping) process.exit(130)
-    stopping = true
+    if (isSecond) process.exit(130)
+    isSecond = true
     const startedMs = performance.now()
     log.info(`Stopping on ${signal}`)
+    setInterval(() => {
+      const seconds = Math.round((performance.now() - startedMs) / 1000)
+      log.info(`Still bringing logs to the disk after ${seconds} s; a second signal ends at once`)
+    }, stopProgressMs).unref()
     setTimeout(() => {
       log.error(`The stop took longer than ${stopLimitMs} ms; the next start will check the logs`)
       process.exit(1)

@@ -1,7 +1,7 @@
 /** The process itself: it starts, keeps its promises over `kill -9` and SIGTERM, and refuses what is wrong. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -42,15 +42,18 @@ function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   return { child, log: () => text }
 }
 
-/** Starts a broker on free ports and waits until it says that it is ready. */
-async function start(directory: string, ...overrides: string[]): Promise<Started> {
+function argumentsFor(directory: string): string[] {
   const settings = [
     'listeners=PLAINTEXT://127.0.0.1:0',
     `log.dirs=${directory}`,
     'http.listeners=http://127.0.0.1:0',
-    ...overrides,
   ]
-  const { child, log } = run(settings.flatMap((setting) => ['--override', setting]))
+  return settings.flatMap((setting) => ['--override', setting])
+}
+
+/** Starts a broker on free ports and waits until it says that it is ready. */
+async function start(directory: string): Promise<Started> {
+  const { child, log } = run(argumentsFor(directory))
   for (;;) {
     const ready = /is ready on 127\.0\.0\.1:(\d+) /.exec(log())
     const http = /"http":"([^"]+)"/.exec(log())
@@ -133,6 +136,51 @@ t.test('what was acknowledged is there after kill -9 and after a stop', async (t
   t.equal(await ended(third), 0)
 })
 
+t.test('a start after kill -9 opens every log, and can be ended in the middle', async (t) => {
+  const directory = t.testdir()
+  const first = await start(directory)
+  const cluster = clusterAt(first.port)
+  await createTopics(cluster, [
+    { name: 'kept', partitions: 150, replicationFactor: 1, configs: new Map() },
+  ])
+  cluster.close()
+  const values = Array.from({ length: 3000 }, (_, at) => `v-${10_000 + at}`)
+  await produce(first.port, values)
+  first.child.kill('SIGKILL')
+  await ended(first)
+
+  const second = run(argumentsFor(directory))
+  while (!second.log().includes('leading the metadata quorum')) await once(second.child, 'text')
+  second.child.kill('SIGTERM')
+  t.equal(await ended(second), 0, second.log())
+
+  const third = await start(directory)
+  t.strictSame(await consume(third.port, 'readers', 3000), values)
+  third.child.kill('SIGTERM')
+  t.equal(await ended(third), 0)
+  t.ok(existsSync(`${directory}/.kafka_cleanshutdown`))
+})
+
+t.test('log directories that cannot be used stop the start with a reason', async (t) => {
+  const directory = t.testdir({ file: 'no directory', damaged: { 'meta.properties': 'x' } })
+  const refused = async (logDirs: string, message: RegExp) => {
+    const process = run(argumentsFor(logDirs))
+    t.equal(await ended(process), 1)
+    t.match(process.log(), message)
+  }
+  const ofAnother = `${directory}/another`
+  mkdirSync(ofAnother)
+  writeFileSync(`${ofAnother}/meta.properties`, 'version=1\ncluster.id=c\nnode.id=5\n')
+  writeFileSync(`${ofAnother}/.kafka_cleanshutdown`, '{"version":0,"brokerEpoch":7}')
+  await Promise.all([
+    refused(`${directory}/file`, /log directory \S+\/file cannot be used: ENOTDIR/),
+    refused(`${directory}/damaged`, /meta\.properties .*restore it from a copy/),
+    refused(ofAnother, /another belongs to node 5; node\.id is 1 here/),
+    process.platform === 'linux' && refused('/proc/nope', /\/proc\/nope cannot be used: ENOENT/),
+  ])
+  t.strictSame(readdirSync(ofAnother), ['.kafka_cleanshutdown', 'meta.properties'], 'untouched')
+})
+
 t.test('a second broker on the same directory is refused', async (t) => {
   const directory = t.testdir()
   const first = await start(directory)
@@ -160,17 +208,19 @@ t.test('wrong settings stop the start by name', async (t) => {
     t.equal(await ended(process), 1)
     t.match(process.log(), message)
   }
-  await refused(['--override', 'log.retension.ms=1'], /Did you mean log\.retention\.ms\?/)
-  await refused(['--override', 'num.partitions=none'], /num\.partitions: Not a number of type INT/)
-  await refused([], /Unknown setting lisseners \(from the variable KAFKA_LISSENERS\)/, {
-    KAFKA_LISSENERS: 'x',
-  })
-  await refused(['missing.properties'], /missing\.properties/)
-  await refused(['--override', 'listeners=SSL://:1'], /SSL, which this version does not offer/)
-  await refused(['--override', 'authorizer.class.name=A'], /does not authorize/)
-  await refused(['--override', 'process.roles=broker'], /process\.roles/)
-  await refused(['--override', 'controller.quorum.voters=1@a:1,2@b:1'], /several nodes/)
-  await refused(['--frobnicate'], /Unknown option --frobnicate/)
+  await Promise.all([
+    refused(['--override', 'log.retension.ms=1'], /Did you mean log\.retention\.ms\?/),
+    refused(['--override', 'num.partitions=none'], /num\.partitions: Not a number of type INT/),
+    refused([], /Unknown setting lisseners \(from the variable KAFKA_LISSENERS\)/, {
+      KAFKA_LISSENERS: 'x',
+    }),
+    refused(['missing.properties'], /missing\.properties/),
+    refused(['--override', 'listeners=SSL://:1'], /SSL, which this version does not offer/),
+    refused(['--override', 'authorizer.class.name=A'], /does not authorize/),
+    refused(['--override', 'process.roles=broker'], /process\.roles/),
+    refused(['--override', 'controller.quorum.voters=1@a:1,2@b:1'], /several nodes/),
+    refused(['--frobnicate'], /Unknown option --frobnicate/),
+  ])
   t.notOk(existsSync(`${directory}/never`), 'nothing was made')
 })
 

@@ -6,6 +6,8 @@ export interface Endpoint {
 }
 
 export interface Network {
+  /** How many streams may be open at once; undefined where nothing is known to limit them. */
+  readonly streamsMax?: number | undefined
   /** Listens; port 0 takes any free one. Rejects with an Error that carries `code` (EADDRINUSE, …). */
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening>
   /** Connects. Rejects with an Error that carries `code` (ECONNREFUSED, ETIMEDOUT, …). */

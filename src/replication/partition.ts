@@ -6,6 +6,7 @@
  * While the leader is the whole in-sync set, the high watermark is the end of what is written.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import { DiskError } from '../environment/disk.ts'
 import type { AppendOrigin, AppendResult, Log, OffsetAndTimestamp, ReadResult } from '../log/log.ts'
 import { isDeleted, type LogConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
@@ -75,6 +76,10 @@ export class Partition {
   #directory: LogDirectory | null = null
   #log: Log | null = null
   #open: (() => Log) | null = null
+  /** Why this partition alone cannot be used, or null. */
+  #failure: Error | null = null
+  /** The promise of the newest append, that its failure is seen once however many share it. */
+  #written: Promise<void> | null = null
   /** Appended, and not yet below the high watermark. */
   #unreadableBytes = 0
   readonly #watchers = new Set<PartitionWatcher>()
@@ -96,7 +101,7 @@ export class Partition {
   /**
    * The local replica. It is opened when it is first needed, so that a partition costs no files before
    * it has records or a reader. Throws KafkaError KAFKA_STORAGE_ERROR where the partition has no
-   * directory, DiskError where opening fails.
+   * directory or cannot be opened: it is offline then.
    */
   get log(): Log {
     return this.#log ?? this.#openLog()
@@ -128,9 +133,14 @@ export class Partition {
     return this.#state.leader === this.#brokerId
   }
 
-  /** Its disk failed, or none could be given to it. */
+  /** Its disk or its own files failed, or no disk could be given to it. */
   get isOffline(): boolean {
-    return this.#directory === null || this.#directory.failure !== null
+    return this.#directory === null || this.#failure !== null || this.#directory.failure !== null
+  }
+
+  /** Why this partition alone is offline, or null. */
+  get failure(): Error | null {
+    return this.#failure
   }
 
   // All four are 0 before the log is first opened: what is on disk at start is opened then, so a log
@@ -190,6 +200,27 @@ export class Partition {
     this.#changed()
   }
 
+  /** Nothing more is read from the files of this partition, or written to them. */
+  fail(error: Error): void {
+    if (this.#failure !== null || this.#directory === null) return
+    this.#failure = error
+    this.#directory.failPartition(this.toString(), error)
+    this.#changed()
+  }
+
+  /**
+   * Runs what looks after the log. What it fails with, other than an answer, ends the partition, or
+   * the directory has ended with it.
+   */
+  tend(work: (log: Log) => void): void {
+    if (this.#log === null || this.isOffline) return
+    try {
+      work(this.#log)
+    } catch (error) {
+      this.#noteFailure(error)
+    }
+  }
+
   /** The partition is no longer here: ends all waiting and hands its log to whoever removes it. */
   release(): Log | null {
     const log = this.#log
@@ -209,9 +240,26 @@ export class Partition {
     const error = this.leaderError()
     if (error !== null) throw new KafkaError(error)
     if (options.acks === wholeInSyncSet) this.#checkInSyncReplicas()
-    const appended = this.log.append(records, this.#state.leaderEpoch, options.origin ?? 'client')
+    const appended = this.#append(this.log, records, options.origin ?? 'client')
     if (!appended.isDuplicate) this.#unreadableBytes += records.length
     return appended
+  }
+
+  /** What a failed append leaves in memory, producers' sequences above all, holds no more. */
+  #append(log: Log, records: Buffer, origin: AppendOrigin): AppendResult {
+    try {
+      const appended = log.append(records, this.#state.leaderEpoch, origin)
+      if (appended.written !== this.#written) {
+        this.#written = appended.written
+        appended.written.catch((error: unknown) => {
+          if (this.#log === log) this.#noteFailure(error)
+        })
+      }
+      return appended
+    } catch (error) {
+      this.#noteFailure(error)
+      throw error
+    }
   }
 
   #checkInSyncReplicas(): void {
@@ -323,8 +371,15 @@ export class Partition {
   }
 
   #openLog(): Log {
-    if (this.#open === null) throw new KafkaError(errors.KAFKA_STORAGE_ERROR)
-    const log = this.#open()
+    if (this.#open === null || this.isOffline) throw new KafkaError(errors.KAFKA_STORAGE_ERROR)
+    let log: Log
+    try {
+      log = this.#open()
+    } catch (error) {
+      if (error instanceof Error) this.#failUnlessFenced(error)
+      const message = `${this} cannot be opened: ${(error as Error).message}`
+      throw new KafkaError(errors.KAFKA_STORAGE_ERROR, message, { cause: error })
+    }
     this.#log = log
     log.onWritten = () => this.#advance()
     this.#becomeWhatStateSays(-1)
@@ -338,6 +393,17 @@ export class Partition {
       log.assignEpochStart(this.#state.leaderEpoch)
     }
     this.#advance()
+  }
+
+  #noteFailure(error: unknown): void {
+    const cause = error instanceof KafkaError ? error.cause : error
+    if (cause instanceof DiskError) this.#failUnlessFenced(cause)
+    else if (!(error instanceof KafkaError)) throw error
+  }
+
+  /** Where the whole directory failed, that was told already. */
+  #failUnlessFenced(error: Error): void {
+    if (this.#directory?.failure === null) this.fail(error)
   }
 
   /** Moves the high watermark to what the in-sync set has, and tells those who wait. */

@@ -4,24 +4,23 @@
  * producers).
  *
  * What lives in this folder: a partition's place in the cluster over its log (`partition.ts`), those
- * who wait for its records (`parked-fetches.ts`) and what fetchers need not repeat
- * (`fetch-sessions.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a
+ * who wait for its records (`parked-fetches.ts`), what fetchers need not repeat (`fetch-sessions.ts`)
+ * and in which directory a new one lies (`placement.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a
  * client's message looks like beyond the fetch request that a session remembers (`handlers`).
  * Imports `protocol`, `environment` and `log`.
  */
-import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
 import { Log } from '../log/log.ts'
 import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
+import { isOfTopic } from '../log/partition-metadata.ts'
 import type { TailCache } from '../log/tail-cache.ts'
 import { Partition, type PartitionState, type ReplicaConfig } from './partition.ts'
+import { type PlacedPartition, Placement } from './placement.ts'
 
 /** A partition as the metadata has it; the parts of its image that replicas look at. */
-export interface AssignedPartition extends PartitionState {
-  /** The log directory of each replica, in the order of `replicas`. */
-  readonly directories: readonly string[]
-}
+export interface AssignedPartition extends PartitionState, PlacedPartition {}
 
 export interface AssignedTopic {
   readonly name: string
@@ -72,25 +71,31 @@ interface HostedTopic {
   readonly partitions: (Partition | undefined)[]
 }
 
-const metadataTopic = '__cluster_metadata'
+/** Logs are opened for so long, or so many, before others have their turn. */
+const openingMsMax = 20
+const openingCountMax = 64
+const progressMs = 3_000
 
 export class Replicas {
   readonly #environment: Environment
   readonly #options: ReplicasOptions
-  readonly #directoryIds = new Map<LogDirectory, string | undefined>()
-  /** Partitions of topics in each directory. */
-  readonly #load = new Map<LogDirectory, number>()
+  readonly #placement: Placement
   readonly #byName = new Map<string, HostedTopic>()
   readonly #byId = new Map<string, HostedTopic>()
   #topics: AssignedTopics = { byName: new Map(), byId: new Map() }
   readonly #duties = new Map<() => void, Timer>()
+  #opening = { opened: 0, total: 0 }
+  #isClosing = false
+  /** Runs once for each partition that failed alone. */
+  onPartitionFailure: ((partition: Partition) => void) | null = null
 
   constructor(options: ReplicasOptions) {
     this.#environment = options.environment
     this.#options = options
-    for (const directory of options.directories) {
-      this.#directoryIds.set(directory, directory.readMetaProperties()?.directoryId)
-      this.#load.set(directory, 0)
+    const { directories, brokerId, environment } = options
+    this.#placement = new Placement(directories, brokerId, environment.log)
+    for (const directory of directories) {
+      directory.onPartitionFailure = (name, error) => this.#partitionFailed(directory, name, error)
     }
   }
 
@@ -130,17 +135,27 @@ export class Replicas {
     )
   }
 
-  /** Opens the logs on disk of partitions assigned here, recovering where needed, and starts the duties. */
-  start(topics: AssignedTopics): void {
+  /**
+   * Opens the logs on disk of partitions assigned here, recovering where needed, and starts the
+   * duties. Others have their turn in between; resolves early where `close` is called meanwhile.
+   */
+  async start(topics: AssignedTopics): Promise<void> {
     this.#topics = topics
     const found = this.#findLogs()
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
+    await this.#openLogs([...this.partitions()].filter((partition) => found.has(`${partition}`)))
+    if (this.#isClosing) return
     const { intervals } = this.#options
-    this.#every(intervals.checkpointMs, intervals.checkpointMs, () => this.checkpoint())
+    this.#every(intervals.checkpointMs, intervals.checkpointMs, () => void this.checkpoint())
     this.#every(intervals.firstRetentionMs, intervals.retentionMs, () => this.deleteOldSegments())
     this.#every(intervals.producerExpiryMs, intervals.producerExpiryMs, () => {
-      for (const log of this.#logs()) log.expireProducers()
+      for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
     })
+  }
+
+  /** How many of the logs on disk are open, while they are being opened. */
+  get opening(): { readonly opened: number; readonly total: number } {
+    return this.#opening
   }
 
   /** Makes hosted what the metadata now says; `topics` is the state after the changes. */
@@ -171,75 +186,140 @@ export class Replicas {
     }
   }
 
+  /** Partitions that failed alone, on disks that work. */
+  get failedPartitions(): Partition[] {
+    return [...this.partitions()].filter(({ failure }) => failure !== null)
+  }
+
   /** Directories that still work. */
   get onlineDirectories(): LogDirectory[] {
     return this.#options.directories.filter(({ failure }) => failure === null)
   }
 
-  /** Writes recovery points, log starts and high watermarks. */
-  checkpoint(): void {
-    for (const directory of this.onlineDirectories) {
-      this.#guarded(directory, () => directory.writeCheckpoints())
-    }
+  /**
+   * Writes recovery points, log starts and high watermarks, as far as they have changed, off the
+   * event loop. Never rejects.
+   */
+  async checkpoint(): Promise<void> {
+    const writing = this.onlineDirectories.map((directory) =>
+      directory.checkpoint().catch((error: unknown) => directory.reportCheckpointError(error)),
+    )
+    await Promise.all(writing)
+  }
+
+  /**
+   * Resolves when what `deleteRecords` has deleted stays deleted, whatever happens. Rejects with
+   * DiskError.
+   */
+  async persistLogStarts(): Promise<void> {
+    await Promise.all(this.onlineDirectories.map((directory) => directory.checkpoint()))
   }
 
   /** Retention by time and size, and the removal of what DeleteRecords passed. */
   deleteOldSegments(): void {
-    for (const log of this.#logs()) this.#guarded(log.directory, () => log.deleteOldSegments())
+    for (const partition of this.partitions()) partition.tend((log) => log.deleteOldSegments())
+  }
+
+  /** Lets a `start` that is under way end after the partition it is at. */
+  endStart(): void {
+    this.#isClosing = true
   }
 
   /** Ends the duties and all waiting, flushes and closes every log, and marks the shutdown as clean. */
   async close(brokerEpoch: number): Promise<void> {
+    this.#isClosing = true
     for (const timer of this.#duties.values()) timer.cancel()
     this.#duties.clear()
-    await Promise.all(this.onlineDirectories.map((directory) => directory.close(brokerEpoch)))
+    await Promise.all(this.#options.directories.map((directory) => directory.close(brokerEpoch)))
     for (const partition of this.partitions()) partition.release()
     this.#byName.clear()
     this.#byId.clear()
   }
 
-  /** Those that are open, on disks that work. */
-  *#logs(): IterableIterator<Log> {
-    for (const { isOffline, openedLog } of this.partitions()) {
-      if (!isOffline && openedLog !== null) yield openedLog
-    }
-  }
-
-  /** The logs on disk that belong to assigned partitions; all others are set aside. */
+  /** The directories of the logs on disk that belong to assigned partitions; all others are set aside. */
   #findLogs(): Map<string, LogDirectory> {
     const found = new Map<string, LogDirectory>()
     for (const directory of this.onlineDirectories) {
       this.#guarded(directory, () => {
         for (const entry of directory.partitions()) {
-          if (entry.topic === metadataTopic) continue
-          const key = `${entry.topic}-${entry.partition}`
-          if (!this.#isAssigned(entry)) this.#setAside(directory, entry)
-          else if (found.has(key)) this.#refuseSecond(directory, entry)
-          else found.set(key, directory)
+          if (!this.#isAssigned(entry, directory.isClean)) {
+            if (entry.isDirectory) this.#setAside(directory, entry.name)
+          } else if (found.has(entry.name)) this.#refuseSecond(directory, entry)
+          else found.set(entry.name, directory)
         }
       })
     }
     return found
   }
 
-  #isAssigned({ topic, partition, topicId }: PartitionDirectory): boolean {
+  async #openLogs(partitions: readonly Partition[]): Promise<void> {
+    const { clock, timers, log } = this.#environment
+    this.#opening = { opened: 0, total: partitions.length }
+    const startMs = clock.monotonic()
+    let bytes = 0
+    let sliceMs = startMs
+    let toldMs = startMs
+    for (const partition of partitions) {
+      if (this.#isClosing) return
+      this.#open(partition)
+      bytes += partition.openedLog?.size ?? 0
+      const { opened, total } = this.#opening
+      this.#opening = { opened: opened + 1, total }
+      const nowMs = clock.monotonic()
+      if (nowMs - toldMs >= progressMs) {
+        toldMs = nowMs
+        const seconds = Math.round((nowMs - startMs) / 1000)
+        const fields = { opened: opened + 1, total, bytes, seconds }
+        log.info(`opening logs: ${opened + 1} of ${total} partitions`, fields)
+      }
+      if (nowMs - sliceMs < openingMsMax && this.#opening.opened % openingCountMax !== 0) continue
+      await new Promise<void>((resolve) => timers.endOfTurn(resolve))
+      sliceMs = clock.monotonic()
+    }
+  }
+
+  /** Where it cannot be opened, the partition is offline and has said so. */
+  #open(partition: Partition): void {
+    try {
+      void partition.log
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+    }
+  }
+
+  /**
+   * A crash may leave the directory of a topic that was deleted, and made again under its name. After a
+   * clean shutdown there is none: another id is damage then, and the partition is offline with it.
+   */
+  #isAssigned({ topic, partition, topicId }: PartitionDirectory, isClean: boolean): boolean {
     const assigned = this.#topics.byName.get(topic)
-    if (assigned === undefined || (topicId !== null && topicId !== assigned.id)) return false
+    if (assigned === undefined) return false
+    const isOfThis = isOfTopic(topicId, assigned.id)
+    if (isOfThis && topicId !== null && topicId !== assigned.id) {
+      const fields = { partition: `${topic}-${partition}`, topicId }
+      this.#environment.log.warn('partition.metadata is damaged and is written anew', fields)
+    }
+    if (!isClean && !isOfThis) return false
     return assigned.partitions[partition]?.replicas.includes(this.#options.brokerId) ?? false
   }
 
   /** No topic of the cluster knows this directory: keeps it under Kafka's name for strays. */
-  #setAside(directory: LogDirectory, { name, topic, partition }: PartitionDirectory): void {
-    const unique = this.#environment.random.bytes(16).toString('hex')
-    const stray = `${topic}-${partition}.${unique}-stray`
-    directory.disk.rename(`${directory.path}/${name}`, `${directory.path}/${stray}`)
-    const fields = { directory: directory.path, name, renamedTo: stray }
-    this.#environment.log.warn('partition on disk belongs to no topic; set aside', fields)
+  #setAside(directory: LogDirectory, name: string): void {
+    const { log } = this.#environment
+    try {
+      const renamedTo = directory.setAside(name)
+      const fields = { partition: name, directory: directory.path, renamedTo }
+      log.warn('partition on disk belongs to no topic of the cluster; set aside', fields)
+    } catch (err) {
+      if (!(err instanceof DiskError) || directory.failure !== null) throw err
+      const fields = { partition: name, directory: directory.path, err }
+      log.warn('partition on disk belongs to no topic of the cluster, and stays', fields)
+    }
   }
 
   #refuseSecond(directory: LogDirectory, { name }: PartitionDirectory): void {
     const message = 'partition is in two log directories; the second one is left unused'
-    this.#environment.log.error(message, { directory: directory.path, name })
+    this.#environment.log.error(message, { partition: name, directory: directory.path })
   }
 
   #host(
@@ -266,10 +346,12 @@ export class Replicas {
       hosted ??= this.#hostTopic(topic)
       const partition = this.#create(hosted, index, config)
       partition.updateState(assigned)
-      const directory = found?.get(`${topic.name}-${index}`)
-      this.#place(partition, directory ?? this.#choose(assigned))
-      // What is on disk is recovered now; what is not is made when it is needed.
-      if (directory !== undefined) this.#guarded(directory, () => partition.log)
+      const directory =
+        found === undefined
+          ? this.#placement.choose(assigned)
+          : (found.get(`${partition}`) ??
+            this.#placement.chooseUnlessLost(`${partition}`, assigned))
+      this.#place(partition, directory, found?.has(`${partition}`) === true)
     }
   }
 
@@ -295,28 +377,13 @@ export class Replicas {
     return partition
   }
 
-  /** The directory that the metadata names, else the one with the fewest partitions; undefined: all failed. */
-  #choose(assigned: AssignedPartition): LogDirectory | undefined {
-    const named = assigned.directories[assigned.replicas.indexOf(this.#options.brokerId)]
-    let chosen: LogDirectory | undefined
-    for (const directory of this.#options.directories) {
-      if (directory.failure !== null) continue
-      if (named !== undefined && this.#directoryIds.get(directory) === named) return directory
-      if (chosen === undefined || this.#loadOf(directory) < this.#loadOf(chosen)) chosen = directory
-    }
-    return chosen
-  }
-
-  #loadOf(directory: LogDirectory): number {
-    return this.#load.get(directory) ?? 0
-  }
-
-  #place(partition: Partition, directory: LogDirectory | undefined): void {
+  /** `isOnDisk`: its files were found there at the start. */
+  #place(partition: Partition, directory: LogDirectory | undefined, isOnDisk: boolean): void {
     if (directory === undefined) return
     const { topic, topicId, index } = partition
     const { environment, tailCache, producerIdExpirationMs } = this.#options
-    this.#load.set(directory, this.#loadOf(directory) + 1)
-    partition.place(directory, () =>
+    this.#placement.add(directory)
+    const open = () =>
       Log.open({
         environment,
         directory,
@@ -326,8 +393,18 @@ export class Replicas {
         config: partition.config,
         tailCache,
         producerIdExpirationMs,
-      }),
-    )
+      })
+    partition.place(directory, () => {
+      try {
+        return open()
+      } catch (error) {
+        const isOfOtherTopic =
+          error instanceof KafkaError && error.error === errors.INCONSISTENT_TOPIC_ID
+        if (!isOfOtherTopic || isOnDisk) throw error
+        this.#setAside(directory, `${partition}`)
+        return open()
+      }
+    })
   }
 
   #removeTopic(id: string): void {
@@ -339,21 +416,37 @@ export class Replicas {
   }
 
   #delete(partition: Partition): void {
-    const { directory } = partition
+    const { directory, config } = partition
     const log = partition.release()
     if (directory === null) return
-    this.#load.set(directory, this.#loadOf(directory) - 1)
-    if (log !== null && directory.failure === null) this.#guarded(directory, () => log.delete())
+    this.#placement.remove(directory)
+    if (directory.failure !== null) return
+    this.#guarded(directory, () => {
+      if (log !== null) log.delete()
+      // It may be there and have refused to be opened.
+      else if (directory.has(`${partition}`)) {
+        directory.removePartition(`${partition}`, config.fileDeleteDelayMs)
+      }
+    })
   }
 
-  /** Runs what a failing disk may end; the directory has fenced itself by then, and said so. */
-  #guarded(directory: LogDirectory, run: () => unknown): void {
+  #partitionFailed(directory: LogDirectory, name: string, error: Error): void {
+    const dash = name.lastIndexOf('-')
+    const partition = this.get(name.slice(0, dash), Number(name.slice(dash + 1)))
+    if (partition?.directory !== directory) return
+    partition.fail(error)
+    this.onPartitionFailure?.(partition)
+  }
+
+  /** Runs what a failing disk may end; where the directory has failed by then, it has said so. */
+  #guarded(directory: LogDirectory, run: () => void): void {
     try {
       run()
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      const fields = { directory: directory.path, err: error }
-      this.#environment.log.warn('work on a log directory was given up', fields)
+    } catch (err) {
+      if (!(err instanceof DiskError)) throw err
+      if (directory.failure !== null) return
+      const fields = { directory: directory.path, err }
+      this.#environment.log.error('work on a log directory was given up', fields)
     }
   }
 

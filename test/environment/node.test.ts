@@ -161,6 +161,32 @@ t.test('names: listed in order, renamed over, removed', async (t) => {
   t.ok(totalBytes >= usableBytes && usableBytes > 0)
 })
 
+t.test(
+  'directories: made with their parents, found through links, refused where none can be',
+  (t) => {
+    const directory = t.testdir({ file: 'x', real: { inside: '' } })
+    disk.makeDirectory(`${directory}/a/b/c`)
+    disk.makeDirectory(`${directory}/a/b/c`)
+    t.ok(disk.stat(`${directory}/a/b/c`).isDirectory)
+    t.throws(() => disk.makeDirectory(`${directory}/file`), { code: 'ENOTDIR' })
+    t.throws(() => disk.makeDirectory(`${directory}/file/below`), { code: 'ENOTDIR' })
+    // Where a parent takes no names, Node's own recursion never ends.
+    if (process.platform === 'linux') {
+      t.throws(() => disk.makeDirectory('/proc/nope/deep'), { code: 'ENOENT' })
+    }
+    fs.symlinkSync(`${directory}/real`, `${directory}/link-0`, 'dir')
+    fs.symlinkSync(`${directory}/nowhere`, `${directory}/link-1`, 'dir')
+    t.same(
+      disk.list(directory).filter(({ name }) => name.startsWith('link')),
+      [
+        { name: 'link-0', isDirectory: true },
+        { name: 'link-1', isDirectory: false },
+      ],
+    )
+    t.end()
+  },
+)
+
 async function lockElsewhere(
   t: Test,
   directory: string,

@@ -16,6 +16,7 @@ import type { Partition, ReplicaConfig } from '../../src/replication/partition.t
 import { Replicas } from '../../src/replication/replicas.ts'
 import type { Handler } from '../../src/server/handler.ts'
 import type { ConnectionContext, RequestContext } from '../../src/server/request-context.ts'
+import type { MemoryDisk } from '../simulator/memory-disk.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
 
 const brokerId = 1
@@ -42,7 +43,14 @@ export class Connection implements ConnectionContext {
   }
 }
 
+export interface DataPathOptions {
+  readonly disks?: readonly string[]
+  readonly seed?: number
+  readonly onLog?: (line: string) => void
+}
+
 export interface TopicOptions {
+  id?: string
   partitions?: number
   config?: Partial<ReplicaConfig>
   replicas?: number[]
@@ -74,15 +82,16 @@ export class DataPath {
   readonly connection = new Connection()
   readonly configs = new Map<string, Partial<ReplicaConfig>>()
 
-  constructor({ disks = ['/data'], seed = 1 }: { disks?: readonly string[]; seed?: number } = {}) {
-    this.world = new SimulatedWorld(seed)
+  constructor(options: DataPathOptions = {}) {
+    const { disks = ['/data'], seed = 1, onLog } = options
+    this.world = new SimulatedWorld(seed, onLog === undefined ? {} : { onLog })
     this.disks = disks
     this.process = this.world.start('broker')
     const parts = this.#build()
     this.replicas = parts.replicas
     this.sessions = parts.sessions
     this.parked = parts.parked
-    this.replicas.start(this.image.topics)
+    void this.replicas.start(this.image.topics)
   }
 
   /** What handlers are made of. */
@@ -97,20 +106,21 @@ export class DataPath {
     }
   }
 
-  /** The process is gone, and the next one finds what it left. */
-  restart(how: 'kill' | 'crash' | 'close' = 'kill'): void {
+  /** The process is gone, and the next one finds what it left, or what `meddle` made of it. */
+  restart(how: 'kill' | 'crash' | 'close' = 'kill', meddle?: (disk: MemoryDisk) => void): void {
     if (how === 'crash') this.world.crash(this.process)
     else this.world.kill(this.process)
     this.process = this.world.start('broker')
+    meddle?.(this.process.disk)
     Object.assign(this, this.#build())
-    this.replicas.start(this.image.topics)
+    void this.replicas.start(this.image.topics)
   }
 
   createTopic(name: string, options: TopicOptions = {}): TopicImage {
     const { partitions = 1, replicas = [brokerId], leader = brokerId, leaderEpoch = 0 } = options
     const topic: TopicImage = {
       name,
-      id: newTopicId(),
+      id: options.id ?? newTopicId(),
       partitions: Array.from({ length: partitions }, (_, index) => ({
         index,
         replicas,
@@ -205,6 +215,10 @@ export class DataPath {
       releaseWhenSent: () => {},
       releaseUnsent: () => void this.releasedUnsent++,
       holdNext: () => {},
+      replyBytesLeft: 2 ** 40,
+      expectReply: () => {},
+      replyRoom: () => null,
+      setAside: () => {},
     }
     const response = await this.#answer(handler, request, context)
     if (response === null || response === undefined) return response

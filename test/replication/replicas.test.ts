@@ -150,16 +150,260 @@ t.test('duties: checkpoints and retention', async (t) => {
 t.test('a log directory that fails', async (t) => {
   const path = new DataPath({ disks: ['/one', '/two'] })
   path.createTopic('orders', { partitions: 4 })
+  for (const index of [0, 1, 2, 3]) {
+    const partition = path.partition('orders', index)
+    await path.world.run(partition.append(batchOf(['a']), { acks: 1 }).written)
+  }
   path.process.disk.fault = (_, name) => (name.startsWith('/one') ? 'EIO' : undefined)
-  path.replicas.checkpoint()
+  await path.world.run(path.replicas.checkpoint())
   t.equal(path.replicas.onlineDirectories.length, 1)
   const failed = [...path.replicas.partitions()].filter(({ isOffline }) => isOffline)
   t.equal(failed.length, 2)
   path.createTopic('later', { partitions: 2 })
   for (const index of [0, 1]) t.equal(path.partition('later', index).directory?.path, '/two')
+  path.process.disk.fault = undefined
+  await path.append('later', ['a'])
+  t.equal(path.partition('later').highWatermark, 1)
+  const [offline] = failed
+  t.match(offline?.leaderError(), { name: 'KAFKA_STORAGE_ERROR' }, 'whatever the disk says now')
+
   path.process.disk.fault = () => 'EIO'
-  path.replicas.checkpoint()
+  await path.world.run(path.replicas.checkpoint())
   path.createTopic('nowhere')
   t.match(path.partition('nowhere').leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
   await path.world.run(path.replicas.close(1))
 })
+
+t.test('a partition is not begun anew while a directory that may hold it is away', async (t) => {
+  const path = new DataPath({ disks: ['/one', '/two'] })
+  path.createTopic('orders', { partitions: 2 })
+  for (const index of [0, 1]) {
+    const partition = path.partition('orders', index)
+    await path.world.run(partition.append(batchOf(['a']), { acks: 1 }).written)
+  }
+  const [away, here] = [0, 1].map((index) => path.partition('orders', index).directory?.path)
+  path.restart('kill', (disk) => {
+    disk.fault = (_, name) => (name.startsWith('/one') ? 'EIO' : undefined)
+  })
+  t.strictSame([away, here], ['/one', '/two'])
+  t.match(path.partition('orders', 0).leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
+  t.equal(path.partition('orders', 1).highWatermark, 1)
+  path.createTopic('later')
+  t.equal(path.partition('later').directory?.path, '/two')
+  t.equal(path.partition('later').leaderError(), null)
+})
+
+t.test('a partition whose directory is no longer there is offline, not begun anew', async (t) => {
+  const lines: string[] = []
+  const path = new DataPath({ onLog: (line) => void lines.push(line) })
+  const topic = path.createTopic('orders', { partitions: 3 })
+  const gone = Buffer.alloc(16, 7).toString('base64url')
+  const partitions = topic.partitions.map((one) =>
+    one.index === 0 ? one : { ...one, directories: [gone], partitionEpoch: 1 },
+  )
+  path.setTopic({ ...topic, partitions })
+  await path.append('orders', ['a'])
+  const { written } = path.partition('orders', 2).append(batchOf(['a']), { acks: 1 })
+  await path.world.run(written)
+  lines.length = 0
+  path.restart()
+  t.equal(path.partition('orders', 0).leaderError(), null)
+  t.match(path.partition('orders', 1).leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
+  t.equal(path.partition('orders', 2).leaderError(), null, 'what is found is where it is')
+  t.match(lines.join('\n'), new RegExp(`orders-1 is offline: it may lie in directory ${gone}`))
+})
+
+t.test('damage ends one partition, and is told with its name', async (t) => {
+  const damages: [string, (path: DataPath, directory: string) => void][] = [
+    ['a file in the place of the directory', replaceByFile],
+    ['a directory in the place of the log', replaceLogByDirectory],
+  ]
+  for (const [what, damage] of damages) {
+    const lines: string[] = []
+    const path = new DataPath({ onLog: (line) => void lines.push(line) })
+    for (const topic of ['before', 'hurt', 'zlast']) {
+      path.createTopic(topic)
+      await path.append(topic, ['a'])
+    }
+    const hurt = path.partition('hurt')
+    await path.world.run(path.replicas.close(1))
+    damage(path, '/data/hurt-0')
+    lines.length = 0
+    path.restart()
+    const told = lines.filter((line) => line.includes(' error '))
+    t.equal(told.length, 1, what)
+    t.match(told[0], /"partition":"hurt-0"/)
+    t.match(path.partition('hurt').leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
+    t.throws(() => path.partition('hurt').append(batchOf(['b']), { acks: 1 }), {
+      name: 'KafkaError',
+    })
+    for (const topic of ['before', 'zlast']) {
+      await path.append(topic, ['b'])
+      t.equal(path.partition(topic).highWatermark, 2)
+    }
+    await path.world.runFor(20_000)
+    await path.world.run(path.replicas.close(1))
+    path.restart()
+    t.notOk(path.replicas.directories[0]?.isClean, 'it is looked at again')
+    t.equal(path.partition('before').highWatermark, 2)
+
+    path.deleteTopic({ name: 'hurt', id: hurt.topicId })
+    path.createTopic('hurt')
+    await path.append('hurt', ['anew'])
+    t.equal(path.partition('hurt').highWatermark, 1, 'a new topic of the name is not its heir')
+  }
+})
+
+t.test('a write that fails for one file ends its partition, while it runs', async (t) => {
+  for (const operation of ['write', 'sync'] as const) {
+    const path = new DataPath()
+    path.createTopic('hurt', { config: { flushMessages: 1 } })
+    path.createTopic('well', { config: { flushMessages: 1 } })
+    await path.append('hurt', ['a'])
+    await path.append('well', ['a'])
+    let changes = 0
+    const watcher = { readable: () => {}, changed: () => void changes++ }
+    path.partition('hurt').watch(watcher)
+    path.process.disk.fault = (what, name) =>
+      what === operation && name.endsWith('hurt-0/00000000000000000000.log') ? 'EFBIG' : undefined
+    await t.rejects(path.append('hurt', ['b']), { code: 'EFBIG' })
+    path.process.disk.fault = undefined
+    t.match(path.partition('hurt').leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
+    t.equal(changes, 1, 'those who wait are told')
+    t.equal(path.partition('hurt').highWatermark, 1)
+    await path.append('well', ['b'])
+    t.equal(path.partition('well').highWatermark, 2)
+    path.restart()
+    t.ok(path.partition('hurt').highWatermark >= 1, 'nothing acknowledged is lost')
+    await path.append('hurt', ['c'])
+  }
+})
+
+t.test('the small file of a partition is missing, damaged or another one', async (t) => {
+  const path = new DataPath()
+  const file = '/data/orders-0/partition.metadata'
+  const topic = path.createTopic('orders', { id: 'P3wLkvUQSMyy7Zy5pLxqgA' })
+  await path.append('orders', ['a'])
+  const sound = `version: 0\ntopic_id: ${topic.id}`
+  const contents = [null, '', 'garbage', 'version: 0\ntopic_id: P3wLkvUQSMyy7Zy5pLxqgB']
+  contents.push('version: 0\ntopic_id: P3wLkvUQTMyy7Zy5pLxqgA', 'version: 9\n', '\0'.repeat(43))
+  for (const content of contents) {
+    await path.world.run(path.replicas.close(1))
+    path.process.disk.remove(file)
+    if (content !== null) writeText(path, file, content)
+    path.restart()
+    t.equal(path.partition('orders').highWatermark, 1, String(content))
+    t.equal(String(path.process.disk.readFile(file)), sound, 'written anew')
+  }
+  const other = 'version: 0\ntopic_id: Zm9vYmFyYmF6cXV4cXV1eA'
+  await path.world.run(path.replicas.close(1))
+  writeText(path, file, other)
+  path.restart()
+  const refused = path.partition('orders').leaderError()
+  t.match(
+    refused,
+    { name: 'KAFKA_STORAGE_ERROR' },
+    'no deletion was under way: nothing begins anew',
+  )
+  writeText(path, file, sound)
+  path.restart()
+  t.equal(path.partition('orders').highWatermark, 1)
+  writeText(path, file, other)
+  path.restart()
+  t.match(names(path), [/^orders-0\.[0-9a-f]{32}-stray$/])
+  t.equal(path.partition('orders').highWatermark, 0, 'what is of an earlier topic is set aside')
+})
+
+t.test('a deletion that a crash interrupts is finished, and touches nothing else', async (t) => {
+  for (let seed = 0; seed < 30; seed++) {
+    const path = new DataPath({ seed })
+    const first = path.createTopic('orders')
+    path.createTopic('kept')
+    await path.append('orders', ['a', 'b', 'c'])
+    await path.append('kept', ['k'])
+    path.partition('orders').deleteRecords(2)
+    path.process.disk.syncDirectory('/data')
+    await path.world.run(path.replicas.checkpoint())
+    path.deleteTopic(first)
+    const second = path.createTopic('orders')
+    if (seed % 3 > 0) await path.append('orders', ['x'])
+    // Up to and beyond file.delete.delay.ms.
+    const how = seed % 2 === 0 ? 'kill' : 'crash'
+    const shortMs = how === 'kill' ? 0 : 100
+    await path.world.runFor(seed % 5 === 0 ? 59_990 + seed : shortMs + seed)
+    path.restart(how)
+    const partition = path.partition('orders')
+    t.equal(partition.topicId, second.id)
+    t.equal(partition.log.logStartOffset, 0, 'nothing of the one before')
+    t.ok(partition.highWatermark <= 1)
+    if (seed % 2 === 0 && seed % 3 > 0) t.equal(partition.highWatermark, 1)
+    await path.append('orders', ['y'])
+    if (seed % 2 === 0) t.equal(path.partition('kept').highWatermark, 1)
+    await path.world.runFor(100)
+    t.notOk(
+      names(path).some((name) => name.endsWith('-delete')),
+      'what was left is gone',
+    )
+  }
+})
+
+t.test('records that were deleted stay deleted once that is durable', async (t) => {
+  for (const how of ['kill', 'crash'] as const) {
+    const path = new DataPath()
+    path.createTopic('orders', { config: { flushMessages: 1 } })
+    await path.append('orders', ['a', 'b', 'c'])
+    t.equal(path.partition('orders').deleteRecords(2), 2)
+    await path.world.run(path.replicas.persistLogStarts())
+    path.restart(how)
+    t.equal(path.partition('orders').logStartOffset, 2, how)
+    t.equal(path.partition('orders').highWatermark, 3)
+  }
+})
+
+t.test('a start leaves room for others, and can be ended', async (t) => {
+  const path = new DataPath()
+  path.createTopic('wide', { partitions: 200 })
+  for (let index = 0; index < 200; index++) {
+    const partition = path.partition('wide', index)
+    await path.world.run(partition.append(batchOf(['a']), { acks: 1 }).written)
+  }
+  path.restart()
+  const { opening } = path.replicas
+  t.ok(opening.opened > 0 && opening.opened < 200, 'others have their turn')
+  t.equal(opening.total, 200)
+  path.replicas.endStart()
+  await path.world.run(path.replicas.close(1))
+  t.notOk(path.process.disk.exists('/data/.kafka_cleanshutdown'), 'some were not checked')
+  path.restart()
+  await path.world.runFor(1000)
+  t.equal(path.replicas.opening.opened, 200)
+  await path.world.run(path.replicas.close(1))
+  path.restart()
+  t.ok(path.replicas.directories[0]?.isClean)
+  path.replicas.endStart()
+  await path.world.run(path.replicas.close(1))
+  t.ok(path.process.disk.exists('/data/.kafka_cleanshutdown'), 'those not opened were closed well')
+})
+
+function writeText(path: DataPath, file: string, content: string): void {
+  const open = path.process.disk.open(file, 'create')
+  open.truncate(0)
+  open.write([Buffer.from(content)], 0)
+  open.close()
+}
+
+function removeFiles(path: DataPath, directory: string): void {
+  for (const { name } of path.process.disk.list(directory)) {
+    path.process.disk.remove(`${directory}/${name}`)
+  }
+}
+
+function replaceByFile(path: DataPath, directory: string): void {
+  path.process.disk.rename(directory, '/moved')
+  writeText(path, directory, 'no directory')
+}
+
+function replaceLogByDirectory(path: DataPath, directory: string): void {
+  removeFiles(path, directory)
+  path.process.disk.makeDirectory(`${directory}/00000000000000000000.log`)
+}

@@ -30,7 +30,7 @@ export class NodeDisk implements Disk {
     return attempt(directory, () =>
       fs
         .readdirSync(directory, { withFileTypes: true })
-        .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+        .map((entry) => ({ name: entry.name, isDirectory: isDirectory(directory, entry) }))
         .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
     )
   }
@@ -51,7 +51,7 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(directory: string): void {
-    attempt(directory, () => fs.mkdirSync(directory, { recursive: true }))
+    attempt(directory, () => makeWithParents(directory))
   }
 
   rename(from: string, to: string): void {
@@ -95,6 +95,34 @@ export class NodeDisk implements Disk {
   lock(directory: string): DiskLock {
     return attempt(directory, () => lockDirectory(path.resolve(directory)))
   }
+}
+
+/** Whether a name is that of a directory, or of a link to one. */
+function isDirectory(directory: string, entry: fs.Dirent): boolean {
+  if (!entry.isSymbolicLink()) return entry.isDirectory()
+  try {
+    return fs.statSync(path.join(directory, entry.name)).isDirectory()
+  } catch {
+    // The link leads nowhere.
+    return false
+  }
+}
+
+/** Node's own recursion never ends where a parent exists and takes no names, as /proc. */
+function makeWithParents(directory: string): void {
+  const missing: string[] = []
+  for (let at = path.resolve(directory); !fs.existsSync(at); at = path.dirname(at)) missing.push(at)
+  for (const one of missing.reverse()) {
+    try {
+      fs.mkdirSync(one)
+    } catch (error) {
+      // Another process may have made it in between.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+  if (fs.statSync(directory).isDirectory()) return
+  const message = `ENOTDIR: not a directory, '${directory}'`
+  throw new DiskError('ENOTDIR', directory, { message })
 }
 
 class NodeFile implements DiskFile {

@@ -5,6 +5,7 @@
  * and the receiver copies what it keeps. An allocation for each read would cost more than the copy, by
  * the garbage collections that it causes.
  */
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import type { Endpoint, Listening, Network, Stream } from '../network.ts'
 
@@ -36,7 +37,26 @@ function sharedReads(received: Received): { onread: net.OnReadOpts } {
   return { onread: { buffer, callback } }
 }
 
+/**
+ * Each stream is an open file. A quarter of what the process may open is left to logs: when they can open none
+ * the broker is done, and a flood of connections must not get it there.
+ */
+const streamsShare = 3 / 4
+
+/** Linux tells; elsewhere nothing is known. */
+function readStreamsMax(): number | undefined {
+  if (process.platform !== 'linux') return undefined
+  try {
+    const soft = /Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))
+    return soft === null ? undefined : Math.floor(Number(soft[1]) * streamsShare)
+  } catch {
+    return undefined
+  }
+}
+
 export class NodeNetwork implements Network {
+  readonly streamsMax: number | undefined = readStreamsMax()
+
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening> {
     return new Promise((resolve, reject) => {
       const options = { noDelay: true, keepAlive: true, pauseOnConnect: true }

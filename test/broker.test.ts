@@ -1,0 +1,257 @@
+/** A broker and its log directories: what a disk that fails or fills up takes with it, and what not. */
+import t from 'tap'
+import { apis } from '../protocol/apis.ts'
+import { encodeBatch } from '../protocol/records/record.ts'
+import { Broker, StartEnded } from '../src/broker.ts'
+import { describeLogDirs } from '../src/client/admin/brokers.ts'
+import { createTopics } from '../src/client/admin/topics.ts'
+import { Cluster } from '../src/client/cluster.ts'
+import { BrokerConfig } from '../src/config/broker-config.ts'
+import type { MemoryDisk } from './simulator/memory-disk.ts'
+import { type SimulatedProcess, SimulatedWorld } from './simulator/simulated-world.ts'
+
+const storageError = 56
+const partitions = 4
+
+class Node {
+  readonly world = new SimulatedWorld(1, { onLog: (line) => void this.lines.push(line) })
+  readonly lines: string[] = []
+  readonly logDirs: string
+  readonly settings: Record<string, string>
+  readonly fatal: string[] = []
+  readonly cluster: Cluster
+  process: SimulatedProcess = this.world.start('broker')
+  broker: Broker
+
+  constructor(logDirs: string, settings: Record<string, string>) {
+    this.logDirs = logDirs
+    this.settings = settings
+    this.broker = this.build()
+    this.cluster = new Cluster(this.world.start('client').environment, {
+      bootstrap: [{ host: 'broker', port: 9092 }],
+    })
+  }
+
+  static async started(logDirs: string, settings: Record<string, string> = {}): Promise<Node> {
+    const node = new Node(logDirs, settings)
+    await node.world.run(node.broker.start())
+    await node.createTopic('orders')
+    return node
+  }
+
+  get disk() {
+    return this.process.disk
+  }
+
+  async createTopic(name: string): Promise<void> {
+    const topic = { name, partitions, replicationFactor: 1, configs: new Map() }
+    await this.world.run(createTopics(this.cluster, [topic]))
+  }
+
+  /** The error code for each partition of the topic, in order. */
+  async produce(topic: string, value: string): Promise<number[]> {
+    const topicId = await this.#topicId(topic)
+    const records = () => [encodeBatch({ records: [{ timestamp: 1, key: null, value: bytes }] })]
+    const bytes = Buffer.from(value)
+    const partitionData = Array.from({ length: partitions }, (_, index) => {
+      return { index, records: records() }
+    })
+    const answer = await this.world.run(
+      this.cluster.callNode(1, apis.produce, {
+        transactionalId: null,
+        acks: -1,
+        timeoutMs: 30_000,
+        topicData: [{ name: topic, topicId, partitionData }],
+      }),
+    )
+    const answered = answer.responses[0]?.partitionResponses ?? []
+    return [...answered].sort((a, b) => a.index - b.index).map(({ errorCode }) => errorCode)
+  }
+
+  /** Where each partition ends; -1 where the broker does not say. */
+  async ends(topic: string): Promise<number[]> {
+    const wanted = Array.from({ length: partitions }, (_, partitionIndex) => {
+      return { partitionIndex, currentLeaderEpoch: -1, timestamp: -1 }
+    })
+    const answer = await this.world.run(
+      this.cluster.callNode(1, apis.listOffsets, {
+        replicaId: -1,
+        isolationLevel: 0,
+        topics: [{ name: topic, partitions: wanted }],
+      }),
+    )
+    return answer.topics[0]?.partitions.map(({ offset }) => offset) ?? []
+  }
+
+  /** The process dies, and the next one starts with what is left, on disks with that fault. */
+  async restart(fault?: MemoryDisk['fault']): Promise<void> {
+    this.world.kill(this.process)
+    this.process = this.world.start('broker')
+    this.process.disk.fault = fault
+    this.lines.length = 0
+    this.fatal.length = 0
+    this.broker = this.build()
+    await this.world.run(this.broker.start())
+  }
+
+  errors(): string[] {
+    return this.lines.filter((line) => line.includes(' broker error '))
+  }
+
+  build(): Broker {
+    const settings = {
+      'node.id': '1',
+      listeners: 'PLAINTEXT://:9092',
+      'log.dirs': this.logDirs,
+      'offsets.topic.num.partitions': '1',
+      ...this.settings,
+    }
+    return new Broker({
+      environment: this.process.environment,
+      config: new BrokerConfig(new Map(Object.entries(settings))),
+      onFatal: (error) => void this.fatal.push(error.message),
+    })
+  }
+
+  async #topicId(name: string): Promise<string> {
+    const topics = [{ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }]
+    const asked = { topics, allowAutoTopicCreation: false }
+    const answer = await this.world.run(this.cluster.callNode(1, apis.metadata, asked))
+    return answer.topics[0]?.topicId ?? ''
+  }
+}
+
+const codes = (code: number): number[] => Array.from({ length: partitions }, () => code)
+
+t.test(
+  'a full disk: the producer is told, the broker ends, nothing acknowledged is lost',
+  async (t) => {
+    for (const code of ['ENOSPC', 'EIO'] as const) {
+      const node = await Node.started('/data')
+      t.same(await node.produce('orders', 'a'), codes(0))
+      node.lines.length = 0
+      let isFull = true
+      node.disk.fault = (operation, name) =>
+        isFull && operation === 'write' && name.startsWith('/data') ? code : undefined
+      t.same(await node.produce('orders', 'b'), codes(storageError))
+      t.equal(node.fatal.length, 1)
+      t.match(node.fatal[0], /metadata log is in \/data, which failed: /)
+      t.equal(node.errors().length, 1, 'said once')
+      t.match(node.errors()[0], code === 'ENOSPC' ? /free some, and start/ : /Mend the disk/)
+      t.match(node.broker.health(), { ready: false })
+      await node.world.run(node.broker.stop())
+      t.notOk(node.disk.exists('/data/.kafka_cleanshutdown'))
+      isFull = false
+      await node.restart()
+      t.same(await node.ends('orders'), [1, 1, 1, 1])
+      t.same(await node.produce('orders', 'b'), codes(0))
+      await node.world.run(node.broker.stop())
+    }
+  },
+)
+
+t.test('one of two disks fails: what lies on it is offline, the rest goes on', async (t) => {
+  const node = await Node.started('/one,/two')
+  t.same(await node.produce('orders', 'a'), codes(0))
+  node.lines.length = 0
+  const dirs = () => node.world.run(describeLogDirs(node.cluster, [1], null))
+  const before = await dirs()
+  t.match(before, [
+    { path: '/one', error: null },
+    { path: '/two', error: null },
+  ])
+  const lost = before[1]?.partitions.map(({ partition }) => partition) ?? []
+  t.equal(lost.length, 2)
+  node.disk.fault = (_, name) => (name.startsWith('/two') ? 'EIO' : undefined)
+  const expected = codes(0).map((_, index) => (lost.includes(index) ? storageError : 0))
+  t.same(await node.produce('orders', 'b'), expected)
+  t.same(await node.produce('orders', 'c'), expected)
+  t.same(node.fatal, [])
+  t.equal(node.errors().length, 1)
+  t.match(node.broker.health(), { ready: true, reason: 'offline log directories: /two' })
+  t.match(await dirs(), [
+    { path: '/one', error: null },
+    { path: '/two', error: { message: /./ }, partitions: [] },
+  ])
+  await node.createTopic('later')
+  t.same(await node.produce('later', 'a'), codes(0), 'new partitions go to the healthy one')
+  await node.world.run(node.broker.stop())
+
+  await node.restart()
+  t.same(
+    await node.ends('orders'),
+    codes(0).map((_, index) => (lost.includes(index) ? 1 : 3)),
+  )
+  await node.world.run(node.broker.stop())
+})
+
+t.test('the metadata log has a disk of its own, and the node ends with it', async (t) => {
+  const node = await Node.started('/data', { 'metadata.log.dir': '/meta' })
+  t.same(await node.produce('orders', 'a'), codes(0))
+  t.ok(node.disk.exists('/meta/__cluster_metadata-0'))
+  t.same(
+    node.disk.list('/meta').filter(({ name }) => name.startsWith('orders')),
+    [],
+    'no partition of a topic lies there',
+  )
+  await node.world.run(node.broker.stop())
+  for (const path of ['/data', '/meta']) t.ok(node.disk.exists(`${path}/.kafka_cleanshutdown`))
+  await node.restart()
+  t.same(await node.ends('orders'), codes(1))
+  node.disk.fault = (_, name) => (name.startsWith('/data') ? 'EIO' : undefined)
+  t.same(await node.produce('orders', 'b'), codes(storageError))
+  t.match(node.fatal, [/No log directory is left; the last one failed with EIO/])
+  await node.world.run(node.broker.stop())
+
+  for (const code of ['EIO', 'EFBIG']) {
+    await node.restart()
+    node.disk.fault = (operation, name) =>
+      operation === 'write' && name.startsWith('/meta/__cluster') ? code : undefined
+    await t.rejects(node.createTopic(`later-${code}`))
+    t.equal(node.fatal.length, 1, 'told once')
+    await node.world.run(node.broker.stop())
+    t.notOk(node.disk.exists('/meta/.kafka_cleanshutdown'))
+    t.ok(node.disk.exists('/data/.kafka_cleanshutdown'), 'the other one is closed in good order')
+  }
+  await node.restart()
+  t.same(await node.ends('orders'), codes(1))
+  await node.world.run(node.broker.stop())
+})
+
+t.test('a disk that is broken at the start', async (t) => {
+  const node = await Node.started('/one,/two')
+  await node.produce('orders', 'a')
+  await node.world.run(node.broker.stop())
+  const broken = (directory: string) =>
+    node.restart((_, name) => (name.startsWith(directory) ? 'EIO' : undefined))
+  await broken('/two')
+  t.equal(node.errors().length, 3)
+  t.match(node.errors()[0], /log directory \/two cannot be used/)
+  t.match(node.errors()[1], /orders-\d is offline: it may lie in one of the failed log directories/)
+  const ends = await node.ends('orders')
+  t.same([...ends].sort(), [-1, -1, 1, 1], 'no partition of the broken disk is begun anew')
+  await node.world.run(node.broker.stop())
+  await t.rejects(broken('/one'), { message: /\/one cannot be used: EIO/ })
+  await node.restart()
+  t.same(await node.ends('orders'), codes(1))
+  await node.world.run(node.broker.stop())
+})
+
+t.test('a start that fails or is ended leaves no mark of a clean shutdown', async (t) => {
+  const node = await Node.started('/data')
+  await node.produce('orders', 'a')
+  node.world.kill(node.process)
+  node.process = node.world.start('broker')
+  node.broker = node.build()
+  const ended = t.rejects(node.world.run(node.broker.start()), StartEnded)
+  await node.world.run(node.broker.stop())
+  await ended
+  t.notOk(node.disk.exists('/data/.kafka_cleanshutdown'), 'the logs were not checked')
+  await node.restart()
+  t.same(await node.ends('orders'), codes(1))
+  await node.world.run(node.broker.stop())
+  t.ok(node.disk.exists('/data/.kafka_cleanshutdown'))
+
+  await node.world.run(node.build().start())
+  t.notOk(node.disk.exists('/data/.kafka_cleanshutdown'), 'gone as soon as it is running')
+})
