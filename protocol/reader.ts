@@ -16,11 +16,11 @@ export class MalformedError extends Error {
 }
 
 /**
- * Array elements in one frame, nested ones included. Metadata of 200 000 partitions with three
- * replicas each has about two million; an element costs far more memory than its one or two bytes
- * on the wire, so the bytes left alone are no limit.
+ * What the arrays of one frame may cost in memory once decoded, nested ones included: an element costs
+ * far more there than its one or two bytes on the wire, so the bytes left alone are no limit. Metadata
+ * of 200 000 partitions with three replicas each costs about 200 MB.
  */
-const elementsMax = 4 * 1024 * 1024
+const decodedBytesMaxDefault = 512 * 1024 * 1024
 
 /** Kafka's own limit for a string, compact or not. */
 const stringBytesMax = 0x7fff
@@ -36,11 +36,19 @@ export class Reader {
   readonly #buffer: Buffer
   readonly #view: DataView
   readonly #end: number
-  #elementsLeft = elementsMax
+  readonly #decodedBytesMax: number
+  #decodedBytes = 0
   /** Where the next read starts, counted from the buffer's start. */
   position: number
 
-  constructor(buffer: Buffer, start = 0, end = buffer.length) {
+  /** `decodedBytesMax`: what all arrays together may cost in memory; more is malformed. */
+  constructor(
+    buffer: Buffer,
+    start = 0,
+    end = buffer.length,
+    decodedBytesMax = decodedBytesMaxDefault,
+  ) {
+    this.#decodedBytesMax = decodedBytesMax
     this.#buffer = buffer
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
     this.#end = end
@@ -49,6 +57,11 @@ export class Reader {
 
   get remaining(): number {
     return this.#end - this.position
+  }
+
+  /** About what the arrays read so far cost in memory. */
+  get decodedBytes(): number {
+    return this.#decodedBytes
   }
 
   /** Throws unless everything was read. */
@@ -221,19 +234,24 @@ export class Reader {
     return length < 0 ? null : [this.bytes(length)]
   }
 
-  /** Accepts the count of an array whose elements take at least so many bytes each. */
-  count(count: number, elementBytesMin: number): number {
+  /**
+   * Accepts the count of an array whose elements take at least `elementBytesMin` each here, and about
+   * `decodedBytes` each once decoded.
+   */
+  count(count: number, elementBytesMin: number, decodedBytes: number): number {
     this.#present(count)
     if (count * elementBytesMin > this.remaining) throw this.#short(count * elementBytesMin)
-    if (count > this.#elementsLeft) {
-      throw new MalformedError(`more than ${elementsMax} array elements in one frame`)
+    this.#decodedBytes += count * decodedBytes
+    if (this.#decodedBytes > this.#decodedBytesMax) {
+      throw new MalformedError(
+        `arrays that take more than ${this.#decodedBytesMax} bytes once decoded, at ${this.position}`,
+      )
     }
-    this.#elementsLeft -= count
     return count
   }
 
-  countOrNull(count: number, elementBytesMin: number): number {
-    return count < 0 ? -1 : this.count(count, elementBytesMin)
+  countOrNull(count: number, elementBytesMin: number, decodedBytes: number): number {
+    return count < 0 ? -1 : this.count(count, elementBytesMin, decodedBytes)
   }
 
   /** Starts a tagged field of so many bytes; gives the position at which it has to end. */

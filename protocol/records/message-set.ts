@@ -20,7 +20,7 @@ import {
 } from './compression/compression.ts'
 import { compressLz4 } from './compression/lz4.ts'
 import { UnsupportedCompression } from './compression/unsupported-compression.ts'
-import { CorruptRecords } from './corrupt-records.ts'
+import { CorruptRecords, OversizedRecords } from './corrupt-records.ts'
 import { crc32 } from './crc32.ts'
 import { encodeBatch, openBatch } from './record.ts'
 
@@ -53,7 +53,15 @@ export interface ReadLimits {
   readonly unpackedBytesMax?: number
 }
 
+/** What may still be unpacked, for all sets of a request together. */
+export interface Allowance {
+  bytesLeft: number
+}
+
 const timestampTypeBit = 0x08
+
+/** What a message costs beside its key and value. */
+const messageOverheadBytes = 64
 
 /**
  * All messages of a set, wrappers opened, CRCs checked. Throws CorruptRecords also for what Kafka
@@ -240,9 +248,14 @@ function encodeMessage(magic: OldMagic, bits: number, message: Message): Buffer 
  */
 export function upConvert(
   buffer: Buffer,
-  options: ReadLimits & { readonly compression?: Compression } = {},
+  options: { readonly allowance?: Allowance; readonly compression?: Compression } = {},
 ): Buffer | null {
-  const set = readMessageSet(buffer, 0, buffer.length, options)
+  const { allowance = { bytesLeft: unpackedBytesMax } } = options
+  const unpackedBytes = { unpackedBytesMax: allowance.bytesLeft }
+  const set = readMessageSet(buffer, 0, buffer.length, unpackedBytes)
+  for (const { value } of set.messages) {
+    allowance.bytesLeft -= messageOverheadBytes + (value?.length ?? 0)
+  }
   if (set.messages.length === 0) return null
   if (set.timestampType === header.logAppendTime) {
     throw new CorruptRecords('Producers must not claim log append time')
@@ -266,12 +279,13 @@ export function upConvert(
  * then the bytes are returned as they are, whose size field, at the same place in all formats, tells
  * the client that its fetch size is too small. Where lz4 cannot be written, sets go uncompressed.
  * Ends before a batch in zstd; throws UnsupportedCompression where that is the first to be converted.
+ * Ends before what is more than `allowance` has left, too; throws OversizedRecords where that is the first.
  */
 export function downConvert(
   buffer: Buffer,
   toMagic: OldMagic,
   firstOffset: number,
-  limits: ReadLimits = {},
+  allowance: Allowance = { bytesLeft: unpackedBytesMax },
 ): Buffer {
   const sets: Buffer[] = []
   let at = 0
@@ -288,8 +302,13 @@ export function downConvert(
       continue
     }
     if (sets.length > 0 && isZstdBatch(entry)) break
-    const converted = downConvertEntry(entry, toMagic, firstOffset, limits)
-    if (converted.length > 0) sets.push(converted)
+    try {
+      const converted = downConvertEntry(entry, toMagic, firstOffset, allowance)
+      if (converted.length > 0) sets.push(converted)
+    } catch (error) {
+      if (error instanceof OversizedRecords && sets.length > 0) break
+      throw error
+    }
   }
   return sets.length === 1 ? sets[0]! : Buffer.concat(sets)
 }
@@ -302,13 +321,17 @@ function downConvertEntry(
   entry: Buffer,
   magic: OldMagic,
   firstOffset: number,
-  limits: ReadLimits,
+  allowance: Allowance,
 ): Buffer {
+  const limits = { unpackedBytesMax: allowance.bytesLeft }
   const isBatch = header.magic(entry, 0) === 2
   if (isBatch && header.isControl(entry, 0)) return Buffer.alloc(0)
   const set = isBatch
     ? readAsMessages(entry, limits)
     : readMessageSet(entry, 0, entry.length, limits)
+  for (const { key, value } of set.messages) {
+    allowance.bytesLeft -= messageOverheadBytes + (key?.length ?? 0) + (value?.length ?? 0)
+  }
   const isPacked = set.compression !== 'none'
   const messages = isPacked ? set.messages : set.messages.filter((m) => m.offset >= firstOffset)
   return encodeMessageSet({
@@ -323,6 +346,10 @@ function readAsMessages(batch: Buffer, limits: ReadLimits): MessageSet {
   const compression = header.compression(batch, 0)
   if (compression === 'zstd') throw noOldZstd()
   const messages: Message[] = []
+  const bytesMax = limits.unpackedBytesMax ?? unpackedBytesMax
+  if (header.recordCount(batch, 0) * messageOverheadBytes > bytesMax) {
+    throw new OversizedRecords(`${header.recordCount(batch, 0)} records are too many to convert`)
+  }
   const cursor = openBatch(batch, 0, limits)
   while (cursor.next()) {
     const { offset, timestamp, key, value } = cursor

@@ -1,16 +1,21 @@
-/** DeleteRecords: moves the start of partitions up, so that what lies before it can go (KIP-107). */
+/**
+ * DeleteRecords: moves the start of partitions up, so that what lies before it can go (KIP-107). Answered
+ * when the new starts would outlive a crash.
+ */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { DeleteRecordsResponse } from '../../protocol/messages/delete-records.ts'
 import { DiskError } from '../environment/disk.ts'
 import { isInternalTopic } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { handler } from '../server/handler.ts'
 
+type Answer = DeleteRecordsResponse['topics'][number]
+
 export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.deleteRecords, (request) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ name, partitions }) => ({
+  handler(apis.deleteRecords, (request) => {
+    const topics = request.topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex, offset }) => {
         const deleted = deleteBefore(replicas, name, partitionIndex, offset)
@@ -18,8 +23,31 @@ export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
           ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
           : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
       }),
-    })),
-  }))
+    }))
+    if (topics.every(({ partitions }) => partitions.every(hasFailed))) return { topics }
+    return replicas.persistLogStarts().then(
+      () => ({ topics }),
+      (error: unknown) => {
+        if (error instanceof DiskError) return { topics: topics.map(notPersisted) }
+        throw error
+      },
+    )
+  })
+
+function hasFailed({ errorCode }: Answer['partitions'][number]): boolean {
+  return errorCode !== errors.NONE.code
+}
+
+/** A crash could bring the records back. */
+function notPersisted({ name, partitions }: Answer): Answer {
+  const { code: errorCode } = errors.KAFKA_STORAGE_ERROR
+  return {
+    name,
+    partitions: partitions.map((partition) =>
+      hasFailed(partition) ? partition : { ...partition, lowWatermark: -1, errorCode },
+    ),
+  }
+}
 
 /** The new start of the log, or what is against it. */
 function deleteBefore(

@@ -1,6 +1,7 @@
 /**
  * DescribeConfigs: every setting of a resource with the value in force, where that comes from, and the
- * values that it hides (KIP-226).
+ * values that it hides (KIP-226). Each resource is described once, however often it is named, and what does
+ * not fit into an answer of a reasonable size is refused.
  */
 import { apis } from '../../protocol/apis.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
@@ -27,6 +28,13 @@ type Resource = DescribeConfigsRequest['resources'][number]
 type Result = DescribeConfigsResponse['results'][number]
 type Entry = Result['configs'][number]
 
+const brokerId = /^[+-]?\d+$/
+
+/** Enough for all settings of 5 000 topics, without documentation. */
+const answerCharactersMax = 16 * 1024 * 1024
+
+const tooMany = 'The answer would be too large: ask for fewer resources in a request'
+
 export interface DescribeConfigsParts {
   readonly cache: MetadataCache
   readonly config: BrokerConfig
@@ -36,16 +44,41 @@ export interface DescribeConfigsParts {
 export const describeConfigs = (parts: DescribeConfigsParts) =>
   handler(
     apis.describeConfigs,
-    (request) => ({
-      throttleTimeMs: 0,
-      results: request.resources.map((resource) => describe(parts, request, resource)),
-    }),
+    (request) => {
+      let left = answerCharactersMax
+      const results = distinct(request.resources).map((resource) => {
+        if (left <= 0) return failed(resource, errors.INVALID_REQUEST.code, tooMany)
+        const result = describe(parts, request, resource)
+        for (const entry of result.configs) left -= charactersOf(entry)
+        return result
+      })
+      return { throttleTimeMs: 0, results }
+    },
     {
       onError: ({ resources }, error, _version, message) => ({
         results: resources.map((resource) => failed(resource, error.code, message)),
       }),
     },
   )
+
+function distinct(resources: readonly Resource[]): Resource[] {
+  const byName = new Map<string, Resource>()
+  for (const resource of resources) {
+    const { resourceType, resourceName } = resource
+    // Ids of brokers may be written in several ways.
+    const isBroker = resourceType === configResource.BROKER && brokerId.test(resourceName)
+    const name = `${resourceType}/${isBroker ? Number(resourceName) : resourceName}`
+    if (!byName.has(name)) byName.set(name, resource)
+  }
+  return [...byName.values()]
+}
+
+/** About what an entry takes in the answer. */
+function charactersOf({ name, value, documentation, synonyms }: Entry): number {
+  const synonymous = (synonyms ?? []).length * 2
+  const text = (name.length + (value?.length ?? 0)) * (1 + synonymous)
+  return 50 + text + (documentation?.length ?? 0)
+}
 
 function describe(
   parts: DescribeConfigsParts,
@@ -225,7 +258,7 @@ function valuesOf(synonyms: readonly ConfigSynonym[]) {
 }
 
 function checkBrokerId(name: string, nodeId: number, orWhat: string): void {
-  if (!/^[+-]?\d+$/.test(name)) throw invalid(`Broker id must be an integer, but it is: ${name}`)
+  if (!brokerId.test(name)) throw invalid(`Broker id must be an integer, but it is: ${name}`)
   if (Number(name) !== nodeId) {
     const expected = orWhat === '' ? `${nodeId} ` : `${nodeId} ${orWhat}`
     throw invalid(`Unexpected broker id, expected ${expected}but received ${name}`)

@@ -1,7 +1,10 @@
 /** DescribeProducers: what partitions know of the producers that write to them (KIP-664). */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
-import type { DescribeProducersResponse } from '../../protocol/messages/describe-producers.ts'
+import type {
+  DescribeProducersRequest,
+  DescribeProducersResponse,
+} from '../../protocol/messages/describe-producers.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { handler } from '../server/handler.ts'
@@ -11,11 +14,22 @@ type Answer = DescribeProducersResponse['topics'][number]['partitions'][number]
 export const describeProducers = ({ replicas }: { replicas: Replicas }) =>
   handler(apis.describeProducers, (request) => ({
     throttleTimeMs: 0,
-    topics: request.topics.map(({ name, partitionIndexes }) => ({
+    topics: [...partitionsByTopic(request)].map(([name, indexes]) => ({
       name,
-      partitions: partitionIndexes.map((index) => describe(replicas, name, index)),
+      partitions: [...indexes].map((index) => describe(replicas, name, index)),
     })),
   }))
+
+/** Each partition once, however often it is named: its answer may be long. */
+function partitionsByTopic({ topics }: DescribeProducersRequest): Map<string, Set<number>> {
+  const byTopic = new Map<string, Set<number>>()
+  for (const { name, partitionIndexes } of topics) {
+    const indexes = byTopic.get(name) ?? new Set()
+    for (const index of partitionIndexes) indexes.add(index)
+    byTopic.set(name, indexes)
+  }
+  return byTopic
+}
 
 function describe(replicas: Replicas, topic: string, partitionIndex: number): Answer {
   const found = replicas.find(topic, partitionIndex)

@@ -9,6 +9,7 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts'
+import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { ReadResult } from '../log/log.ts'
 import type { MetadataImage } from '../metadata/image.ts'
@@ -66,9 +67,10 @@ class Fetch {
   readonly #session: FetchContext
   readonly #isReadCommitted: boolean
   readonly #isReplica: boolean
-  readonly #bytesMax: number
+  #bytesMax = 0
   #leaders: CurrentLeaders | null = null
 
+  readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
   #rows: Row[] = []
   /** Those that are hosted here: what a wait is for. */
   #hosted: Partition[] = []
@@ -84,12 +86,13 @@ class Fetch {
     this.#isReplica = request.replicaId >= 0 || request.replicaState.replicaId >= 0
     this.#session = parts.sessions.context(request, version)
     this.#isReadCommitted = request.isolationLevel === readCommitted
-    this.#bytesMax = Math.min(request.maxBytes, parts.bytesMax())
   }
 
   run(): FetchResponse | null | Promise<FetchResponse | null> {
     const { error } = this.#session
     if (error !== null) return { errorCode: error.code, sessionId: 0, responses: [] }
+    const room = this.#context.replyRoom()
+    if (room !== null) return this.#readLater(room)
     this.#readAll()
     if (this.#reading.length === 0) return this.#missingBytes() > 0 ? this.#wait() : this.#answer()
     this.#context.holdNext()
@@ -97,11 +100,21 @@ class Fetch {
     return Promise.all(this.#reading).then(() => this.#answer())
   }
 
+  /** Memory for replies is short: the request waits for its turn, and answers with what there is then. */
+  async #readLater(room: Promise<void>): Promise<FetchResponse | null> {
+    this.#context.holdNext()
+    await room
+    if (!this.#context.connection.isOpen) return null
+    this.#readAll()
+    if (this.#reading.length > 0) await Promise.all(this.#reading)
+    return this.#answer()
+  }
+
   /** How many bytes are worth waiting for; none where the answer cannot wait. */
   #missingBytes(): number {
     const { maxWaitMs, minBytes } = this.#request
     if (maxWaitMs <= 0 || this.#mustAnswer || this.#hosted.length === 0) return 0
-    return Math.min(minBytes, this.#bytesMax) - this.#bytes
+    return Math.min(minBytes, Math.max(1, this.#bytesMax)) - this.#bytes
   }
 
   async #wait(): Promise<FetchResponse | null> {
@@ -109,7 +122,9 @@ class Fetch {
     // What was read is read again: a fetch that waits holds no records.
     this.#rows = []
     this.#context.releaseUnsent()
+    this.#context.expectReply(0)
     this.#context.holdNext()
+    this.#context.setAside()
     const woken = await this.#parts.parked.park({
       partitions: this.#hosted,
       missingBytes,
@@ -117,9 +132,7 @@ class Fetch {
       connection: this.#context.connection,
     })
     if (woken === 'gone') return null
-    this.#readAll()
-    if (this.#reading.length > 0) await Promise.all(this.#reading)
-    return this.#answer()
+    return this.#readLater(this.#context.replyRoom() ?? Promise.resolve())
   }
 
   #readAll(): void {
@@ -127,7 +140,8 @@ class Fetch {
     this.#hosted = []
     this.#reading = []
     this.#bytes = 0
-    const { replicas } = this.#parts
+    const { replicas, bytesMax } = this.#parts
+    this.#bytesMax = Math.min(this.#request.maxBytes, bytesMax(), this.#context.replyBytesLeft)
     const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
     for (const fetched of this.#session.partitions) {
       const found = usesTopicIds
@@ -136,6 +150,7 @@ class Fetch {
       if (found instanceof Partition) this.#readPartition(found, fetched)
       else this.#refuse(fetched, found)
     }
+    this.#context.expectReply(this.#bytes)
   }
 
   #readPartition(partition: Partition, fetched: FetchedPartition): void {
@@ -185,7 +200,7 @@ class Fetch {
     const isHardLimit = this.#context.apiVersion < firstVersionWithWholeBatches
     const left = this.#bytesMax - this.#bytes
     const maxBytes = Math.max(0, Math.min(fetched.maxBytes, left))
-    const minOneBatch = isHardLimit || this.#bytes === 0
+    const minOneBatch = this.#bytes === 0 || (isHardLimit && left > 0)
     const isReadCommitted = this.#isReadCommitted
     const read = partition.read(fetchOffset, { maxBytes, minOneBatch, isReadCommitted })
     if (read instanceof Promise) {
@@ -230,6 +245,7 @@ class Fetch {
         version: this.#context.apiVersion,
         fetchOffset: fetched.fetchOffset,
         maxBytes: fetched.maxBytes,
+        allowance: this.#allowance,
       })
       row.bytes = read.bytes
       if (!this.#isReadCommitted || read.bytes === 0) return

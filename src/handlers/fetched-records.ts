@@ -4,8 +4,8 @@
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
-import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
-import { downConvert } from '../../protocol/records/message-set.ts'
+import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
+import { type Allowance, downConvert } from '../../protocol/records/message-set.ts'
 import type { ReadResult } from '../log/log.ts'
 
 const lastVersionWithMagic0 = 1
@@ -18,20 +18,30 @@ export interface FetchedForm {
   /** Records before it are left out of converted sets. */
   readonly fetchOffset: number
   readonly maxBytes: number
+  /** What all sets of the answer may unpack to. */
+  readonly allowance: Allowance
 }
 
-/** Throws KafkaError: UNSUPPORTED_COMPRESSION_TYPE (zstd has no old form), CORRUPT_MESSAGE. */
+/**
+ * Throws KafkaError: UNSUPPORTED_COMPRESSION_TYPE (zstd has no old form), CORRUPT_MESSAGE, and
+ * MESSAGE_TOO_LARGE where the first batch unpacks to more than a whole answer may.
+ */
 export function recordsForVersion(read: ReadResult, form: FetchedForm): readonly Buffer[] {
   if (form.version > lastVersionWithMagic1 || read.bytes === 0) return read.chunks
+  // The client asks for the rest again.
+  if (form.allowance.bytesLeft <= 0) return []
   const batches = read.chunks.length === 1 ? (read.chunks[0] as Buffer) : Buffer.concat(read.chunks)
   try {
     const magic = form.version <= lastVersionWithMagic0 ? 0 : 1
-    const set = downConvert(batches, magic, form.fetchOffset)
+    const set = downConvert(batches, magic, form.fetchOffset, form.allowance)
     const isCut = form.version <= lastVersionWithHardLimit && set.length > form.maxBytes
     return [isCut ? set.subarray(0, Math.max(0, form.maxBytes)) : set]
   } catch (error) {
     if (error instanceof UnsupportedCompression) {
       throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
+    }
+    if (error instanceof OversizedRecords) {
+      throw new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
     }
     if (error instanceof CorruptRecords) {
       throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })

@@ -51,11 +51,10 @@ export const findCoordinator = (parts: FindCoordinatorParts) =>
     async (request, context) => {
       const { key, keyType, coordinatorKeys } = request
       if (context.apiVersion < firstVersionWithKeys) {
-        return soleAnswer(await find(parts, keyType, key, context))
+        return soleAnswer((await finderOf(parts, keyType, context))(key))
       }
-      const answer = async (each: string) =>
-        coordinatorAnswer(each, await find(parts, keyType, each, context))
-      return { coordinators: await Promise.all(coordinatorKeys.map(answer)) }
+      const found = await finderOf(parts, keyType, context)
+      return { coordinators: coordinatorKeys.map((each) => coordinatorAnswer(each, found(each))) }
     },
     {
       onError: ({ coordinatorKeys }, error, version) =>
@@ -65,21 +64,26 @@ export const findCoordinator = (parts: FindCoordinatorParts) =>
     },
   )
 
-async function find(
+/** Finds the coordinator of one key; the leaders are looked up once for all keys of a request. */
+async function finderOf(
   parts: FindCoordinatorParts,
   keyType: number,
-  key: string,
   context: RequestContext,
-): Promise<Found> {
+): Promise<(key: string) => Found> {
   const isTooEarly = keyType === shareKeyType && context.apiVersion < firstVersionWithShareKeys
   const coordinated = parts.coordinated.find((each) => each.keyType === keyType)
-  if (coordinated === undefined || isTooEarly) return nobody(errors.INVALID_REQUEST)
+  if (coordinated === undefined || isTooEarly) return () => nobody(errors.INVALID_REQUEST)
   const { topic } = coordinated
   if (coordinated.partitionCount() === undefined) await parts.ensureTopic(topic)
   const partitionCount = coordinated.partitionCount()
-  if (partitionCount === undefined) return nobody(errors.COORDINATOR_NOT_AVAILABLE)
-  const leader = parts.leaderOf(topic, coordinatorPartition(key, partitionCount), context)
-  return leader ? { ...leader, error: errors.NONE } : nobody(errors.COORDINATOR_NOT_AVAILABLE)
+  if (partitionCount === undefined) return () => nobody(errors.COORDINATOR_NOT_AVAILABLE)
+  const leaders = new Map<number, CoordinatorNode | undefined>()
+  return (key) => {
+    const partition = coordinatorPartition(key, partitionCount)
+    if (!leaders.has(partition)) leaders.set(partition, parts.leaderOf(topic, partition, context))
+    const leader = leaders.get(partition)
+    return leader ? { ...leader, error: errors.NONE } : nobody(errors.COORDINATOR_NOT_AVAILABLE)
+  }
 }
 
 function nobody(error: ErrorRow): Found {

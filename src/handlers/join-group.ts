@@ -5,12 +5,21 @@ import { handler } from '../server/handler.ts'
 import { groupCaller } from './group-caller.ts'
 
 export const joinGroup = ({ groups }: { groups: GroupCoordinator }) =>
-  handler(apis.joinGroup, (request, context) => groups.joinGroup(request, groupCaller(context)), {
-    onError: ({ memberId }, error) => ({
-      errorCode: error.code,
-      protocolName: '',
-      leader: '',
-      memberId,
-      members: [],
-    }),
-  })
+  handler(
+    apis.joinGroup,
+    (request, context) => {
+      const answer = groups.joinGroup(request, groupCaller(context))
+      // It waits for the other members.
+      if (answer instanceof Promise) context.setAside()
+      return answer
+    },
+    {
+      onError: ({ memberId }, error) => ({
+        errorCode: error.code,
+        protocolName: '',
+        leader: '',
+        memberId,
+        members: [],
+      }),
+    },
+  )

@@ -14,6 +14,7 @@ import { handler } from '../server/handler.ts'
 
 type RequestedTopic = OffsetCommitRequest['topics'][number]
 type AnsweredTopic = OffsetCommitResponse['topics'][number]
+type AnsweredPartition = AnsweredTopic['partitions'][number]
 
 const firstVersionWithTopicIds = 10
 
@@ -76,11 +77,12 @@ function mergeTopics(
   refusals: readonly AnsweredTopic[],
   answers: readonly AnsweredTopic[],
 ): AnsweredTopic[] {
-  const byName = new Map<string, AnsweredTopic>()
+  const byName = new Map<string, AnsweredTopic & { partitions: AnsweredPartition[] }>()
   for (const topic of [...refusals, ...answers]) {
     const key = topic.name || topic.topicId || ''
-    const partitions = [...(byName.get(key)?.partitions ?? []), ...topic.partitions]
-    byName.set(key, { ...topic, partitions })
+    const known = byName.get(key)
+    if (known === undefined) byName.set(key, { ...topic, partitions: [...topic.partitions] })
+    else for (const partition of topic.partitions) known.partitions.push(partition)
   }
   return [...byName.values()]
 }

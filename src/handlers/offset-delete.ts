@@ -26,8 +26,10 @@ export const offsetDelete = ({ groups, topics: lookup }: Parts) =>
         topics: known.filter(({ partitions }) => partitions.length > 0),
       })
       if (deleted.errorCode !== 0) return deleted
+      const answersByTopic = new Map(deleted.topics.map((topic) => [topic.name, topic.partitions]))
       const topics: OffsetDeleteResponse['topics'] = request.topics.map(({ name, partitions }) => {
-        const answers = deleted.topics.find((topic) => topic.name === name)?.partitions ?? []
+        const answers = answersByTopic.get(name) ?? []
+        answersByTopic.delete(name)
         const refusals = partitions
           .filter(({ partitionIndex }) => !isKnown(name, partitionIndex))
           .map(({ partitionIndex }) => ({

@@ -41,7 +41,7 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
         apiVersion < firstVersionWithTopicIds
           ? groups.fetchOffsets(group)
           : fetchById(groups, topics, group)
-      return { groups: await Promise.all(request.groups.map(fetch)) }
+      return { groups: await Promise.all(distinct(request.groups).map(fetch)) }
     },
     {
       onError: (request, error, version) => {
@@ -52,6 +52,13 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
       },
     },
   )
+
+/** Each group once, however often it is named: its answer may be long. */
+function distinct(groups: readonly OffsetFetchGroup[]): OffsetFetchGroup[] {
+  const byId = new Map<string, OffsetFetchGroup>()
+  for (const group of groups) if (!byId.has(group.groupId)) byId.set(group.groupId, group)
+  return [...byId.values()]
+}
 
 function failed(groupId: string, error: ErrorRow): FetchedGroup {
   return { groupId, topics: [], errorCode: error.code }

@@ -6,6 +6,7 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts'
+import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import { DiskError } from '../environment/disk.ts'
 import { RecordsRejected } from '../log/validation.ts'
@@ -46,6 +47,7 @@ class Production {
   readonly #context: RequestContext
   #leaders: CurrentLeaders | null = null
   readonly #writing: Promise<void>[] = []
+  readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
   /** Bytes of the request may still be in line to be written. */
   #isWriteLost = false
   /** The first error, for a producer that is not told by an answer. */
@@ -111,7 +113,7 @@ class Production {
     const { topic, index } = partition
     try {
       this.#checkTopic(topic)
-      const batches = producedRecords(records, this.#context.apiVersion)
+      const batches = producedRecords(records, this.#context.apiVersion, this.#allowance)
       if (batches.length === 0) return accepted(index, nothingWritten)
       if (isTransactionalBatch([batches])) throw unknownTransactionalId(this.#request)
       const appended = partition.append(batches, { acks: this.#request.acks })

@@ -5,8 +5,8 @@
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import { compression, entryBytes, isTransactional, magic } from '../../protocol/records/batch.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
-import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
-import { upConvert } from '../../protocol/records/message-set.ts'
+import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
+import { type Allowance, upConvert } from '../../protocol/records/message-set.ts'
 
 const firstVersionWithBatches = 3
 const firstVersionWithZstd = 7
@@ -17,9 +17,13 @@ const nothing = Buffer.alloc(0)
 
 /**
  * The batches to append; empty where an old request brings none. Throws KafkaError: INVALID_RECORD,
- * UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE.
+ * UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE, MESSAGE_TOO_LARGE.
  */
-export function producedRecords(records: readonly Buffer[] | null, version: number): Buffer {
+export function producedRecords(
+  records: readonly Buffer[] | null,
+  version: number,
+  allowance: Allowance,
+): Buffer {
   const bytes = joined(records)
   try {
     if (version >= firstVersionWithBatches) {
@@ -28,8 +32,11 @@ export function producedRecords(records: readonly Buffer[] | null, version: numb
     }
     // Some clients send new batches in old requests, and Kafka lets them.
     if (bytes.length >= magicEnd && magic(bytes, 0) === 2) return bytes
-    return upConvert(bytes) ?? nothing
+    return upConvert(bytes, { allowance }) ?? nothing
   } catch (error) {
+    if (error instanceof OversizedRecords) {
+      throw new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
+    }
     if (error instanceof CorruptRecords) {
       throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
     }
@@ -52,7 +59,8 @@ function checkSingleBatch(bytes: Buffer, version: number): void {
     const message = `Produce of version ${version} may not use zstd`
     throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, message)
   }
-  if (length !== bytes.length) {
+  // What is left of a batch that is not whole is left out, as Kafka does.
+  if (entryBytes(bytes, length, bytes.length) !== null) {
     throw invalid(version, 'may contain only one record batch per partition')
   }
 }

@@ -6,7 +6,8 @@
  * while too many are unanswered, too many bytes of replies wait (for the peer or for their turn), a reply
  * that may be large is not there yet, the peer does not read, or the broker's budget for requests is used
  * up; data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet while
- * the broker's budget for those is used up.
+ * the broker's budget for those is used up. Where memory is short, `memory-pressure.ts` asks how slowly
+ * the peer sends and reads.
  *
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
@@ -17,8 +18,12 @@ import type { Endpoint, Stream } from '../environment/network.ts'
 import type { ServerCounters } from './counters.ts'
 import type { Asker, Exchange } from './exchange.ts'
 import { FrameCutter } from './frames.ts'
-import type { Limits, PeerWarnings } from './limits.ts'
+import type { Limits } from './limits.ts'
+import { Weight } from './loop-turns.ts'
+import type { Holder } from './memory-pressure.ts'
+import type { PeerWarnings } from './peer-warnings.ts'
 import type { Router } from './router.ts'
+import { SendingPace } from './sending-pace.ts'
 import type { Gatherer } from './unfinished-frames.ts'
 
 /** The shortest request: API key, version and correlation id. */
@@ -28,10 +33,16 @@ const requestBytesMin = 8
 const joinedBytesMax = 1024
 
 /** What a frame that has not arrived whole may gather without being counted. */
-const uncountedBytesMax = 128 * 1024
+const uncountedBytesMax = 16 * 1024
 
-/** How long a peer may send nothing of its unfinished frame while others wait for its memory. */
-const hurryMs = 10_000
+/** Requests of most producers are smaller: `max.request.size` is 1 MiB by default. */
+const largeFrameBytesMin = 2 * 1024 * 1024
+
+/** Of one write: after each of them it shows whether the peer reads. */
+const writtenBytesMax = 1024 * 1024
+
+/** A peer that takes longer for one write reads too slowly where memory is short. */
+const slowWriteMs = 3000
 
 /** How long a peer that is being closed may take to read its last replies. */
 const lingerMs = 1000
@@ -49,12 +60,13 @@ export interface ConnectionOwner {
   closed(connection: Connection): void
 }
 
-export class Connection implements Asker, Gatherer {
+export class Connection implements Asker, Gatherer, Holder {
   readonly id: string
   readonly local: Endpoint
   readonly remote: Endpoint
   readonly listener: string
   readonly buffers: Buffers
+  readonly limits: Limits
   readonly principal = 'User:ANONYMOUS'
   softwareName: string | undefined
   softwareVersion: string | undefined
@@ -68,6 +80,11 @@ export class Connection implements Asker, Gatherer {
   /** Replies whose turn has come. */
   #output: Buffer[] = []
   #outputBytes = 0
+  /** Bytes that the stream has taken and not sent. */
+  #writtenBytes = 0
+  #writtenMs = 0
+  /** Bytes that arrived and are not looked at because the peer does not read; counted as if unsent. */
+  #keptBytes = 0
   /** Goes back to `buffers` when `#output` has left. */
   #lent: Buffer[] = []
   #isFlushDue = false
@@ -78,7 +95,10 @@ export class Connection implements Asker, Gatherer {
   #countedBytes = 0
   /** That budget is used up: nothing is read until others have finished. */
   #isHeld = false
-  #hurryTimer: Timer | undefined
+  readonly #pace = new SendingPace()
+  readonly #weight = new Weight()
+  /** Requests are put off to a later turn of the event loop. */
+  #isPutOff = false
   /** No more requests are taken; the connection closes when what was taken has been answered. */
   #isClosing = false
   #lastActiveMs: number
@@ -92,6 +112,7 @@ export class Connection implements Asker, Gatherer {
     this.remote = remote
     this.listener = owner.name
     this.buffers = owner.buffers
+    this.limits = owner.limits
     this.#owner = owner
     this.#stream = stream
     const { requestBytesMax } = owner.limits.options
@@ -123,10 +144,14 @@ export class Connection implements Asker, Gatherer {
   /** Closes because of what the peer has sent; earlier requests are answered first. */
   refuse(reason: string): void {
     if (this.#isClosing) return
+    this.#tell(reason)
+    this.finish()
+  }
+
+  #tell(reason: string): void {
     this.#owner.counters.connectionsFailed++
     const peer = `${this.remote.host}:${this.remote.port}`
     this.#owner.warnings.warn(this.remote.host, 'connection closed', { peer, reason })
-    this.finish()
   }
 
   /** Takes no more requests, answers those it has taken, then closes. */
@@ -149,6 +174,7 @@ export class Connection implements Asker, Gatherer {
     this.#frames.push(chunk)
     this.#proceed()
     this.#frames.keep()
+    this.#countKept()
     if (!this.#isClosing) this.#pause(this.#frames.hasUnread || this.#isHeld)
   }
 
@@ -160,9 +186,21 @@ export class Connection implements Asker, Gatherer {
   }
 
   /** Takes requests for as long as there are some and the limits allow. */
-  #proceed(): void {
+  #proceed(isDue = false): void {
+    if (this.#isPutOff) return
+    const { clock } = this.#owner
+    const { turns } = this.limits
+    const beganMs = clock.monotonic()
+    let tookMs = 0
     while (this.#frames.hasUnread && !this.#isClosing) {
       if (!this.#mayTake()) return
+      const isSpent = turns.isSpent(tookMs, isDue)
+      if (isSpent) this.#weight.exceed(beganMs + tookMs)
+      if (isSpent || (!isDue && this.#weight.isPutOff(beganMs))) {
+        this.#isPutOff = true
+        turns.putOff(this.#goOn, this.#owner.timers)
+        return
+      }
       let frame: Buffer | undefined
       try {
         frame = this.#frames.next()
@@ -171,9 +209,21 @@ export class Connection implements Asker, Gatherer {
         return
       }
       this.#countGathered()
-      if (frame !== undefined) this.#take(frame)
+      if (frame === undefined) continue
+      const takenMs = clock.monotonic()
+      this.#take(frame)
+      const nowMs = clock.monotonic()
+      this.#weight.add(nowMs - takenMs)
+      if (!isDue) turns.spend(nowMs - takenMs, nowMs)
+      tookMs = nowMs - beganMs
     }
     if (!this.#isClosing) this.#pause(this.#isHeld)
+  }
+
+  /** In a later turn. */
+  readonly #goOn = (): void => {
+    this.#isPutOff = false
+    if (this.isOpen) this.#proceed(true)
   }
 
   /** Brings the broker's count of bytes in unfinished frames up to date. */
@@ -183,36 +233,75 @@ export class Connection implements Asker, Gatherer {
     const counted = this.#countedBytes
     if (bytes === counted) return
     this.#countedBytes = bytes
-    const { unfinishedFrames } = this.#owner.limits
+    const { unfinishedFrames } = this.limits
     if (bytes > counted) {
+      const nowMs = this.#owner.clock.monotonic()
+      if (counted === 0) this.#pace.begin(bytes, nowMs)
+      else this.#pace.reach(bytes, nowMs)
       this.#isHeld = !unfinishedFrames.add(this, bytes - counted)
+      if (unfinishedFrames.isExhausted) this.memoryIsShort()
     } else {
       this.#isHeld = false
-      this.#hurryTimer?.cancel()
       unfinishedFrames.remove(this, counted)
     }
   }
 
+  get hasLargeFrame(): boolean {
+    return this.#frames.claimedBytes > largeFrameBytesMin
+  }
+
   resumeGathering(): void {
     this.#isHeld = false
+    this.#pace.begin(this.#countedBytes, this.#owner.clock.monotonic())
     this.#proceed()
   }
 
-  hurry(): void {
-    const { timers, limits } = this.#owner
-    const bytes = this.#countedBytes
-    this.#hurryTimer?.cancel()
-    this.#hurryTimer = timers.after(hurryMs, () => {
-      if (!limits.unfinishedFrames.isFinisher(this)) return
-      // What has come may have to wait for the memory of whole requests.
-      const isOurs = this.#frames.hasUnread && limits.requestBytes.isExhausted
-      if (isOurs || this.#countedBytes > bytes) this.hurry()
-      else this.refuse('nothing came of a request that others wait for to be whole')
-    })
+  memoryIsShort(): void {
+    this.limits.pressure.watch(this.#owner.timers)
+  }
+
+  isSlowSender(): boolean {
+    // What has come may have to wait for the memory of whole requests, or for their turn.
+    if (this.#countedBytes === 0 || this.#isHeld || this.#frames.hasUnread) return false
+    return this.#pace.isSlow(this.#owner.clock.monotonic())
+  }
+
+  isSlowReader(): boolean {
+    return this.#isBlocked && this.#owner.clock.monotonic() - this.#writtenMs > slowWriteMs
+  }
+
+  get waitingBytes(): number {
+    let bytes = 0
+    for (const exchange of this.#exchanges) if (exchange.isSetAside) bytes += exchange.heldBytes
+    return bytes
+  }
+
+  get unsentBytes(): number {
+    if (!this.#isBlocked) return 0
+    let bytes = this.#outputBytes + this.#writtenBytes + this.#keptBytes
+    for (const exchange of this.#exchanges) bytes += exchange.replyBytes
+    return bytes
+  }
+
+  cutOff(reason: string): void {
+    if (!this.isOpen) return
+    this.#tell(reason)
+    this.#stream.destroy()
+    this.#closed()
+  }
+
+  /** Brings the broker's count of what is kept for a peer that does not read up to date. */
+  #countKept(): void {
+    const bytes = this.#isBlocked && this.#frames.hasUnread ? this.#frames.unreadBytes : 0
+    const more = bytes - this.#keptBytes
+    if (more === 0) return
+    this.#keptBytes = bytes
+    if (more > 0) this.limits.replyBytes.take(more)
+    else this.limits.replyBytes.giveBack(-more)
   }
 
   #mayTake(): boolean {
-    const { limits } = this.#owner
+    const { limits } = this
     const exchanges = this.#exchanges
     if (this.#isBlocked || exchanges.length >= limits.options.requestsPerConnectionMax) return false
     let bytes = this.#outputBytes
@@ -238,8 +327,12 @@ export class Connection implements Asker, Gatherer {
     else this.#exchanges.push(exchange)
   }
 
-  #send({ chunks, replyBytes, lent }: Exchange): void {
-    if (chunks === null || !this.isOpen) return
+  #send(exchange: Exchange): void {
+    const { chunks, replyBytes, lent } = exchange
+    if (chunks === null || !this.isOpen) {
+      exchange.abandon()
+      return
+    }
     for (let i = 0; i < chunks.length; i++) this.#output.push(chunks[i] as Buffer)
     this.#outputBytes += replyBytes
     if (lent !== null) this.#lent.push(...lent)
@@ -255,15 +348,34 @@ export class Connection implements Asker, Gatherer {
   readonly #flush = (): void => {
     this.#isFlushDue = false
     if (!this.isOpen || this.#isBlocked || this.#output.length === 0) return
-    const output = this.#output
-    this.#owner.counters.bytesOut += this.#outputBytes
-    this.#output = []
-    this.#outputBytes = 0
     this.#lastActiveMs = this.#owner.clock.monotonic()
-    const chunks = output.length === 1 ? output : joinSmall(output)
-    this.#isBlocked = !this.#stream.write(chunks, this.#takeLent())
+    while (!this.#isBlocked && this.#output.length > 0) this.#write()
     if (this.#isClosing) this.#closeWhenDone()
     else this.#proceed()
+  }
+
+  /** Writes what there is, but not much at a time. */
+  #write(): void {
+    let output = this.#output
+    let bytes = this.#outputBytes
+    if (bytes > writtenBytesMax) {
+      let count = 0
+      for (bytes = 0; bytes < writtenBytesMax; count++) bytes += (output[count] as Buffer).length
+      output = output.splice(0, count)
+    } else {
+      this.#output = []
+    }
+    this.#outputBytes -= bytes
+    this.#owner.counters.bytesOut += bytes
+    const chunks = output.length === 1 ? output : joinSmall(output)
+    const onSent = this.#output.length === 0 ? this.#takeLent() : undefined
+    this.#isBlocked = !this.#stream.write(chunks, onSent)
+    if (this.#isBlocked) {
+      this.#writtenBytes += bytes
+      this.#writtenMs = this.#lastActiveMs
+    } else {
+      this.limits.replyBytes.giveBack(bytes)
+    }
   }
 
   /** What to do when the output has left. */
@@ -279,6 +391,8 @@ export class Connection implements Asker, Gatherer {
   #drained(): void {
     if (!this.#isBlocked) return
     this.#isBlocked = false
+    this.limits.replyBytes.giveBack(this.#writtenBytes)
+    this.#writtenBytes = 0
     if (this.#output.length > 0) this.#flushLater()
     if (this.#isClosing) this.#closeWhenDone()
     else this.#proceed()
@@ -294,7 +408,7 @@ export class Connection implements Asker, Gatherer {
   }
 
   #watchIdle(): void {
-    const { idleMsMax } = this.#owner.limits.options
+    const { idleMsMax } = this.limits.options
     if (idleMsMax < 0) return
     const idleMs = this.#owner.clock.monotonic() - this.#lastActiveMs
     // Whole milliseconds: a rest too small to move the clock would be waited for again and again.
@@ -310,15 +424,22 @@ export class Connection implements Asker, Gatherer {
   }
 
   #closed(): void {
+    if (!this.isOpen) return
     this.isOpen = false
     this.#isClosing = true
     this.#idleTimer?.cancel()
-    this.#owner.limits.requestBytes.forget(this.#resumeTaking)
+    const { requestBytes, replyBytes, turns } = this.limits
+    requestBytes.forget(this.#resumeTaking)
+    turns.forget(this.#goOn)
     for (const exchange of this.#exchanges) exchange.abandon()
     this.#exchanges = []
     this.#output = []
+    replyBytes.giveBack(this.#outputBytes + this.#writtenBytes)
+    this.#outputBytes = 0
+    this.#writtenBytes = 0
     this.#frames.close()
     this.#countGathered()
+    this.#countKept()
     this.#owner.closed(this)
     const callbacks = this.#closeCallbacks
     this.#closeCallbacks = []

@@ -5,14 +5,18 @@
  */
 
 import type { Buffers } from '../environment/buffers.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import type { AnyHandler } from './handler.ts'
-import type { ByteBudget } from './limits.ts'
+import type { Limits } from './limits.ts'
 import type { ConnectionContext, RequestContext } from './request-context.ts'
 
 /** The connection, as its exchanges see it. */
 export interface Asker extends ConnectionContext {
   readonly listener: string
   readonly buffers: Buffers
+  readonly limits: Limits
+  /** A budget of the broker is used up. */
+  memoryIsShort(): void
   /** An exchange of this connection has been settled later than it was asked. */
   settled(): void
   /** Closes because of what the peer has sent; earlier requests are answered first. */
@@ -38,14 +42,20 @@ export class Exchange implements RequestContext {
   holdsNext = false
   /** What goes back to `Buffers` when the reply has left; null: nothing. */
   lent: Buffer[] | null = null
+  /** It waits for other clients, and its bytes no longer count against those that are worked on. */
+  isSetAside = false
   #frame: Buffer | null
-  readonly #budget: ByteBudget
+  /** The frame's bytes, and what they decoded to. */
+  readonly heldBytes: number
+  #budget: ByteBudget
+  /** Bytes of the reply as counted in the broker's budget: expected ones first. */
+  #countedReplyBytes = 0
 
   constructor(
     head: Pick<RequestContext, 'apiKey' | 'apiVersion' | 'correlationId' | 'clientId'>,
     body: Pick<Exchange, 'handler' | 'request' | 'receivedMs' | 'connection'>,
     frame: Buffer,
-    budget: ByteBudget,
+    decodedBytes = 0,
   ) {
     this.apiKey = head.apiKey
     this.apiVersion = head.apiVersion
@@ -57,8 +67,9 @@ export class Exchange implements RequestContext {
     this.connection = body.connection
     this.handler = body.handler
     this.request = body.request
-    this.#budget = budget
-    budget.take(this.requestBytes)
+    this.heldBytes = frame.length + decodedBytes
+    this.#budget = this.connection.limits.requestBytes
+    this.#budget.take(this.heldBytes)
   }
 
   get listener(): string {
@@ -72,7 +83,46 @@ export class Exchange implements RequestContext {
     if (chunks !== null) {
       for (let i = 0; i < chunks.length; i++) this.replyBytes += (chunks[i] as Buffer).length
     }
-    this.#budget.giveBack(this.requestBytes)
+    this.#countReply(this.replyBytes)
+    this.#budget.giveBack(this.heldBytes)
+  }
+
+  get replyBytesLeft(): number {
+    // A share of what is left, so that many large replies at once do not use it up.
+    return Math.floor(this.connection.limits.replyBytes.left / 8)
+  }
+
+  expectReply(bytes: number): void {
+    if (!this.isSettled) this.#countReply(bytes)
+  }
+
+  replyRoom(): Promise<void> | null {
+    const { replyBytes } = this.connection.limits
+    if (!replyBytes.isOverdrawn) return null
+    this.connection.memoryIsShort()
+    return new Promise((resolve) => replyBytes.wait(resolve))
+  }
+
+  setAside(): void {
+    if (this.isSetAside || this.isSettled) return
+    this.isSetAside = true
+    const { waitingBytes } = this.connection.limits
+    waitingBytes.take(this.heldBytes)
+    this.#budget.giveBack(this.heldBytes)
+    this.#budget = waitingBytes
+    if (waitingBytes.isExhausted) this.connection.memoryIsShort()
+  }
+
+  #countReply(bytes: number): void {
+    const { replyBytes } = this.connection.limits
+    const more = bytes - this.#countedReplyBytes
+    this.#countedReplyBytes = bytes
+    if (more < 0) {
+      replyBytes.giveBack(-more)
+    } else if (more > 0) {
+      replyBytes.take(more)
+      if (replyBytes.isExhausted) this.connection.memoryIsShort()
+    }
   }
 
   releaseRequest(): void {
@@ -98,5 +148,6 @@ export class Exchange implements RequestContext {
   /** The connection is gone: whatever the handler will answer goes nowhere. */
   abandon(): void {
     this.settle(null)
+    this.#countReply(0)
   }
 }

@@ -8,7 +8,7 @@
 import type { Buffers } from '../environment/buffers.ts'
 
 /** First size of the buffer for a frame that spans chunks; it then grows eightfold. */
-const firstStepBytes = 128 * 1024
+const firstStepBytes = 16 * 1024
 
 /** The stream can no longer be cut: the length of a frame is out of bounds. */
 export class FrameError extends Error {
@@ -70,6 +70,18 @@ export class FrameCutter {
   /** True while bytes wait that `next` has not looked at: there may be whole frames among them. */
   get hasUnread(): boolean {
     return this.#chunks.length > 0
+  }
+
+  /** Bytes that wait, of which `next` has not looked at all. */
+  get unreadBytes(): number {
+    let bytes = -this.#at
+    for (const chunk of this.#chunks) bytes += chunk.length
+    return bytes
+  }
+
+  /** What the frame that has not arrived whole says of its length; 0 where there is none. */
+  get claimedBytes(): number {
+    return this.#frame === undefined ? 0 : this.#length
   }
 
   /** Bytes held for a frame that has not arrived whole. */

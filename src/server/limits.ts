@@ -1,9 +1,18 @@
 /**
- * Everything that a peer could make grow has a limit here: connections, the size of a request, the
- * requests and replies that wait on a connection, the bytes of all requests in the broker, idle time,
- * and the log lines that a misbehaving peer can cause. One `Limits` is shared by all listeners.
+ * Everything that a peer could make grow has a limit here: connections, the size of a request and of what
+ * it decodes to, the requests and replies that wait on a connection, the bytes of all requests and replies
+ * in the broker, idle time. One `Limits` is shared by all listeners.
+ *
+ *     what holds memory                       budget             where it is used up
+ *     frames that have not arrived whole      unfinishedFrames   large ones pause, slow ones are closed
+ *     requests at work, with their trees      requestBytes       no request is taken
+ *     requests that wait for other clients    waitingBytes       whoever holds most is closed
+ *     replies that are not sent               replyBytes         fetches get less, who reads nothing is closed
  */
-import type { Clock, Logger, Milliseconds, Timer, Timers } from '../environment/environment.ts'
+import type { Clock, Milliseconds } from '../environment/environment.ts'
+import { ByteBudget } from './byte-budget.ts'
+import { LoopTurns } from './loop-turns.ts'
+import { MemoryPressure } from './memory-pressure.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
 
 export interface LimitOptions {
@@ -27,33 +36,48 @@ export interface LimitOptions {
   /** Bytes of replies that one connection may keep waiting before no more of its requests are taken. */
   readonly replyBytesPerConnectionMax: number
   /**
-   * `queued.max.request.bytes`: of requests taken and not answered, in the whole broker; and once more of
-   * requests that have not arrived whole.
+   * `queued.max.request.bytes`: of requests taken and not answered, in the whole broker. Half as much once
+   * more for large requests that have not arrived whole, for requests that wait for other clients, and for
+   * replies.
    */
   readonly queuedRequestBytesMax: number
+  /**
+   * What the arrays of one request may cost in memory: about 50 000 partitions in a Fetch, 80 000 names.
+   * Their time is felt by all: some 50 ms for so many.
+   */
+  readonly decodedBytesMax: number
 }
 
 /**
- * Kafka's defaults, but for the bytes of requests: Kafka bounds their number (500) and not their bytes.
- * Here they are bounded by 256 MiB, so that two requests of the largest size fit beside small ones.
+ * Kafka's defaults, with two exceptions. Kafka bounds the number of requests (500) and not their bytes; here
+ * these are bounded by 256 MiB, so that two requests of the largest size fit beside small ones. And Kafka
+ * takes any number of connections; here there are 20 000, of which one address may have three quarters,
+ * so that others still get in. `max.connections` and `max.connections.per.ip` say otherwise.
  */
 export const defaultLimits: LimitOptions = {
   requestBytesMax: 104_857_600,
-  connectionsMax: 2_147_483_647,
-  connectionsPerIpMax: 2_147_483_647,
+  connectionsMax: 20_000,
+  connectionsPerIpMax: 15_000,
   connectionsPerIpOverrides: new Map(),
   connectionRateMax: 2_147_483_647,
   idleMsMax: 600_000,
   requestsPerConnectionMax: 100,
   replyBytesPerConnectionMax: 1024 * 1024,
   queuedRequestBytesMax: 256 * 1024 * 1024,
+  decodedBytesMax: 8 * 1024 * 1024,
 }
 
 export class Limits {
   /** May be replaced while connections are open: some settings change at run time. */
   options: LimitOptions
   readonly requestBytes: ByteBudget
+  readonly waitingBytes: ByteBudget
+  readonly replyBytes: ByteBudget
   readonly unfinishedFrames: UnfinishedFrames
+  readonly pressure: MemoryPressure
+  readonly turns: LoopTurns
+  /** What the system allows: files need some of it. */
+  streamsMax = Number.POSITIVE_INFINITY
   readonly #clock: Clock
   readonly #byHost = new Map<string, number>()
   #connections = 0
@@ -64,7 +88,12 @@ export class Limits {
     this.#clock = clock
     this.options = { ...defaultLimits, ...options }
     this.requestBytes = new ByteBudget(() => this.options.queuedRequestBytesMax)
-    this.unfinishedFrames = new UnfinishedFrames(() => this.options.queuedRequestBytesMax)
+    const half = () => this.options.queuedRequestBytesMax / 2
+    this.waitingBytes = new ByteBudget(half)
+    this.replyBytes = new ByteBudget(half)
+    this.unfinishedFrames = new UnfinishedFrames(half)
+    this.pressure = new MemoryPressure(this)
+    this.turns = new LoopTurns(clock)
     this.#creationCredit = this.options.connectionRateMax
     this.#creditedMs = clock.monotonic()
   }
@@ -74,6 +103,9 @@ export class Limits {
     const { connectionsMax, connectionsPerIpMax, connectionsPerIpOverrides } = this.options
     const fromHost = this.#byHost.get(host) ?? 0
     const fromHostMax = connectionsPerIpOverrides.get(host) ?? connectionsPerIpMax
+    if (this.#connections >= this.streamsMax) {
+      return `the process may open no more files than leave room for ${this.streamsMax} connections`
+    }
     if (this.#connections >= connectionsMax) return `max.connections is ${connectionsMax}`
     if (fromHost >= fromHostMax) return `max.connections.per.ip is ${fromHostMax} for it`
     if (!this.#takeCreationCredit()) {
@@ -102,116 +134,5 @@ export class Limits {
     if (this.#creationCredit < 1) return false
     this.#creationCredit--
     return true
-  }
-}
-
-/**
- * Bytes taken and given back. As with Kafka's memory pool the last taker may go beyond the limit, so
- * that a request larger than what is left is not starved by small ones.
- */
-export class ByteBudget {
-  readonly #max: () => number
-  readonly #waiting = new Set<() => void>()
-  #taken = 0
-  #isWaking = false
-
-  constructor(max: () => number) {
-    this.#max = max
-  }
-
-  get taken(): number {
-    return this.#taken
-  }
-
-  get isExhausted(): boolean {
-    return this.#taken >= this.#max()
-  }
-
-  take(bytes: number): void {
-    this.#taken += bytes
-  }
-
-  giveBack(bytes: number): void {
-    this.#taken -= bytes
-    this.#wakeOne()
-  }
-
-  /** One at a time and from a microtask: each takes its bytes before the next is asked, on a flat stack. */
-  #wakeOne(): void {
-    if (this.#isWaking || this.#waiting.size === 0 || this.isExhausted) return
-    this.#isWaking = true
-    queueMicrotask(() => {
-      this.#isWaking = false
-      const [first] = this.#waiting
-      if (first === undefined || this.isExhausted) return
-      this.#waiting.delete(first)
-      first()
-      this.#wakeOne()
-    })
-  }
-
-  /** Runs `callback` once there are bytes again. */
-  wait(callback: () => void): void {
-    this.#waiting.add(callback)
-  }
-
-  forget(callback: () => void): void {
-    this.#waiting.delete(callback)
-  }
-}
-
-/** Most windows open at once; beyond it the oldest ends early. */
-const windowsMax = 1000
-
-/** The interval after a line in which further ones of its kind are only counted. */
-interface Window {
-  readonly timer: Timer
-  readonly message: string
-  suppressed: number
-  /** Of the line suppressed last. */
-  fields: object
-}
-
-/**
- * Warnings that a peer can cause at will: one line per host, kind of reason and interval. What was left
- * out is told when the interval ends, by the last of the lines and their number.
- */
-export class PeerWarnings {
-  readonly #log: Logger
-  readonly #timers: Timers
-  readonly #intervalMs: Milliseconds
-  readonly #windows = new Map<string, Window>()
-
-  constructor(log: Logger, timers: Timers, intervalMs = 10_000) {
-    this.#log = log
-    this.#timers = timers
-    this.#intervalMs = intervalMs
-  }
-
-  /** Reasons that differ in their numbers only are of one kind. */
-  warn(host: string, message: string, fields: { peer: string; reason: string }): void {
-    const kind = `${host} ${message} ${fields.reason.replace(/-?\d+/g, '#')}`
-    const open = this.#windows.get(kind)
-    if (open !== undefined) {
-      open.suppressed++
-      open.fields = fields
-      return
-    }
-    this.#log.warn(message, fields)
-    const timer = this.#timers.after(this.#intervalMs, () => this.#end(kind))
-    this.#windows.set(kind, { timer, message, suppressed: 0, fields })
-    if (this.#windows.size > windowsMax) this.#end(this.#windows.keys().next().value as string)
-  }
-
-  /** Tells what was left out until now. */
-  close(): void {
-    for (const kind of [...this.#windows.keys()]) this.#end(kind)
-  }
-
-  #end(kind: string): void {
-    const { timer, message, suppressed, fields } = this.#windows.get(kind) as Window
-    timer.cancel()
-    this.#windows.delete(kind)
-    if (suppressed > 0) this.#log.warn(message, { ...fields, similar: suppressed })
   }
 }

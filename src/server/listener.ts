@@ -7,7 +7,8 @@ import type { Clock, Environment, Logger, Timers } from '../environment/environm
 import type { Endpoint, Listening, Stream } from '../environment/network.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { ServerCounters } from './counters.ts'
-import { type Limits, PeerWarnings } from './limits.ts'
+import type { Limits } from './limits.ts'
+import { PeerWarnings } from './peer-warnings.ts'
 import type { Router } from './router.ts'
 
 export interface ListenerOptions {
@@ -39,6 +40,8 @@ export class Listener implements ConnectionOwner {
   /** Rejects as `Network.listen` does: EADDRINUSE, EACCES, EADDRNOTAVAIL, … */
   static async open(environment: Environment, options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(environment, options)
+    const { streamsMax } = environment.network
+    if (streamsMax !== undefined) options.limits.streamsMax = streamsMax
     const accept = (stream: Stream): void => listener.#accept(stream)
     listener.#listening = await environment.network.listen(options.address, accept)
     return listener
@@ -89,6 +92,7 @@ export class Listener implements ConnectionOwner {
 
   closed(connection: Connection): void {
     if (!this.#connections.delete(connection)) return
+    this.limits.pressure.holders.delete(connection)
     this.counters.connectionsOpen--
     this.limits.leave(connection.remote.host)
     if (this.#connections.size === 0) this.#allClosed?.()
@@ -108,7 +112,9 @@ export class Listener implements ConnectionOwner {
     }
     this.counters.connectionsAccepted++
     this.counters.connectionsOpen++
-    this.#connections.add(new Connection(this, stream, this.#nextIndex++))
+    const connection = new Connection(this, stream, this.#nextIndex++)
+    this.#connections.add(connection)
+    this.limits.pressure.holders.add(connection)
   }
 }
 

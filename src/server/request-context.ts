@@ -27,6 +27,24 @@ export interface RequestContext {
    * it is. Kafka itself takes one request of a connection at a time.
    */
   holdNext(): void
+  /**
+   * Whole bytes that this reply should not exceed, as far as it can be made smaller: what is left of the memory for
+   * all replies is shared.
+   */
+  readonly replyBytesLeft: number
+  /** The reply will be about so large: it counts against the memory for all replies from now on. */
+  expectReply(bytes: number): void
+  /**
+   * Null, or where even the smallest reply with records is too much for now, a promise of the moment at
+   * which it no longer is.
+   */
+  replyRoom(): Promise<void> | null
+  /**
+   * From now on this request waits for what other clients do, perhaps for long: its memory no longer keeps
+   * other requests from being taken. Of those that wait, the ones that hold most are cut off when they hold
+   * too much together.
+   */
+  setAside(): void
 }
 
 /** The connection, as handlers see it; the same object for all requests of a connection. */

@@ -18,7 +18,6 @@ import type { Logger } from '../environment/environment.ts'
 import type { ServerCounters } from './counters.ts'
 import { type Asker, Exchange } from './exchange.ts'
 import { type AnyHandler, servedVersions } from './handler.ts'
-import type { ByteBudget } from './limits.ts'
 
 interface Route {
   readonly handler: AnyHandler
@@ -29,15 +28,12 @@ interface Route {
 export interface RouterOptions {
   readonly log: Logger
   readonly counters: ServerCounters
-  /** Bytes of requests in the whole broker. */
-  readonly requestBytes: ByteBudget
 }
 
 export class Router {
   readonly #routes: (Route | undefined)[] = []
   readonly #log: Logger
   readonly #counters: ServerCounters
-  readonly #requestBytes: ByteBudget
 
   constructor(handlers: readonly AnyHandler[], options: RouterOptions) {
     for (const handler of handlers) {
@@ -46,7 +42,6 @@ export class Router {
     }
     this.#log = options.log
     this.#counters = options.counters
-    this.#requestBytes = options.requestBytes
   }
 
   /**
@@ -70,7 +65,8 @@ export class Router {
   }
 
   #open(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
-    const reader = new Reader(frame)
+    const { decodedBytesMax } = connection.limits.options
+    const reader = new Reader(frame, 0, frame.length, decodedBytesMax)
     try {
       const head = decodeRequestHeader(reader)
       const { api, apiKey, apiVersion } = head
@@ -85,7 +81,7 @@ export class Router {
       }
       const request = decodeRequest(api.request, apiVersion, reader)
       const body = { handler, request, receivedMs, connection }
-      return new Exchange(head, body, frame, this.#requestBytes)
+      return new Exchange(head, body, frame, reader.decodedBytes)
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
       connection.refuse(`${nameOf(frame, this.#routes)} cannot be read: ${error.message}`)
@@ -106,7 +102,7 @@ export class Router {
       return undefined
     }
     const body = { handler, request: null, ...origin }
-    const exchange = new Exchange(head, body, frame, this.#requestBytes)
+    const exchange = new Exchange(head, body, frame)
     const response = onUnsupportedVersion() as never
     exchange.settle(encodeResponse<Message>(api.response, 0, head.correlationId, response))
     return exchange

@@ -4,15 +4,16 @@
  *
  * Where the budget is used up, the connections that have begun large frames pause, all but one, the
  * finisher. It may go beyond the limit until its frame is whole, then another one may; so all get ahead,
- * and the bytes exceed the limit by one frame. A finisher that sends nothing is closed by its connection.
+ * and the bytes exceed the limit by one frame. Frames of the usual size pause only beyond twice the limit.
+ * Those who send slowly are closed meanwhile, the finisher too: see `memory-pressure.ts`.
  */
 
 /** A connection, as far as its unfinished frame is concerned. */
 export interface Gatherer {
+  /** Whether its frame is larger than most producers make theirs. */
+  readonly hasLargeFrame: boolean
   /** It may read again. */
   resumeGathering(): void
-  /** The others wait for it: it must not be idle from now on. */
-  hurry(): void
 }
 
 export class UnfinishedFrames {
@@ -29,13 +30,17 @@ export class UnfinishedFrames {
     return this.#bytes
   }
 
+  get isExhausted(): boolean {
+    return this.#bytes > this.#max()
+  }
+
   /** Counts bytes that have arrived. False: it has to pause until `resumeGathering`. */
   add(gatherer: Gatherer, bytes: number): boolean {
     this.#bytes += bytes
-    if (!this.#isExhausted || this.#finisher === gatherer) return true
+    if (!this.isExhausted || this.#finisher === gatherer) return true
+    if (!gatherer.hasLargeFrame && this.#bytes <= 2 * this.#max()) return true
     if (this.#finisher === undefined) {
       this.#finisher = gatherer
-      gatherer.hurry()
       return true
     }
     this.#waiting.add(gatherer)
@@ -47,7 +52,7 @@ export class UnfinishedFrames {
     this.#bytes -= bytes
     this.#waiting.delete(gatherer)
     if (this.#finisher === gatherer) this.#finisher = undefined
-    if (!this.#isExhausted) {
+    if (!this.isExhausted) {
       this.#finisher = undefined
       const waiting = [...this.#waiting]
       this.#waiting.clear()
@@ -57,20 +62,11 @@ export class UnfinishedFrames {
     }
   }
 
-  isFinisher(gatherer: Gatherer): boolean {
-    return this.#finisher === gatherer
-  }
-
-  get #isExhausted(): boolean {
-    return this.#bytes > this.#max()
-  }
-
   #promote(): void {
     const [first] = this.#waiting
     if (first === undefined) return
     this.#waiting.delete(first)
     this.#finisher = first
-    first.hurry()
     first.resumeGathering()
   }
 }

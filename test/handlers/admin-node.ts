@@ -97,6 +97,10 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
       releaseWhenSent: () => {},
       releaseUnsent: () => {},
       holdNext: () => {},
+      replyBytesLeft: 2 ** 40,
+      expectReply: () => {},
+      replyRoom: () => null,
+      setAside: () => {},
     }
     let response: unknown
     try {

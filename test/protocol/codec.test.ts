@@ -205,7 +205,7 @@ t.test('lengths and counts that lie are refused before anything is allocated', a
 
   const empties = message(1, 'Empties', { valid: '0', flexible: 'none' }, { list: array({}) })
   t.equal(decode(empties, 0, hex('00000003')).list.length, 3)
-  t.throws(() => decode(empties, 0, hex('7fffffff')), /more than 4194304 array elements/)
+  t.throws(() => decode(empties, 0, hex('7fffffff')), /more than 536870912 bytes once decoded/)
 
   const flags = message(
     1,
@@ -213,9 +213,13 @@ t.test('lengths and counts that lie are refused before anything is allocated', a
     { valid: '0', flexible: 'none' },
     { a: array(int8), b: array(int8) },
   )
-  const half = Buffer.alloc(4 + 3_000_000)
-  half.writeInt32BE(3_000_000)
-  t.throws(() => decode(flags, 0, Buffer.concat([half, half])), /array elements in one frame/)
+  const half = Buffer.alloc(4 + 60_000)
+  half.writeInt32BE(60_000)
+  const both = Buffer.concat([half, half])
+  const read = (decodedBytesMax: number) =>
+    codec(flags, 0).read(new Reader(both, 0, both.length, decodedBytesMax))
+  t.equal(read(9_000_000).b.length, 60_000)
+  t.throws(() => read(8_000_000), /more than 8000000 bytes once decoded/, 'arrays share a budget')
 
   const long = Buffer.alloc(2 + 40_000, 0x61)
   const texts = message(1, 'Texts', { valid: '0', flexible: '0+' }, { text: string })

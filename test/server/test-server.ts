@@ -47,14 +47,13 @@ export class TestServer {
   ): Promise<TestServer> {
     const server = new TestServer(environment, limits)
     const log = recordingLogger(server.lines)
-    const { requestBytes } = server.limits
     const { counters } = server
     server.listener = await Listener.open(
       { ...environment, log },
       {
         name: 'PLAINTEXT',
         address: { host: '127.0.0.1', port: 0 },
-        router: new Router(server.#handlers(), { log, counters, requestBytes }),
+        router: new Router(server.#handlers(), { log, counters }),
         limits: server.limits,
         counters,
       },
@@ -92,6 +91,11 @@ export class TestServer {
         context.holdNext()
         await new Promise<void>((resolve, reject) => this.parked.push({ resolve, reject }))
         return { groups: [] }
+      }),
+      handler(apis.syncGroup, async (_request, context) => {
+        context.setAside()
+        await new Promise<void>((resolve, reject) => this.parked.push({ resolve, reject }))
+        return { errorCode: 0, assignment: Buffer.alloc(0) }
       }),
       handler(apis.produce, (request) => (request.acks === 0 ? null : { responses: [] })),
       handler(
@@ -136,6 +140,13 @@ export function listGroups(correlationId: number): Buffer {
 /** As `listGroups`, but nothing after it is taken before. */
 export function describeGroups(correlationId: number): Buffer {
   return frame(apis.describeGroups.request, 0, correlationId, { groups: [] })
+}
+
+/** Waits for other clients, until the test says so. */
+export function syncGroup(correlationId: number, bytes: number): Buffer {
+  const assignments = [{ memberId: '', assignment: Buffer.alloc(bytes) }]
+  const request = { groupId: '', generationId: 1, memberId: '', assignments }
+  return frame(apis.syncGroup.request, 0, correlationId, request)
 }
 
 export function heartbeat(correlationId: number, groupId: string): Buffer {

@@ -17,6 +17,12 @@ export type Compression = (typeof compressions)[number]
 /** Most bytes one batch may unpack to, where the caller does not say: far above Kafka's defaults. */
 export const unpackedBytesMax = 256 * 1024 * 1024
 
+/**
+ * Most bytes that one request may have unpacked while others wait for it: some milliseconds. Only what has to
+ * be opened is: sets of old clients, and batches that a topic's settings change.
+ */
+export const unpackedPerRequestBytesMax = 16 * 1024 * 1024
+
 /** Whether this process can write the codec; lz4 can be read all the same. */
 export function canCompress(codec: Compression): boolean {
   return codec === 'lz4' ? canCompressLz4() : codec !== 'zstd' || hasZstd

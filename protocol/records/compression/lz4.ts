@@ -13,7 +13,7 @@
  * are still read, by `lz4-block.ts`, which is slower; only writing needs it.
  */
 import { createRequire } from 'node:module'
-import { CorruptRecords } from '../corrupt-records.ts'
+import { CorruptRecords, OversizedRecords } from '../corrupt-records.ts'
 import { unpackLz4Block } from './lz4-block.ts'
 import { UnsupportedCompression } from './unsupported-compression.ts'
 import { xxhash32 } from './xxhash32.ts'
@@ -180,12 +180,22 @@ class Output {
     const found = load()
     if (isIndependent && 'blocks' in found) {
       const unpacked = found.blocks.decodeBlock(block, this.#buffer.subarray(at, end))
-      if (unpacked < 0) throw corrupt('block damaged, or longer than the limit allows')
+      if (unpacked < 0) throw this.#whyNot(block, end - at, blockBytesMax)
       this.#length += unpacked
     } else {
       const windowStart = isIndependent ? at : 0
       this.#length = unpackLz4Block(block, this.#buffer, { windowStart, at, end })
     }
+  }
+
+  /** A block did not unpack into so many bytes: it needs more than the limit leaves, or is damaged. */
+  #whyNot(block: Buffer, roomBytes: number, blockBytesMax: number): CorruptRecords {
+    const found = load()
+    if (roomBytes < blockBytesMax && 'blocks' in found) {
+      const room = Buffer.allocUnsafe(blockBytesMax)
+      if (found.blocks.decodeBlock(block, room) >= 0) return this.#tooLong()
+    }
+    return corrupt('block damaged')
   }
 
   finish(): Buffer {
@@ -203,7 +213,7 @@ class Output {
   }
 
   #tooLong(): CorruptRecords {
-    return corrupt(`more than ${this.#bytesMax} bytes unpacked`)
+    return new OversizedRecords(`An lz4 frame unpacks to more than ${this.#bytesMax} bytes`)
   }
 }
 

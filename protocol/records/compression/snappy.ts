@@ -9,7 +9,7 @@
  */
 import snappy from 'snappyjs'
 import { readInt32, writeInt32 } from '../big-endian.ts'
-import { CorruptRecords } from '../corrupt-records.ts'
+import { CorruptRecords, OversizedRecords } from '../corrupt-records.ts'
 
 const magic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const streamHeaderBytes = 16
@@ -79,7 +79,9 @@ function checkBlock(block: Buffer, bytesMax: number): void {
     claimed += (byte & 127) * 2 ** shift
     if (byte < 128) break
   }
-  if (claimed > bytesMax) throw corrupt(`${claimed} bytes unpacked, at most ${bytesMax} allowed`)
+  if (claimed > bytesMax) {
+    throw new OversizedRecords(`A snappy block unpacks to ${claimed} bytes, over ${bytesMax}`)
+  }
   let unpacked = 0
   while (at < block.length) {
     const tag = block[at++]!

@@ -1,6 +1,6 @@
 /** zstd, by Node's zlib from 22.15 on. */
 import zlib from 'node:zlib'
-import { CorruptRecords } from '../corrupt-records.ts'
+import { CorruptRecords, OversizedRecords } from '../corrupt-records.ts'
 import { UnsupportedCompression } from './unsupported-compression.ts'
 
 /** What zlib has where it has zstd; the types of Node 20 do not know. */
@@ -36,6 +36,9 @@ export function decompressZstd(bytes: Buffer, bytesMax: number): Buffer {
   try {
     return zstdDecompressSync(bytes, { maxOutputLength: Math.max(bytesMax, 1) })
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new OversizedRecords(`A zstd stream unpacks to more than ${bytesMax} bytes`, { cause })
+    }
     throw new CorruptRecords(`Bad zstd stream: ${(cause as Error).message}`, { cause })
   }
 }

@@ -32,5 +32,12 @@ export const newMemberJoinTimeoutMs = 300_000
  */
 export const protocolsMax = 256
 
+/**
+ * Bytes of metadata that a member may say, in all of its protocols together: some ten thousand topics
+ * each. A group of members with more could not be recorded: `max.message.bytes` of the offsets topic is
+ * 1 MiB.
+ */
+export const memberMetadataBytesMax = 4 * 1024 * 1024
+
 /** The longest member id, in bytes: records and answers hold no longer string. */
 export const memberIdBytesMax = 0x7fff

@@ -230,7 +230,8 @@ export class GroupCoordinator {
           return { records: [], reply }
         },
       )
-    return { groups: await Promise.all(groupIds.map(describe)) }
+    // Each once, however often it is named: its answer may be long.
+    return { groups: await Promise.all([...new Set(groupIds)].map(describe)) }
   }
 
   /** The groups of all shards here; an error if one of them is still loading. */
@@ -257,7 +258,9 @@ export class GroupCoordinator {
     const byPartition = new Map<number, string[]>()
     for (const groupId of new Set(groupIds)) {
       const partition = this.partitionFor(groupId)
-      byPartition.set(partition, [...(byPartition.get(partition) ?? []), groupId])
+      const ids = byPartition.get(partition)
+      if (ids === undefined) byPartition.set(partition, [groupId])
+      else ids.push(groupId)
     }
     const deletions = [...byPartition.values()].map((ids) =>
       this.#write<Result[]>(

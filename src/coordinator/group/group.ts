@@ -79,6 +79,8 @@ export class ClassicGroup {
   /** group.instance.id -> member id. */
   readonly #staticMembers = new Map<string, string>()
   #awaitingJoin = 0
+  /** How many members know each protocol. */
+  readonly #protocolCounts = new Map<string, number>()
   #joinDeadline: Deadline | null = null
   #syncDeadline: Deadline | null = null
 
@@ -147,7 +149,10 @@ export class ClassicGroup {
     const { memberId, groupInstanceId } = member
     if (groupInstanceId !== null) this.#staticMembers.set(groupInstanceId, memberId)
     this.leaderId ??= memberId
+    const old = this.members.get(memberId)
+    if (old !== undefined) this.#countProtocols(old, -1)
     this.members.set(memberId, member)
+    this.#countProtocols(member, 1)
     if (member.isAwaitingJoin) this.#awaitingJoin++
     this.#forgetPendingJoin(memberId)
   }
@@ -159,6 +164,7 @@ export class ClassicGroup {
     const member = this.members.get(memberId)
     if (member !== undefined) {
       this.members.delete(memberId)
+      this.#countProtocols(member, -1)
       member.session.clear()
       if (member.isAwaitingJoin) this.#awaitingJoin--
       if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId)
@@ -166,6 +172,13 @@ export class ClassicGroup {
     if (this.isLeader(memberId)) this.leaderId = this.members.keys().next().value ?? null
     this.#forgetPendingJoin(memberId)
     this.pendingSyncs.delete(memberId)
+  }
+
+  /** A member says anew what it knows and how long it takes. */
+  update(member: Member, said: Parameters<Member['update']>[0]): void {
+    this.#countProtocols(member, -1)
+    member.update(said)
+    this.#countProtocols(member, 1)
   }
 
   /** Puts a member in the place of another that has the same group.instance.id. */
@@ -276,14 +289,19 @@ export class ClassicGroup {
   }
 
   #commonProtocols(): Set<string> {
-    const counts = new Map<string, number>()
-    for (const member of this.members.values()) {
-      const names = new Set(member.protocols.map(({ name }) => name))
-      for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-    }
     const common = new Set<string>()
-    for (const [name, count] of counts) if (count === this.members.size) common.add(name)
+    for (const [name, count] of this.#protocolCounts) {
+      if (count === this.members.size) common.add(name)
+    }
     return common
+  }
+
+  #countProtocols({ protocols }: Member, change: 1 | -1): void {
+    for (const name of new Set(protocols.map(({ name }) => name))) {
+      const count = (this.#protocolCounts.get(name) ?? 0) + change
+      if (count === 0) this.#protocolCounts.delete(name)
+      else this.#protocolCounts.set(name, count)
+    }
   }
 
   #forgetPendingJoin(memberId: string): void {

@@ -9,7 +9,7 @@
 import { type ErrorRow, errors } from '../../../protocol/errors.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
 import type { Decision } from '../shard.ts'
-import { memberIdBytesMax, protocolsMax } from './config.ts'
+import { memberIdBytesMax, memberMetadataBytesMax, protocolsMax } from './config.ts'
 import { type ClassicGroup, nothing } from './group.ts'
 import { type Join, joined, joinFailed } from './join-answer.ts'
 import { type Answer, distinctProtocols, type Member } from './member.ts'
@@ -24,8 +24,16 @@ const firstVersionWithKnownMemberId = 4
 export function joinGroup(group: ClassicGroup, asked: Join): Decision<GroupRecord, void> {
   const { answer } = asked
   const { memberId } = asked.request
-  const protocols = distinctProtocols(asked.request.protocols)
-  if (protocols.length > protocolsMax) return reject(answer, memberId, errors.INVALID_REQUEST)
+  const distinct = distinctProtocols(asked.request.protocols)
+  const metadataBytes = distinct.reduce((bytes, { metadata }) => bytes + metadata.length, 0)
+  if (distinct.length > protocolsMax || metadataBytes > memberMetadataBytesMax) {
+    return reject(answer, memberId, errors.INVALID_REQUEST)
+  }
+  // The member keeps them, and not the whole request.
+  const protocols = distinct.map(({ name, metadata }) => ({
+    name,
+    metadata: Buffer.from(metadata),
+  }))
   const request = { ...asked.request, protocols }
   const join = { ...asked, request }
   if (!hasRoomFor(group, memberId)) {

@@ -11,7 +11,7 @@ export type FetchedGroup = NonNullable<OffsetFetchResponse['groups']>[number]
 export type FetchedTopic = FetchedGroup['topics'][number]
 export type FetchedPartition = FetchedTopic['partitions'][number]
 
-/** The partitions asked for, or all if none are named. */
+/** The partitions asked for, each once as its metadata may be long; all if none are named. */
 export function fetchOffsets(offsets: Offsets, request: OffsetFetchGroup): FetchedGroup {
   const { groupId } = request
   const ofGroup = offsets.of(groupId)
@@ -31,14 +31,14 @@ function namedOffsets(
   ofGroup: TopicOffsets | undefined,
   topics: NonNullable<OffsetFetchGroup['topics']>,
 ): FetchedTopic[] {
+  const answered = new Map<string, Set<number>>()
   return topics.map(({ name, topicId, partitionIndexes }) => {
     const partitions = ofGroup?.get(name)
     const find = (index: number) => ofTopic(partitions?.get(index), topicId)
-    return {
-      name,
-      topicId,
-      partitions: partitionIndexes.map((index) => fetched(index, find(index))),
-    }
+    const before = answered.get(name) ?? new Set()
+    answered.set(name, before)
+    const indexes = partitionIndexes.filter((index) => !before.has(index) && before.add(index))
+    return { name, topicId, partitions: indexes.map((index) => fetched(index, find(index))) }
   })
 }
 

@@ -63,13 +63,16 @@ export function updateMember(
   caller: Caller,
   answer: Answer<JoinGroupResponse>,
 ): Decision<GroupRecord, void> {
-  member.update(membershipOf(request, caller, member.memberId))
+  group.update(member, membershipOf(request, caller, member.memberId))
   group.parkJoin(member, answer)
   return rebalance(group, `member ${member.memberId} joined again: ${reasonOf(request)}`)
 }
 
+/** Reasons are logged, and a client may say what it likes. */
+const reasonLengthMax = 255
+
 export function reasonOf(request: JoinGroupRequest): string {
-  return request.reason ?? 'not provided'
+  return request.reason?.slice(0, reasonLengthMax) ?? 'not provided'
 }
 
 /**
@@ -104,7 +107,7 @@ export function expireMember(group: ClassicGroup, memberId: string): Decision<Gr
   }
   const member = group.members.get(memberId)
   if (member === undefined || member.hasSatisfiedHeartbeat) return nothing
-  group.context.log.info('member expired', { groupId: group.groupId, memberId })
+  group.context.log.debug('member expired', { groupId: group.groupId, memberId })
   return removeMember(group, member, `session of ${memberId} expired`)
 }
 

@@ -30,12 +30,15 @@ export function isSubscribedTo(group: ClassicGroup, topic: string): boolean {
   return group.topics === null ? group.isConsumerGroup : group.topics.has(topic)
 }
 
+/** Some 80 000 topics. */
+const decodedBytesMax = 8 * 1024 * 1024
+
 /** Topics come first in every version of a subscription, so version 0 reads them all. */
 function readTopics(metadata: Buffer): readonly string[] | null {
   const versionBytes = 2
   if (metadata.length < versionBytes) return null
   try {
-    const reader = new Reader(metadata, versionBytes)
+    const reader = new Reader(metadata, versionBytes, metadata.length, decodedBytesMax)
     return codec(consumerProtocolSubscription, 0).read(reader).topics
   } catch (error) {
     if (error instanceof MalformedError) return null

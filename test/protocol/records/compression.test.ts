@@ -13,7 +13,7 @@ import { compressLz4, decompressLz4 } from '../../../protocol/records/compressio
 import { unpackLz4Block } from '../../../protocol/records/compression/lz4-block.ts'
 import { UnsupportedCompression } from '../../../protocol/records/compression/unsupported-compression.ts'
 import { xxhash32 } from '../../../protocol/records/compression/xxhash32.ts'
-import { CorruptRecords } from '../../../protocol/records/corrupt-records.ts'
+import { CorruptRecords, OversizedRecords } from '../../../protocol/records/corrupt-records.ts'
 import { openBatch } from '../../../protocol/records/record.ts'
 import { SeededRandom } from '../../simulator/random.ts'
 import { fromBase64, goldenLines } from './golden-lines.ts'
@@ -29,6 +29,9 @@ function inputs(random: SeededRandom): Buffer[] {
   ]
 }
 
+/** What is said of a stream that unpacks to more than it may. */
+const tooMuch = { message: /unpacks to|longer than|damaged/ }
+
 t.test('identity, and the limit', async (t) => {
   const random = new SeededRandom(1)
   for (const codec of written) {
@@ -36,7 +39,7 @@ t.test('identity, and the limit', async (t) => {
       const packed = compress(codec, input)
       t.ok(decompress(codec, packed, input.length).equals(input), `${codec}, ${input.length} bytes`)
       if (input.length < 2) continue
-      t.throws(() => decompress(codec, packed, input.length - 1), CorruptRecords, codec)
+      t.throws(() => decompress(codec, packed, input.length - 1), tooMuch, codec)
     }
   }
 })
@@ -50,12 +53,15 @@ t.test('levels', async (t) => {
 t.test('bombs are refused', async (t) => {
   const zeros = Buffer.alloc(50_000_000)
   const before = process.memoryUsage().arrayBuffers
-  t.throws(() => decompress('gzip', gzipSync(zeros), 1 << 20), CorruptRecords)
+  t.throws(() => decompress('gzip', gzipSync(zeros), 1 << 20), OversizedRecords)
   // 4 GiB claimed in six bytes.
-  t.throws(() => decompress('snappy', Buffer.from('ffffffff0f00', 'hex'), 1 << 20), CorruptRecords)
+  t.throws(
+    () => decompress('snappy', Buffer.from('ffffffff0f00', 'hex'), 1 << 20),
+    OversizedRecords,
+  )
   for (const codec of written) {
     const packed = compress(codec, zeros.subarray(0, 5_000_000))
-    t.throws(() => decompress(codec, packed, 1 << 20), CorruptRecords, codec)
+    t.throws(() => decompress(codec, packed, 1 << 20), tooMuch, codec)
   }
   t.ok(process.memoryUsage().arrayBuffers - before < 40_000_000)
 })

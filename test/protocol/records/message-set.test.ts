@@ -4,7 +4,7 @@ import * as header from '../../../protocol/records/batch.ts'
 import { canCompress } from '../../../protocol/records/compression/compression.ts'
 import { UnsupportedCompression } from '../../../protocol/records/compression/unsupported-compression.ts'
 import { encodeControlBatch } from '../../../protocol/records/control.ts'
-import { CorruptRecords } from '../../../protocol/records/corrupt-records.ts'
+import { CorruptRecords, OversizedRecords } from '../../../protocol/records/corrupt-records.ts'
 import {
   downConvert,
   encodeMessageSet,
@@ -104,7 +104,7 @@ t.test('what a producer must not send', async (t) => {
   t.throws(() => upConvert(single.subarray(0, -1)), CorruptRecords)
   t.equal(upConvert(Buffer.alloc(0)), null)
   t.equal(readBatch(upConvert(wrapper, { compression: 'none' })!).compression, 'none')
-  t.throws(() => upConvert(wrapper, { unpackedBytesMax: 10 }), CorruptRecords)
+  t.throws(() => upConvert(wrapper, { allowance: { bytesLeft: 10 } }), OversizedRecords)
 })
 
 t.test('every flipped byte of a set is noticed', async (t) => {

@@ -1,0 +1,314 @@
+/**
+ * `npm run hostile`: a broker process of its own in a temporary directory, a well-behaved client that
+ * produces and fetches at a fixed rate, and beside it one attack after the other. One table: what was sent,
+ * what the attacker got, the broker's memory and open files, and what the client felt. The exit code is 1
+ * where the broker died or logged an error, the client got one, or memory rose or stayed above its bound.
+ *
+ * `--seconds N` for each attack (4), `--only TEXT,…`, `--rate N` records a second (200), `--json FILE`,
+ * `--restart` for a fresh broker for each attack. Memory and files are read from /proc: Linux only.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { apis } from '../protocol/apis.ts'
+import { encodeBatch } from '../protocol/records/record.ts'
+import type { Attack, Target } from '../test/hostile/attack.ts'
+import { connectionAttacks } from '../test/hostile/connection-attacks.ts'
+import type { Measured } from '../test/hostile/good-client.ts'
+import { Outcome, Peer } from '../test/hostile/peer.ts'
+import { requestAttacks } from '../test/hostile/request-attacks.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '4' },
+    rate: { type: 'string', default: '200' },
+    only: { type: 'string' },
+    json: { type: 'string' },
+    restart: { type: 'boolean', default: false },
+  },
+})
+
+const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const goodClient = new URL('../test/hostile/good-client.js', import.meta.url)
+const work = mkdtempSync(join(tmpdir(), 'millrace-hostile-'))
+const seconds = Number(flags.seconds)
+/**
+ * More than this over what it was before, some seconds after an attack, is memory that stayed: what the
+ * budgets allow is collected when it is needed, and not always given back to the system.
+ */
+const stayedMbMax = 500
+/** What all limits together allow at any time. */
+const peakMbMax = 1500
+const restMs = 5000
+
+interface Row {
+  readonly attack: string
+  readonly got: string
+  readonly beforeMb: number
+  readonly peakMb: number
+  readonly afterMb: number
+  readonly files: number
+  readonly good: Measured
+  readonly faults: readonly string[]
+}
+
+function memoryMb(pid: number): number {
+  const line = readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)
+  return Number(line?.[1] ?? 0) / 1024
+}
+
+function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+class BrokerProcess {
+  readonly port: number
+  readonly #child: ChildProcess
+
+  static async start(): Promise<BrokerProcess> {
+    const directory = mkdtempSync(join(work, 'node-'))
+    const settings = [
+      'listeners=PLAINTEXT://127.0.0.1:0',
+      `log.dirs=${join(directory, 'data')}`,
+      'http.listeners=',
+    ]
+    const log = join(directory, 'broker.log')
+    const output = openSync(log, 'a')
+    const args = [main, ...settings.flatMap((text) => ['--override', text])]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', output, output] })
+    for (;;) {
+      await setTimeout(20)
+      const ready = / is ready on \S*?:(\d+)/.exec(readFileSync(log, 'utf8'))
+      if (ready !== null) return new BrokerProcess(child, Number(ready[1]), log)
+      if (child.exitCode !== null) throw new Error(readFileSync(log, 'utf8'))
+    }
+  }
+
+  readonly logFile: string
+
+  private constructor(child: ChildProcess, port: number, logFile: string) {
+    this.#child = child
+    this.port = port
+    this.logFile = logFile
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  async stop(): Promise<void> {
+    if (!this.isAlive) return
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.kill('SIGTERM')
+    const timedOut = await Promise.race([ended.then(() => false), setTimeout(15_000, true)])
+    if (timedOut) this.#child.kill('SIGKILL')
+  }
+}
+
+/** The thread of the good client. */
+class Good {
+  readonly #worker: Worker
+
+  static async start(port: number): Promise<Good> {
+    const workerData = { port, topic: 'good', ratePerSecond: Number(flags.rate) }
+    const good = new Good(new Worker(goodClient, { workerData }))
+    await good.#message()
+    return good
+  }
+
+  private constructor(worker: Worker) {
+    this.#worker = worker
+  }
+
+  #message(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#worker.removeAllListeners('error')
+      this.#worker.once('message', resolve)
+      this.#worker.once('error', reject)
+    })
+  }
+
+  measure(): void {
+    this.#worker.postMessage('measure')
+  }
+
+  async report(): Promise<Measured> {
+    const message = this.#message()
+    this.#worker.postMessage('report')
+    return (await message) as Measured
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate()
+  }
+}
+
+const topics = { good: 'good', filled: 'filled', empty: 'empty' }
+
+/** Makes the topics; gives the id of the filled one. */
+async function prepare(port: number): Promise<string> {
+  const peer = (await Peer.open(port, new Outcome())) as Peer
+  const created = await peer.call(apis.createTopics, 7, {
+    topics: Object.values(topics).map((name) => ({
+      name,
+      numPartitions: 1,
+      replicationFactor: 1,
+      assignments: [],
+      configs: [],
+    })),
+  })
+  // Makes the topic in which groups are kept.
+  await peer.call(apis.findCoordinator, 1, { key: 'any', keyType: 0 })
+  const value = Buffer.alloc(900_000, 'x')
+  for (let count = 0; count < 60; count++) {
+    const batch = encodeBatch({ records: [{ timestamp: Date.now(), key: null, value }] })
+    const topicData = [{ name: topics.filled, partitionData: [{ index: 0, records: [batch] }] }]
+    await peer.call(apis.produce, 9, { transactionalId: null, acks: 1, timeoutMs: 9000, topicData })
+  }
+  peer.close()
+  return created?.topics.find(({ name }) => name === topics.filled)?.topicId ?? ''
+}
+
+interface Scene {
+  readonly broker: BrokerProcess
+  readonly good: Good
+  readonly filledId: string
+}
+
+async function setScene(): Promise<Scene> {
+  const broker = await BrokerProcess.start()
+  const filledId = await prepare(broker.port)
+  const good = await Good.start(broker.port)
+  // Until the just-in-time compilers know the way.
+  await setTimeout(3000)
+  return { broker, good, filledId }
+}
+
+async function clear({ broker, good }: Scene): Promise<void> {
+  await good.stop()
+  await broker.stop()
+}
+
+async function measure({ broker, good, filledId }: Scene, attack: Attack): Promise<Row> {
+  const { pid, port } = broker
+  const outcome = new Outcome()
+  const peers: Peer[] = []
+  const beforeMb = memoryMb(pid)
+  const logged = logOf(broker).length
+  let peakMb = beforeMb
+  let files = openFiles(pid)
+  const sampler = setInterval(() => {
+    if (!broker.isAlive) return
+    peakMb = Math.max(peakMb, memoryMb(pid))
+    files = Math.max(files, openFiles(pid))
+  }, 50)
+  good.measure()
+  const endMs = performance.now() + seconds * 1000
+  const open = async () => {
+    const peer = await Peer.open(port, outcome)
+    if (peer !== undefined) peers.push(peer)
+    return peer
+  }
+  const target: Target = { port, ...topics, filledId, endMs, outcome, open }
+  await Promise.race([attack.run(target), setTimeout(seconds * 3000)])
+  const felt = await good.report()
+  const got = outcome.toString()
+  for (const peer of peers) peer.close()
+  await setTimeout(restMs)
+  clearInterval(sampler)
+  const isAlive = broker.isAlive
+  const afterMb = isAlive ? memoryMb(pid) : 0
+  const faults = [
+    ...errorLines(broker, logged),
+    ...felt.failures,
+    ...(isAlive ? (await good.report()).failures : []),
+  ]
+  if (!isAlive) faults.push('the broker died')
+  if (peakMb > peakMbMax) faults.push(`memory rose above ${peakMbMax} MB`)
+  if (afterMb > beforeMb + stayedMbMax) faults.push('memory stayed')
+  return {
+    attack: attack.name,
+    got,
+    beforeMb,
+    peakMb,
+    afterMb,
+    files,
+    good: felt,
+    faults: [...new Set(faults)],
+  }
+}
+
+function logOf({ logFile }: BrokerProcess): string {
+  return readFileSync(logFile, 'utf8')
+}
+
+/** What the broker logged as an error since its log had so many characters: nothing that a peer sends is one. */
+function errorLines(broker: BrokerProcess, from: number): string[] {
+  const lines = logOf(broker).slice(from).split('\n')
+  return lines.filter((line) => line.includes('"level":"error"')).map((line) => line.slice(0, 300))
+}
+
+const nothing: Attack = { name: '(alone)', run: () => setTimeout(seconds * 1000) }
+
+function shown(row: Row): string {
+  const mb = (value: number) => value.toFixed(0).padStart(5)
+  const ms = (value: number) => value.toFixed(1).padStart(8)
+  return [
+    row.attack.padEnd(66),
+    `${mb(row.beforeMb)}${mb(row.peakMb)}${mb(row.afterMb)}`,
+    String(row.files).padStart(6),
+    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}`,
+    ` ${row.got}${row.faults.length > 0 ? `  !! ${row.faults.join('; ')}` : ''}`,
+  ].join('')
+}
+
+const head = [
+  'attack'.padEnd(66),
+  '  MB before, peak, after',
+  '  files',
+  '  p50, p99, max ms',
+  '  the attacker got',
+].join('')
+
+async function run(): Promise<Row[]> {
+  const wanted = [...connectionAttacks, ...requestAttacks].filter(
+    ({ name }) => flags.only === undefined || flags.only.split(',').some((t) => name.includes(t)),
+  )
+  const rows: Row[] = []
+  let scene = await setScene()
+  process.stdout.write(`${head}\n`)
+  try {
+    for (const attack of [nothing, ...wanted, nothing]) {
+      const row = await measure(scene, attack)
+      rows.push(row)
+      process.stdout.write(`${shown(row)}\n`)
+      if (!flags.restart && row.faults.length === 0) continue
+      const tail = logOf(scene.broker).slice(-2000)
+      if (!scene.broker.isAlive) process.stdout.write(`${tail}\n`)
+      await clear(scene)
+      scene = await setScene()
+    }
+    process.stdout.write(`${logOf(scene.broker).split('\n').length} lines in the broker's log\n`)
+  } finally {
+    await clear(scene)
+  }
+  return rows
+}
+
+try {
+  const rows = await run()
+  if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(rows, null, 2))
+  if (rows.some(({ faults }) => faults.length > 0)) process.exitCode = 1
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
+process.exit()
