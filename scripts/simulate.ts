@@ -1,36 +1,88 @@
 /**
- * Runs the simulated scenario with many seeds: `npm run simulate -- --seeds 100`, or with one again and
- * its log: `npm run simulate -- --seed 17`. Ends with 1, the seed and the command that repeats it, at
- * the first seed that fails.
+ * Runs the simulated scenario with many seeds: `npm run simulate -- --seeds 1000 --jobs 2`, or with one
+ * again and its trace: `npm run simulate -- --seed 17`. Prints what happened in all of them together, and
+ * for every seed that fails what was violated, the end of its trace and the command that repeats it.
  */
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runScenario, type ScenarioResult } from '../test/simulator/broker-scenario.ts'
 
-const usage = `Usage: npm run simulate -- [--seeds N] [--first S] [--records N]
-       npm run simulate -- --seed S [--records N]
+const usage = `Usage: npm run simulate -- [--seeds N] [--first S] [--jobs N] [--keep-going]
+       npm run simulate -- --seed S
 
-  --seeds N     how many seeds to run, 20 unless given
-  --first S     the first of them, 1 unless given
-  --seed S      run this seed twice, print its log, compare the two runs
-  --records N   records that the producer sends, 200 unless given
+  --seeds N      how many seeds to run, 100 unless given
+  --first S      the first of them, 1 unless given
+  --jobs N       how many processes share the work, 1 unless given
+  --keep-going   go on after a seed that failed
+  --seed S       run this seed twice, print its trace, compare the two runs
 `
 
-const heading = '  seed  fault       events   virtual s  acknowledged    read  hash'
+/** Lines of its trace that are printed for a seed that failed. */
+const traceLinesMax = 60
 
-try {
-  process.exitCode = await main()
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n\n${usage}`)
-  process.exitCode = 2
+interface Outcome {
+  readonly seed: number
+  readonly result?: ScenarioResult
+  readonly error?: string
+  readonly trace?: readonly string[]
+}
+
+/** What a child process sends: maps do not travel. */
+type Sent = Omit<Outcome, 'result'> & {
+  result?: Omit<ScenarioResult, 'faults'>
+  faults: [string, number][]
+}
+
+class Totals {
+  seeds = 0
+  failed: number[] = []
+  events = 0
+  virtualMs = 0
+  sent = 0
+  acknowledged = 0
+  read = 0
+  starts = 0
+  readonly faults = new Map<string, number>()
+
+  add({ seed, result }: Outcome): void {
+    this.seeds++
+    if (result === undefined) {
+      this.failed.push(seed)
+      return
+    }
+    this.events += result.events
+    this.virtualMs += result.durationMs
+    this.sent += result.sent
+    this.acknowledged += result.acknowledged
+    this.read += result.read
+    this.starts += result.starts
+    for (const [kind, count] of result.faults) {
+      this.faults.set(kind, (this.faults.get(kind) ?? 0) + count)
+    }
+  }
+}
+
+if (process.send !== undefined && process.argv[2] === '--child') await work()
+else await start()
+
+async function start(): Promise<void> {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}`)
+    process.exitCode = 2
+  }
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: '20' },
+      seeds: { type: 'string', default: '100' },
       first: { type: 'string', default: '1' },
+      jobs: { type: 'string', default: '1' },
+      'keep-going': { type: 'boolean', default: false },
       seed: { type: 'string' },
-      records: { type: 'string', default: '200' },
       help: { type: 'boolean' },
     },
   })
@@ -38,61 +90,148 @@ async function main(): Promise<number> {
     process.stdout.write(usage)
     return 0
   }
-  const records = wholeNumber('records', values.records)
-  if (values.seed !== undefined) return repeat(wholeNumber('seed', values.seed), records)
-  return runSeeds(wholeNumber('first', values.first), wholeNumber('seeds', values.seeds), records)
+  if (values.seed !== undefined) return repeat(wholeNumber('seed', values.seed))
+  const first = wholeNumber('first', values.first)
+  const count = wholeNumber('seeds', values.seeds)
+  const jobs = Math.max(1, wholeNumber('jobs', values.jobs))
+  return runSeeds({ first, count, jobs, keepsGoing: values['keep-going'] })
 }
 
-async function runSeeds(first: number, count: number, records: number): Promise<number> {
-  process.stdout.write(`${heading}\n`)
+async function runSeeds(plan: {
+  first: number
+  count: number
+  jobs: number
+  keepsGoing: boolean
+}): Promise<number> {
+  const { first, count, jobs, keepsGoing } = plan
+  const totals = new Totals()
   const startedMs = performance.now()
-  for (let seed = first; seed < first + count; seed++) {
-    try {
-      process.stdout.write(`${row(seed, await runScenario(seed, { records }))}\n`)
-    } catch (error) {
-      fail(seed, records, error)
-      return 1
+  let next = first
+  let mustEnd = false
+  const take = (): number | null => (mustEnd || next >= first + count ? null : next++)
+  const done = (outcome: Outcome): void => {
+    totals.add(outcome)
+    if (outcome.error !== undefined) {
+      fail(outcome)
+      mustEnd ||= !keepsGoing
     }
+    if (totals.seeds % 50 === 0) process.stdout.write(`${progress(totals, startedMs)}\n`)
   }
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
-  process.stdout.write(`\n${count} seeds in ${seconds} s, all well.\n`)
-  return 0
+  const workers = Array.from({ length: jobs }, () =>
+    jobs === 1 ? runHere(take, done) : runThere(take, done),
+  )
+  await Promise.all(workers)
+  report(totals, startedMs)
+  return totals.failed.length === 0 ? 0 : 1
 }
 
-async function repeat(seed: number, records: number): Promise<number> {
-  try {
-    const onLog = (line: string) => void process.stdout.write(`${line}\n`)
-    const result = await runScenario(seed, { records, onLog })
-    const again = await runScenario(seed, { records })
-    process.stdout.write(`\n${heading}\n${row(seed, result)}\n${row(seed, again)}\n`)
-    if (again.hash === result.hash) return 0
-    process.stderr.write(
-      '\nThe same seed gave two runs: something reaches around the environment.\n',
+async function runHere(take: () => number | null, done: (outcome: Outcome) => void): Promise<void> {
+  for (let seed = take(); seed !== null; seed = take()) done(await runOne(seed))
+}
+
+function runThere(take: () => number | null, done: (outcome: Outcome) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(import.meta.url), ['--child'])
+    const feed = (): void => {
+      const seed = take()
+      if (seed === null) child.disconnect()
+      else child.send(seed)
+    }
+    child.on('message', (message) => {
+      const { result, faults, ...rest } = message as Sent
+      done(
+        result === undefined ? rest : { ...rest, result: { ...result, faults: new Map(faults) } },
+      )
+      feed()
+    })
+    child.on('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`a child ended with ${code}`)),
     )
+    feed()
+  })
+}
+
+/** A child process: runs the seeds that it is sent. */
+async function work(): Promise<void> {
+  process.on('message', (seed) => {
+    void runOne(seed as number).then(({ result, ...rest }) => {
+      const sent: Sent = { ...rest, faults: [...(result?.faults ?? [])] }
+      process.send?.(
+        result === undefined ? sent : { ...sent, result: { ...result, faults: undefined } },
+      )
+    })
+  })
+}
+
+/** Runs a seed; one that fails runs again, for its trace. */
+async function runOne(seed: number): Promise<Outcome> {
+  try {
+    return { seed, result: await runScenario(seed) }
   } catch (error) {
-    fail(seed, records, error)
+    const trace: string[] = []
+    const onLine = (line: string): void => {
+      trace.push(line)
+      if (trace.length > traceLinesMax) trace.shift()
+    }
+    await runScenario(seed, { onLine }).catch(() => undefined)
+    return { seed, error: words(error), trace }
+  }
+}
+
+async function repeat(seed: number): Promise<number> {
+  try {
+    const result = await runScenario(seed, {
+      onLine: (line) => void process.stdout.write(`${line}\n`),
+    })
+    const again = await runScenario(seed)
+    process.stdout.write(
+      `\n${JSON.stringify({ ...result, faults: Object.fromEntries(result.faults) })}\n`,
+    )
+    if (again.hash === result.hash) return 0
+    process.stderr.write('\nThe same seed gave two runs: something reaches around the world.\n')
+  } catch (error) {
+    process.stderr.write(`\nFailed: ${words(error)}\n`)
   }
   return 1
 }
 
-function row(seed: number, result: ScenarioResult): string {
-  const { fault, events, durationMs, acknowledged, read, hash } = result
-  return [
-    String(seed).padStart(6),
-    fault.padEnd(10),
-    String(events).padStart(7),
-    (durationMs / 1000).toFixed(1).padStart(10),
-    String(acknowledged).padStart(12),
-    String(read).padStart(6),
-    hash,
-  ].join('  ')
+function words(error: unknown): string {
+  const { message, cause } = error as Error
+  return cause instanceof Error && cause.name !== 'Violation'
+    ? `${message}\n${cause.stack}`
+    : message
 }
 
-function fail(seed: number, records: number, error: unknown): void {
-  const { message, cause } = error as Error
-  const stack = cause instanceof Error ? `\n${cause.stack}` : ''
-  const command = `npm run simulate -- --seed ${seed} --records ${records}`
-  process.stderr.write(`\nFailed: ${message}${stack}\n\nTo repeat it: ${command}\n`)
+function progress(totals: Totals, startedMs: number): string {
+  const seconds = (performance.now() - startedMs) / 1000
+  const hours = (totals.virtualMs / 3_600_000).toFixed(1)
+  return [
+    `${String(totals.seeds).padStart(6)} seeds`,
+    `${seconds.toFixed(0)} s`,
+    `${hours} virtual hours`,
+    `${totals.starts} starts`,
+    `${totals.acknowledged} acknowledged`,
+    `${totals.failed.length} failed`,
+  ].join(', ')
+}
+
+function report(totals: Totals, startedMs: number): void {
+  const seconds = (performance.now() - startedMs) / 1000
+  process.stdout.write(`\n${progress(totals, startedMs)}\n`)
+  process.stdout.write(
+    `${totals.events} events, ${totals.sent} records sent, ${totals.read} read, ` +
+      `${((1000 * seconds) / Math.max(1, totals.seeds)).toFixed(0)} ms per seed\n\nFaults:\n`,
+  )
+  for (const [kind, count] of [...totals.faults].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    process.stdout.write(`  ${kind.padEnd(36)} ${String(count).padStart(9)}\n`)
+  }
+  if (totals.failed.length > 0) process.stdout.write(`\nFailed seeds: ${totals.failed.join(' ')}\n`)
+  else process.stdout.write('\nAll well.\n')
+}
+
+function fail({ seed, error, trace = [] }: Outcome): void {
+  process.stdout.write(`\n${trace.join('\n')}\n\nFailed: ${error}\n`)
+  process.stdout.write(`To repeat it: npm run simulate -- --seed ${seed}\n\n`)
 }
 
 function wholeNumber(name: string, text: string): number {

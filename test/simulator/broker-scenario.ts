@@ -1,220 +1,248 @@
 /**
- * A broker, a producer and a consumer in a group, in one thread from a seed. In the middle the broker is
- * killed, or loses its power, and starts again; sometimes the consumer is killed with it, and another
- * goes on from the group's offsets. What is asked of it at the end: every record that was
- * acknowledged is read, at the offset of its acknowledgement; no record is at two offsets; every offset
- * always has the same record; the consumer skips none.
+ * A broker and its clients in one thread from a seed: producers of all kinds, a group, readers without a
+ * group, one that keeps offsets, one that administers; while they work, everything befalls the broker
+ * that the seed has drawn. Then all is healed, the work is finished, the broker is restarted once more, and
+ * every partition is read as a whole.
+ *
+ * In this folder: the world (`simulated-world`, its network, disk and `weather`), what a seed draws
+ * (`swarm`), what befalls the broker (`broker-host`, `blows`, `disk-faults`, `bit-rot`), the clients
+ * (`*-client`), and what must hold (`history`, `auditor`).
  */
-import { Broker } from '../../src/broker.ts'
-import { Cluster } from '../../src/client/cluster.ts'
-import { Consumer } from '../../src/client/consumer.ts'
-import { Producer } from '../../src/client/producer.ts'
-import { BrokerConfig } from '../../src/config/broker-config.ts'
-import type { Environment } from '../../src/environment/environment.ts'
-import { type SimulatedProcess, SimulatedWorld, type WorldOptions } from './simulated-world.ts'
+import { administer, makeTopics } from './admin-client.ts'
+import { audit } from './auditor.ts'
+import { strike } from './blows.ts'
+import { BrokerHost } from './broker-host.ts'
+import { keepOffsets } from './committing-client.ts'
+import { History, nameOf, type TopicPromise } from './history.ts'
+import { probe } from './probing-client.ts'
+import { produce } from './producing-client.ts'
+import { readAlone, readInGroup } from './reading-clients.ts'
+import { SimulatedWorld } from './simulated-world.ts'
+import { type Stage, sleep, startClient } from './stage.ts'
+import { drawTemper, type SimulatedTopic, type Temper } from './swarm.ts'
+import { Trace } from './trace.ts'
+import { Violation } from './violation.ts'
+import { calmDisk, calmNetwork } from './weather.ts'
 
-const topic = 'orders'
-const partitions = 3
-const port = 9092
-
-export type Fault = 'none' | 'kill' | 'power loss'
-
-export interface ScenarioOptions extends WorldOptions {
-  /** Records that the producer sends. */
-  readonly records?: number
-  /** What happens to the broker in the middle; by default the seed decides. */
-  readonly fault?: Fault
+export interface ScenarioOptions {
+  /** Told what happens, line by line: what clients do and see, faults, the broker's log. */
+  readonly onLine?: (line: string) => void
+  /** Changes what the seed has drawn. */
+  readonly temper?: Partial<Temper>
 }
 
 export interface ScenarioResult {
-  readonly fault: Fault
   readonly hash: string
   readonly events: number
   /** Virtual time that has passed. */
   readonly durationMs: number
+  readonly sent: number
   readonly acknowledged: number
-  /** Records read, those read again after the fault included. */
+  /** Records read, those read again included. */
   readonly read: number
+  /** How often the broker was started. */
+  readonly starts: number
+  readonly faults: ReadonlyMap<string, number>
 }
 
-/** Rejects with what was violated; the seed is in the message. */
+/** After the healing everything must be finished within so much virtual time. */
+const finishMsMax = 900_000
+
+/**
+ * Rejects with what was violated: the seed is in the message, the `Violation` (or what a broken program
+ * threw) in `cause`, the virtual time in `atMs`.
+ */
 export async function runScenario(
   seed: number,
   options: ScenarioOptions = {},
 ): Promise<ScenarioResult> {
-  const world = new SimulatedWorld(seed, options)
-  const fault = options.fault ?? world.random.pick(['none', 'kill', 'power loss'] as const)
-  const scenario = new Scenario(world, options.records ?? 200, fault)
+  const scenario = new Scenario(seed, options)
   try {
-    return await world.run(scenario.play(), 3_600_000)
+    return await scenario.run()
   } catch (error) {
-    throw new Error(`seed ${seed} (${fault}): ${(error as Error).message}`, { cause: error })
+    const failure = new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error })
+    throw Object.assign(failure, { atMs: scenario.nowMs })
   }
 }
 
 class Scenario {
   readonly #world: SimulatedWorld
-  readonly #records: number
-  readonly #fault: Fault
-  #broker: SimulatedProcess
-  readonly #acknowledged = new Map<string, string>()
-  readonly #read = new Map<string, string>()
-  readonly #places = new Map<string, string>()
-  readonly #next = new Map<number, number>()
-  /** Partitions that were assigned and not yet read from: they may begin before what was read last. */
-  readonly #assigned = new Set<number>()
-  #readCount = 0
-  #hasProduced = false
+  readonly #stage: Stage
+  readonly #host: BrokerHost
+  readonly #failed: Promise<never>
+  #fail: (error: unknown) => void = () => undefined
+  #members = 0
+  #onHealed: () => void = () => undefined
 
-  constructor(world: SimulatedWorld, records: number, fault: Fault) {
+  constructor(seed: number, { onLine, temper }: ScenarioOptions) {
+    const onLog = (line: string): void => {
+      if (/^\S+ broker /.test(line)) onLine?.(line)
+    }
+    const world = new SimulatedWorld(seed, onLine === undefined ? {} : { onLog })
+    const drawn = { ...drawTemper(world.random.fork('temper')), ...temper }
+    const trace = new Trace(() => world.nowMs, onLine)
+    const promises = new Map(drawn.topics.map((topic) => [topic.name, promiseOf(topic)]))
     this.#world = world
-    this.#records = records
-    this.#fault = fault
-    this.#broker = world.start('broker')
-    // A volume, there before the broker.
-    this.#broker.disk.makeDirectory('/data')
-    this.#broker.disk.syncDirectory('/')
+    world.onNonsense = (what) => this.#fail(new Violation(what))
+    world.onFault = (kind, where) => trace.fault(kind, where)
+    const history = new History(promises, () => this.#host.clockMax)
+    const healed = new Promise<void>((resolve) => {
+      this.#onHealed = resolve
+    })
+    this.#stage = {
+      world,
+      temper: drawn,
+      history,
+      trace,
+      isHealed: false,
+      healed,
+      fail: (error) => this.#fail(error),
+      starts: 0,
+      isWritten: false,
+    }
+    this.#host = new BrokerHost(this.#stage)
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = reject
+    })
+    trace.say('temper', JSON.stringify(drawn, plain))
   }
 
-  async play(): Promise<ScenarioResult> {
-    const world = this.#world
-    const producer = world.start('producer').environment
-    const consumer = world.start('consumer')
-    let broker = await this.#startBroker()
-    const produced = this.#produce(producer)
-    const isConsumerKilled = this.#fault !== 'none' && world.random.chance(0.5)
-    let consumed = this.#consume(consumer.environment)
-    const failed = new Promise<never>((_, reject) => {
-      produced.catch(reject)
-      consumed.catch(reject)
-    })
-    const orFail = <T>(done: Promise<T>): Promise<T> => Promise.race([done, failed])
-    if (this.#fault !== 'none') {
-      await orFail(sleep(producer, world.random.between(100, 2500)))
-      if (this.#fault === 'kill') world.kill(this.#broker)
-      else world.crash(this.#broker)
-      if (isConsumerKilled) world.kill(consumer)
-      await orFail(sleep(producer, world.random.between(10, 3000)))
-      this.#broker = world.start('broker')
-      broker = await orFail(this.#startBroker())
-      if (isConsumerKilled) consumed = this.#consume(world.start('consumer').environment)
+  get nowMs(): number {
+    return this.#world.nowMs
+  }
+
+  async run(): Promise<ScenarioResult> {
+    const onRejection = (error: unknown): void => {
+      // A process that was ended in the middle of its work leaves such behind.
+      if ((error as { code?: string } | undefined)?.code === 'ESTALE') return
+      this.#fail(error)
     }
-    await orFail(Promise.all([produced, consumed]))
-    await broker.stop()
-    this.#check()
+    process.on('unhandledRejection', onRejection)
+    try {
+      const limitMs = this.#stage.temper.durationMs + 4 * finishMsMax
+      await this.#world.run(Promise.race([this.#play(), this.#failed]), limitMs)
+    } finally {
+      process.off('unhandledRejection', onRejection)
+    }
+    const { history, trace } = this.#stage
     return {
-      fault: this.#fault,
-      hash: world.hash(),
-      events: world.events,
-      durationMs: world.nowMs,
-      acknowledged: this.#acknowledged.size,
-      read: this.#readCount,
+      hash: this.#world.hash(),
+      events: this.#world.events,
+      durationMs: this.#world.nowMs,
+      sent: history.sent.length,
+      acknowledged: history.acknowledged,
+      read: history.read,
+      starts: this.#stage.starts,
+      faults: trace.faults,
     }
   }
 
-  #startBroker(): Promise<Broker> {
-    const settings = {
-      'node.id': '1',
-      listeners: `PLAINTEXT://:${port}`,
-      'log.dirs': '/data',
-      'num.partitions': `${partitions}`,
-      'offsets.topic.num.partitions': '2',
-      'log.roll.ms': '1000',
-      // Power loss takes what is not flushed: what must survive it is flushed before it is acknowledged.
-      ...(this.#fault === 'power loss' ? { 'log.flush.interval.messages': '1' } : {}),
-    }
-    return Broker.start({
-      environment: this.#broker.environment,
-      config: new BrokerConfig(new Map(Object.entries(settings))),
-      isDevelopment: true,
-      onFatal: (error) => {
-        throw error
-      },
-    })
+  async #play(): Promise<void> {
+    const stage = this.#stage
+    const { temper, trace } = stage
+    const { environment } = this.#world.director
+    this.#watch(this.#host.run())
+    await this.#host.ready()
+    await makeTopics(startClient(stage, 'maker'), temper.topics)
+    const { producing, reading, others } = this.#startClients()
+    this.#world.networkWeather = temper.network
+    this.#world.diskWeather = temper.disk
+    await strike(stage, this.#host)
+    trace.say('director', 'everything is healed')
+    stage.isHealed = true
+    this.#onHealed()
+    this.#world.networkWeather = calmNetwork
+    this.#world.diskWeather = calmDisk
+    this.#host.faults.heal(this.#world.disk('broker'))
+    await this.#within('be up again', this.#heal())
+    await this.#within('finish writing', Promise.all(producing))
+    await this.#within('finish administering', Promise.all(others))
+    await this.#within('be restarted', this.#restart())
+    await this.#within('be audited', this.#auditAll())
+    await this.#within('be read by the group', this.#groupHasRead())
+    stage.isWritten = true
+    await this.#within('finish reading', Promise.all(reading))
+    await this.#within('stop', this.#host.stop())
+    stage.history.check()
+    trace.say('director', `is content, ${environment.clock.monotonic()} ms`)
   }
 
-  async #produce(environment: Environment): Promise<void> {
+  #startClients() {
+    const stage = this.#stage
+    const { temper } = stage
+    const random = this.#world.random.fork('clients')
+    const count = random.between(1, 4)
+    const producing: Promise<void>[] = []
+    for (let i = 0; i < count; i++) {
+      producing.push(this.#watch(produce(stage, `producer${i}`, Math.ceil(temper.records / count))))
+    }
+    const reading: Promise<void>[] = []
+    const members = random.between(0, 3)
+    this.#members = members
+    for (let i = 0; i < members; i++) {
+      reading.push(this.#watch(readInGroup(stage, `member${i}`, 'readers')))
+    }
+    reading.push(this.#watch(readAlone(stage, 'reader')))
+    const others = [this.#watch(keepOffsets(stage, this.#host, 'keeper'))]
+    if (random.chance(0.7)) others.push(this.#watch(administer(stage, this.#host, 'admin')))
+    if (random.chance(0.5)) others.push(this.#watch(probe(stage, this.#host, 'prober')))
+    return { producing, reading, others }
+  }
+
+  /** What fails here ends the run. */
+  #watch<T>(work: Promise<T>): Promise<T> {
+    work.catch((error: unknown) => this.#fail(error))
+    return work
+  }
+
+  async #heal(): Promise<void> {
+    if (this.#host.isLame || this.#host.faults.struck) await this.#host.stop()
+    await this.#host.ready()
+  }
+
+  async #restart(): Promise<void> {
     const { random } = this.#world
-    const cluster = connect(environment, 'producer')
-    const producer = new Producer(cluster, { lingerMs: random.between(0, 20) })
-    const sent: Promise<void>[] = []
-    for (let i = 0; i < this.#records; i++) {
-      const value = `${i} ${'x'.repeat(random.between(0, 300))}`
-      const record = { topic, key: null, partition: i % partitions, value: Buffer.from(value) }
-      sent.push(
-        producer.send(record).then(({ partition, offset }) => {
-          // A repeated batch may be acknowledged without its offset.
-          this.#acknowledged.set(value, offset < 0 ? `${partition}` : `${partition}/${offset}`)
-        }),
+    const how = random.pick(['kill', 'exit', 'power loss'] as const)
+    if (how === 'exit') await this.#host.stop()
+    else this.#host.end(how, 'for the last time')
+    await this.#host.ready()
+  }
+
+  async #auditAll(): Promise<void> {
+    const { history } = this.#stage
+    const client = startClient(this.#stage, 'last auditor')
+    await audit(this.#stage, client, [...history.partitions.values()])
+  }
+
+  async #groupHasRead(): Promise<void> {
+    if (this.#members === 0) return
+    const { environment } = this.#world.director
+    while (this.#stage.history.unseenByGroup().length > 0) await sleep(environment, 1_000)
+  }
+
+  async #within<T>(what: string, work: Promise<T>): Promise<T> {
+    const { environment } = this.#world.director
+    let isDone = false
+    const late = sleep(environment, finishMsMax).then(() => {
+      if (isDone) return undefined as never
+      const unseen = this.#stage.history.unseenByGroup().map(nameOf).slice(0, 5)
+      throw new Violation(
+        `${finishMsMax} ms were not enough to ${what} (unread: ${unseen.join(', ')})`,
       )
-      if (random.chance(0.2)) await sleep(environment, random.between(0, 100))
-    }
-    await Promise.all(sent)
-    await producer.close()
-    cluster.close()
-    this.#hasProduced = true
-  }
-
-  async #consume(environment: Environment): Promise<void> {
-    const cluster = connect(environment, 'consumer')
-    const consumer = new Consumer(cluster, {
-      groupId: 'readers',
-      autoOffsetReset: 'earliest',
-      autoCommitIntervalMs: 500,
-      sessionTimeoutMs: 6000,
     })
-    consumer.subscribe([topic], {
-      onAssigned: (assigned) => {
-        for (const { partition } of assigned) this.#assigned.add(partition)
-      },
-    })
-    while (!this.#hasProduced || this.#read.size < this.#acknowledged.size) {
-      for (const { partition, records } of await consumer.poll({ timeoutMs: 500 })) {
-        for (const { offset, value } of records) this.#take(partition, offset, `${value}`)
-      }
-    }
-    await consumer.close()
-    cluster.close()
-  }
-
-  #take(partition: number, offset: number, value: string): void {
-    this.#readCount++
-    const place = `${partition}/${offset}`
-    const expected = this.#next.get(partition)
-    const mayRepeat = this.#assigned.delete(partition)
-    if (expected !== undefined && offset !== expected && !(mayRepeat && offset < expected)) {
-      throw new Error(`partition ${partition} went on at ${offset} instead of ${expected}`)
-    }
-    this.#next.set(partition, offset + 1)
-    const before = this.#read.get(place)
-    if (before !== undefined && before !== value) {
-      throw new Error(`${place} was ${before} and is ${value}`)
-    }
-    const other = this.#places.get(value)
-    if (other !== undefined && other !== place)
-      throw new Error(`${value} is at ${other} and ${place}`)
-    this.#read.set(place, value)
-    this.#places.set(value, place)
-  }
-
-  #check(): void {
-    if (this.#acknowledged.size !== this.#records) {
-      throw new Error(`${this.#acknowledged.size} of ${this.#records} records were acknowledged`)
-    }
-    for (const [value, place] of this.#acknowledged) {
-      const found = this.#places.get(value)
-      if (found === undefined) throw new Error(`${value}, acknowledged at ${place}, was never read`)
-      if (found !== place && found.split('/')[0] !== place) {
-        throw new Error(`${value}, acknowledged at ${place}, was read at ${found}`)
-      }
-    }
+    late.catch((error: unknown) => this.#fail(error))
+    const value = await work
+    isDone = true
+    return value
   }
 }
 
-function connect(environment: Environment, clientId: string): Cluster {
-  return new Cluster(environment, { bootstrap: [{ host: 'broker', port }], clientId })
+function promiseOf({ isDurable, configs }: SimulatedTopic): TopicPromise {
+  const retention = configs.get('retention.ms')
+  const retentionMs = retention === undefined ? Number.POSITIVE_INFINITY : Number(retention)
+  return { isDurable, retentionMs }
 }
 
-function sleep({ timers }: Environment, ms: number): Promise<void> {
-  return new Promise((resolve) => void timers.after(ms, resolve))
+function plain(_key: string, value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value
 }

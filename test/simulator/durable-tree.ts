@@ -5,7 +5,8 @@
  */
 import type { SeededRandom } from './random.ts'
 
-const pageBytes = 4096
+/** A device writes sectors, an operating system pages. */
+const tornBytes = [512, 4096] as const
 
 /** A write or truncation that no sync covers yet, with what it takes to undo it. */
 interface Unsynced {
@@ -21,6 +22,13 @@ export class FileNode {
   unsynced: Unsynced[] = []
   /** How many writes were ever synced; `unsynced` holds those that follow. */
   #syncedWrites = 0
+  /**
+   * After a sync that failed: what the device holds. The writes it covered are marked clean although
+   * they are lost; they can be read until their process ends, and no later sync brings them back.
+   */
+  #device: FileNode | null = null
+  /** Writes that followed the failure, to be done on the device as well once they are synced. */
+  #redo: ((device: FileNode) => void)[] = []
 
   /** The number of writes so far: what a sync that starts now will cover. */
   get writes(): number {
@@ -32,10 +40,47 @@ export class FileNode {
     if (covered <= 0) return
     this.unsynced = this.unsynced.slice(covered)
     this.#syncedWrites = writes
+    const device = this.#device
+    if (device === null) return
+    for (const redo of this.#redo.splice(0, covered)) redo(device)
+    device.settle(device.writes)
+  }
+
+  /** A sync failed: some pages of what it covered have reached the device, the others never will. */
+  failSync(random: SeededRandom): void {
+    const device = new FileNode()
+    device.content = this.afterCrash(random)
+    device.size = device.content.length
+    this.#device = device
+    this.#redo = []
+    this.#syncedWrites += this.unsynced.length
+    this.unsynced = []
+  }
+
+  /** Whether a sync of it failed: its process sees more than there will be. */
+  get hasLost(): boolean {
+    return this.#device !== null
+  }
+
+  /** The process is gone, and with it the pages that a failed sync had marked clean. */
+  dropLost(): void {
+    const device = this.#device
+    if (device === null) return
+    for (const redo of this.#redo) redo(device)
+    this.content = device.content
+    this.size = device.size
+    this.unsynced = device.unsynced
+    this.#syncedWrites = 0
+    this.#device = null
+    this.#redo = []
   }
 
   write(chunk: Uint8Array, position: number): void {
     const end = position + chunk.length
+    if (this.#device !== null) {
+      const copy = Buffer.from(chunk)
+      this.#redo.push((device) => device.write(copy, position))
+    }
     this.#remember(position, Math.min(end, this.size))
     this.#grow(end)
     if (position > this.size) this.content.fill(0, this.size, position)
@@ -44,6 +89,7 @@ export class FileNode {
   }
 
   truncate(size: number): void {
+    if (this.#device !== null) this.#redo.push((device) => device.truncate(size))
     this.#remember(size, this.size)
     this.#grow(size)
     if (size > this.size) this.content.fill(0, this.size, size)
@@ -52,6 +98,7 @@ export class FileNode {
 
   /** The content that a power loss cannot take away. */
   durable(): Buffer {
+    if (this.#device !== null) return this.#device.durable()
     let content: Buffer = Buffer.from(this.content.subarray(0, this.size))
     for (let i = this.unsynced.length - 1; i >= 0; i--) {
       const { position, before, sizeBefore } = this.unsynced[i] as Unsynced
@@ -66,6 +113,7 @@ export class FileNode {
 
   /** The content after a power loss: something between durable and written. */
   afterCrash(random: SeededRandom): Buffer {
+    if (this.#device !== null) return this.#device.afterCrash(random)
     const durable = this.durable()
     if (this.unsynced.length === 0 || random.chance(0.3)) return durable
     const written = this.content.subarray(0, this.size)
@@ -79,8 +127,9 @@ export class FileNode {
     const size = random.between(shorter, Math.max(durable.length, written.length))
     const mixed = Buffer.alloc(size)
     durable.copy(mixed)
-    for (let page = 0; page < size; page += pageBytes) {
-      if (random.chance(0.5)) written.copy(mixed, page, page, Math.min(page + pageBytes, size))
+    const bytes = random.pick(tornBytes)
+    for (let at = 0; at < Math.min(size, written.length); at += bytes) {
+      if (random.chance(0.5)) written.copy(mixed, at, at, Math.min(at + bytes, size))
     }
     return mixed
   }

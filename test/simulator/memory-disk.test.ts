@@ -16,7 +16,7 @@ t.test('behaves as a disk', async (t) => {
   t.equal(target.toString('latin1', 0, 13), '\0\0hello world')
   t.equal(await file.readAsync(target, 8), 5)
   t.throws(() => file.write([Buffer.alloc(90)], 13), { code: 'ENOSPC' })
-  t.same(disk.capacity('/a'), { totalBytes: 100, usableBytes: 87 })
+  t.equal(disk.capacity('/a').usableBytes, 0, 'what there was room for is written')
   file.truncate(7)
   t.equal(disk.readFile('/a/log').toString(), '\0\0hello')
   t.same(disk.list('/a'), [
@@ -126,4 +126,38 @@ t.test('a rename over a file is all or nothing, but content needs its own sync',
   t.ok(seen.has('renamed, 0 bytes'))
   t.ok(seen.has('renamed, 3 bytes'))
   t.end()
+})
+
+t.test('what a failed sync should have saved is gone, whatever is synced later', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new SeededRandom(seed)
+    const disk = new MemoryDisk({ random })
+    const file = disk.open('/log', 'create')
+    file.write(bytes('durable,'), 0)
+    file.syncNow()
+    disk.syncDirectory('/')
+    file.write(bytes('lost,'), 8)
+    disk.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined)
+    await t.rejects(file.sync(), { code: 'EIO' })
+    disk.fault = undefined
+    t.same(disk.filesWithLosses(), ['/log'])
+    t.equal(disk.readFile('/log').toString(), 'durable,lost,', 'its process still sees it')
+    await file.sync()
+    file.write(bytes('later'), 13)
+    await file.sync()
+    const left = disk.crash(random).readFile('/log').toString('latin1')
+    t.equal(left.slice(0, 8), 'durable,')
+    t.equal(left.slice(13), 'later')
+    t.match(left.slice(8, 13), /^(l|\0)(o|\0)(s|\0)(t|\0)(,|\0)$/)
+  }
+})
+
+t.test('a bit turns over at rest', async (t) => {
+  const disk = new MemoryDisk()
+  disk.open('/log', 'create').write(bytes('a'), 0)
+  const next = disk.kill()
+  next.flipBit('/log', 1)
+  t.equal(next.readFile('/log').toString(), 'c')
+  t.same([...next.snapshot('durable')], [])
+  t.equal(`${next.snapshot('written').get('/log')}`, 'c')
 })

@@ -8,7 +8,9 @@
  * directory survive in the order in which they were made, up to a random point. Both leave this
  * instance dead: its former process reaches nothing any more.
  *
- * `fault` injects errors: give it the code to fail an operation with, or undefined to let it pass.
+ * `fault` injects errors: give it the code to fail an operation with, or undefined to let it pass. A
+ * write that fails may have written some of its bytes; a sync that fails loses what it should have
+ * made durable, and a second one does not bring it back.
  */
 import {
   type Disk,
@@ -47,11 +49,15 @@ export interface MemoryDiskOptions {
   /** Runs the completion of what would wait for a device (`sync`, `readAsync`); by default in a microtask. */
   defer?: (complete: () => void) => void
   totalBytes?: number
+  /** Decides what is left of a write or a sync that fails; nothing is, without it. */
+  random?: SeededRandom
 }
 
 export class MemoryDisk implements Disk {
   /** The code to fail an operation with, or undefined. */
   fault: ((operation: DiskOperation, path: string) => string | undefined) | undefined
+  /** Bytes that the disk takes. */
+  totalBytes: number
   readonly #options: MemoryDiskOptions
   #root = new DirectoryNode()
   #steps: NameStep[] = []
@@ -61,6 +67,11 @@ export class MemoryDisk implements Disk {
 
   constructor(options: MemoryDiskOptions = {}) {
     this.#options = options
+    this.totalBytes = options.totalBytes ?? 2 ** 40
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
   }
 
   /** The disk after its process was killed: everything written is there. */
@@ -68,7 +79,8 @@ export class MemoryDisk implements Disk {
     const next = this.#successor()
     next.#root = this.#root
     next.#steps = this.#steps
-    next.#usedBytes = this.#usedBytes
+    for (const { node } of files(this.#root)) node.dropLost()
+    next.#usedBytes = bytesUnder(this.#root)
     return next
   }
 
@@ -200,7 +212,8 @@ export class MemoryDisk implements Disk {
 
   capacity(path: string): { totalBytes: number; usableBytes: number } {
     this.#check('stat', path)
-    return { totalBytes: this.#totalBytes(), usableBytes: this.#totalBytes() - this.#usedBytes }
+    const { totalBytes } = this
+    return { totalBytes, usableBytes: Math.max(0, totalBytes - this.#usedBytes) }
   }
 
   lock(path: string): DiskLock {
@@ -217,10 +230,49 @@ export class MemoryDisk implements Disk {
     this.#check(operation, path)
   }
 
-  /** For the files of this disk: accounts for growth, ENOSPC if there is no room for it. */
-  occupy(path: string, bytes: number): void {
-    if (this.#usedBytes + bytes > this.#totalBytes()) throw new DiskError('ENOSPC', path)
-    this.#usedBytes += bytes
+  /** For the files of this disk: accounts for growth by as many bytes as there is room for. */
+  occupy(bytes: number): number {
+    const taken =
+      bytes <= 0 ? bytes : Math.min(bytes, Math.max(0, this.totalBytes - this.#usedBytes))
+    this.#usedBytes += taken
+    return taken
+  }
+
+  /** For the files of this disk: how much of a write that fails is written all the same. */
+  partOf(bytes: number): number {
+    const { random } = this.#options
+    return random === undefined || random.chance(0.5) ? 0 : random.between(0, bytes)
+  }
+
+  /** For the files of this disk: a sync failed. */
+  failSync(node: FileNode): void {
+    const { random } = this.#options
+    if (random !== undefined) node.failSync(random)
+  }
+
+  /** Everything on the disk, or what a loss of power could not take: each file with its content. */
+  snapshot(kind: 'written' | 'durable'): Map<string, Buffer> {
+    const found = new Map<string, Buffer>()
+    for (const { path, node } of files(this.#root, kind === 'durable')) {
+      const content = kind === 'durable' ? node.durable() : node.content.subarray(0, node.size)
+      found.set(path, content)
+    }
+    return found
+  }
+
+  /** The files whose last sync failed: some of what can be read from them will be gone. */
+  filesWithLosses(): string[] {
+    const found: string[] = []
+    for (const { path, node } of files(this.#root)) if (node.hasLost) found.push(path)
+    return found
+  }
+
+  /** Turns over one bit of a file that nobody has open. */
+  flipBit(path: string, bit: number): void {
+    const node = this.#find(path)
+    if (!(node instanceof FileNode)) throw new DiskError('ENOENT', path)
+    const at = bit >> 3
+    node.content[at] = (node.content[at] as number) ^ (1 << (bit & 7))
   }
 
   touch(node: FileNode): void {
@@ -235,7 +287,10 @@ export class MemoryDisk implements Disk {
 
   #successor(): MemoryDisk {
     this.#isDead = true
-    return new MemoryDisk(this.#options)
+    const next = new MemoryDisk(this.#options)
+    next.totalBytes = this.totalBytes
+    next.fault = this.fault
+    return next
   }
 
   #rebuild(directory: DirectoryNode, random: SeededRandom): DirectoryNode {
@@ -293,10 +348,6 @@ export class MemoryDisk implements Disk {
   #now(): number {
     return this.#options.now?.() ?? 0
   }
-
-  #totalBytes(): number {
-    return this.#options.totalBytes ?? 2 ** 40
-  }
 }
 
 class MemoryFile implements DiskFile {
@@ -339,12 +390,27 @@ class MemoryFile implements DiskFile {
   }
 
   write(chunks: readonly Uint8Array[], position: number): void {
-    this.#check('write')
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    this.#disk.occupy(this.path, Math.max(0, position + bytes - this.#node.size))
+    try {
+      this.#check('write')
+    } catch (error) {
+      if (error instanceof DiskError && error.code !== 'ESTALE' && error.code !== 'EBADF') {
+        this.#writePart(chunks, position, this.#disk.partOf(bytes))
+      }
+      throw error
+    }
+    const growth = Math.max(0, position + bytes - this.#node.size)
+    const missing = growth - this.#disk.occupy(growth)
+    this.#writePart(chunks, position, bytes - missing)
+    if (missing > 0) throw new DiskError('ENOSPC', this.path)
+  }
+
+  #writePart(chunks: readonly Uint8Array[], position: number, bytes: number): void {
     let at = position
+    const end = position + bytes
     for (const chunk of chunks) {
-      this.#node.write(chunk, at)
+      if (at >= end) break
+      this.#node.write(chunk.subarray(0, end - at), at)
       at += chunk.length
     }
     this.#disk.touch(this.#node)
@@ -352,7 +418,8 @@ class MemoryFile implements DiskFile {
 
   truncate(size: number): void {
     this.#check('truncate')
-    this.#disk.occupy(this.path, size - this.#node.size)
+    const growth = size - this.#node.size
+    if (this.#disk.occupy(growth) < growth) throw new DiskError('ENOSPC', this.path)
     this.#node.truncate(size)
     this.#disk.touch(this.#node)
   }
@@ -362,7 +429,7 @@ class MemoryFile implements DiskFile {
       const covered = this.#node.writes
       this.#disk.defer(() => {
         try {
-          this.#check('sync')
+          this.#checkSync()
           this.#node.settle(covered)
           resolve()
         } catch (error) {
@@ -373,12 +440,23 @@ class MemoryFile implements DiskFile {
   }
 
   syncNow(): void {
-    this.#check('sync')
+    this.#checkSync()
     this.#node.settle(this.#node.writes)
   }
 
   close(): void {
     this.#isClosed = true
+  }
+
+  #checkSync(): void {
+    try {
+      this.#check('sync')
+    } catch (error) {
+      if (error instanceof DiskError && error.code !== 'ESTALE' && error.code !== 'EBADF') {
+        this.#disk.failSync(this.#node)
+      }
+      throw error
+    }
   }
 
   #check(operation: DiskOperation): void {
@@ -387,6 +465,19 @@ class MemoryFile implements DiskFile {
       throw new DiskError('EBADF', this.path)
     }
     this.#disk.check(operation, this.path)
+  }
+}
+
+function* files(
+  directory: DirectoryNode,
+  isDurable = false,
+  under = '',
+): Generator<{ path: string; node: FileNode }> {
+  const names = isDurable ? directory.durable : directory.entries
+  for (const [name, node] of names) {
+    const path = `${under}/${name}`
+    if (node instanceof DirectoryNode) yield* files(node, isDurable, path)
+    else yield { path, node }
   }
 }
 

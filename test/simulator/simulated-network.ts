@@ -32,6 +32,8 @@ export class SimulatedNetwork implements Network {
 
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening> {
     const { listeners } = this.#world
+    // A process that has ended does not come to what follows.
+    if (!this.#process.isAlive) return new Promise(() => undefined)
     const address = { host: this.#process.name, port: at.port || this.#world.freePort() }
     const key = `${address.host}:${address.port}`
     if (listeners.has(key)) return Promise.reject(networkError('EADDRINUSE', key))
@@ -44,14 +46,28 @@ export class SimulatedNetwork implements Network {
     return Promise.resolve({ address, close })
   }
 
-  connect(to: Endpoint): Promise<Stream> {
+  connect(to: Endpoint, { timeoutMs = 60_000 } = {}): Promise<Stream> {
     const world = this.#world
     const host = isOwnName(to.host) ? this.#process.name : to.host
     const key = `${host}:${to.port}`
+    const { random, networkWeather } = world
     return new Promise((resolve, reject) => {
+      if (networkWeather.unansweredChance > 0 && random.chance(networkWeather.unansweredChance)) {
+        world.onFault('connection not answered', key)
+        const expire = (): void => reject(networkError('ETIMEDOUT', key))
+        world.schedule(this.#process, 'connect', timeoutMs, expire)
+        return
+      }
       world.schedule(this.#process, 'connect', world.networkDelayMs(), () => {
         const listener = world.listeners.get(key)
-        if (!listener?.process.isAlive) return reject(networkError('ECONNREFUSED', key))
+        const { refusedChance } = world.networkWeather
+        if (refusedChance > 0 && random.chance(refusedChance)) {
+          world.onFault('connection refused', key)
+          return reject(networkError('ECONNREFUSED', key))
+        }
+        if (!listener?.process.isAlive || !world.admits(this.#process)) {
+          return reject(networkError('ECONNREFUSED', key))
+        }
         const near = { host: this.#process.name, port: world.freePort() }
         const far = { host, port: to.port }
         const client = new SimulatedStream(world, this.#process, near, far)
@@ -94,6 +110,9 @@ class SimulatedStream implements Stream {
   /** What was written and the peer has not read whole, oldest first. */
   readonly #unread: Written[] = []
   #mustDrain = false
+  readonly #isTrickling: boolean
+  /** Nothing that was written from here on arrives. */
+  #isMute = false
   /** When the last thing sent arrives: nothing overtakes it. */
   #lastArrivalMs = 0
 
@@ -103,25 +122,65 @@ class SimulatedStream implements Stream {
     this.local = local
     this.remote = remote
     process.streams.add(this)
+    const { trickleChance } = world.networkWeather
+    this.#isTrickling = trickleChance > 0 && world.random.chance(trickleChance)
+    if (this.#isTrickling) world.onFault('bytes one by one', hostAndPort(remote))
   }
 
   write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     if (this.#hasEnded || this.#isClosed || !this.#process.isAlive) return false
     const bytes = Buffer.concat(chunks)
-    const { random } = this.#world
-    for (let from = 0; from < bytes.length; ) {
-      const left = bytes.length - from
-      const length = random.chance(0.7) ? left : random.between(1, left)
+    const cutAt = this.#misfortune(bytes.length)
+    for (let from = 0; from < cutAt; ) {
+      const left = cutAt - from
+      const length = this.#fragmentBytes(from, left)
       const fragment = bytes.subarray(from, from + length)
       this.#onTheirWayBytes += length
       this.#deliver('data', () => this.peer?.arrive(fragment), fragment)
       from += length
     }
+    if (cutAt < bytes.length) this.#cut()
     this.#writtenBytes += bytes.length
     this.#unread.push({ chunks, bytes, end: this.#writtenBytes, onSent })
     if (this.#onTheirWayBytes <= windowBytes) return true
     this.#mustDrain = true
     return false
+  }
+
+  /** What befalls a write: it is late, or never arrives, or the connection is cut in it (its place). */
+  #misfortune(bytes: number): number {
+    const { random, networkWeather: weather, nowMs } = this.#world
+    const where = hostAndPort(this.remote)
+    if (weather.stallChance > 0 && random.chance(weather.stallChance)) {
+      this.#world.onFault('stall', where)
+      this.#lastArrivalMs = Math.max(
+        this.#lastArrivalMs,
+        nowMs + random.float() * weather.stallMsMax,
+      )
+    }
+    if (weather.muteChance > 0 && random.chance(weather.muteChance)) {
+      this.#world.onFault('half-open connection', where)
+      this.#isMute = true
+    }
+    if (weather.cutChance === 0 || !random.chance(weather.cutChance)) return bytes
+    this.#world.onFault('cut', where)
+    return random.between(0, bytes - 1)
+  }
+
+  #fragmentBytes(from: number, left: number): number {
+    // The first bytes hold the length of the frame: that they come one by one is what matters.
+    if (this.#isTrickling && from < 40) return 1
+    const { random } = this.#world
+    return random.chance(0.7) ? left : random.between(1, left)
+  }
+
+  /** Both ends see a reset, after what was sent before has arrived. */
+  #cut(): void {
+    const { peer } = this
+    const fail = (end: SimulatedStream): void =>
+      end.#close(networkError('ECONNRESET', hostAndPort(end.remote)))
+    this.#deliver('reset', () => peer !== undefined && fail(peer))
+    this.#world.schedule(this.#process, 'reset', this.#world.networkDelayMs(), () => fail(this))
   }
 
   pause(): void {
@@ -209,10 +268,11 @@ class SimulatedStream implements Stream {
   }
 
   #deliver(kind: string, arrive: () => void, bytes?: Buffer): void {
+    if (this.#isMute) return
     const world = this.#world
     const receiver = (this.peer as SimulatedStream).#process
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, world.nowMs + world.networkDelayMs())
-    world.schedule(receiver, kind, this.#lastArrivalMs - world.nowMs, arrive, bytes)
+    world.scheduleAt(receiver, kind, this.#lastArrivalMs, arrive, bytes)
   }
 }
 

@@ -116,3 +116,24 @@ t.test('time is virtual, and waiting for what cannot come is an error', async (t
   await t.rejects(world.run(new Promise(() => undefined)), /nothing is left to happen, seed 1/)
   await t.rejects(world.run(Promise.reject(new Error('inner'))), /inner/)
 })
+
+t.test('a process that is paused finds what came in the meantime, in order', async (t) => {
+  const world = new SimulatedWorld(1)
+  const process = world.start('a')
+  const { timers, clock } = process.environment
+  const ran: string[] = []
+  const note = (what: string) => () => void ran.push(`${what} at ${clock.monotonic()}`)
+  timers.after(10, note('first'))
+  const cancelled = timers.after(15, note('cancelled'))
+  timers.after(20, note('second'))
+  world.pause(process, 50)
+  await world.runFor(30)
+  world.pause(process, 100)
+  world.jumpClock(process, -5_000)
+  await world.runFor(30)
+  timers.after(1, note('third'))
+  cancelled.cancel()
+  await world.runFor(200)
+  t.same(ran, ['first at 130', 'second at 130', 'third at 130'])
+  t.equal(clock.now() - world.director.environment.clock.now(), -5_000)
+})

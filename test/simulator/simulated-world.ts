@@ -20,9 +20,13 @@ import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { SeededRandom } from './random.ts'
 import { type Listeners, SimulatedNetwork } from './simulated-network.ts'
+import { calmDisk, calmNetwork, type DiskWeather, type NetworkWeather } from './weather.ts'
 
 /** 2026-01-01T00:00:00Z: where wall clocks start. */
 const epochMs = 1_767_225_600_000
+
+/** A run that takes more events than this turns in a circle. */
+const stepsMax = 2_000_000
 
 export interface WorldOptions {
   /** Prints the processes' log lines, with the virtual time. */
@@ -41,14 +45,31 @@ export interface SimulatedProcess {
   readonly disk: MemoryDisk
   readonly streams: Set<Resettable>
   isAlive: boolean
+  /** Does not run before. */
+  pausedUntilMs: Milliseconds
+  /** What was due in the meantime: it happens then, in order. */
+  putOff: Occurrence[]
+  /** What was added to its wall clock. */
+  clockOffsetMs: Milliseconds
 }
 
 export class SimulatedWorld {
   readonly seed: number
   readonly random: SeededRandom
   readonly listeners: Listeners = new Map()
+  /** A process that never dies, for whoever directs what happens. */
+  readonly director: SimulatedProcess
   nowMs: Milliseconds = 0
   events = 0
+  /** How the network and the disks behave from now on. */
+  networkWeather: NetworkWeather = calmNetwork
+  diskWeather: DiskWeather = calmDisk
+  /** Whether a process may connect to others now; else it is refused. */
+  admits: (from: SimulatedProcess) => boolean = () => true
+  /** A client could not read what it was sent, though no byte is ever changed on its way. */
+  onNonsense: (what: string) => void = () => undefined
+  /** Told of every fault that the network or a disk committed. */
+  onFault: (kind: string, where: string) => void = () => undefined
   readonly #options: WorldOptions
   readonly #queue = new DeadlineHeap()
   readonly #hash = createHash('sha256')
@@ -56,12 +77,14 @@ export class SimulatedWorld {
   readonly #timeBytes = Buffer.from(this.#time.buffer)
   readonly #processes = new Map<string, SimulatedProcess>()
   readonly #disks = new Map<string, MemoryDisk>()
+  readonly #clockOffsets = new Map<string, Milliseconds>()
   #ports = 40_000
 
   constructor(seed: number, options: WorldOptions = {}) {
     this.seed = seed
     this.random = new SeededRandom(seed)
     this.#options = options
+    this.director = this.start('director')
   }
 
   /** Starts a process; its disk holds what the last one of that name has left. */
@@ -74,6 +97,9 @@ export class SimulatedWorld {
       disk,
       isAlive: true,
       streams: new Set(),
+      pausedUntilMs: 0,
+      putOff: [],
+      clockOffsetMs: this.#clockOffsets.get(name) ?? 0,
       get environment() {
         return environment
       },
@@ -81,7 +107,7 @@ export class SimulatedWorld {
     const startedMs = this.nowMs
     const environment: Environment = {
       clock: {
-        now: () => epochMs + Math.floor(this.nowMs),
+        now: () => epochMs + Math.floor(this.nowMs) + process.clockOffsetMs,
         monotonic: () => this.nowMs - startedMs,
       },
       timers: new SimulatedTimers(this, process),
@@ -107,6 +133,25 @@ export class SimulatedWorld {
     this.#disks.set(process.name, process.disk.crash(this.random.fork('crash')))
   }
 
+  /** It does not run for so long, as after SIGSTOP; what arrives and what is due waits. */
+  pause(process: SimulatedProcess, durationMs: Milliseconds): void {
+    this.record(process.name, 'pause')
+    process.pausedUntilMs = Math.max(process.pausedUntilMs, this.nowMs + durationMs)
+    this.#queue.add(process.pausedUntilMs, () => this.#resume(process))
+  }
+
+  /** Its wall clock, and that of its successors, goes forwards or back at once. */
+  jumpClock(process: SimulatedProcess, byMs: Milliseconds): void {
+    this.record(process.name, 'jump')
+    process.clockOffsetMs += byMs
+    this.#clockOffsets.set(process.name, process.clockOffsetMs)
+  }
+
+  /** What the next process of that name will find. */
+  disk(name: string): MemoryDisk {
+    return this.#diskOf(name)
+  }
+
   /**
    * Runs until `done` settles and gives its value. Throws if nothing is left to happen before, or when
    * `limitMs` of virtual time have passed.
@@ -119,7 +164,8 @@ export class SimulatedWorld {
     }
     done.then(settle, settle)
     await settled()
-    while (!state.isSettled) {
+    for (let steps = 0; !state.isSettled; steps++) {
+      if (steps > stepsMax) throw this.#failure(`no end after ${stepsMax} events`)
       const at = this.#queue.earliest
       if (at === Number.POSITIVE_INFINITY) throw this.#failure('nothing is left to happen')
       if (at > endMs) throw this.#failure(`${limitMs} ms have passed`)
@@ -149,11 +195,42 @@ export class SimulatedWorld {
     happen: () => void,
     bytes?: Buffer,
   ): Timer {
-    return this.#queue.add(this.nowMs + delayMs, () => {
+    return this.scheduleAt(process, kind, this.nowMs + delayMs, happen, bytes)
+  }
+
+  /** As `schedule`, at a time: what is at the same time keeps its order. */
+  scheduleAt(
+    process: SimulatedProcess,
+    kind: string,
+    atMs: Milliseconds,
+    happen: () => void,
+    bytes?: Buffer,
+  ): Timer {
+    const occur = (): void => {
       if (!process.isAlive) return
+      if (process.pausedUntilMs > this.nowMs) {
+        process.putOff.push(occurrence)
+        return
+      }
       this.record(process.name, kind, bytes)
-      happen()
-    })
+      try {
+        happen()
+      } catch (error) {
+        // A process that ends in the middle of its work does not come to what follows.
+        if (process.isAlive) throw error
+      }
+    }
+    const occurrence = new Occurrence(occur)
+    occurrence.timer = this.#queue.add(atMs, occur)
+    return occurrence
+  }
+
+  #resume(process: SimulatedProcess): void {
+    if (process.pausedUntilMs > this.nowMs) return
+    for (const occurrence of process.putOff.splice(0)) {
+      if (occurrence.isCancelled) continue
+      occurrence.timer = this.#queue.add(this.nowMs, occurrence.occur)
+    }
   }
 
   /** Folds something that happened into the hash. */
@@ -170,10 +247,16 @@ export class SimulatedWorld {
   }
 
   networkDelayMs(): Milliseconds {
-    return this.random.chance(0.95) ? 0.05 + this.random.float() : this.random.float() * 30
+    const { lateChance, lateMsMax } = this.networkWeather
+    if (!this.random.chance(lateChance)) return 0.05 + this.random.float()
+    return this.random.float() * lateMsMax
   }
 
   print(name: string, level: string, message: string, fields: object): void {
+    const { reason = '' } = fields as { reason?: string }
+    if (/does not speak Kafka|answered a question/.test(reason)) {
+      this.onNonsense(`${name} was sent what it cannot read: ${reason}`)
+    }
     const text = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields, plainError)}`
     this.#options.onLog?.(`${this.nowMs.toFixed(3)} ${name} ${level} ${message}${text}`)
   }
@@ -183,14 +266,22 @@ export class SimulatedWorld {
     const known = this.#disks.get(name)
     if (known !== undefined) return known
     const disk = new MemoryDisk({
+      random: this.random.fork(`disk of ${name}`),
       now: () => epochMs + Math.floor(this.nowMs),
       defer: (complete) => {
         const process = this.#processes.get(name) as SimulatedProcess
-        this.schedule(process, 'disk', this.random.float() * 5, complete)
+        this.schedule(process, 'disk', this.#deviceDelayMs(), complete)
       },
     })
     this.#disks.set(name, disk)
     return disk
+  }
+
+  #deviceDelayMs(): Milliseconds {
+    const { slowChance, slowMsMax } = this.diskWeather
+    if (slowChance === 0 || !this.random.chance(slowChance)) return this.random.float() * 5
+    this.onFault('slow device', '')
+    return this.random.float() * slowMsMax
   }
 
   async #step(at: Milliseconds): Promise<void> {
@@ -211,6 +302,22 @@ export class SimulatedWorld {
 
   #failure(reason: string): Error {
     return new Error(`${reason}, seed ${this.seed}, at ${this.nowMs} ms, event ${this.events}`)
+  }
+}
+
+/** Something that is to happen, and may be put off. */
+class Occurrence implements Timer {
+  readonly occur: () => void
+  timer: Timer | null = null
+  isCancelled = false
+
+  constructor(occur: () => void) {
+    this.occur = occur
+  }
+
+  cancel(): void {
+    this.isCancelled = true
+    this.timer?.cancel()
   }
 }
 

@@ -1,0 +1,273 @@
+/**
+ * The machine that the broker runs on: starts it, ends it in all the ways in which a process or a machine
+ * can end, damages its files while it does not run, and starts it again. Before each end it works out from
+ * the disk what may be missing afterwards, and tells the history; where something may be, nobody but an
+ * auditor is let in before the partitions concerned were read.
+ */
+import { Broker } from '../../src/broker.ts'
+import { BrokerConfig } from '../../src/config/broker-config.ts'
+import { audit } from './auditor.ts'
+import { type Flip, flipBits } from './bit-rot.ts'
+import { DiskFaults } from './disk-faults.ts'
+import { endOfRecords, type PartitionFiles, partitionFiles } from './log-files.ts'
+import type { SeededRandom } from './random.ts'
+import type { SimulatedProcess } from './simulated-world.ts'
+import { port, type Stage, sleep, startClient } from './stage.ts'
+import { Violation } from './violation.ts'
+
+/** Longer than any peer takes to see that the machine is gone: no old answer meets a new offset. */
+const downtimeMsMin = 600
+/** As in `main.ts`. */
+const stopLimitMs = 10_000
+
+type End = 'kill' | 'power loss' | 'power off' | 'exit'
+
+export class BrokerHost {
+  readonly #stage: Stage
+  readonly #random: SeededRandom
+  readonly #faults: DiskFaults
+  #process: SimulatedProcess | null = null
+  #broker: Broker | null = null
+  #onEnd: () => void = () => undefined
+  #onReady: (() => void)[] = []
+  #isReady = false
+  #isAudited = true
+  #isStarting = false
+  #mayRefuse: Flip[] = []
+  #auditor: SimulatedProcess | null = null
+  /** How often group offsets may have gone back. */
+  offsetsLost = 0
+  /** The furthest that the broker's wall clock was ever ahead. */
+  aheadMsMax = 0
+
+  constructor(stage: Stage) {
+    this.#stage = stage
+    this.#random = stage.world.random.fork('host')
+    this.#faults = new DiskFaults(stage, this.#random.fork('disk faults'))
+    stage.world.admits = ({ name }) => this.#isAudited || name === 'auditor'
+    const disk = stage.world.disk('broker')
+    for (const path of stage.temper.logDirs) disk.makeDirectory(path)
+    disk.syncDirectory('/')
+    this.#faults.watch(disk, (end) => this.end(end))
+  }
+
+  /** Keeps a broker running for ever. */
+  async run(): Promise<never> {
+    for (;;) {
+      const ended = new Promise<void>((resolve) => {
+        this.#onEnd = resolve
+      })
+      await Promise.race([this.#start(), ended])
+      await ended
+      await sleep(this.#stage.world.director.environment, this.#drawDowntimeMs())
+      this.#rot()
+    }
+  }
+
+  get starts(): number {
+    return this.#stage.starts
+  }
+
+  /** Resolves when clients are let in. */
+  ready(): Promise<void> {
+    if (this.#isReady) return Promise.resolve()
+    return new Promise((resolve) => this.#onReady.push(resolve))
+  }
+
+  get isRunning(): boolean {
+    return this.#broker !== null
+  }
+
+  get process(): SimulatedProcess | null {
+    return this.#process
+  }
+
+  /** The latest that the broker's wall clock can have shown. */
+  get clockMax(): number {
+    return this.#stage.world.director.environment.clock.now() + this.aheadMsMax
+  }
+
+  get faults(): DiskFaults {
+    return this.#faults
+  }
+
+  /** Part of the log directories is out of service. */
+  get isLame(): boolean {
+    const health = this.#broker?.health()
+    return health !== undefined && health.reason !== undefined
+  }
+
+  /** Stops it in good order, as SIGTERM does: it has ten seconds. */
+  async stop(): Promise<void> {
+    const process = this.#process
+    const broker = this.#broker
+    if (process === null || broker === null) return
+    this.#stage.trace.fault('clean stop', '')
+    this.#isReady = false
+    const stopped = broker.stop().catch((error: Error) => {
+      if (process.isAlive) throw new Violation(`stopping failed: ${error.stack}`)
+    })
+    let isClean = false
+    void stopped.then(() => {
+      isClean = true
+    })
+    await Promise.race([stopped, sleep(this.#stage.world.director.environment, stopLimitMs)])
+    if (!process.isAlive) return
+    isClean &&= !this.#faults.struck
+    if (isClean) {
+      for (const one of this.#stage.history.partitions.values())
+        one.startMin = one.deletedUpToSurely
+    }
+    // After a clean stop everything is durable.
+    const isOff = isClean && this.#random.chance(this.#stage.temper.offAfterStopChance)
+    this.end(isOff ? 'power off' : 'exit')
+  }
+
+  /** Ends it at once. */
+  end(how: End, why = ''): void {
+    const process = this.#process
+    if (process === null || !process.isAlive) return
+    const { world, trace } = this.#stage
+    trace.fault(this.#isStarting ? `${how} while starting` : how, why)
+    const { disk } = process
+    const filesWithLosses = disk.filesWithLosses()
+    if (how === 'power loss') {
+      const durable = this.#partitions(disk.snapshot('durable'))
+      this.#mayLose(durable, (promise) => !promise.isDurable)
+      if (!this.#stage.temper.isOffsetsTopicDurable) this.offsetsLost++
+      world.crash(process)
+    } else if (how === 'power off') {
+      world.crash(process)
+    } else {
+      world.kill(process)
+      if (filesWithLosses.length > 0) this.#loseUnsynced(filesWithLosses)
+    }
+    if (how !== 'exit') {
+      // Log starts are written down now and then only, as Kafka does.
+      for (const one of this.#stage.history.partitions.values())
+        one.deletedUpToSurely = one.startMin
+    }
+    this.#process = null
+    this.#broker = null
+    this.#isReady = false
+    this.#isStarting = false
+    this.#onEnd()
+  }
+
+  async #start(): Promise<void> {
+    const { world, trace } = this.#stage
+    const process = world.start('broker')
+    this.#process = process
+    this.#isStarting = true
+    this.#isReady = false
+    this.#stage.starts++
+    this.#isAudited = !this.#needsAudit()
+    this.#faults.begin()
+    trace.say('broker', `starts, ${this.#isAudited ? 'for all' : 'to be audited'}`)
+    try {
+      this.#broker = await Broker.start({
+        environment: process.environment,
+        config: new BrokerConfig(new Map(this.#settings())),
+        isDevelopment: true,
+        tailCacheBytes: this.#stage.temper.tailCacheBytes,
+        onFatal: (error) => this.#fatal(process, error),
+      })
+    } catch (error) {
+      if (!process.isAlive) return
+      this.#refused(error as Error)
+      return
+    }
+    if (!process.isAlive) return
+    this.#isStarting = false
+    this.#mayRefuse = []
+    this.#faults.started()
+    trace.say('broker', 'is up')
+    if (!this.#isAudited) await this.#audit()
+    this.#isAudited = true
+    this.#isReady = true
+    for (const resolve of this.#onReady.splice(0)) resolve()
+  }
+
+  async #audit(): Promise<void> {
+    const { history, world } = this.#stage
+    if (this.#auditor?.isAlive) world.kill(this.#auditor)
+    const client = startClient(this.#stage, 'auditor')
+    this.#auditor = client.process
+    await audit(
+      this.#stage,
+      client,
+      [...history.partitions.values()].filter((one) => one.needsAudit),
+    )
+    world.kill(client.process)
+  }
+
+  #needsAudit(): boolean {
+    return [...this.#stage.history.partitions.values()].some(({ needsAudit }) => needsAudit)
+  }
+
+  /** The broker does not start: right where its disk or its files are not in order. */
+  #refused(error: Error): void {
+    const { trace } = this.#stage
+    trace.say('broker', `does not start: ${error.message}`)
+    const isExcused = this.#faults.struck || this.#mayRefuse.length > 0
+    if (!isExcused) throw new Violation(`the broker does not start: ${error.stack}`)
+    this.end('kill', 'it does not start')
+    // Somebody puts the file back from a copy.
+    for (const flip of this.#mayRefuse.splice(0)) flip.undo(this.#stage.world.disk('broker'))
+  }
+
+  #fatal(process: SimulatedProcess, error: Error): void {
+    if (!process.isAlive) return
+    if (!this.#faults.struck) throw new Violation(`the broker gave up: ${error.stack}`)
+    this.end('kill', `it gave up: ${error.message}`)
+  }
+
+  #settings(): Map<string, string> {
+    const settings = new Map(this.#stage.temper.settings)
+    settings.set('listeners', `PLAINTEXT://:${port}`)
+    return settings
+  }
+
+  #drawDowntimeMs(): number {
+    return this.#random.between(downtimeMsMin, this.#random.chance(0.1) ? 30_000 : 3_000)
+  }
+
+  #partitions(files: ReadonlyMap<string, Buffer>): Map<string, Map<string, Buffer>> {
+    return partitionFiles(files, this.#stage.temper.logDirs)
+  }
+
+  #mayLose(
+    files: ReadonlyMap<string, PartitionFiles>,
+    concerns: (promise: { isDurable: boolean }, name: string) => boolean,
+  ): void {
+    const { history, trace } = this.#stage
+    for (const partition of history.partitions.values()) {
+      const { name, promise, deletedUpTo } = partition
+      if (!concerns(promise, name)) continue
+      const from =
+        promise.retentionMs < Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : deletedUpTo
+      const end = endOfRecords(files.get(name) ?? new Map(), from)
+      const kept = end === Number.POSITIVE_INFINITY ? 0 : end
+      if (kept < partition.end) trace.say('host', `${name} may end at ${kept} of ${partition.end}`)
+      history.mayLose(partition, kept)
+    }
+  }
+
+  /** A sync had failed: what it should have saved is gone with the process. */
+  #loseUnsynced(paths: readonly string[]): void {
+    const names = new Set(paths.map((path) => path.split('/').at(-2) ?? ''))
+    const left = this.#partitions(this.#stage.world.disk('broker').snapshot('written'))
+    this.#mayLose(left, (promise, name) => !promise.isDurable && names.has(name))
+    const isOffsets = [...names].some((name) => name.startsWith('__consumer_offsets-'))
+    if (isOffsets && !this.#stage.temper.isOffsetsTopicDurable) this.offsetsLost++
+  }
+
+  #rot(): void {
+    const { temper, world, isHealed } = this.#stage
+    if (isHealed || !this.#random.chance(temper.flipChance)) return
+    const flip = flipBits(this.#stage, world.disk('broker'), this.#random)
+    if (flip === null) return
+    if (flip.mayRefuse) this.#mayRefuse.push(flip)
+    if (flip.touchesOffsets) this.offsetsLost++
+  }
+}

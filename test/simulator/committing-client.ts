@@ -1,0 +1,143 @@
+/**
+ * A client that keeps offsets under a group's name and is no member of it: commits ever larger ones, and
+ * looks whether the last that was acknowledged is still there. A commit without an answer may take effect
+ * at any later time; a fault that took away what was not synced may bring back any earlier one.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { errorByCode, KafkaError } from '../../protocol/errors.ts'
+import { fetchCommitted } from '../../src/client/offsets.ts'
+import type { BrokerHost } from './broker-host.ts'
+import { type Client, restDuringFaults, type Stage, startClient } from './stage.ts'
+import { Violation } from './violation.ts'
+
+const nothing = -1
+
+class CommittedPlace {
+  readonly partition: number
+  /** The last that was acknowledged. */
+  acknowledged = nothing
+  acknowledgedMs = 0
+  /** Sent, never answered. */
+  readonly unanswered = new Set<number>()
+  readonly sent = new Set<number>([nothing])
+  next = 0
+  lossesKnown = 0
+
+  constructor(partition: number) {
+    this.partition = partition
+  }
+}
+
+/** Until the run is healed; then it looks a last time. */
+export async function keepOffsets(stage: Stage, host: BrokerHost, name: string): Promise<void> {
+  const client = startClient(stage, name)
+  const topic = client.random.pick(stage.temper.topics)
+  const places = Array.from({ length: topic.partitions }, (_, index) => new CommittedPlace(index))
+  const roundMs = stage.temper.durationMs / 20
+  while (!stage.isHealed) {
+    for (const place of places) {
+      if (client.random.chance(0.6)) await commit(stage, client, topic.name, place)
+    }
+    if (client.random.chance(0.3)) await look(stage, host, client, topic.name, places)
+    await restDuringFaults(stage, client, client.random.float() * roundMs)
+  }
+  await host.ready()
+  const isSeen = await look(stage, host, client, topic.name, places)
+  if (!isSeen) throw new Violation(`${name} cannot read its offsets after everything was healed`)
+  client.cluster.close()
+}
+
+async function commit(
+  stage: Stage,
+  { cluster, name }: Client,
+  topic: string,
+  place: CommittedPlace,
+): Promise<void> {
+  const offset = place.next++
+  const { partition: partitionIndex } = place
+  place.sent.add(offset)
+  place.unanswered.add(offset)
+  try {
+    const answer = await cluster.callCoordinator(
+      { type: 'group', id: name },
+      apis.offsetCommit,
+      {
+        groupId: name,
+        memberId: '',
+        groupInstanceId: null,
+        generationIdOrMemberEpoch: -1,
+        topics: [
+          {
+            name: topic,
+            partitions: [
+              {
+                partitionIndex,
+                committedOffset: offset,
+                committedLeaderEpoch: -1,
+                committedMetadata: '',
+              },
+            ],
+          },
+        ],
+      },
+      { versionMin: 2, versionMax: 9 },
+    )
+    const errorCode = answer.topics[0]?.partitions[0]?.errorCode ?? -1
+    cluster.checkCoordinator('group', name, errorCode)
+    place.acknowledged = offset
+    place.acknowledgedMs = stage.world.nowMs
+    place.unanswered.delete(offset)
+    stage.trace.say(name, `committed ${offset} for ${topic}-${partitionIndex}`)
+  } catch (error) {
+    stage.trace.say(name, `no answer to ${offset} for ${topic}-${partitionIndex}: ${words(error)}`)
+    // What was refused has not been written: an answer is an answer.
+    if (error instanceof KafkaError && error.error !== errorByCode(7))
+      place.unanswered.delete(offset)
+    if (error instanceof KafkaError) place.unanswered.add(offset)
+  }
+}
+
+const words = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+async function look(
+  stage: Stage,
+  host: BrokerHost,
+  { cluster, name }: Client,
+  topic: string,
+  places: readonly CommittedPlace[],
+): Promise<boolean> {
+  const losses = host.offsetsLost
+  let found: Map<number, number>
+  try {
+    const query = places.map(({ partition }) => ({ topic, partition }))
+    const rows = await fetchCommitted(cluster, name, query)
+    found = new Map(rows.map(({ partition, offset }) => [partition, offset]))
+  } catch (error) {
+    stage.trace.say(name, `cannot look: ${words(error)}`)
+    return false
+  }
+  if (losses !== host.offsetsLost) return false
+  for (const place of places) {
+    const offset = found.get(place.partition) ?? nothing
+    const where = `${topic}-${place.partition}`
+    stage.trace.say(name, `finds ${offset} for ${where}`)
+    if (mayBe(stage, place, offset, losses)) {
+      if (place.lossesKnown !== losses) place.acknowledged = offset
+      place.lossesKnown = losses
+      continue
+    }
+    throw new Violation(
+      `${name} finds offset ${offset} for ${where}, and had committed ` +
+        `${place.acknowledged} (unanswered: ${[...place.unanswered].join(', ')})`,
+    )
+  }
+  return true
+}
+
+function mayBe(stage: Stage, place: CommittedPlace, offset: number, losses: number): boolean {
+  if (offset === place.acknowledged || place.unanswered.has(offset)) return true
+  if (place.lossesKnown !== losses) return place.sent.has(offset)
+  const { expiresOffsets, blows } = stage.temper
+  const ageMs = stage.world.nowMs - place.acknowledgedMs
+  return offset === nothing && expiresOffsets && (ageMs >= 600_000 || blows.clockJump > 0)
+}

@@ -1,0 +1,94 @@
+/**
+ * Lets operations of the broker's disk fail: now and then one, for some time all of a kind under one
+ * directory, or those that need room while the disk is full. It also ends the broker at a chosen
+ * operation, so that every point between two operations is a point of death.
+ */
+import type { DiskOperation, MemoryDisk } from './memory-disk.ts'
+import type { SeededRandom } from './random.ts'
+import type { Stage } from './stage.ts'
+
+export class DiskFaults {
+  readonly #stage: Stage
+  readonly #random: SeededRandom
+  /** The current process has met a fault, or may: what it then cannot do is no fault of its own. */
+  struck = false
+  #lasting: { readonly under: string; readonly operations: readonly string[] } | null = null
+  #isFull = false
+  #operations = 0
+  #diesAt = Number.POSITIVE_INFINITY
+  #end: (how: 'kill' | 'power loss') => void = () => undefined
+
+  constructor(stage: Stage, random: SeededRandom) {
+    this.#stage = stage
+    this.#random = random
+  }
+
+  watch(disk: MemoryDisk, end: (how: 'kill' | 'power loss') => void): void {
+    this.#end = end
+    disk.fault = (operation, path) => this.#judge(operation, path)
+  }
+
+  /** A process starts on this disk. */
+  begin(): void {
+    const { temper, isHealed } = this.#stage
+    this.struck = this.#lasting !== null || this.#isFull
+    this.#operations = 0
+    const isDoomed = !isHealed && this.#random.chance(temper.dieStartingChance)
+    this.#diesAt = isDoomed ? this.#random.between(1, this.#random.pick([20, 100, 400])) : Infinity
+  }
+
+  started(): void {
+    this.#diesAt = Number.POSITIVE_INFINITY
+  }
+
+  /** The broker ends at one of its next disk operations. */
+  dieSoon(): void {
+    this.#operations = 0
+    this.#diesAt = this.#random.between(1, 60)
+  }
+
+  /** From now on operations of some kinds fail in one of the log directories. */
+  beginErrors(): void {
+    const { temper, trace } = this.#stage
+    const under = this.#random.pick(temper.logDirs)
+    this.#lasting = { under, operations: temper.diskErrors.operations }
+    trace.fault('lasting disk errors', `${under}: ${temper.diskErrors.operations.join(' ')}`)
+  }
+
+  /** There is room for a few more bytes only. */
+  fill(disk: MemoryDisk): void {
+    this.#isFull = true
+    this.struck = true
+    disk.totalBytes = disk.usedBytes + this.#random.between(0, 2_000)
+    this.#stage.trace.fault('full disk', `${disk.totalBytes} bytes`)
+  }
+
+  heal(disk: MemoryDisk): void {
+    this.#lasting = null
+    this.#isFull = false
+    disk.totalBytes = 2 ** 40
+    this.#diesAt = Number.POSITIVE_INFINITY
+  }
+
+  #judge(operation: DiskOperation, path: string): string | undefined {
+    const { temper, isHealed, trace } = this.#stage
+    if (++this.#operations === this.#diesAt) {
+      this.#end(this.#random.chance(0.5) && temper.blows.powerLoss > 0 ? 'power loss' : 'kill')
+      return 'ESTALE'
+    }
+    if (isHealed || operation === 'lock') return undefined
+    const lasting = this.#lasting
+    const strikes =
+      (lasting !== null &&
+        path.startsWith(lasting.under) &&
+        lasting.operations.includes(operation)) ||
+      (temper.diskErrors.chance > 0 &&
+        temper.diskErrors.operations.includes(operation) &&
+        this.#random.chance(temper.diskErrors.chance))
+    if (!strikes) return undefined
+    this.struck = true
+    const { code } = temper.diskErrors
+    trace.fault(`${code} on ${operation}`, path)
+    return code
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * What clients were promised, and whether what they see agrees with it. Every record that is sent is known
+ * here; an acknowledgement and every sight of a record bind the offset to it for good. What a fault may
+ * take away is said beforehand (`mayLose`): the history then waits for an audit, which reads the partition
+ * while nobody writes and says where it really ends.
+ *
+ * Always: an offset has one record, the same for everybody; offsets have no gaps; bytes are those that
+ * were sent. For what was acknowledged: it is there. For idempotent producers: once, and in order.
+ */
+import { Violation } from './violation.ts'
+
+export interface SentRecord {
+  readonly producer: ProducerPromise
+  readonly sequence: number
+  readonly topic: string
+  readonly value: string
+  readonly key: string | null
+  readonly timestamp: number
+  state: 'sent' | 'acknowledged' | 'failed' | 'lost'
+  /** A member of the group was given it. */
+  isSeenByGroup: boolean
+  partition: number
+  /** -1 where it is not known. */
+  offset: number
+}
+
+export interface ProducerPromise {
+  readonly name: string
+  readonly isIdempotent: boolean
+  /** It gave up a record, or a fault took away what the broker knew of it: a retry may write twice. */
+  hasGap: boolean
+}
+
+export interface TopicPromise {
+  readonly isDurable: boolean
+  /** Milliseconds after which retention may take records; Infinity: never. */
+  readonly retentionMs: number
+}
+
+/** Offsets whose bytes were damaged on the disk: they may be unreadable, and so may all behind them. */
+export interface Damage {
+  readonly base: number
+  readonly last: number
+}
+
+export class PartitionHistory {
+  readonly name: string
+  readonly topic: string
+  readonly index: number
+  readonly promise: TopicPromise
+  readonly records = new Map<number, SentRecord>()
+  /** The offset after everything that was acknowledged or seen. */
+  end = 0
+  /** Records below were asked to be deleted. */
+  deletedUpTo = 0
+  /** Records below were acknowledged to be deleted; a clean stop makes that last. */
+  deletedUpToSurely = 0
+  /** It cannot begin before. */
+  startMin = 0
+  /** From here on a fault may have taken records away; Infinity: it may not. */
+  mayEndAt = Number.POSITIVE_INFINITY
+  damage: Damage | null = null
+  /** How often it has lost records that it was allowed to lose. */
+  truncations = 0
+
+  constructor(topic: string, index: number, promise: TopicPromise) {
+    this.name = `${topic}-${index}`
+    this.topic = topic
+    this.index = index
+    this.promise = promise
+  }
+
+  get needsAudit(): boolean {
+    return this.mayEndAt !== Number.POSITIVE_INFINITY || this.damage !== null
+  }
+}
+
+/** What an audit found in one partition. */
+export interface Audit {
+  readonly start: number
+  readonly end: number
+  readonly offsets: ReadonlySet<number>
+}
+
+export class History {
+  readonly partitions = new Map<string, PartitionHistory>()
+  readonly sent: SentRecord[] = []
+  readonly #byValue = new Map<string, SentRecord>()
+  readonly #topics: ReadonlyMap<string, TopicPromise>
+  /** The latest that the broker's wall clock has ever shown. */
+  readonly #brokerClockMax: () => number
+  acknowledged = 0
+  read = 0
+
+  constructor(topics: ReadonlyMap<string, TopicPromise>, brokerClockMax: () => number) {
+    this.#topics = topics
+    this.#brokerClockMax = brokerClockMax
+  }
+
+  partition(topic: string, index: number): PartitionHistory {
+    const name = `${topic}-${index}`
+    let known = this.partitions.get(name)
+    if (known === undefined) {
+      const promise = this.#topics.get(topic)
+      if (promise === undefined)
+        throw new Violation(`a record came from ${name}, which nobody made`)
+      known = new PartitionHistory(topic, index, promise)
+      this.partitions.set(name, known)
+    }
+    return known
+  }
+
+  send(record: Omit<SentRecord, 'state' | 'partition' | 'offset' | 'isSeenByGroup'>): SentRecord {
+    const sent: SentRecord = {
+      ...record,
+      state: 'sent',
+      partition: -1,
+      offset: -1,
+      isSeenByGroup: false,
+    }
+    this.sent.push(sent)
+    this.#byValue.set(sent.value, sent)
+    return sent
+  }
+
+  acknowledge(record: SentRecord, index: number, offset: number): void {
+    const { topic, producer } = record
+    this.acknowledged++
+    record.state = 'acknowledged'
+    if (record.partition >= 0 && record.partition !== index) {
+      throw new Violation(
+        `${nameOf(record)} was seen in partition ${record.partition} and ` +
+          `acknowledged in ${index} of ${topic}`,
+      )
+    }
+    record.partition = index
+    if (offset < 0) return
+    const partition = this.partition(topic, index)
+    if (
+      producer.isIdempotent &&
+      !producer.hasGap &&
+      record.offset >= 0 &&
+      record.offset !== offset
+    ) {
+      throw new Violation(
+        `${nameOf(record)}, which is at ${record.offset} of ${partition.name}, ` +
+          `was acknowledged at ${offset}`,
+      )
+    }
+    record.offset = offset
+    this.#bind(partition, offset, record, 'acknowledged')
+  }
+
+  /** A reader was given a record. */
+  see(reader: string, topic: string, index: number, offset: number, value: string): void {
+    this.read++
+    const partition = this.partition(topic, index)
+    const record = this.#byValue.get(value)
+    if (record === undefined || record.topic !== topic) {
+      throw new Violation(
+        `${reader} read at ${offset} of ${partition.name} what nobody sent: ` +
+          JSON.stringify(value.slice(0, 80)),
+      )
+    }
+    const { producer } = record
+    if (
+      record.offset >= 0 &&
+      record.offset !== offset &&
+      producer.isIdempotent &&
+      !producer.hasGap
+    ) {
+      throw new Violation(
+        `${nameOf(record)} is twice in ${partition.name}, at ${record.offset} ` +
+          `and at ${offset}, says ${reader}`,
+      )
+    }
+    record.partition = index
+    record.isSeenByGroup ||= reader.startsWith('member')
+    if (record.offset < 0) record.offset = offset
+    this.#bind(partition, offset, record, `seen by ${reader}`)
+  }
+
+  /**
+   * A fault may have taken away what this partition had from `offset` on. That holds where nothing is
+   * known there, too: acknowledgements may still be under way.
+   */
+  mayLose(partition: PartitionHistory, offset: number): void {
+    partition.mayEndAt = Math.min(partition.mayEndAt, offset)
+  }
+
+  damaged(partition: PartitionHistory, damage: Damage): void {
+    const { damage: before } = partition
+    const base = Math.min(damage.base, before?.base ?? damage.base)
+    partition.damage = { base, last: Math.max(damage.last, before?.last ?? damage.last) }
+    partition.mayEndAt = Math.min(partition.mayEndAt, damage.base)
+  }
+
+  /** While nobody wrote, the partition was read as a whole. */
+  audit(partition: PartitionHistory, { start, end, offsets }: Audit): void {
+    const { name, mayEndAt, damage } = partition
+    if (end < Math.min(partition.end, mayEndAt)) {
+      throw new Violation(
+        `${name} ends at ${end}; all before ${Math.min(partition.end, mayEndAt)} ` +
+          `should be there (of ${partition.end} known)`,
+      )
+    }
+    for (let offset = start; offset < end; offset++) {
+      if (offsets.has(offset) || (damage !== null && offset >= damage.base)) continue
+      throw new Violation(
+        `${name} has nothing at ${offset}, between its start ${start} and end ${end}`,
+      )
+    }
+    this.#checkStart(partition, start)
+    if (end < partition.end) this.#truncate(partition, end)
+    if (damage !== null && end > damage.base) partition.mayEndAt = damage.base
+    else {
+      partition.damage = null
+      partition.mayEndAt = Number.POSITIVE_INFINITY
+    }
+  }
+
+  /** Acknowledged records that nobody of the group has been given, and that are there to be read. */
+  unseenByGroup(): SentRecord[] {
+    return this.sent.filter(({ state, isSeenByGroup, partition: index, offset, topic }) => {
+      if (state !== 'acknowledged' || isSeenByGroup || offset < 0) return false
+      const { promise, deletedUpTo, truncations, damage } = this.partition(topic, index)
+      const isWhole = truncations === 0 && damage === null
+      return isWhole && offset >= deletedUpTo && promise.retentionMs === Number.POSITIVE_INFINITY
+    })
+  }
+
+  /** Everything was read to the end: what is missing now is lost. */
+  check(): void {
+    for (const record of this.sent) {
+      if (record.state !== 'acknowledged') continue
+      const { topic, partition, offset } = record
+      const history = this.partition(topic, partition)
+      const isBound = offset >= 0 && history.records.get(offset) === record
+      if (isBound || history.damage !== null || history.truncations > 0) continue
+      if (offset < 0 && history.promise.retentionMs < Number.POSITIVE_INFINITY) continue
+      if (offset < 0 && history.deletedUpTo > 0) continue
+      throw new Violation(`${nameOf(record)}, acknowledged in ${history.name}, was never found`)
+    }
+    for (const partition of this.partitions.values()) checkOrder(partition)
+  }
+
+  #bind(partition: PartitionHistory, offset: number, record: SentRecord, how: string): void {
+    const mayHaveLost = offset >= partition.mayEndAt && partition.damage === null
+    // What was lost here may have been taken the place of by what a lost truncation had removed.
+    if (mayHaveLost && this.#isOther(partition, offset, record)) this.#truncate(partition, offset)
+    const before = partition.records.get(offset)
+    if (before !== undefined && before !== record) {
+      throw new Violation(
+        `${offset} of ${partition.name} was ${nameOf(before)} and is ` +
+          `${nameOf(record)}, ${how}`,
+      )
+    }
+    partition.records.set(offset, record)
+    partition.end = Math.max(partition.end, offset + 1)
+  }
+
+  #isOther(partition: PartitionHistory, offset: number, record: SentRecord): boolean {
+    const before = partition.records.get(offset)
+    return before !== undefined && before !== record
+  }
+
+  #checkStart(partition: PartitionHistory, start: number): void {
+    const { promise, deletedUpTo, name } = partition
+    if (start < Math.min(partition.startMin, partition.end)) {
+      throw new Violation(
+        `${name} begins at ${start}; all before ${partition.startMin} was deleted ` +
+          'before a clean stop',
+      )
+    }
+    const expired = this.#brokerClockMax() - promise.retentionMs
+    for (let offset = deletedUpTo; offset < start; offset++) {
+      const record = partition.records.get(offset)
+      if (record === undefined || record.timestamp < expired) continue
+      throw new Violation(
+        `${name} begins at ${start}; ${nameOf(record)} at ${offset} is gone, ` +
+          `though nothing asked for it (deleted up to ${deletedUpTo})`,
+      )
+    }
+  }
+
+  #truncate(partition: PartitionHistory, end: number): void {
+    partition.truncations++
+    for (const [offset, record] of partition.records) {
+      record.producer.hasGap ||= offset >= end
+      if (offset < end) continue
+      partition.records.delete(offset)
+      if (record.state === 'acknowledged') record.state = 'lost'
+      record.offset = -1
+    }
+    partition.end = end
+    partition.startMin = Math.min(partition.startMin, end)
+    partition.deletedUpToSurely = Math.min(partition.deletedUpToSurely, end)
+    partition.deletedUpTo = Math.min(partition.deletedUpTo, end)
+  }
+}
+
+export function nameOf({ producer, sequence }: SentRecord): string {
+  return `record ${sequence} of ${producer.name}`
+}
+
+function checkOrder(partition: PartitionHistory): void {
+  const last = new Map<ProducerPromise, number>()
+  for (const offset of [...partition.records.keys()].sort((a, b) => a - b)) {
+    const record = partition.records.get(offset) as SentRecord
+    const { producer, sequence } = record
+    if (!producer.isIdempotent || producer.hasGap) continue
+    const before = last.get(producer) ?? -1
+    if (sequence <= before) {
+      throw new Violation(`${nameOf(record)} follows record ${before} in ${partition.name}`)
+    }
+    last.set(producer, sequence)
+  }
+}

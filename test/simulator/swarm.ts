@@ -1,0 +1,219 @@
+/**
+ * What a seed draws before anything happens: which kinds of faults there are in its world and how often,
+ * how the broker is set, which topics there are, how long it all goes on. Every kind of fault is absent
+ * from many seeds, so that some runs are calm, some fierce, and each kind meets each other kind alone.
+ */
+import type { Milliseconds } from '../../src/environment/environment.ts'
+import type { SeededRandom } from './random.ts'
+import type { DiskWeather, NetworkWeather } from './weather.ts'
+
+/** What can befall the broker; the numbers are weights. */
+export interface Blows {
+  readonly kill: number
+  readonly powerLoss: number
+  readonly cleanStop: number
+  readonly pause: number
+  readonly clockJump: number
+  readonly diskErrors: number
+  readonly fullDisk: number
+}
+
+export type Blow = keyof Blows
+
+export interface DiskErrors {
+  /** Of any one operation while there are no lasting errors. */
+  readonly chance: number
+  /** Operations that errors strike. */
+  readonly operations: readonly string[]
+  /** EIO: the device is broken; others concern a file or the process. */
+  readonly code: string
+}
+
+export interface SimulatedTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly configs: ReadonlyMap<string, string>
+  /** Synced before it is acknowledged. */
+  readonly isDurable: boolean
+  /** Retention may take records away. */
+  readonly isShort: boolean
+}
+
+export interface Temper {
+  readonly network: NetworkWeather
+  readonly disk: DiskWeather
+  readonly diskErrors: DiskErrors
+  readonly blows: Blows
+  /** Milliseconds between two blows, on average. */
+  readonly blowIntervalMs: Milliseconds
+  /** Of a start: that the broker ends again in the middle of it. */
+  readonly dieStartingChance: number
+  /** Of a clean stop: that the power goes right behind it. */
+  readonly offAfterStopChance: number
+  /** Of a time when the broker does not run: that bits of a file turn over. */
+  readonly flipChance: number
+  /** How long all this goes on before everything is healed. */
+  readonly durationMs: Milliseconds
+  readonly records: number
+  /** Of a record: that it is large. */
+  readonly largeChance: number
+  readonly tailCacheBytes: number
+  readonly topics: readonly SimulatedTopic[]
+  readonly logDirs: readonly string[]
+  readonly settings: ReadonlyMap<string, string>
+  /** Offsets of groups are synced before the commit is answered. */
+  readonly isOffsetsTopicDurable: boolean
+  /** Group offsets may expire. */
+  readonly expiresOffsets: boolean
+}
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+
+export function drawTemper(random: SeededRandom): Temper {
+  const isLong = random.chance(0.12)
+  const durationMs = isLong
+    ? random.between(1 * hourMs, 12 * hourMs)
+    : random.between(5_000, random.chance(0.2) ? 5 * minuteMs : 40_000)
+  const allDurable = random.chance(0.3)
+  const topics = drawTopics(random, allDurable, isLong)
+  const blows: Blows = {
+    kill: weight(random, 3),
+    powerLoss: weight(random, 3),
+    cleanStop: weight(random, 2),
+    pause: weight(random, 1),
+    clockJump: random.chance(0.25) ? 1 : 0,
+    diskErrors: random.chance(0.35) ? 2 : 0,
+    fullDisk: random.chance(0.25) ? 2 : 0,
+  }
+  const logDirs = random.chance(0.25) ? ['/data1', '/data2'] : ['/data']
+  const expiresOffsets = isLong && random.chance(0.5)
+  return {
+    network: random.chance(0.35) ? calmish(random) : stormy(random),
+    disk: random.chance(0.3) ? { slowChance: 0.05 * random.float(), slowMsMax: 3_000 } : never,
+    diskErrors: {
+      chance: random.chance(0.25) ? 0.002 * random.float() : 0,
+      operations: random.pick(strikes),
+      code: random.chance(0.8) ? 'EIO' : random.pick(['EMFILE', 'EACCES']),
+    },
+    blows,
+    blowIntervalMs: durationMs / random.between(2, 8),
+    dieStartingChance: random.chance(0.4) ? 0.6 * random.float() : 0,
+    offAfterStopChance: random.chance(0.4) ? random.float() : 0,
+    flipChance: random.chance(0.25) ? random.float() : 0,
+    durationMs,
+    records: random.between(60, 400),
+    largeChance: random.chance(0.3) ? 0.05 * random.float() : 0,
+    tailCacheBytes: random.pick([2_048, 16_384, 262_144]),
+    topics,
+    logDirs,
+    settings: drawSettings(random, { allDurable, logDirs, expiresOffsets, isLong }),
+    isOffsetsTopicDurable: allDurable,
+    expiresOffsets,
+  }
+}
+
+const never: DiskWeather = { slowChance: 0, slowMsMax: 0 }
+
+const strikes: readonly (readonly string[])[] = [
+  ['sync'],
+  ['write'],
+  ['read'],
+  ['write', 'sync'],
+  ['open', 'rename', 'remove', 'list', 'truncate', 'makeDirectory', 'syncDirectory'],
+  ['syncDirectory', 'rename'],
+  ['read', 'write', 'sync', 'open', 'rename', 'remove', 'truncate', 'list', 'stat'],
+]
+
+function weight(random: SeededRandom, max: number): number {
+  return random.chance(0.25) ? 0 : random.between(1, max)
+}
+
+function calmish(random: SeededRandom): NetworkWeather {
+  return {
+    lateChance: 0.05,
+    lateMsMax: random.between(1, 60),
+    cutChance: 0,
+    stallChance: 0,
+    stallMsMax: 0,
+    muteChance: 0,
+    refusedChance: 0,
+    unansweredChance: 0,
+    trickleChance: 0,
+  }
+}
+
+function stormy(random: SeededRandom): NetworkWeather {
+  const some = (most: number): number => (random.chance(0.5) ? 0 : most * random.float())
+  return {
+    lateChance: 0.3 * random.float(),
+    lateMsMax: random.pick([20, 100, 1_000, 4_000]),
+    cutChance: some(0.03),
+    stallChance: some(0.02),
+    stallMsMax: random.between(1_000, 25_000),
+    muteChance: some(0.005),
+    refusedChance: some(0.3),
+    unansweredChance: some(0.1),
+    trickleChance: some(0.2),
+  }
+}
+
+function drawTopics(random: SeededRandom, allDurable: boolean, isLong: boolean): SimulatedTopic[] {
+  const topics: SimulatedTopic[] = []
+  const count = random.between(1, 4)
+  for (let i = 0; i < count; i++) {
+    const isFlushed = !allDurable && random.chance(0.5)
+    const isShort = isLong ? random.chance(0.5) : random.chance(0.1)
+    const configs = new Map<string, string>()
+    if (isFlushed) configs.set('flush.messages', '1')
+    if (random.chance(0.5)) configs.set('segment.ms', `${random.pick([500, 2_000, 30_000])}`)
+    if (random.chance(0.5)) configs.set('index.interval.bytes', `${random.pick([0, 100, 1000])}`)
+    if (random.chance(0.1)) configs.set('message.timestamp.type', 'LogAppendTime')
+    if (!isFlushed && random.chance(0.2)) configs.set('flush.ms', `${random.pick([0, 100, 5000])}`)
+    if (isShort) {
+      configs.set('retention.ms', `${random.pick([20_000, 60_000, 600_000])}`)
+      configs.set('file.delete.delay.ms', `${random.pick([0, 1_000, 60_000])}`)
+    }
+    topics.push({
+      name: `topic${i}`,
+      partitions: random.between(1, 3),
+      configs,
+      isDurable: isFlushed || allDurable,
+      isShort,
+    })
+  }
+  return topics
+}
+
+function drawSettings(
+  random: SeededRandom,
+  {
+    allDurable,
+    logDirs,
+    expiresOffsets,
+    isLong,
+  }: {
+    allDurable: boolean
+    logDirs: readonly string[]
+    expiresOffsets: boolean
+    isLong: boolean
+  },
+): Map<string, string> {
+  const settings = new Map([
+    ['node.id', '1'],
+    ['log.dirs', logDirs.join(',')],
+    ['offsets.topic.num.partitions', `${random.between(1, 3)}`],
+    ['log.retention.check.interval.ms', `${random.pick([5_000, 30_000, 300_000])}`],
+    ['replica.high.watermark.checkpoint.interval.ms', `${random.pick([100, 500, 5_000, 60_000])}`],
+  ])
+  if (isLong) settings.set('replica.high.watermark.checkpoint.interval.ms', '300000')
+  if (random.chance(0.3)) settings.set('log.roll.ms', `${random.pick([1, 50, 1_000, 10_000])}`)
+  if (allDurable) settings.set('log.flush.interval.messages', '1')
+  if (expiresOffsets) {
+    settings.set('offsets.retention.minutes', '10')
+    settings.set('offsets.retention.check.interval.ms', '60000')
+  }
+  if (isLong) settings.set('producer.id.expiration.ms', `${random.pick([600_000, 86_400_000])}`)
+  if (random.chance(0.1)) settings.set('max.incremental.fetch.session.cache.slots', '0')
+  return settings
+}
