@@ -10,7 +10,12 @@ import { fileURLToPath } from 'node:url'
 
 export const kafkaVersion = '4.3.1'
 
-const jars = join(tmpdir(), 'millrace-interop', `java-${kafkaVersion}`)
+const cache = join(tmpdir(), 'millrace-interop')
+const jars = join(cache, `java-${kafkaVersion}`)
+/** What makes Kafka log to stderr: its own packages bring no logger. */
+const loggerJars = join(cache, 'java-logger')
+/** The class path of the official client and everything else of Kafka. */
+export const kafkaClassPath = join(jars, '*')
 const project = fileURLToPath(new URL('../../test/interop/clients/kafka', import.meta.url))
 
 /** The settings that kafka-server-start.sh gives the JVM. */
@@ -25,20 +30,38 @@ const jvm = [
   '-Djava.awt.headless=true',
 ]
 
+/** Settings of a JVM that starts soon and works little. */
+const smallJvm = ['-Xmx512M', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
 /** Copies the jars out of Maven unless they are there. Returns why it could not, or null. */
 export function fetchKafka(): string | null {
+  return fetchJars(
+    join(jars, `kafka_2.13-${kafkaVersion}.jar`),
+    'dependency:copy-dependencies',
+    `-DoutputDirectory=${jars}`,
+  )
+}
+
+/** As `fetchKafka`, for a logger that Kafka then writes to stderr with. */
+export function fetchKafkaLogger(): string | null {
+  return fetchJars(
+    loggerJars,
+    'dependency:copy',
+    '-Dartifact=org.slf4j:slf4j-simple:1.7.36',
+    `-DoutputDirectory=${loggerJars}`,
+  )
+}
+
+function fetchJars(path: string, ...goal: string[]): string | null {
   const isThere = (command: string, flag: string) => spawnSync(command, [flag]).status === 0
   if (!isThere('java', '-version')) return 'no Java'
-  if (existsSync(join(jars, `kafka_2.13-${kafkaVersion}.jar`))) return null
+  if (existsSync(path)) return null
   if (!isThere('mvn', '--version')) return 'no Maven'
-  const { status } = spawnSync(
-    'mvn',
-    [
-      ...['-q', '-B', 'dependency:copy-dependencies'],
-      ...[`-Dkafka.version=${kafkaVersion}`, `-DoutputDirectory=${jars}`],
-    ],
-    { cwd: project, stdio: ['ignore', 'inherit', 'inherit'] },
-  )
+  const args = ['-q', '-B', `-Dkafka.version=${kafkaVersion}`, ...goal]
+  const { status } = spawnSync('mvn', args, {
+    cwd: project,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   return status === 0 ? null : 'Maven could not fetch the jars'
 }
 
@@ -49,6 +72,14 @@ export function kafkaTool(main: string, args: readonly string[]): string {
   const { stdout, stderr, status } = spawnSync('java', command, options)
   if (status !== 0) throw new Error(`${main}: ${stderr.slice(-400)}`)
   return stdout
+}
+
+/** As `kafkaTool`, where the exit code and everything printed are the question. */
+export function tryKafkaTool(main: string, args: readonly string[]) {
+  const command = [...smallJvm, '-cp', join(jars, '*'), main, ...args]
+  const options = { encoding: 'utf8', timeout: 120_000, maxBuffer: 2 ** 30 } as const
+  const { stdout, stderr, status } = spawnSync('java', command, options)
+  return { status, text: `${stdout}${stderr}` }
 }
 
 export interface KafkaNode {
@@ -85,6 +116,14 @@ function writeProperties({ port, directory, propertiesFile, properties }: KafkaN
 export function formatKafka(node: KafkaNode, clusterId = '5L6g3nShT-eMCtK--X86sw'): void {
   writeProperties(node)
   kafkaTool('kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', node.propertiesFile])
+}
+
+/** As `startKafka`, with a small JVM, and logging to `output`. */
+export function startLoggingKafka(node: KafkaNode, output: number): ChildProcess {
+  writeProperties(node)
+  const classPath = `${join(loggerJars, '*')}:${join(jars, '*')}`
+  const args = [...smallJvm, '-cp', classPath, 'kafka.Kafka', node.propertiesFile]
+  return spawn('java', args, { stdio: ['ignore', output, output] })
 }
 
 /** Starts a node on a formatted directory; `output` is a file descriptor for its log. */

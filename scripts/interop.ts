@@ -3,9 +3,10 @@
  *
  * Each client that can be had here produces a public data set of over 200 000 rows, and every client
  * consumes, in a group, what every other one wrote: every row in, every row out, once. Then each does
- * what an administrator does, and Kafka's own command line tools are run. What is not installed is
- * skipped by name. `--only java,go` runs some; `--bootstrap host:port` uses a broker that runs already;
- * `--rows N` takes fewer rows.
+ * what an administrator does, and Kafka's own command line tools are run. Last, data directories are
+ * exchanged with Apache Kafka in both directions. What is not installed is skipped by name. `--only
+ * java,go` runs some (also `tools` and `directories`); `--bootstrap host:port` uses a broker that runs
+ * already; `--rows N` takes fewer rows.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -25,6 +26,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -497,6 +499,10 @@ async function main(): Promise<void> {
     if (only === undefined || only.includes('tools')) runTools(bootstrap, run)
   } finally {
     if (broker.child !== null) await stopBroker(broker.child)
+  }
+  try {
+    if (only === undefined || only.includes('directories')) await exchangeDirectories(work, report)
+  } finally {
     rmSync(work, { recursive: true, force: true })
   }
   const failed = results.filter(({ ok }) => ok === false).length
