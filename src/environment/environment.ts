@@ -46,6 +46,11 @@ export interface Timers {
    * edge: one `writev` per partition and turn, one socket write per connection and turn.
    */
   endOfTurn(callback: () => void): void
+  /**
+   * Runs `callback` once when what has arrived by now was looked at, before anything is waited for: to go
+   * on with work that is to leave room for others.
+   */
+  nextTurn(callback: () => void): void
 }
 
 export interface Random {

@@ -143,7 +143,7 @@ export class Snapshots {
 
   #nextTurn(): Promise<void> {
     const { timers } = this.#options.environment
-    return new Promise((resolve) => timers.endOfTurn(resolve))
+    return new Promise((resolve) => timers.nextTurn(resolve))
   }
 
   /** Throws DiskError, and KafkaError where the log's directory is out of service. */

@@ -273,7 +273,7 @@ export class Replicas {
         log.info(`opening logs: ${opened + 1} of ${total} partitions`, fields)
       }
       if (nowMs - sliceMs < openingMsMax && this.#opening.opened % openingCountMax !== 0) continue
-      await new Promise<void>((resolve) => timers.endOfTurn(resolve))
+      await new Promise<void>((resolve) => timers.nextTurn(resolve))
       sliceMs = clock.monotonic()
     }
   }

@@ -90,7 +90,7 @@ export class LoopTurns {
   #schedule(timers: Timers): void {
     if (this.#isScheduled || this.#putOff.size === 0) return
     this.#isScheduled = true
-    timers.after(0, () => {
+    timers.nextTurn(() => {
       this.#isScheduled = false
       const beganMs = this.#clock.monotonic()
       // The list grows at its end while it runs: those that are put off again come round again.

@@ -42,7 +42,7 @@ export class MemoryPressure {
   watch(timers: Timers): void {
     if (this.#isWatching) return
     this.#isWatching = true
-    timers.after(0, () => this.#look(timers))
+    timers.nextTurn(() => this.#look(timers))
   }
 
   #look(timers: Timers): void {

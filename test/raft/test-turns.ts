@@ -34,6 +34,7 @@ export class TestTurns {
           }
         },
         endOfTurn: (callback) => void this.#callbacks.push(callback),
+        nextTurn: (callback) => void this.#callbacks.push(callback),
       },
       disk,
       log: silent,

@@ -139,6 +139,9 @@ t.test('what takes long is put off, and leaves time to others', async (t) => {
       return { cancel() {} }
     },
     endOfTurn() {},
+    nextTurn(callback: () => void) {
+      this.after(0, callback)
+    },
   }
   const turns = new LoopTurns({ now: () => nowMs, monotonic: () => nowMs })
   const done: string[] = []

@@ -355,6 +355,10 @@ class SimulatedTimers implements Timers {
     })
   }
 
+  nextTurn(callback: () => void): void {
+    this.#world.schedule(this.#process, 'turn', this.#world.random.float() * 0.2, callback)
+  }
+
   #drain(): void {
     const callbacks = this.#ending
     // The list grows while it runs.

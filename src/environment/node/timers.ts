@@ -43,6 +43,10 @@ export class NodeTimers implements Timers {
     setImmediate(this.#secondPass)
   }
 
+  nextTurn(callback: () => void): void {
+    setImmediate(callback)
+  }
+
   readonly #firstPass = (): void => {
     this.#drain()
   }
