@@ -11,6 +11,13 @@ import type { Segments } from './segments.ts'
 /** Timers cannot be set for longer. */
 const timerMsMax = 0x7fff_ffff
 
+/**
+ * Whether so many records that were found after an unclean end, and may be in the page cache only, are
+ * to be made durable before anybody reads them or is told that they are there.
+ */
+export const mustSyncAtStart = (config: LogConfig, records: number): boolean =>
+  records >= config.flushMessages || config.flushMs <= timerMsMax
+
 export interface DurabilityOptions {
   readonly environment: Environment
   readonly segments: Segments

@@ -38,6 +38,15 @@ export interface PartitionDirectory {
   readonly topicId: string | null
 }
 
+/** A partition that the checkpoints know to have held records, without anything of its name here. */
+export interface MissingPartition {
+  readonly name: string
+  readonly topic: string
+  readonly partition: number
+  /** Where its log ended, as far as the checkpoints know. */
+  readonly endOffset: number
+}
+
 /** What the directory needs of a log that is open in it. */
 export interface OpenLog extends CheckpointedOffsets {
   readonly topic: string
@@ -74,6 +83,8 @@ export class LogDirectory {
   readonly #logs = new Set<OpenLog>()
   /** After an unclean end: partitions that were not opened, and so not checked, since. */
   readonly #unchecked = new Set<string>()
+  /** See `missing`. */
+  readonly #missing = new Map<string, MissingPartition>()
 
   /**
    * Makes the directory if it is missing, and locks it. Throws DiskError ELOCKED if it is in use;
@@ -156,6 +167,20 @@ export class LogDirectory {
       found.push({ name, ...named, isDirectory, topicId })
     }
     return found
+  }
+
+  /**
+   * After a clean shutdown: what was removed, or renamed, while nobody ran; opening such a log says what
+   * is lost and goes on at its end. After any other end it may be a deletion that was not checkpointed
+   * any more, and its offsets are forgotten.
+   */
+  missing(): IterableIterator<MissingPartition> {
+    return this.#missing.values()
+  }
+
+  /** Nobody wants the log of this name back. */
+  forgetMissing(name: string): void {
+    if (this.#missing.delete(name)) this.#checkpoints?.forget(name)
   }
 
   /** Writes the recovery-point, log-start and high-watermark checkpoints. Throws DiskError. */
@@ -260,6 +285,7 @@ export class LogDirectory {
   register(log: OpenLog): void {
     this.#logs.add(log)
     this.#unchecked.delete(nameOf(log))
+    this.#missing.delete(nameOf(log))
   }
 
   /** A log was closed; its offsets stay. */
@@ -342,7 +368,15 @@ export class LogDirectory {
       const isLog = isDirectory && (name === metadataLogName || isPartitionName(name))
       if (isLog && !isClean) this.#unchecked.add(name)
     }
-    checkpoints.keepOnly((name) => names.has(name))
+    for (const name of checkpoints.names()) if (!names.has(name)) this.#miss(name, checkpoints, isClean)
+  }
+
+  #miss(name: string, checkpoints: OffsetCheckpoints, isClean: boolean): void {
+    const named = parsePartitionName(name)
+    const { recoveryPoint, highWatermark } = checkpoints.of(name)
+    const endOffset = Math.max(recoveryPoint, highWatermark)
+    if (named !== null && endOffset > 0) this.#missing.set(name, { name, ...named, endOffset })
+    if (!isClean || !this.#missing.has(name)) checkpoints.forget(name)
   }
 
   #noteLogs(): void {

@@ -19,7 +19,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
-import { Durability } from './durability.ts'
+import { Durability, mustSyncAtStart } from './durability.ts'
 import { type Group, GroupCommit } from './group-commit.ts'
 import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './links.ts'
@@ -108,8 +108,7 @@ export class Log {
     this.topicId = options.topicId
     claimDirectory(this.#disk, this.#path, this.topicId)
     this.#epochs = new LeaderEpochs(this.#disk, this.#path)
-    const expirationMs = options.producerIdExpirationMs ?? dayMs
-    this.#producers = new ProducerStates(this.#name, expirationMs)
+    this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? dayMs)
     const checkpoints = directory.offsetsOf(this.#name)
     const recovered = recover({
       disk: this.#disk,
@@ -119,6 +118,7 @@ export class Log {
       epochs: this.#epochs,
       producers: this.#producers,
       isGapless: !isCompacted(config),
+      mustSync: (records) => mustSyncAtStart(config, records),
       onDamage: options.onDamage ?? 'cut',
       now: environment.clock.now(),
       log: environment.log,
@@ -404,6 +404,14 @@ export class Log {
   roll(): void {
     this.#checkUsable()
     if (this.#segments.active.size > 0) this.#rollAt(this.#nextOffset)
+  }
+
+  /**
+   * Whether flush.messages or flush.ms ask for a sync of what is written: after an unclean end also of
+   * what the last process wrote and died before it had synced.
+   */
+  get isSyncDue(): boolean {
+    return this.#durability.isDue(this.#config)
   }
 
   /** Writes what is queued, makes all durable, moves the recovery point. Rejects with DiskError. */

@@ -96,9 +96,9 @@ export class OffsetCheckpoints {
     for (const file of this.#files) file.isChanged = true
   }
 
-  /** A deletion may have ended before the files were written. */
-  keepOnly(isThere: (name: string) => boolean): void {
-    for (const name of this.#offsets.keys()) if (!isThere(name)) this.forget(name)
+  /** The names of all logs that the files know. */
+  names(): IterableIterator<string> {
+    return this.#offsets.keys()
   }
 
   /** A log of this name is about to be opened: what an earlier one left must not be there. */

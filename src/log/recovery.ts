@@ -22,7 +22,9 @@
  *     a header wrong, its batch sound        put right from its neighbours (error)
  *     a segment missing in the middle        the log goes on behind the hole (error)
  *     the newest missing, or cut off         the log ends where the rest ends (error)
- *     the oldest missing, or all             the log begins with what is left (error)
+ *     the oldest missing                     the log begins with what is left (error)
+ *     all missing                            the log is empty and goes on where it ended: no offset
+ *                                            is given to a second record (error)
  *     an empty segment that does not follow  removed (warning)
  *     a log file under a wrong name          renamed, or moved aside if it is a copy (error)
  *     `.deleted`, `.cleaned`, `.swap`        removed, or finished as Kafka does
@@ -61,6 +63,8 @@ export interface RecoveryOptions {
   readonly producers: ProducerStates
   /** No offset may be missing: false where compaction takes records out. */
   readonly isGapless: boolean
+  /** Whether so many records that were read back have to be durable before the log is used. */
+  readonly mustSync: (records: number) => boolean
   readonly onDamage: OnDamage
   readonly now: Milliseconds
   readonly log: Logger
@@ -94,7 +98,6 @@ export function recover(given: RecoveryOptions): Recovered {
   let logEndOffset = 0
   if (segments.length === 0) {
     logEndOffset = options.logStartOffset
-    segments.push(options.createSegment(logEndOffset))
   } else if (options.isClean) {
     logEndOffset = trustEnd(segments, options)
   } else {
@@ -104,7 +107,11 @@ export function recover(given: RecoveryOptions): Recovered {
     areProducersKnown = rebuilt.areProducersKnown
     producersFrom = rebuilt.producersFrom
   }
-  reportMissing(segments, files.bases, logEndOffset, options)
+  reportMissing(files.bases, logEndOffset, options)
+  if (segments.length === 0) {
+    logEndOffset = Math.max(logEndOffset, promisedEnd(options))
+    segments.push(options.createSegment(logEndOffset))
+  }
   if (logEndOffset < options.logStartOffset && segments.some((segment) => segment.size > 0)) {
     const { logStartOffset } = options
     const fields = { partition: nameOf(directory), logStartOffset, logEndOffset }
@@ -141,6 +148,10 @@ export function recover(given: RecoveryOptions): Recovered {
   // What was read back may be in the page cache only.
   for (const segment of segments) {
     if (segment.baseOffset >= rebuiltFrom) recovered.markDirty(segment)
+  }
+  if (!options.isClean && options.mustSync(logEndOffset - recovered.recoveryPoint)) {
+    options.epochs.persist(logEndOffset, { sync: true })
+    recovered.syncNow(logEndOffset)
   }
   return { segments: recovered, snapshots, logStartOffset, logEndOffset, rebuiltFrom }
 }
@@ -250,9 +261,12 @@ function refusal(base: number, what: string, { directory }: RecoveryOptions): Er
   return new DiskError('EDAMAGED', file, { message })
 }
 
+/** Where the log ended, as far as that is known for sure: no offset below is given away again. */
+const promisedEnd = ({ isClean, recoveryPoint, highWatermark }: RecoveryOptions): number =>
+  isClean ? Math.max(recoveryPoint, highWatermark) : recoveryPoint
+
 /** Says what was durable and is not there. Throws where that is to be refused. */
 function reportMissing(
-  segments: readonly Segment[],
   bases: readonly number[],
   logEndOffset: number,
   options: RecoveryOptions,
@@ -261,15 +275,18 @@ function reportMissing(
   const partition = nameOf(directory)
   const promised = Math.max(recoveryPoint, options.highWatermark)
   if (logEndOffset < promised) {
-    const { baseOffset } = segments.at(-1) as Segment
     if (options.onDamage === 'refuse' && logEndOffset < recoveryPoint) {
       const what = `is missing or ends at offset ${logEndOffset}, before ${recoveryPoint}`
-      throw refusal(baseOffset, what, options)
+      throw refusal(bases.at(-1) ?? 0, what, options)
     }
     const missing = { fromOffset: logEndOffset, toOffset: promised }
     const fields = { partition, ...missing, segments: bases.length }
     const what = logEndOffset < recoveryPoint ? 'durable' : 'readable'
-    log.error(`records that were ${what} are missing at the end of the log`, fields)
+    const message =
+      bases.length === 0
+        ? 'all records of a partition are missing: its directory is gone, or empty'
+        : `records that were ${what} are missing at the end of the log`
+    log.error(message, fields)
   }
   const first = bases[0] ?? logStartOffset
   // After an unclean end the checkpoint may be older than the last deletion.

@@ -34,6 +34,12 @@ export class SegmentFile {
     return this.#using((file) => file.sync())
   }
 
+  /** As `sync`, blocking. Throws DiskError. */
+  syncNow(): void {
+    this.open().syncNow()
+    this.#closeIfIdle()
+  }
+
   /** Up to `wanted` bytes, in a buffer of the reader's own. */
   readWindow(position: number, wanted: number): Promise<Buffer> {
     const window = this.#buffers.take(wanted)

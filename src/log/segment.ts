@@ -188,6 +188,10 @@ export class Segment {
     return this.#file.sync()
   }
 
+  syncNow(): void {
+    this.#file.syncNow()
+  }
+
   /** Makes the index files durable, once they are written. */
   syncIndexes(): Promise<void> {
     return syncIndexFiles(this.#options.disk, this.#path(''))

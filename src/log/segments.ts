@@ -192,6 +192,14 @@ export class Segments {
     return this.#nextSync
   }
 
+  /** As `sync`, blocking: for what is found at start. Throws DiskError. */
+  syncNow(endOffset: number): void {
+    this.#syncNames()
+    for (const segment of this.#dirty) segment.syncNow()
+    this.#dirty.clear()
+    this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
+  }
+
   closeFiles(): void {
     for (const segment of this.list) segment.close()
   }
@@ -216,14 +224,17 @@ export class Segments {
     const closed = [...this.#closed]
     this.#dirty.clear()
     this.#closed.clear()
-    if (this.#hasNewNames && dirty.length > 0) {
-      this.#hasNewNames = false
-      this.#disk.syncDirectory(this.#directory)
-      if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
-      this.#isDirectoryNew = false
-    }
+    if (dirty.length > 0) this.#syncNames()
     await Promise.all(dirty.map((segment) => segment.sync()))
     await Promise.all(closed.map((segment) => segment.syncIndexes()))
+  }
+
+  #syncNames(): void {
+    if (!this.#hasNewNames) return
+    this.#hasNewNames = false
+    this.#disk.syncDirectory(this.#directory)
+    if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
+    this.#isDirectoryNew = false
   }
 
   /** The one that follows `segment`, which may have been deleted meanwhile. */

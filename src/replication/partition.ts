@@ -221,6 +221,17 @@ export class Partition {
     }
   }
 
+  /**
+   * To be awaited before a recovered log is read by anybody: where the topic promises that what is seen
+   * survives a loss of power, what was read back from the page cache must be on the device. Null where
+   * nothing is to be done. Never rejects: the partition is offline where it fails.
+   */
+  settle(): Promise<void> | null {
+    const log = this.#log
+    if (log === null || this.isOffline || !log.isSyncDue) return null
+    return log.flush().catch((error: unknown) => this.#noteFailure(error))
+  }
+
   /** The partition is no longer here: ends all waiting and hands its log to whoever removes it. */
   release(): Log | null {
     const log = this.#log

@@ -249,7 +249,26 @@ export class Replicas {
         }
       })
     }
+    for (const directory of this.onlineDirectories) this.#findMissing(directory, found)
     return found
+  }
+
+  /**
+   * A partition whose directory was taken away keeps its place, and is opened with the others: that says
+   * what is lost. Those found elsewhere were moved.
+   */
+  #findMissing(directory: LogDirectory, found: Map<string, LogDirectory>): void {
+    for (const missing of directory.missing()) {
+      const { name, endOffset } = missing
+      const entry = { ...missing, isDirectory: true, topicId: null }
+      const isMissed = !found.has(name) && this.#isAssigned(entry, directory.isClean)
+      if (isMissed && directory.isClean) found.set(name, directory)
+      else directory.forgetMissing(name)
+      if (!isMissed || directory.isClean) continue
+      const fields = { partition: name, directory: directory.path, endOffset }
+      const message = 'a partition held records, and nothing of it is there after a crash: it is empty'
+      this.#environment.log.warn(message, fields)
+    }
   }
 
   async #openLogs(partitions: readonly Partition[]): Promise<void> {
@@ -259,9 +278,11 @@ export class Replicas {
     let bytes = 0
     let sliceMs = startMs
     let toldMs = startMs
+    const settling: (Promise<void> | null)[] = []
     for (const partition of partitions) {
-      if (this.#isClosing) return
+      if (this.#isClosing) break
       this.#open(partition)
+      settling.push(partition.settle())
       bytes += partition.openedLog?.size ?? 0
       const { opened, total } = this.#opening
       this.#opening = { opened: opened + 1, total }
@@ -276,6 +297,7 @@ export class Replicas {
       await new Promise<void>((resolve) => timers.nextTurn(resolve))
       sliceMs = clock.monotonic()
     }
+    await Promise.all(settling)
   }
 
   /** Where it cannot be opened, the partition is offline and has said so. */
