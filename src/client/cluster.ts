@@ -77,6 +77,10 @@ export class Cluster {
     this.#bootstrap = options.bootstrap
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** Closes every connection; calls under way are rejected. */
   close(): void {
     this.#isClosed = true

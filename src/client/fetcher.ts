@@ -180,7 +180,7 @@ export class Fetcher {
 
   /** Sends a fetch to every leader that has partitions to read, room for their records, and none under way. */
   fetch(): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#cluster.isClosed) return
     const now = this.#cluster.environment.clock.monotonic()
     const byLeader = new Map<number, Reading[]>()
     for (const reading of this.#readings.values()) {

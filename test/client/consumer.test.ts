@@ -165,6 +165,17 @@ t.test(
 )
 
 t.test(
+  'a cluster that is closed first ends the fetching',
+  withConsumer({}, async ({ t, shelf, cluster, consumer }) => {
+    shelf.partitions.set(0, [batch(['a'])])
+    consumer.assign([{ topic: 't', partition: 0, offset: 'earliest' }])
+    t.same(valuesOf(await take(consumer, 1)), ['a'])
+    cluster.close()
+    t.same(await consumer.poll({ timeoutMs: 100 }), [])
+  }),
+)
+
+t.test(
   'earliest, latest, and paused partitions',
   withConsumer({}, async ({ t, shelf, consumer }) => {
     shelf.partitions.set(0, [batch(['a'])])
