@@ -206,16 +206,20 @@ function endAfter(err: Error, broker: Broker, log: Pick<Logger, 'error'>): void 
   setImmediate(() => void broker.stop().finally(end))
 }
 
+/** A signal that comes sooner after the first one is the same one. */
+const secondSignalMsMin = 1000
+
 function stopOnSignal(
   broker: Broker,
   healthServers: readonly HealthServer[],
   log: Pick<Logger, 'info' | 'error'>,
 ): void {
-  let isSecond = false
+  let startedMs = Number.POSITIVE_INFINITY
   const stop = (signal: NodeJS.Signals) => {
-    if (isSecond) process.exit(130)
-    isSecond = true
-    const startedMs = performance.now()
+    // Under npm one Ctrl-C comes twice: from the terminal and from npm.
+    if (performance.now() - startedMs > secondSignalMsMin) process.exit(130)
+    if (startedMs !== Number.POSITIVE_INFINITY) return
+    startedMs = performance.now()
     log.info(`Stopping on ${signal}`)
     setInterval(() => {
       const seconds = Math.round((performance.now() - startedMs) / 1000)

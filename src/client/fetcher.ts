@@ -269,6 +269,12 @@ export class Fetcher {
     if (error === errors.OFFSET_OUT_OF_RANGE) {
       reading.retryAtMs = Number.POSITIVE_INFINITY
       this.#onOutOfRange(reading, reading.fetchOffset)
+    } else if (error === errors.CORRUPT_MESSAGE) {
+      const where = `${nameOf(reading)} is damaged at offset ${reading.fetchOffset}`
+      reading.error = new KafkaError(
+        error,
+        `${where}: to read on, seek to an offset behind the damage`,
+      )
     } else if (error.retriable || error === errors.FENCED_LEADER_EPOCH)
       this.#later(reading, failure)
     else reading.error = failure
@@ -302,10 +308,11 @@ function takeFrom(reading: Reading, recordsMax: number): readonly BatchRecord[] 
       taken = taken.length === 0 ? records.slice(0, room) : taken.concat(records.slice(0, room))
     }
   } catch (error) {
-    // Reading goes on behind the damage only if the consumer seeks there.
+    // Reading goes on behind the damage only if the consumer seeks there: what is on its way is not taken.
+    reading.version++
     reading.fetched = []
     reading.fetchOffset = (taken.at(-1)?.offset ?? reading.position - 1) + 1
-    reading.error = error as Error
+    reading.error = new Error(`${nameOf(reading)}: ${(error as Error).message}`, { cause: error })
   }
   reading.position = reading.rest[0]?.offset ?? reading.fetched[0]?.position ?? reading.fetchOffset
   return taken

@@ -110,10 +110,12 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     const { shard } = slot
     const partition = shard.partition
     const isCurrent = () => this.#slots.get(partition) === slot
-    const fields = { coordinator: this.#kind.name, partition, leaderEpoch: slot.leaderEpoch }
+    const { name: coordinator, topic } = this.#kind
+    const named = { coordinator, partition: `${topic}-${partition}` }
+    const fields = { ...named, leaderEpoch: slot.leaderEpoch }
     try {
       const replay = (records: readonly R[]) => shard.replay(records)
-      const logger = this.#environment.log.child({ coordinator: this.#kind.name, partition })
+      const logger = this.#environment.log.child(named)
       const load = { log, logger, kind: this.#kind, replay, isCurrent }
       const loading = loadRecords(load, this.#environment)
       const loaded = loading instanceof Promise ? await loading : loading

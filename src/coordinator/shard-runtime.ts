@@ -84,7 +84,8 @@ export class ShardRuntime<S extends Shard<R>, R> {
     this.#kind = kind
     this.#log = log
     this.#onInDoubt = onInDoubt
-    this.#logger = environment.log.child({ coordinator: kind.name, partition })
+    const { name: coordinator, topic } = kind
+    this.#logger = environment.log.child({ coordinator, partition: `${topic}-${partition}` })
     this.#deadlines = new Deadlines(environment)
     this.#state = kind.create(this.#context())
   }

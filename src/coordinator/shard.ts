@@ -67,6 +67,8 @@ export interface ShardContext<R> {
 export interface ShardKind<S extends Shard<R>, R> {
   /** For log lines. */
   readonly name: string
+  /** The internal topic in whose partitions the records are. */
+  readonly topic: string
   create(context: ShardContext<R>): S
   encode(record: R): { key: Buffer; value: Buffer | null }
   /** Null where the key is of a kind that this coordinator does not know: the record is skipped. */

@@ -1,6 +1,7 @@
 /**
  * DeleteRecords: moves the start of partitions up, so that what lies before it can go (KIP-107). Answered
- * when the new starts would outlive a crash.
+ * when the new starts would outlive a crash, for which the records before them must be on the device: a log
+ * that ended below its start would begin anew with them.
  */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
@@ -15,17 +16,19 @@ type Answer = DeleteRecordsResponse['topics'][number]
 
 export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
   handler(apis.deleteRecords, (request) => {
+    const syncing: Promise<void>[] = []
     const topics = request.topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex, offset }) => {
-        const deleted = deleteBefore(replicas, name, partitionIndex, offset)
+        const deleted = deleteBefore(replicas, name, partitionIndex, offset, syncing)
         return typeof deleted === 'number'
           ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
           : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
       }),
     }))
     if (topics.every(({ partitions }) => partitions.every(hasFailed))) return { topics }
-    return replicas.persistLogStarts().then(
+    const persisted = Promise.all(syncing).then(() => replicas.persistLogStarts())
+    return persisted.then(
       () => ({ topics }),
       (error: unknown) => {
         if (error instanceof DiskError) return { topics: topics.map(notPersisted) }
@@ -55,12 +58,16 @@ function deleteBefore(
   topic: string,
   index: number,
   offset: number,
+  syncing: Promise<void>[],
 ): number | ErrorRow {
   const found = replicas.find(topic, index)
   if (!(found instanceof Partition)) return found
   if (isInternalTopic(topic)) return errors.INVALID_TOPIC_EXCEPTION
   try {
-    return found.deleteRecords(offset)
+    const start = found.deleteRecords(offset)
+    const log = found.openedLog
+    if (log !== null && log.recoveryPoint < start) syncing.push(log.flush())
+    return start
   } catch (error) {
     if (error instanceof KafkaError) return error.error
     if (error instanceof DiskError) return errors.KAFKA_STORAGE_ERROR

@@ -11,7 +11,7 @@ import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts'
 import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { DiskError } from '../environment/disk.ts'
-import type { ReadResult } from '../log/log.ts'
+import type { ReadResult } from '../log/segment-read.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type {
   FetchContext,

@@ -6,7 +6,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
 import { type Allowance, downConvert } from '../../protocol/records/message-set.ts'
-import type { ReadResult } from '../log/log.ts'
+import type { ReadResult } from '../log/segment-read.ts'
 
 const lastVersionWithMagic0 = 1
 const lastVersionWithMagic1 = 3

@@ -33,7 +33,10 @@ const consumerReplicaId = -1
 const readCommitted = 1
 
 export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.listOffsets, async (request, { apiVersion }) => {
+  handler(apis.listOffsets, async (request, context) => {
+    const { apiVersion } = context
+    // A lookup may read through a segment: others come in between.
+    if (request.topics.some(({ partitions }) => partitions.some(isLookup))) context.holdNext()
     const duplicates = duplicatePartitions(request.topics)
     const answer = (topic: string, requested: RequestedPartition) => {
       if (duplicates.has(`${topic}/${requested.partitionIndex}`)) {
@@ -47,6 +50,8 @@ export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
     }))
     return { throttleTimeMs: 0, topics: await Promise.all(topics) }
   })
+
+const isLookup = ({ timestamp }: RequestedPartition): boolean => timestamp >= 0
 
 async function answerPartition(
   replicas: Replicas,

@@ -5,7 +5,7 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import { DiskError } from '../environment/disk.ts'
-import type { EpochEnd } from '../log/log.ts'
+import type { EpochEnd } from '../log/leader-epochs.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { handler } from '../server/handler.ts'

@@ -67,7 +67,9 @@ class Production {
     if (request.transactionalId === null) this.#refuseTransactionsWithoutId()
     const responses = request.topicData.map((topic) => this.#appendTopic(topic))
     const written = this.#afterWrites()
-    if (request.acks === 0) return this.#answerNothing()
+    // What waits for its sync holds the request's bytes, and counts until it has been written.
+    if (request.acks === 0)
+      return written?.then(() => this.#answerNothing()) ?? this.#answerNothing()
     const response: Mutable<ProduceResponse> = { responses, throttleTimeMs: 0 }
     if (this.#leaders !== null) response.nodeEndpoints = this.#leaders.nodes
     return written === null ? response : written.then(() => response)
@@ -116,7 +118,10 @@ class Production {
       const batches = producedRecords(records, this.#context.apiVersion, this.#allowance)
       if (batches.length === 0) return accepted(index, nothingWritten)
       if (isTransactionalBatch([batches])) throw unknownTransactionalId(this.#request)
-      const appended = partition.append(batches, { acks: this.#request.acks })
+      const appended = partition.append(batches, {
+        acks: this.#request.acks,
+        allowance: this.#allowance,
+      })
       const answer = accepted(index, {
         baseOffset: appended.baseOffset,
         logAppendTimeMs: appended.logAppendTimeMs,

@@ -65,7 +65,8 @@ function fill(file: DiskFile, content: string | Buffer): void {
   file.write([typeof content === 'string' ? Buffer.from(content) : content], 0)
 }
 
-const besideOf = (path: string): string => `${path}.tmp`
+/** Where the new content of a file is written before it takes its place. */
+export const besideOf = (path: string): string => `${path}.tmp`
 
 function openBeside(disk: Disk, path: string): DiskFile {
   const beside = besideOf(path)

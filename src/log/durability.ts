@@ -36,14 +36,14 @@ export class Durability {
 
   constructor(options: DurabilityOptions) {
     this.#options = options
-    this.#lastSyncMs = options.environment.clock.now()
+    this.#lastSyncMs = options.environment.clock.monotonic()
   }
 
   /** Whether what was written must be synced before it is acknowledged. */
   isDue({ flushMessages, flushMs }: LogConfig): boolean {
     const { segments, writtenOffset, environment } = this.#options
     if (writtenOffset() - segments.recoveryPoint >= flushMessages) return true
-    return environment.clock.now() - this.#lastSyncMs >= flushMs
+    return environment.clock.monotonic() - this.#lastSyncMs >= flushMs
   }
 
   /** Makes durable all that was written before. Rejects with DiskError. */
@@ -51,7 +51,7 @@ export class Durability {
     const { segments, epochs, writtenOffset, environment } = this.#options
     epochs.persist(writtenOffset(), { sync: true })
     await segments.sync(writtenOffset)
-    this.#lastSyncMs = environment.clock.now()
+    this.#lastSyncMs = environment.clock.monotonic()
   }
 
   /**

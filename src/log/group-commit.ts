@@ -104,6 +104,12 @@ export class GroupCommit {
     }
   }
 
+  /** The files are given up: what waits to be written is refused. */
+  end(error: Error): void {
+    this.#gathering?.reject(error)
+    this.#gathering = null
+  }
+
   #complete(group: OpenGroup): void {
     this.#target.complete(group)
     group.resolve()

@@ -17,7 +17,10 @@ import type { IndexedBatch } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
 import type { SegmentIndexes } from './segment-indexes.ts'
 
-/** More than so much behind the last entry, and more batches: entries are missing. */
+/**
+ * More than so much behind the last entry, and more batches: entries are missing. Older releases of
+ * Kafka wrote one for all batches of an append.
+ */
 const unindexedBytesMax = 4 * 1024 * 1024
 const unindexedBatchesMax = 3
 
@@ -46,7 +49,9 @@ export interface IndexTail {
 
 export function readTail(written: Written, indexes: SegmentIndexes): IndexTail {
   const from = indexes.offsets.last?.position ?? 0
-  const bytesMax = Math.max(unindexedBytesMax, 4 * written.indexIntervalBytes)
+  // A smaller segment is read as fast from front to back, and its index built again.
+  const isSmall = written.bytes <= unindexedBytesMax
+  const bytesMax = Math.max(isSmall ? 0 : unindexedBytesMax, 4 * written.indexIntervalBytes)
   let nextOffset = written.baseOffset
   let leaderEpoch = -1
   let maxTimestamp = -1

@@ -368,7 +368,8 @@ export class LogDirectory {
       const isLog = isDirectory && (name === metadataLogName || isPartitionName(name))
       if (isLog && !isClean) this.#unchecked.add(name)
     }
-    for (const name of checkpoints.names()) if (!names.has(name)) this.#miss(name, checkpoints, isClean)
+    for (const name of checkpoints.names())
+      if (!names.has(name)) this.#miss(name, checkpoints, isClean)
   }
 
   #miss(name: string, checkpoints: OffsetCheckpoints, isClean: boolean): void {

@@ -17,6 +17,7 @@
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
+import type { Allowance } from '../../protocol/records/message-set.ts'
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { Durability, mustSyncAtStart } from './durability.ts'
@@ -42,16 +43,6 @@ import { Tail } from './tail-cache.ts'
 import { firstAtOrAfter, largestTimestamp, type OffsetAndTimestamp } from './timestamp-lookup.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
-
-export type {
-  AppendOrigin,
-  AppendResult,
-  EpochEnd,
-  LogOptions,
-  OffsetAndTimestamp,
-  ReadOptions,
-  ReadResult,
-}
 
 const dayMs = 24 * 3600 * 1000
 
@@ -104,12 +95,13 @@ export class Log {
     this.#name = `${options.topic}-${options.partition}`
     this.#path = `${directory.path}/${this.#name}`
     this.#config = config
+    // First of all: what is kept of an earlier log of this name must not be found for this one.
+    const checkpoints = directory.offsetsOf(this.#name)
     this.#disk.makeDirectory(this.#path)
     this.topicId = options.topicId
     claimDirectory(this.#disk, this.#path, this.topicId)
     this.#epochs = new LeaderEpochs(this.#disk, this.#path)
     this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? dayMs)
-    const checkpoints = directory.offsetsOf(this.#name)
     const recovered = recover({
       disk: this.#disk,
       directory: this.#path,
@@ -210,20 +202,21 @@ export class Log {
   }
 
   /**
-   * As leader: checks, assigns offsets and `leaderEpoch`, queues. Throws KafkaError
-   * (RecordsRejected lists the records). The buffer is the log's until `written` has resolved. `transactionVersion`
-   * is that of the transaction a marker ends; -1 where unknown.
+   * As leader: checks, unpacking within `allowance`, assigns offsets and `leaderEpoch`, queues. Throws
+   * KafkaError (RecordsRejected lists the records). The buffer is the log's until `written` has resolved.
+   * `transactionVersion` is that of the transaction a marker ends; -1 where unknown.
    */
   append(
     records: Buffer,
     leaderEpoch: number,
     origin: AppendOrigin = 'client',
     transactionVersion = -1,
+    allowance?: Allowance,
   ): AppendResult {
     this.#checkUsable()
     const config = this.#config
     const now = this.#environment.clock.now()
-    const bytes = validateRecords(records, { config, origin, now, name: this.#name })
+    const bytes = validateRecords(records, { config, origin, now, name: this.#name, allowance })
     const duplicate = checkProducers(this.#producers, bytes, origin, transactionVersion)
     if (duplicate !== null) {
       const { lastOffset, offsetDelta, timestamp } = duplicate
@@ -406,14 +399,6 @@ export class Log {
     if (this.#segments.active.size > 0) this.#rollAt(this.#nextOffset)
   }
 
-  /**
-   * Whether flush.messages or flush.ms ask for a sync of what is written: after an unclean end also of
-   * what the last process wrote and died before it had synced.
-   */
-  get isSyncDue(): boolean {
-    return this.#durability.isDue(this.#config)
-  }
-
   /** Writes what is queued, makes all durable, moves the recovery point. Rejects with DiskError. */
   async flush(): Promise<void> {
     this.#checkUsable()
@@ -579,6 +564,7 @@ export class Log {
 
   #abandon(): void {
     this.#isClosed = true
+    this.#commit.end(new DiskError('EBADF', this.#path, { message: `${this.#name} is closed` }))
     this.#durability.stop()
     this.#tail?.clear()
     this.#segments.closeFiles()

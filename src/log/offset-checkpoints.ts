@@ -11,9 +11,11 @@
 import type { Disk } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
 import {
+  besideOf,
   formatOffsets,
   highWatermarkFile,
   logStartFile,
+  moveAside,
   readOffsets,
   recoveryPointFile,
   replaceFile,
@@ -30,7 +32,9 @@ export interface CheckpointedOffsets {
 interface CheckpointFile {
   readonly path: string
   readonly key: keyof CheckpointedOffsets
-  isChanged: boolean
+  /** How often its content has changed, and which of these contents it holds. */
+  changes: number
+  written: number
 }
 
 const noOffsets: CheckpointedOffsets = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
@@ -48,12 +52,12 @@ export class OffsetCheckpoints {
   #running: Promise<void> | null = null
   #next: Promise<void> | null = null
 
-  /** Reads the files. A damaged one counts as empty, with a warning. Throws DiskError. */
+  /** Reads the files, and moves aside what stands where they are written. A damaged one counts as empty, with a warning. Throws DiskError. */
   constructor(disk: Disk, directory: string, log: Logger) {
     this.#disk = disk
     this.#directory = directory
     const file = (name: string, key: keyof CheckpointedOffsets): CheckpointFile => {
-      return { path: `${directory}/${name}`, key, isChanged: false }
+      return { path: `${directory}/${name}`, key, changes: 0, written: 0 }
     }
     this.#files = [
       file(recoveryPointFile, 'recoveryPoint'),
@@ -62,10 +66,11 @@ export class OffsetCheckpoints {
     ]
     for (const one of this.#files) {
       const { path, key } = one
+      clearPlace(disk, path, log)
       const offsets = readOffsets(disk, path)
       if (offsets === null && disk.exists(path)) {
         log.warn('a checkpoint file is damaged and counts as empty', { file: path })
-        one.isChanged = true
+        one.changes++
       }
       for (const [name, offset] of offsets ?? []) {
         this.#offsets.set(name, { ...this.of(name), [key]: offset })
@@ -83,7 +88,7 @@ export class OffsetCheckpoints {
     for (const file of this.#files) {
       // Only log starts above 0 are in their file.
       const written = before?.[file.key] ?? (file.key === 'logStartOffset' ? 0 : -1)
-      if (written !== now[file.key]) file.isChanged = true
+      if (written !== now[file.key]) file.changes++
     }
     const { recoveryPoint, logStartOffset, highWatermark } = now
     this.#offsets.set(name, { recoveryPoint, logStartOffset, highWatermark })
@@ -93,7 +98,7 @@ export class OffsetCheckpoints {
   forget(name: string): void {
     if (!this.#offsets.delete(name)) return
     this.#forgotten.add(name)
-    for (const file of this.#files) file.isChanged = true
+    for (const file of this.#files) file.changes++
   }
 
   /** The names of all logs that the files know. */
@@ -110,9 +115,9 @@ export class OffsetCheckpoints {
   writeNow(): void {
     this.#generation++
     for (const file of this.#files) {
-      if (!file.isChanged) continue
+      if (file.written === file.changes) continue
       replaceFile(this.#disk, file.path, this.#format(file), { sync: true })
-      file.isChanged = false
+      file.written = file.changes
     }
     this.#forgotten.clear()
   }
@@ -137,23 +142,20 @@ export class OffsetCheckpoints {
     return this.#next
   }
 
-  async #run(): Promise<void> {
+  async #run(isToBeDurable = false): Promise<void> {
     const generation = this.#generation
     const isCurrent = () => this.#generation === generation
     const forgotten = this.#forgotten
     this.#forgotten = new Set(forgotten)
-    let mustBeDurable = forgotten.size > 0
+    let mustBeDurable = isToBeDurable || forgotten.size > 0
     for (const file of this.#files) {
-      if (!file.isChanged) continue
+      const { changes } = file
+      if (file.written === changes) continue
       mustBeDurable ||= file.key === 'logStartOffset'
-      file.isChanged = false
-      try {
-        await replaceFileInBackground(this.#disk, file.path, this.#format(file), isCurrent)
-      } catch (error) {
-        file.isChanged = true
-        throw error
-      }
-      if (!isCurrent()) return
+      await replaceFileInBackground(this.#disk, file.path, this.#format(file), isCurrent)
+      // Who came between has written this one, or has failed to.
+      if (!isCurrent()) return this.#run(mustBeDurable)
+      file.written = changes
     }
     if (mustBeDurable) this.#disk.syncDirectory(this.#directory)
     for (const name of forgotten) this.#forgotten.delete(name)
@@ -167,4 +169,12 @@ export class OffsetCheckpoints {
     }
     return formatOffsets(entries)
   }
+}
+
+/** A directory may stand where the file is written before it takes its place. */
+function clearPlace(disk: Disk, path: string, log: Logger): void {
+  const file = besideOf(path)
+  if (!disk.exists(file) || !disk.stat(file).isDirectory) return
+  const fields = { file, movedTo: moveAside(disk, file) }
+  log.warn('a directory in the place of a checkpoint file is moved aside', fields)
 }

@@ -48,9 +48,14 @@ export function rememberEarlier(
 ): void {
   producers.earlier = () => {
     const batches: ProducerBatch[] = []
-    for (const segment of segments
-      .filter(({ baseOffset }) => baseOffset < snapshotOffset)
-      .slice(-2)) {
+    const before = segments.filter(({ baseOffset }) => baseOffset < snapshotOffset)
+    let bytes = 0
+    let first = before.length
+    // Segments that are rolled after a short time hold a batch or two each.
+    while (first > 0 && bytes < earlierBytes && before.length - first < earlierSegmentsMax) {
+      bytes += (before[--first] as Segment).size
+    }
+    for (const segment of before.slice(Math.max(0, Math.min(first, before.length - 2)))) {
       segment.scan(positionBefore(segment, snapshotOffset), (buffer, at) => {
         if (header.baseOffset(buffer, at) >= snapshotOffset) return false
         if (hasProducer(buffer, at) && !header.isControl(buffer, at)) {
@@ -75,6 +80,7 @@ function positionBefore(segment: Segment, offset: number): number {
 
 /** Five batches of several producers fit in. */
 const earlierBytes = 4 * 1024 * 1024
+const earlierSegmentsMax = 32
 
 /** Entries of one index, the newest, that are held against the batches. */
 const checkedMax = 256
@@ -85,10 +91,15 @@ export interface KnownTransactions {
   readonly producers: ProducerStates
   /** Segments from this offset on got their transaction indexes anew. */
   readonly rebuiltFrom: number
+  /** Base offsets of the segments that had a transaction index when the log was opened. */
+  readonly transactionIndexes: ReadonlySet<number>
   readonly log: Logger
 }
 
-/** What a transaction index that was there before says is a claim: how to find out what is true. */
+/**
+ * What a transaction index that was there before says is a claim: how to find out what is true. Those
+ * that make no sense are told of at once; few segments have one.
+ */
 export function restoreTransactions(known: KnownTransactions): void {
   for (const segment of known.segments.list) {
     if (segment.baseOffset >= known.rebuiltFrom || segment.size === 0) continue
@@ -107,6 +118,7 @@ export function restoreTransactions(known: KnownTransactions): void {
       }
       return found
     }
+    if (known.transactionIndexes.has(segment.baseOffset)) segment.transactionIndex.check()
   }
 }
 

@@ -80,6 +80,8 @@ export interface Recovered {
   readonly logEndOffset: number
   /** Segments from this offset on were read whole. */
   readonly rebuiltFrom: number
+  /** Base offsets of the segments that had a transaction index. */
+  readonly transactionIndexes: ReadonlySet<number>
 }
 
 /**
@@ -153,7 +155,9 @@ export function recover(given: RecoveryOptions): Recovered {
     options.epochs.persist(logEndOffset, { sync: true })
     recovered.syncNow(logEndOffset)
   }
-  return { segments: recovered, snapshots, logStartOffset, logEndOffset, rebuiltFrom }
+  const { transactionIndexes } = files
+  const offsets = { logStartOffset, logEndOffset, rebuiltFrom }
+  return { segments: recovered, snapshots, ...offsets, transactionIndexes }
 }
 
 /** Each segment ends where the next one begins. */

@@ -16,6 +16,8 @@ export interface SegmentFiles {
   /** Base offsets, rising. */
   readonly bases: number[]
   readonly snapshots: number[]
+  /** Base offsets of the segments that have one. */
+  readonly transactionIndexes: ReadonlySet<number>
 }
 
 export interface TidyOptions {
@@ -61,7 +63,12 @@ export function tidy(options: TidyOptions): SegmentFiles {
     remove(name)
   }
   bases.sort((a, b) => a - b)
-  return { bases, snapshots: left.filter((name) => isFileOf(name, snapshotSuffix)).map(offsetOf) }
+  const basesOf = (suffix: string) => left.filter((name) => isFileOf(name, suffix)).map(offsetOf)
+  return {
+    bases,
+    snapshots: basesOf(snapshotSuffix),
+    transactionIndexes: new Set(basesOf('.txnindex')),
+  }
 }
 
 /** Names of files. A directory in the place of one that can be built again is moved aside. */

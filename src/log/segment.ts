@@ -516,9 +516,7 @@ export class Segment {
     indexes.persist()
   }
 
-  /**
-   * Closes the log file, as soon as no read or sync needs it. It is opened again when it is needed.
-   */
+  /** Closes the log file, as soon as no read or sync needs it; the next use opens it again. */
   close(): void {
     this.#file.close()
   }

@@ -3,7 +3,10 @@
  * where that lies, and only the batch that must hold the record is opened.
  */
 import * as header from '../../protocol/records/batch.ts'
+import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
+import { OversizedRecords } from '../../protocol/records/corrupt-records.ts'
 import { openBatch } from '../../protocol/records/record.ts'
+import type { RecordCursor } from '../../protocol/records/record-cursor.ts'
 import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './links.ts'
 import type { Segment } from './segment.ts'
 
@@ -78,11 +81,26 @@ function findInBatch(buffer: Buffer, at: number, search: Search): OffsetAndTimes
   if (header.magic(buffer, at) !== 2) {
     return { offset: lastOffsetOf(buffer, at), timestamp: maxTimestampOf(buffer, at), leaderEpoch }
   }
-  const cursor = openBatch(buffer, at)
+  const cursor = openIfSmall(buffer, at)
+  if (cursor === null) {
+    // Who reads from its start on misses nothing.
+    const offset = header.baseOffset(buffer, at)
+    return { offset, timestamp: maxTimestampOf(buffer, at), leaderEpoch }
+  }
   while (cursor.next()) {
     if (search.isMatch(cursor)) {
       return { offset: cursor.offset, timestamp: cursor.timestamp, leaderEpoch }
     }
   }
   return null
+}
+
+/** Null for a batch that takes so long to unpack that others would notice. */
+function openIfSmall(buffer: Buffer, at: number): RecordCursor | null {
+  try {
+    return openBatch(buffer, at, { unpackedBytesMax: unpackedPerRequestBytesMax })
+  } catch (error) {
+    if (error instanceof OversizedRecords) return null
+    throw error
+  }
 }

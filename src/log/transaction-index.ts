@@ -48,6 +48,12 @@ export class TransactionIndex {
     return this.#known
   }
 
+  /** Looks at the file now, not on first use: one that is damaged is told of, and restored. */
+  check(): void {
+    const bytes = readFileIfReadable(this.#options.disk, this.#options.path)
+    if (bytes !== null && this.#decode(bytes) === null) this.#entries ??= this.#read()
+  }
+
   append(transaction: AbortedTransaction): void {
     const entries = this.#known
     this.#write([transaction], entries.length)

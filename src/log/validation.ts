@@ -11,10 +11,20 @@
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
-import type { Compression } from '../../protocol/records/compression/compression.ts'
+import {
+  type Compression,
+  unpackedPerRequestBytesMax,
+} from '../../protocol/records/compression/compression.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
-import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
-import { encodeBatch, openBatch, readBatch } from '../../protocol/records/record.ts'
+import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
+import type { Allowance } from '../../protocol/records/message-set.ts'
+import {
+  encodeBatch,
+  openBatch,
+  type RecordBatch,
+  readBatch,
+} from '../../protocol/records/record.ts'
+import type { RecordCursor } from '../../protocol/records/record-cursor.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
 import { isCompacted, type LogConfig } from './log-config.ts'
@@ -43,7 +53,12 @@ export interface ValidationOptions {
   readonly now: Milliseconds
   /** The partition, for messages. */
   readonly name: string
+  /** What may be unpacked while everybody waits, here and for the rest of the request. */
+  readonly allowance: Allowance | undefined
 }
+
+/** Of a record, beside key and value. */
+const recordOverheadBytes = 7
 
 /** A timestamp bound at or above this is no bound. */
 const boundMax = 2 ** 62
@@ -180,7 +195,7 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
     }
     const target = targetCompression(batch, config)
     if (target !== header.compression(batch, 0)) {
-      const recompressed = encodeBatch({ ...readBatch(batch), compression: target })
+      const recompressed = encodeBatch({ ...readAll(batch, options), compression: target })
       checkSize(recompressed.length, config, name)
       if (isStamped) header.setMaxTimestamp(recompressed, 0, header.logAppendTime, now)
       return recompressed
@@ -188,6 +203,9 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
   } catch (error) {
     if (error instanceof UnsupportedCompression) {
       throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, `${name}: ${error.message}`)
+    }
+    if (error instanceof OversizedRecords) {
+      throw new KafkaError(errors.MESSAGE_TOO_LARGE, `${name}: ${error.message}`)
     }
     if (error instanceof CorruptRecords) {
       throw new KafkaError(errors.INVALID_RECORD, `${name}: ${error.message}`)
@@ -274,6 +292,26 @@ function targetCompression(batch: Buffer, config: LogConfig): Compression {
     : (config.compressionType as Compression)
 }
 
+/** Throws OversizedRecords where the batch unpacks to more than is left of the request's allowance. */
+function open(batch: Buffer, { allowance }: ValidationOptions): RecordCursor {
+  const unpackedBytesMax = allowance?.bytesLeft ?? unpackedPerRequestBytesMax
+  const cursor = openBatch(batch, 0, { unpackedBytesMax })
+  const isPacked = header.compression(batch, 0) !== 'none'
+  if (allowance !== undefined && isPacked) allowance.bytesLeft -= cursor.bytes.length
+  return cursor
+}
+
+/** As `open`, for all records at once. */
+function readAll(batch: Buffer, { allowance }: ValidationOptions): RecordBatch {
+  const unpackedBytesMax = allowance?.bytesLeft ?? unpackedPerRequestBytesMax
+  const read = readBatch(batch, 0, { unpackedBytesMax })
+  if (allowance === undefined || read.compression === 'none') return read
+  for (const { key, value } of read.records) {
+    allowance.bytesLeft -= recordOverheadBytes + (key?.length ?? 0) + (value?.length ?? 0)
+  }
+  return read
+}
+
 /** Walks the records; sets the largest timestamp in the header to what they say. */
 function checkRecords(batch: Buffer, options: ValidationOptions, isStamped: boolean): void {
   const { config, now, name } = options
@@ -283,7 +321,7 @@ function checkRecords(batch: Buffer, options: ValidationOptions, isStamped: bool
   const rejected: RecordError[] = []
   let row = errors.INVALID_RECORD
   let largest = -1
-  const cursor = openBatch(batch)
+  const cursor = open(batch, options)
   for (let batchIndex = 0; cursor.next(); batchIndex++) {
     const { timestamp } = cursor
     largest = Math.max(largest, timestamp)

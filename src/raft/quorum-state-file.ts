@@ -38,9 +38,16 @@ export class QuorumStateFile {
     return this.#path
   }
 
-  /** undefined: there is none. Throws DamagedQuorumState, and Error for a file of a later version. */
+  /**
+   * undefined: there is none. A directory in its place is moved aside. Throws DamagedQuorumState, and
+   * Error for a file of a later version.
+   */
   read(): QuorumState | undefined {
     if (!this.#disk.exists(this.#path)) return undefined
+    if (this.#disk.stat(this.#path).isDirectory) {
+      const cause = new Error(`it is a directory, now ${this.#moveAside()}`)
+      throw new DamagedQuorumState(this.#path, cause)
+    }
     const text = this.#disk.readFile(this.#path).toString('utf8')
     let fields: Record<string, unknown>
     try {
@@ -86,6 +93,9 @@ export class QuorumStateFile {
             data_version: 1,
           }
     const temporary = `${this.#path}.tmp`
+    if (this.#disk.exists(temporary) && this.#disk.stat(temporary).isDirectory) {
+      this.#moveAside(temporary)
+    }
     this.#disk.remove(temporary)
     const file = this.#disk.open(temporary, 'create')
     try {
@@ -96,6 +106,14 @@ export class QuorumStateFile {
     }
     this.#disk.rename(temporary, this.#path)
     this.#disk.syncDirectory(this.#directory)
+  }
+
+  /** Gives what stands in the place of a file another name; returns that. */
+  #moveAside(path = this.#path): string {
+    let aside = `${path}.damaged`
+    for (let count = 2; this.#disk.exists(aside); count++) aside = `${path}.damaged-${count}`
+    this.#disk.rename(path, aside)
+    return aside
   }
 }
 

@@ -6,10 +6,15 @@
  * While the leader is the whole in-sync set, the high watermark is the end of what is written.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { Allowance } from '../../protocol/records/message-set.ts'
 import { DiskError } from '../environment/disk.ts'
-import type { AppendOrigin, AppendResult, Log, OffsetAndTimestamp, ReadResult } from '../log/log.ts'
+import type { Log } from '../log/log.ts'
 import { isDeleted, type LogConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import type { AppendResult } from '../log/log-options.ts'
+import type { ReadResult } from '../log/segment-read.ts'
+import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
+import type { AppendOrigin } from '../log/validation.ts'
 
 /** What a replica needs to know of its topic's configuration. */
 export interface ReplicaConfig extends LogConfig {
@@ -38,6 +43,8 @@ export interface AppendOptions {
   /** 0 and 1: this broker's copy counts; -1: the whole in-sync set must have it. */
   readonly acks: number
   readonly origin?: AppendOrigin
+  /** What may be unpacked for the whole request. */
+  readonly allowance?: Allowance
 }
 
 /** The timestamps with a meaning of their own in ListOffsets. */
@@ -221,17 +228,6 @@ export class Partition {
     }
   }
 
-  /**
-   * To be awaited before a recovered log is read by anybody: where the topic promises that what is seen
-   * survives a loss of power, what was read back from the page cache must be on the device. Null where
-   * nothing is to be done. Never rejects: the partition is offline where it fails.
-   */
-  settle(): Promise<void> | null {
-    const log = this.#log
-    if (log === null || this.isOffline || !log.isSyncDue) return null
-    return log.flush().catch((error: unknown) => this.#noteFailure(error))
-  }
-
   /** The partition is no longer here: ends all waiting and hands its log to whoever removes it. */
   release(): Log | null {
     const log = this.#log
@@ -251,15 +247,15 @@ export class Partition {
     const error = this.leaderError()
     if (error !== null) throw new KafkaError(error)
     if (options.acks === wholeInSyncSet) this.#checkInSyncReplicas()
-    const appended = this.#append(this.log, records, options.origin ?? 'client')
+    const appended = this.#append(this.log, records, options)
     if (!appended.isDuplicate) this.#unreadableBytes += records.length
     return appended
   }
 
   /** What a failed append leaves in memory, producers' sequences above all, holds no more. */
-  #append(log: Log, records: Buffer, origin: AppendOrigin): AppendResult {
+  #append(log: Log, records: Buffer, { origin, allowance }: AppendOptions): AppendResult {
     try {
-      const appended = log.append(records, this.#state.leaderEpoch, origin)
+      const appended = log.append(records, this.#state.leaderEpoch, origin, -1, allowance)
       if (appended.written !== this.#written) {
         this.#written = appended.written
         appended.written.catch((error: unknown) => {

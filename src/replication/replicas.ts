@@ -266,7 +266,8 @@ export class Replicas {
       else directory.forgetMissing(name)
       if (!isMissed || directory.isClean) continue
       const fields = { partition: name, directory: directory.path, endOffset }
-      const message = 'a partition held records, and nothing of it is there after a crash: it is empty'
+      const message =
+        'a partition held records, and nothing of it is there after a crash: it is empty'
       this.#environment.log.warn(message, fields)
     }
   }
@@ -278,11 +279,9 @@ export class Replicas {
     let bytes = 0
     let sliceMs = startMs
     let toldMs = startMs
-    const settling: (Promise<void> | null)[] = []
     for (const partition of partitions) {
-      if (this.#isClosing) break
+      if (this.#isClosing) return
       this.#open(partition)
-      settling.push(partition.settle())
       bytes += partition.openedLog?.size ?? 0
       const { opened, total } = this.#opening
       this.#opening = { opened: opened + 1, total }
@@ -297,7 +296,6 @@ export class Replicas {
       await new Promise<void>((resolve) => timers.nextTurn(resolve))
       sliceMs = clock.monotonic()
     }
-    await Promise.all(settling)
   }
 
   /** Where it cannot be opened, the partition is offline and has said so. */

@@ -172,7 +172,7 @@ export class Connection implements Asker, Gatherer, Holder {
     if (this.#isClosing) return
     this.#lastActiveMs = this.#owner.clock.monotonic()
     this.#frames.push(chunk)
-    this.#proceed()
+    this.#proceed(false, this.#lastActiveMs)
     this.#frames.keep()
     this.#countKept()
     if (!this.#isClosing) this.#pause(this.#frames.hasUnread || this.#isHeld)
@@ -185,17 +185,24 @@ export class Connection implements Asker, Gatherer, Holder {
     else this.#stream.resume()
   }
 
-  /** Takes requests for as long as there are some and the limits allow. */
-  #proceed(isDue = false): void {
+  /** Goes on with what has arrived, if there is anything; `nowMs` where it is known already. */
+  #proceed(isDue = false, nowMs?: number): void {
     if (this.#isPutOff) return
-    const { clock } = this.#owner
+    if (!this.#frames.hasUnread) {
+      if (!this.#isClosing) this.#pause(this.#isHeld)
+      return
+    }
+    this.#takeAll(isDue, nowMs ?? this.#owner.clock.monotonic())
+  }
+
+  /** Takes requests for as long as there are some and the limits allow; it is `beganMs` now. */
+  #takeAll(isDue: boolean, beganMs: number): void {
     const { turns } = this.limits
-    const beganMs = clock.monotonic()
-    let tookMs = 0
+    let nowMs = beganMs
     while (this.#frames.hasUnread && !this.#isClosing) {
       if (!this.#mayTake()) return
-      const isSpent = turns.isSpent(tookMs, isDue)
-      if (isSpent) this.#weight.exceed(beganMs + tookMs)
+      const isSpent = turns.isSpent(nowMs - beganMs, isDue)
+      if (isSpent) this.#weight.exceed(nowMs)
       if (isSpent || (!isDue && this.#weight.isPutOff(beganMs))) {
         this.#isPutOff = true
         turns.putOff(this.#goOn, this.#owner.timers)
@@ -210,12 +217,11 @@ export class Connection implements Asker, Gatherer, Holder {
       }
       this.#countGathered()
       if (frame === undefined) continue
-      const takenMs = clock.monotonic()
       this.#take(frame)
-      const nowMs = clock.monotonic()
+      const takenMs = nowMs
+      nowMs = this.#owner.clock.monotonic()
       this.#weight.add(nowMs - takenMs)
       if (!isDue) turns.spend(nowMs - takenMs, nowMs)
-      tookMs = nowMs - beganMs
     }
     if (!this.#isClosing) this.#pause(this.#isHeld)
   }

@@ -27,6 +27,9 @@ const heavyMsMin = 20
 /** One may be an accident of the garbage collector, or of other processes. */
 const heavySlicesMin = 2
 
+/** So many light ones, less one, and it is trusted again. */
+const heavySlicesMax = 16
+
 /** How long a connection that was put off counts as busy. */
 const busyMs = 1000
 
@@ -41,7 +44,7 @@ export class Weight {
   }
 
   add(tookMs: number): void {
-    if (tookMs > heavyMsMin) this.#heavySlices++
+    if (tookMs > heavyMsMin) this.#heavySlices = Math.min(this.#heavySlices + 1, heavySlicesMax)
     else this.#heavySlices = Math.max(0, this.#heavySlices - 1)
   }
 

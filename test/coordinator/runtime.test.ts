@@ -64,6 +64,7 @@ function start() {
   const shards: Words[] = []
   const runtime = new CoordinatorRuntime<Words, Word>(environment, {
     name: 'words',
+    topic: '__words',
     create: (context) => {
       shards.push(new Words(context))
       return shards.at(-1) as Words
@@ -378,9 +379,9 @@ t.test('what is damaged is passed over, and said', async (t) => {
   await world.run(runtime.load(0, 1, log))
   t.same([...content().keys()], ['a', 'b', 'f'])
   t.match(errorLines, [
-    { coordinator: 'words', partition: 0, offset: 1 },
-    { coordinator: 'words', partition: 0, offset: 3 },
-    { coordinator: 'words', partition: 0, offset: 5 },
+    { coordinator: 'words', partition: '__words-0', offset: 1 },
+    { coordinator: 'words', partition: '__words-0', offset: 3 },
+    { coordinator: 'words', partition: '__words-0', offset: 5 },
   ])
   t.equal(errorLines.length, 3)
   t.equal(await world.run(Promise.resolve(say('works', ['g', '1']))), 'works')

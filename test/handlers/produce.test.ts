@@ -1,5 +1,6 @@
 /** What a producer may send, in which version, and what it is told. */
 import t from 'tap'
+import { errors } from '../../protocol/errors.ts'
 import { compressions } from '../../protocol/records/compression/compression.ts'
 import { encodeMessageSet, type OldMagic } from '../../protocol/records/message-set.ts'
 import { readBatch } from '../../protocol/records/record.ts'
@@ -216,6 +217,27 @@ t.test('several partitions in a request, some of them wrong', async (t) => {
   const codes = response?.responses[0]?.partitionResponses.map(({ errorCode }) => errorCode)
   t.same(codes, [0, 0, 0, 3])
 })
+
+t.test(
+  'a request unpacks no more than its allowance, however many partitions it has',
+  async (t) => {
+    const path = new DataPath()
+    const config = { compressionType: 'uncompressed', maxMessageBytes: 2 ** 25 } as const
+    path.createTopic('orders', { partitions: 4, config })
+    const zeros = batchOf(['\0'.repeat(6 * 1024 * 1024)], { compression: 'gzip' })
+    const input = inputOf({ records: zeros })
+    const partitionData = [0, 1, 2, 3].map((index) => ({ index, records: [Buffer.from(zeros)] }))
+    const topicData = [{ ...(input.topicData[0] as (typeof input.topicData)[0]), partitionData }]
+    const response = await path.call(produce(path.parts), 12, { ...input, topicData })
+    const codes = response?.responses[0]?.partitionResponses.map(({ errorCode }) => errorCode)
+    const { code } = errors.MESSAGE_TOO_LARGE
+    t.strictSame(codes, [0, 0, code, code], 'two of six MiB are within sixteen')
+    const alone = await send(path, { index: 3, records: Buffer.from(zeros) })
+    t.equal(alone?.errorCode, 0, 'what was too much for one request is not for the next')
+    const bomb = batchOf(['\0'.repeat(17 * 1024 * 1024)], { compression: 'gzip' })
+    t.match(await send(path, { records: bomb }), { errorCode: code })
+  },
+)
 
 t.test('a disk that fails', async (t) => {
   const path = new DataPath({ disks: ['/one', '/two'] })

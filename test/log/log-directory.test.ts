@@ -176,6 +176,20 @@ t.test(
   },
 )
 
+t.test('a directory where a checkpoint is written before it takes its place', async (t) => {
+  const lines: string[] = []
+  const world = new SimulatedWorld(1, { onLog: (line) => void lines.push(line) })
+  const { environment, disk } = world.start('broker')
+  disk.makeDirectory(`${points}.tmp`)
+  const directory = LogDirectory.open({ environment, path: '/data' })
+  t.match(
+    lines.join('\n'),
+    /warn a directory in the place of a checkpoint.*recovery-point.*damaged/,
+  )
+  directory.writeCheckpoints()
+  t.equal(directory.failure, null)
+})
+
 t.test('the clean-shutdown file', async (t) => {
   const place = new Place()
   t.notOk(place.directory.isClean, 'a new directory')

@@ -3,10 +3,11 @@
  */
 import { type ErrorName, errors } from '../../protocol/errors.ts'
 import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
-import { Log, type LogOptions, type ReadResult } from '../../src/log/log.ts'
+import { Log } from '../../src/log/log.ts'
 import { defaultLogConfig, type LogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
-import type { OnDamage } from '../../src/log/log-options.ts'
+import type { LogOptions, OnDamage } from '../../src/log/log-options.ts'
+import type { ReadResult } from '../../src/log/segment-read.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
 

@@ -198,6 +198,20 @@ t.test('power losses: what was synced is there, the rest is a prefix', async (t)
   t.pass('80 seeds')
 })
 
+t.test('what a kill left in the page cache is durable before it is read', async (t) => {
+  for (const config of [{ flushMessages: 1 }, { flushMs: 500 }]) {
+    for (let seed = 1; seed <= 10; seed++) {
+      const fixture = new Fixture({ seed, config: { ...small, ...config } })
+      // Killed after the write, before the sync that would have acknowledged it.
+      fixture.log.append(fixture.batch(['a', 'b']), 0).written.catch(() => {})
+      await fixture.world.runFor(0.5)
+      const end = fixture.kill().log.logEndOffset
+      if (fixture.crash().log.logEndOffset !== end) t.fail(`seed ${seed}: lost of ${end}`)
+      t.equal(end, 2)
+    }
+  }
+})
+
 t.test('message sets of older releases stay where they are', async (t) => {
   const fixture = new Fixture()
   await fixture.append(['a', 'b'])

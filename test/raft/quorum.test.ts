@@ -143,11 +143,14 @@ t.test('a quorum state that is lost or damaged is made anew from the log', async
   await first.quorum.close()
   let epoch = 1
   let next = disk
-  for (const content of [undefined, ...contents]) {
+  for (const content of [undefined, 'a directory', ...contents]) {
     next = next.kill()
     const path = `${directory}/quorum-state`
     next.remove(path)
-    if (content !== undefined) next.open(path, 'create').write([Buffer.from(content)], 0)
+    if (content === 'a directory') {
+      next.makeDirectory(`${path}/within`)
+      next.makeDirectory(`${path}.tmp/within`)
+    } else if (content !== undefined) next.open(path, 'create').write([Buffer.from(content)], 0)
     const { quorum, turns } = open(next)
     quorum.lead()
     t.equal(quorum.epoch, ++epoch, `after ${JSON.stringify(content)}`)

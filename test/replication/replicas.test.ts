@@ -213,6 +213,53 @@ t.test('a partition whose directory is no longer there is offline, not begun ane
   t.match(lines.join('\n'), new RegExp(`orders-1 is offline: it may lie in directory ${gone}`))
 })
 
+t.test(
+  'a partition whose files were taken away is empty, says so, and reuses no offset',
+  async (t) => {
+    for (const how of ['missing', 'renamed', 'empty'] as const) {
+      for (const end of ['close', 'kill'] as const) {
+        const lines: string[] = []
+        const path = new DataPath({ onLog: (line) => void lines.push(line) })
+        path.createTopic('orders', { partitions: 2 })
+        await path.append('orders', ['a', 'b', 'c'])
+        const other = path.partition('orders', 1).append(batchOf(['a']), { acks: 1 })
+        await path.world.run(other.written)
+        path.replicas.directories[0]?.writeCheckpoints()
+        if (end === 'close') await path.world.run(path.replicas.close(5))
+        lines.length = 0
+        path.restart('kill', (disk) => {
+          if (how === 'renamed') disk.rename('/data/orders-0', '/data/orders-0.1234-stray')
+          else
+            for (const { name } of disk.list('/data/orders-0'))
+              disk.remove(`/data/orders-0/${name}`)
+          if (how === 'missing') disk.rename('/data/orders-0', '/elsewhere')
+        })
+        const what = `${how} after ${end}`
+        const partition = path.partition('orders')
+        const isKnown = end === 'close'
+        const told =
+          isKnown || how === 'empty'
+            ? /error all records of a partition are missing.*orders-0/
+            : /warn a partition held records, and nothing of it is there.*orders-0/
+        // What a kill leaves of the checkpoints says where records were readable, not that they were durable.
+        if (isKnown || how !== 'empty') t.match(lines.join('\n'), told, what)
+        t.notMatch(lines.join('\n'), /orders-1/, what)
+        t.equal(partition.leaderError(), null)
+        t.equal(partition.log.logStartOffset, isKnown ? 3 : 0, what)
+        t.equal(partition.log.logEndOffset, isKnown ? 3 : 0, what)
+        await path.append('orders', ['d'])
+        t.equal(partition.log.logEndOffset, isKnown ? 4 : 1, what)
+        t.equal(path.partition('orders', 1).highWatermark, 1)
+        await path.world.run(path.replicas.close(6))
+        lines.length = 0
+        path.restart()
+        t.equal(path.partition('orders').log.logEndOffset, isKnown ? 4 : 1, what)
+        t.notMatch(lines.join('\n'), /error/, 'it is told once')
+      }
+    }
+  },
+)
+
 t.test('damage ends one partition, and is told with its name', async (t) => {
   const damages: [string, (path: DataPath, directory: string) => void][] = [
     ['a file in the place of the directory', replaceByFile],

@@ -8,7 +8,7 @@ import type { Environment } from '../../src/environment/environment.ts'
 import { BufferPool } from '../../src/environment/node/buffer-pool.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { FrameCutter } from '../../src/server/frames.ts'
-import type { LimitOptions } from '../../src/server/limits.ts'
+import { type LimitOptions, Limits } from '../../src/server/limits.ts'
 import { SeededRandom } from '../simulator/random.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
 import { RawClient } from './raw-client.ts'
@@ -363,6 +363,26 @@ t.test('idle connections close, busy ones do not', async (t) => {
     t.equal(await parked.correlationId(), 1)
     await parked.closed
   })
+})
+
+t.test('without settings connections are limited as well, and leave files to the logs', (t) => {
+  const limits = new Limits({ now: () => 0, monotonic: () => 0 })
+  const admitted = (hosts: number, from: number) => {
+    let count = 0
+    for (let index = 0; index < 30_000; index++) {
+      if (limits.admit(`10.0.${from}.${index % hosts}`) === undefined) count++
+    }
+    return count
+  }
+  t.equal(admitted(1, 1), 15_000, 'of one address')
+  t.equal(admitted(200, 2), 5_000, 'of all')
+  t.match(limits.admit('192.0.2.1'), /max.connections is 20000/)
+  const few = new Limits({ now: () => 0, monotonic: () => 0 })
+  few.streamsMax = 2
+  t.equal(few.admit('a'), undefined)
+  t.equal(few.admit('b'), undefined)
+  t.match(few.admit('c'), /leave room for 2 connections/)
+  t.end()
 })
 
 t.test('connections are limited: in total, per address, and in how fast they come', async (t) => {

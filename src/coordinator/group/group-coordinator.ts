@@ -51,6 +51,7 @@ import { type Left, leaveGroup } from './leave.ts'
 import type { Answer } from './member.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
+import { SharedLimits } from './shared-limits.ts'
 import { syncGroup } from './sync.ts'
 
 export interface GroupCoordinatorOptions {
@@ -76,9 +77,11 @@ export class GroupCoordinator {
     this.#config = config
     this.#partitionCount = partitionCount
     this.#log = environment.log
+    const shared = new SharedLimits()
     this.#runtime = new CoordinatorRuntime(environment, {
       name: 'group',
-      create: (context) => new GroupShard(context, config),
+      topic: '__consumer_offsets',
+      create: (context) => new GroupShard(context, config, shared),
       encode: encodeGroupRecord,
       decode: decodeGroupRecord,
       commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
@@ -99,7 +102,8 @@ export class GroupCoordinator {
     try {
       await this.#runtime.load(partition, leaderEpoch, log)
     } catch (err) {
-      this.#log.error('coordinator could not be loaded', { partition, leaderEpoch, err })
+      const fields = { partition: `__consumer_offsets-${partition}`, leaderEpoch, err }
+      this.#log.error('coordinator could not be loaded', fields)
     }
   }
 

@@ -34,6 +34,7 @@ import { deleteOffsets, offsetTombstones } from './offset-delete.ts'
 import { Offsets } from './offsets.ts'
 import { expireMember, prepareRebalance } from './rebalance.ts'
 import { emptyGroupRecord, type GroupMetadata, type GroupRecord, simpleGroup } from './records.ts'
+import type { SharedLimits } from './shared-limits.ts'
 
 const minuteMs = 60_000
 
@@ -46,10 +47,14 @@ export class GroupShard implements Shard<GroupRecord> {
   readonly #alive = new Map<string, ClassicGroup>()
   readonly #expiry: Deadline
 
-  constructor(context: ShardContext<GroupRecord>, config: () => GroupCoordinatorConfig) {
+  constructor(
+    context: ShardContext<GroupRecord>,
+    config: () => GroupCoordinatorConfig,
+    shared: SharedLimits,
+  ) {
     this.#context = context
     this.#config = config
-    this.#groupContext = groupContext(context, config, (group, decide) => {
+    this.#groupContext = groupContext(context, config, shared, (group, decide) => {
       const isAlive = this.#alive.get(group.groupId) === group
       return isAlive ? this.guarded(group.groupId, decide) : nothing
     })
@@ -246,7 +251,7 @@ export class GroupShard implements Shard<GroupRecord> {
     const group = this.#alive.get(groupId)
     if (group === undefined) return
     this.#alive.delete(groupId)
-    group.clearDeadlines()
+    group.end()
     for (const member of group.members.values()) {
       group.answerJoin(member, joinFailed(member.memberId, error))
       member.answerSync(syncFailed(error))
@@ -257,6 +262,7 @@ export class GroupShard implements Shard<GroupRecord> {
 function groupContext(
   context: ShardContext<GroupRecord>,
   config: () => GroupCoordinatorConfig,
+  shared: SharedLimits,
   guard: (
     group: ClassicGroup,
     decide: () => Decision<GroupRecord, void>,
@@ -265,6 +271,7 @@ function groupContext(
   const { clock, random } = context.environment
   return {
     log: context.log,
+    shared,
     config,
     now: () => clock.now(),
     uuid: () => randomUuid(random.bytes(16)),

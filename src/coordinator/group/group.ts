@@ -18,6 +18,7 @@ import type { Decision } from '../shard.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import { type Answer, Member } from './member.ts'
 import type { GroupMetadata, GroupRecord } from './records.ts'
+import { memberOverheadBytes, type SharedLimits } from './shared-limits.ts'
 import { type ConsumerTopics, subscribedTopics } from './subscription.ts'
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'
@@ -25,6 +26,7 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 /** What groups may use of their shard. */
 export interface GroupContext {
   readonly log: Logger
+  readonly shared: SharedLimits
   config(): GroupCoordinatorConfig
   now(): Milliseconds
   /** A random id, in the usual form of a UUID. */
@@ -81,6 +83,9 @@ export class ClassicGroup {
   #awaitingJoin = 0
   /** How many members know each protocol. */
   readonly #protocolCounts = new Map<string, number>()
+  /** Of the memory that all groups share. */
+  #heldBytes = 0
+  #hasEnded = false
   #joinDeadline: Deadline | null = null
   #syncDeadline: Deadline | null = null
 
@@ -150,9 +155,9 @@ export class ClassicGroup {
     if (groupInstanceId !== null) this.#staticMembers.set(groupInstanceId, memberId)
     this.leaderId ??= memberId
     const old = this.members.get(memberId)
-    if (old !== undefined) this.#countProtocols(old, -1)
+    if (old !== undefined) this.#count(old, -1)
     this.members.set(memberId, member)
-    this.#countProtocols(member, 1)
+    this.#count(member, 1)
     if (member.isAwaitingJoin) this.#awaitingJoin++
     this.#forgetPendingJoin(memberId)
   }
@@ -164,7 +169,7 @@ export class ClassicGroup {
     const member = this.members.get(memberId)
     if (member !== undefined) {
       this.members.delete(memberId)
-      this.#countProtocols(member, -1)
+      this.#count(member, -1)
       member.session.clear()
       if (member.isAwaitingJoin) this.#awaitingJoin--
       if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId)
@@ -176,9 +181,15 @@ export class ClassicGroup {
 
   /** A member says anew what it knows and how long it takes. */
   update(member: Member, said: Parameters<Member['update']>[0]): void {
-    this.#countProtocols(member, -1)
+    this.#count(member, -1)
     member.update(said)
-    this.#countProtocols(member, 1)
+    this.#count(member, 1)
+  }
+
+  /** Somebody was given an id, and is to join with it until the deadline passes. */
+  expect(memberId: string, deadline: Deadline): void {
+    this.pendingJoins.set(memberId, deadline)
+    this.#hold(memberId.length + memberOverheadBytes)
   }
 
   /** Puts a member in the place of another that has the same group.instance.id. */
@@ -247,8 +258,10 @@ export class ClassicGroup {
     this.#syncDeadline?.clear()
   }
 
-  /** No timer of the group runs any more. */
-  clearDeadlines(): void {
+  /** The group is forgotten: no timer of it runs any more, and it holds no memory of the shared. */
+  end(): void {
+    this.#hold(-this.#heldBytes)
+    this.#hasEnded = true
     this.clearJoinDeadline()
     this.clearSyncDeadline()
     for (const deadline of this.pendingJoins.values()) deadline.clear()
@@ -296,7 +309,15 @@ export class ClassicGroup {
     return common
   }
 
-  #countProtocols({ protocols }: Member, change: 1 | -1): void {
+  #hold(bytes: number): void {
+    if (this.#hasEnded) return
+    this.#heldBytes += bytes
+    this.context.shared.hold(bytes)
+  }
+
+  #count(member: Member, change: 1 | -1): void {
+    this.#hold(change * member.bytes)
+    const { protocols } = member
     for (const name of new Set(protocols.map(({ name }) => name))) {
       const count = (this.#protocolCounts.get(name) ?? 0) + change
       if (count === 0) this.#protocolCounts.delete(name)
@@ -305,7 +326,10 @@ export class ClassicGroup {
   }
 
   #forgetPendingJoin(memberId: string): void {
-    this.pendingJoins.get(memberId)?.clear()
+    const deadline = this.pendingJoins.get(memberId)
+    if (deadline === undefined) return
+    deadline.clear()
     this.pendingJoins.delete(memberId)
+    this.#hold(-memberId.length - memberOverheadBytes)
   }
 }

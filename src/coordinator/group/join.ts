@@ -12,7 +12,7 @@ import type { Decision } from '../shard.ts'
 import { memberIdBytesMax, memberMetadataBytesMax, protocolsMax } from './config.ts'
 import { type ClassicGroup, nothing } from './group.ts'
 import { type Join, joined, joinFailed } from './join-answer.ts'
-import { type Answer, distinctProtocols, type Member } from './member.ts'
+import { type Answer, distinctProtocols, type Member, protocolBytes } from './member.ts'
 import { addMember, expireMember, updateMember } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
 import { joinNewStaticMember } from './static-join.ts'
@@ -28,6 +28,10 @@ export function joinGroup(group: ClassicGroup, asked: Join): Decision<GroupRecor
   const metadataBytes = distinct.reduce((bytes, { metadata }) => bytes + metadata.length, 0)
   if (distinct.length > protocolsMax || metadataBytes > memberMetadataBytesMax) {
     return reject(answer, memberId, errors.INVALID_REQUEST)
+  }
+  const saidBefore = protocolBytes(group.members.get(memberId)?.protocols ?? [])
+  if (!group.context.shared.hasRoomFor(protocolBytes(distinct) - saidBefore)) {
+    return reject(answer, memberId, errors.COORDINATOR_NOT_AVAILABLE)
   }
   // The member keeps them, and not the whole request.
   const protocols = distinct.map(({ name, metadata }) => ({
@@ -88,7 +92,7 @@ function joinNewMember(group: ClassicGroup, join: Join): Decision<GroupRecord, v
   }
   const deadline = group.context.deadline(group, () => expireMember(group, memberId))
   deadline.set(sessionTimeoutMs)
-  group.pendingJoins.set(memberId, deadline)
+  group.expect(memberId, deadline)
   return reject(answer, memberId, errors.MEMBER_ID_REQUIRED)
 }
 

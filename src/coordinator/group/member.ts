@@ -7,6 +7,7 @@ import type { JoinGroupResponse } from '../../../protocol/messages/join-group.ts
 import type { SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
+import { memberOverheadBytes } from './shared-limits.ts'
 
 export type Answer<T> = (response: T) => void
 
@@ -38,6 +39,9 @@ export function distinctProtocols<P extends Protocol>(protocols: readonly P[]): 
   return [...byName.values()]
 }
 
+export const protocolBytes = (protocols: readonly Protocol[]): number =>
+  protocols.reduce((bytes, { name, metadata }) => bytes + name.length + metadata.length, 0)
+
 export const noBytes: Buffer = Buffer.alloc(0)
 
 export class Member {
@@ -65,6 +69,13 @@ export class Member {
     this.sessionTimeoutMs = membership.sessionTimeoutMs
     this.protocols = membership.protocols
     this.session = session
+  }
+
+  /** What it holds of the memory that all groups share; its assignment is bounded by its record. */
+  get bytes(): number {
+    const { memberId, clientId, groupInstanceId } = this
+    const names = memberId.length + clientId.length + (groupInstanceId?.length ?? 0)
+    return memberOverheadBytes + names + protocolBytes(this.protocols)
   }
 
   get isAwaitingJoin(): boolean {

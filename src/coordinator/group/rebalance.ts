@@ -75,6 +75,10 @@ export function reasonOf(request: JoinGroupRequest): string {
   return request.reason?.slice(0, reasonLengthMax) ?? 'not provided'
 }
 
+function tell({ context }: ClassicGroup, message: string, fields: { groupId: string }): void {
+  context.shared.tell(context.log, context.now(), message, fields)
+}
+
 /**
  * Takes a member out as dead. A JoinGroup it left parked is answered, in case its client still
  * waits.
@@ -139,7 +143,8 @@ export function prepareRebalance(group: ClassicGroup, reason: string): Decision<
   group.pendingSyncs.clear()
   group.clearSyncDeadline()
   const { groupId, generationId, state } = group
-  group.context.log.info('group rebalances', { groupId, generationId, state, reason })
+  const fields = { groupId, generationId, state, reason: reason.slice(0, reasonLengthMax * 2) }
+  tell(group, 'group rebalances', fields)
   const isFirst = state === 'Empty'
   group.moveTo('PreparingRebalance')
   if (isFirst) {
@@ -189,12 +194,13 @@ function completeJoin(group: ClassicGroup): Decision<GroupRecord, void> {
   group.newMemberAdded = false
   group.nextGeneration()
   const { groupId, generationId } = group
-  group.context.log.info('group has a generation', {
+  const fields = {
     groupId,
     generationId,
     members: group.members.size,
     protocol: group.protocolName,
-  })
+  }
+  tell(group, 'group has a generation', fields)
   if (group.state === 'Empty') return { records: [generationRecord(group)], reply: undefined }
   for (const member of group.members.values()) {
     group.answerJoin(member, joined(group, member))

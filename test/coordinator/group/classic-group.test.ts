@@ -3,7 +3,11 @@
  */
 import t from 'tap'
 import { errors, KafkaError } from '../../../protocol/errors.ts'
-import { ClassicGroup } from '../../../src/coordinator/group/group.ts'
+import type { Deadline } from '../../../src/coordinator/deadlines.ts'
+import { memberMetadataBytesMax } from '../../../src/coordinator/group/config.ts'
+import { ClassicGroup, type GroupContext } from '../../../src/coordinator/group/group.ts'
+import { Member } from '../../../src/coordinator/group/member.ts'
+import { memberBytesMax, SharedLimits } from '../../../src/coordinator/group/shared-limits.ts'
 import { Asked, GroupStory, partOf, type StoryMember } from './group-story.ts'
 
 const NONE = errors.NONE.code
@@ -452,3 +456,81 @@ t.test(
     t.equal(await b.beat(), REBALANCING, 'a did not show up')
   },
 )
+
+t.test('members of all groups share memory, and a flood of rebalances a few lines', async (t) => {
+  const lines: [string, object | undefined][] = []
+  const log = {
+    debug: () => undefined,
+    info: (message: string, fields?: object) => void lines.push([message, fields]),
+    warn: () => undefined,
+    error: () => undefined,
+    child: () => log,
+  }
+  const story = new GroupStory({ groupInitialRebalanceDelayMs: 0 }, log)
+  let member = story.member()
+  for (let count = 0; count < 60; count++) {
+    member = story.member()
+    await member.identify()
+    member.join()
+    await story.pass(10)
+    await story.now(member.leave())
+  }
+  t.equal(lines.filter(([message]) => message.startsWith('group ')).length, 20)
+  await story.pass(60_000)
+  member = story.member()
+  await member.identify()
+  member.join()
+  await story.pass(10)
+  t.match(
+    lines.map(([message]) => message),
+    [...Array(20).keys()].map(() => /^group /).concat(/lines were left out/, /^group /),
+  )
+
+  const shared = new SharedLimits()
+  shared.hold(memberBytesMax - 10)
+  t.ok(shared.hasRoomFor(10))
+  t.notOk(shared.hasRoomFor(11))
+  shared.hold(-1)
+  t.ok(shared.hasRoomFor(11))
+  t.ok(shared.hasRoomFor(-5), 'who says less is always welcome')
+})
+
+t.test('what a member says is bounded, and freed when it goes', async (t) => {
+  const story = new GroupStory({ groupInitialRebalanceDelayMs: 0 })
+  const say = async (bytes: number, protocols = 1) => {
+    const member = story.member({ groupId: `g${bytes}` })
+    await member.identify()
+    const metadata = Buffer.alloc(Math.ceil(bytes / protocols))
+    const joined = member.join({
+      protocols: [...Array(protocols).keys()].map((index) => ({ name: `p${index}`, metadata })),
+    })
+    await story.pass(10)
+    return { member, errorCode: joined.value?.errorCode }
+  }
+  t.equal((await say(memberMetadataBytesMax - 8, 4)).errorCode, NONE)
+  t.equal((await say(memberMetadataBytesMax + 1)).errorCode, errors.INVALID_REQUEST.code)
+
+  const shared = new SharedLimits()
+  const deadline = { set: () => undefined, clear: () => undefined } as unknown as Deadline
+  const context = { shared, now: () => 0 } as unknown as GroupContext
+  const group = new ClassicGroup('g', context)
+  const membership = {
+    ...{ memberId: 'm', groupInstanceId: null, clientId: 'c', clientHost: '/192.0.2.1' },
+    ...{ rebalanceTimeoutMs: 1, sessionTimeoutMs: 1 },
+    protocols: [{ name: 'range', metadata: Buffer.alloc(1000) }],
+  }
+  group.expect('m', deadline)
+  t.ok(shared.memberBytes > 0)
+  const member = new Member(membership, deadline)
+  group.add(member)
+  const held = shared.memberBytes
+  t.equal(held, member.bytes, 'what was expected came')
+  group.update(member, { ...membership, protocols: [] })
+  t.equal(shared.memberBytes, held - 1005)
+  group.remove('m')
+  t.equal(shared.memberBytes, 0)
+  group.add(new Member(membership, deadline))
+  group.end()
+  group.remove('m')
+  t.equal(shared.memberBytes, 0, 'and a group that was forgotten holds nothing')
+})

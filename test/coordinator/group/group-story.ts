@@ -14,7 +14,7 @@ import { zeroUuid } from '../../../protocol/types.ts'
 import { Writer } from '../../../protocol/writer.ts'
 import type { GroupCoordinatorConfig } from '../../../src/coordinator/group/config.ts'
 import { GroupCoordinator } from '../../../src/coordinator/group/group-coordinator.ts'
-import type { Environment } from '../../../src/environment/environment.ts'
+import type { Environment, Logger } from '../../../src/environment/environment.ts'
 import { SimulatedWorld } from '../../simulator/simulated-world.ts'
 import { MemoryLog } from '../memory-log.ts'
 
@@ -52,9 +52,10 @@ export class GroupStory {
   readonly config: { -readonly [K in keyof GroupCoordinatorConfig]: GroupCoordinatorConfig[K] }
   readonly groups: GroupCoordinator
 
-  constructor(overrides: Partial<GroupCoordinatorConfig> = {}) {
+  constructor(overrides: Partial<GroupCoordinatorConfig> = {}, log?: Logger) {
     this.world = new SimulatedWorld(7)
-    this.environment = this.world.start('broker').environment
+    const { environment } = this.world.start('broker')
+    this.environment = log === undefined ? environment : { ...environment, log }
     this.config = { ...defaults, ...overrides }
     this.groups = this.#coordinator()
     void this.groups.onElection(0, 1, this.log)
