@@ -331,8 +331,8 @@ const deletion: readonly Mutation[] = [
     name: 'deleted-topic-keeps-offsets',
     breaks: 'a topic made again begins where the deleted one began',
     file: 'src/log/log-directory.ts',
-    find: 'this.#checkpoints?.forget(name)',
-    replace: '',
+    find: 'this.#disk.forgetPartition(name)\n    this.#checkpoints?.forget(name)',
+    replace: 'this.#disk.forgetPartition(name)',
   },
 ]
 

@@ -8,10 +8,11 @@ import { errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import { describeConfigs } from '../../src/client/admin/configs.ts'
 import { Consumer } from '../../src/client/consumer.ts'
-import { latest, listOffsets, offsetIn } from '../../src/client/offsets.ts'
+import { isAnswer } from '../../src/client/failures.ts'
+import { earliest, latest, listOffsets, offsetIn } from '../../src/client/offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
 import type { BrokerHost } from './broker-host.ts'
-import { type Client, restDuringFaults, type Stage, startClient } from './stage.ts'
+import { type Client, restDuringFaults, type Stage, sleep, startClient } from './stage.ts'
 import type { SimulatedTopic } from './swarm.ts'
 import { Violation } from './violation.ts'
 
@@ -42,8 +43,7 @@ export async function administer(stage: Stage, host: BrokerHost, name: string): 
     await restDuringFaults(stage, client, client.random.float() * roundMs)
   }
   await host.ready()
-  if (!(await admin.look()))
-    throw new Violation(`${name} gets no answer after everything was healed`)
+  while (!(await admin.look())) await sleep(client.environment, 1_000)
   client.cluster.close()
 }
 
@@ -66,7 +66,7 @@ class Admin {
       else if (!topic.exists) await this.#create(topic)
       else
         await random
-          .pick([this.#delete, this.#grow, this.#configure, this.#write])
+          .pick([this.#delete, this.#grow, this.#configure, this.#write, this.#replace])
           .call(this, topic)
       if (random.chance(0.3)) await this.#cutOff()
     } catch (error) {
@@ -184,13 +184,32 @@ class Admin {
     topic.configs.set(name, value)
   }
 
+  /** Makes a topic anew that held records of which the first were deleted. */
+  async #replace(topic: OwnTopic): Promise<void> {
+    const { cluster } = this.#client
+    await this.#write(topic)
+    const leader = await cluster.leader(topic.name, 0)
+    const partitions = [{ partitionIndex: 0, offset: -1 }]
+    const request = { topics: [{ name: topic.name, partitions }], timeoutMs: 10_000 }
+    const answer = await cluster.callNode(leader, apis.deleteRecords, request)
+    check(answer.topics[0]?.partitions[0]?.errorCode)
+    await this.#delete(topic)
+    await this.#create(topic)
+    await this.#write(topic)
+  }
+
   /** Something for a later topic of the same name not to find. */
   async #write(topic: OwnTopic): Promise<void> {
     const producer = new Producer(this.#client.cluster, { deliveryTimeoutMs: 10_000, lingerMs: 0 })
     const value = Buffer.from(`${topic.name} generation ${topic.generation}`)
     const sent = producer.send({ topic: topic.name, partition: 0, key: null, value })
     // Its failure says nothing of the topic itself.
-    await sent.catch((error: Error) => this.#say(`${topic.name}: ${error.message}`))
+    await sent.catch((error: Error) => {
+      this.#say(`${topic.name}: ${error.message}`)
+      if (isAnswer(error, 'INCONSISTENT_TOPIC_ID')) {
+        throw new Violation(`${topic.name} takes no records: ${error.message}`)
+      }
+    })
     await producer.close()
   }
 
@@ -199,6 +218,10 @@ class Admin {
     const place = { topic: topic.name, partition: 0 }
     const found = await listOffsets(cluster, [{ ...place, timestamp: latest }])
     const end = offsetIn(found, place)
+    const starts = await listOffsets(cluster, [{ ...place, timestamp: earliest }])
+    const start = offsetIn(starts, place)
+    if (start !== 0)
+      throw new Violation(`${name} made ${topic.name} anew, and it begins at ${start}`)
     if (end === 0) return
     const consumer = new Consumer(cluster, {})
     consumer.assign([{ ...place, offset: 0 }])

@@ -3,7 +3,7 @@
  * damaged batch and what is behind it in that partition, and nothing else. Damage to what can be rebuilt
  * excuses nothing; damage to the metadata log may keep the broker from starting until it is undone.
  */
-import { batchAt } from './log-files.ts'
+import { batchAt, startOfLastBatch } from './log-files.ts'
 import type { MemoryDisk } from './memory-disk.ts'
 import type { SeededRandom } from './random.ts'
 import type { Stage } from './stage.ts'
@@ -11,20 +11,30 @@ import type { Stage } from './stage.ts'
 export interface Flip {
   readonly mayRefuse: boolean
   readonly touchesOffsets: boolean
+  /** Puts the file back as it was, if there is one of that name. */
   undo(disk: MemoryDisk): void
 }
 
 const rebuildable = /\.(index|timeindex|txnindex|snapshot)$|\/leader-epoch-checkpoint$/
+const metadataLog = /\/__cluster_metadata-0\/\d{20}\.log$/
+const offsetsLog = /\/__consumer_offsets-\d+\/\d{20}\.log$/
 const logFile = /\/([^/]+)-(\d+)\/(\d{20})\.log$/
 
-export function flipBits(stage: Stage, disk: MemoryDisk, random: SeededRandom): Flip | null {
+export function flipBits(
+  stage: Stage,
+  disk: MemoryDisk,
+  options: { random: SeededRandom; isAfterCleanStop: boolean },
+): Flip | null {
+  const { random, isAfterCleanStop } = options
   const files = disk.snapshot('written')
-  const paths = [...files].filter(([path, content]) => content.length > 0 && isTarget(path))
+  const paths = [...files].filter(([path, content]) => content.length > 0 && isTarget(path, stage))
   if (paths.length === 0) return null
   const [path, content] = random.pick(paths)
-  const bits = Array.from({ length: random.between(1, 3) }, () =>
-    random.between(0, content.length * 8 - 1),
-  )
+  // After an unclean end nothing tells damage to the last batch from one that was torn.
+  const isSpared = metadataLog.test(path) && !isAfterCleanStop
+  const bytes = isSpared ? startOfLastBatch(content) : content.length
+  if (bytes === 0) return null
+  const bits = Array.from({ length: random.between(1, 3) }, () => random.between(0, bytes * 8 - 1))
   for (const bit of bits) note(stage, path, content, bit)
   for (const bit of bits) disk.flipBit(path, bit)
   stage.trace.fault(
@@ -33,14 +43,14 @@ export function flipBits(stage: Stage, disk: MemoryDisk, random: SeededRandom): 
   )
   return {
     mayRefuse: path.includes('/__cluster_metadata-0/'),
-    touchesOffsets: path.includes('/__consumer_offsets-'),
-    undo: (next) => {
-      for (const bit of bits) next.flipBit(path, bit)
-    },
+    touchesOffsets: offsetsLog.test(path),
+    undo: (next) => next.restore(path, content),
   }
 }
 
-function isTarget(path: string): boolean {
+function isTarget(path: string, { temper }: Stage): boolean {
+  // A coordinator that is out of service for good has its clients ask for hours.
+  if (temper.durationMs > 600_000 && offsetsLog.test(path)) return false
   return rebuildable.test(path) || logFile.test(path)
 }
 

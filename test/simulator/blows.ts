@@ -7,6 +7,9 @@ import type { Blow } from './swarm.ts'
 /** How long disk errors and a full disk last at most. */
 const lastingMsMax = 20_000
 
+/** How long a directory is out of service before somebody sees it. */
+const lameMsMax = 60_000
+
 export async function strike(stage: Stage, host: BrokerHost): Promise<void> {
   const { world, temper } = stage
   const random = world.random.fork('blows')
@@ -17,7 +20,10 @@ export async function strike(stage: Stage, host: BrokerHost): Promise<void> {
   )
   while (world.nowMs < endMs) {
     const waitMs = temper.blowIntervalMs * 2 * random.float()
-    await sleep(environment, Math.max(1, Math.min(waitMs, endMs - world.nowMs)))
+    const untilMs = world.nowMs + Math.max(1, Math.min(waitMs, endMs - world.nowMs))
+    while (world.nowMs < untilMs && !host.isLame) {
+      await sleep(environment, Math.min(untilMs - world.nowMs, lameMsMax))
+    }
     // A broker with a directory out of service is restarted before long.
     if (host.isLame) await restart(host, random)
     else if (names.length > 0 && world.nowMs < endMs)

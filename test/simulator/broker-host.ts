@@ -33,10 +33,14 @@ export class BrokerHost {
   #isReady = false
   #isAudited = true
   #isStarting = false
+  /** The last end was a clean stop. */
+  #isStopped = false
   #mayRefuse: Flip[] = []
   #auditor: SimulatedProcess | null = null
   /** How often group offsets may have gone back. */
   offsetsLost = 0
+  /** Bits of a log of group offsets turned over: its coordinator may be out of service for good. */
+  areOffsetsDamaged = false
   /** The furthest that the broker's wall clock was ever ahead. */
   aheadMsMax = 0
 
@@ -119,6 +123,7 @@ export class BrokerHost {
         one.startMin = one.deletedUpToSurely
     }
     // After a clean stop everything is durable.
+    this.#isStopped = isClean
     const isOff = isClean && this.#random.chance(this.#stage.temper.offAfterStopChance)
     this.end(isOff ? 'power off' : 'exit')
   }
@@ -160,6 +165,7 @@ export class BrokerHost {
     this.#process = process
     this.#isStarting = true
     this.#isReady = false
+    this.#isStopped = false
     this.#stage.starts++
     this.#isAudited = !this.#needsAudit()
     this.#faults.begin()
@@ -213,7 +219,8 @@ export class BrokerHost {
     if (!isExcused) throw new Violation(`the broker does not start: ${error.stack}`)
     this.end('kill', 'it does not start')
     // Somebody puts the file back from a copy.
-    for (const flip of this.#mayRefuse.splice(0)) flip.undo(this.#stage.world.disk('broker'))
+    for (const flip of this.#mayRefuse.splice(0).reverse())
+      flip.undo(this.#stage.world.disk('broker'))
   }
 
   #fatal(process: SimulatedProcess, error: Error): void {
@@ -265,9 +272,14 @@ export class BrokerHost {
   #rot(): void {
     const { temper, world, isHealed } = this.#stage
     if (isHealed || !this.#random.chance(temper.flipChance)) return
-    const flip = flipBits(this.#stage, world.disk('broker'), this.#random)
+    const flip = flipBits(this.#stage, world.disk('broker'), {
+      random: this.#random,
+      isAfterCleanStop: this.#isStopped,
+    })
     if (flip === null) return
     if (flip.mayRefuse) this.#mayRefuse.push(flip)
-    if (flip.touchesOffsets) this.offsetsLost++
+    if (!flip.touchesOffsets) return
+    this.offsetsLost++
+    this.areOffsetsDamaged = true
   }
 }

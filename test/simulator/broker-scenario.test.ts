@@ -1,4 +1,4 @@
-/** The whole scenario: seeds that found something before, a few dozen others, and that runs repeat. */
+/** The whole scenario: seeds that found something before, some others, and that runs repeat. */
 import t from 'tap'
 import { runScenario } from './broker-scenario.ts'
 import { keptSeeds } from './kept-seeds.ts'
@@ -7,12 +7,12 @@ t.setTimeout(180_000)
 
 t.test('the same seed gives the same events, another seed others', async (t) => {
   const hashes = new Set<string>()
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     const first = await runScenario(seed)
     t.same(await runScenario(seed), first)
     hashes.add(first.hash)
   }
-  t.equal(hashes.size, 3)
+  t.equal(hashes.size, 2)
 })
 
 t.test('what was found before', async (t) => {
@@ -20,5 +20,5 @@ t.test('what was found before', async (t) => {
 })
 
 t.test('nothing acknowledged is lost, whatever happens', async (t) => {
-  for (let seed = 500; seed < 524; seed++) await t.resolves(runScenario(seed), `seed ${seed}`)
+  for (let seed = 500; seed < 516; seed++) await t.resolves(runScenario(seed), `seed ${seed}`)
 })

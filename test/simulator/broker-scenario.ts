@@ -14,6 +14,7 @@ import { strike } from './blows.ts'
 import { BrokerHost } from './broker-host.ts'
 import { keepOffsets } from './committing-client.ts'
 import { History, nameOf, type TopicPromise } from './history.ts'
+import { commitTooLate } from './outdated-member.ts'
 import { probe } from './probing-client.ts'
 import { produce } from './producing-client.ts'
 import { readAlone, readInGroup } from './reading-clients.ts'
@@ -186,6 +187,7 @@ class Scenario {
     const others = [this.#watch(keepOffsets(stage, this.#host, 'keeper'))]
     if (random.chance(0.7)) others.push(this.#watch(administer(stage, this.#host, 'admin')))
     if (random.chance(0.5)) others.push(this.#watch(probe(stage, this.#host, 'prober')))
+    if (random.chance(0.5)) others.push(this.#watch(commitTooLate(stage, 'latecomer')))
     return { producing, reading, others }
   }
 
@@ -196,6 +198,8 @@ class Scenario {
   }
 
   async #heal(): Promise<void> {
+    // What was taken out of service while it started, too, comes back with a restart.
+    await this.#host.ready()
     if (this.#host.isLame || this.#host.faults.struck) await this.#host.stop()
     await this.#host.ready()
   }
@@ -215,7 +219,7 @@ class Scenario {
   }
 
   async #groupHasRead(): Promise<void> {
-    if (this.#members === 0) return
+    if (this.#members === 0 || this.#host.areOffsetsDamaged) return
     const { environment } = this.#world.director
     while (this.#stage.history.unseenByGroup().length > 0) await sleep(environment, 1_000)
   }

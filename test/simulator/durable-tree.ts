@@ -124,7 +124,9 @@ export class FileNode {
       const cut = random.between(common, written.length)
       return Buffer.concat([written.subarray(0, cut), durable.subarray(cut)])
     }
-    const size = random.between(shorter, Math.max(durable.length, written.length))
+    // The size may be durable before the pages are: those that are missing are zeros.
+    const longer = Math.max(durable.length, written.length)
+    const size = random.chance(0.5) ? longer : random.between(shorter, longer)
     const mixed = Buffer.alloc(size)
     durable.copy(mixed)
     const bytes = random.pick(tornBytes)

@@ -49,7 +49,7 @@ export class PartitionHistory {
   readonly index: number
   readonly promise: TopicPromise
   readonly records = new Map<number, SentRecord>()
-  /** The offset after everything that was acknowledged or seen. */
+  /** The offset after everything that was acknowledged, or seen, or said to be there to be read. */
   end = 0
   /** Records below were asked to be deleted. */
   deletedUpTo = 0

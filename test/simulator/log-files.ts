@@ -65,6 +65,18 @@ function soundBytes(bytes: Buffer, at: number): number {
   return header.isCrcValid(bytes, at) ? size : 0
 }
 
+/** The position at which the last whole batch begins. */
+export function startOfLastBatch(bytes: Buffer): number {
+  let start = 0
+  for (let at = 0; at < bytes.length; ) {
+    const size = soundBytes(bytes, at)
+    if (size === 0) break
+    start = at
+    at += size
+  }
+  return start
+}
+
 /** The offsets of the batch in which a byte of a segment lies; null behind the last whole batch. */
 export function batchAt(bytes: Buffer, position: number): { base: number; last: number } | null {
   for (let at = 0; at < bytes.length; ) {

@@ -254,7 +254,8 @@ export class MemoryDisk implements Disk {
   snapshot(kind: 'written' | 'durable'): Map<string, Buffer> {
     const found = new Map<string, Buffer>()
     for (const { path, node } of files(this.#root, kind === 'durable')) {
-      const content = kind === 'durable' ? node.durable() : node.content.subarray(0, node.size)
+      const content =
+        kind === 'durable' ? node.durable() : Buffer.from(node.content.subarray(0, node.size))
       found.set(path, content)
     }
     return found
@@ -273,6 +274,16 @@ export class MemoryDisk implements Disk {
     if (!(node instanceof FileNode)) throw new DiskError('ENOENT', path)
     const at = bit >> 3
     node.content[at] = (node.content[at] as number) ^ (1 << (bit & 7))
+  }
+
+  /** Gives a file that nobody has open the content of a copy, if there is such a file. */
+  restore(path: string, content: Buffer): void {
+    const node = this.#find(path)
+    if (!(node instanceof FileNode)) return
+    this.#usedBytes += content.length - node.size
+    node.truncate(0)
+    node.write(content, 0)
+    node.settle(node.writes)
   }
 
   touch(node: FileNode): void {

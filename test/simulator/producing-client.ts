@@ -40,7 +40,8 @@ export function drawProducerKind(random: SeededRandom): ProducerKind {
 /** Resolves when everything was sent and its fate is known. */
 export async function produce(stage: Stage, name: string, records: number): Promise<void> {
   const { world, temper } = stage
-  const client = startClient(stage, name)
+  // Who gives up does so after the time for the delivery of a record.
+  const client = startClient(stage, name, { isPatient: true })
   const kind = drawProducerKind(client.random)
   const promise: ProducerPromise = { name, isIdempotent: kind.idempotence, hasGap: false }
   stage.trace.say(name, `starts: ${JSON.stringify(kind)}`)
@@ -87,7 +88,6 @@ function send({ stage, client, kind, promise, producer }: Sending, sequence: num
     timestamp,
   })
   const partition = key === null ? random.between(0, topic.partitions - 1) : undefined
-  const startsBefore = stage.starts
   producer.add(
     {
       topic: topic.name,
@@ -109,8 +109,7 @@ function send({ stage, client, kind, promise, producer }: Sending, sequence: num
       trace.say(promise.name, `gave up ${sequence}: ${error.message}`)
       promise.hasGap = true
       record.state = 'failed'
-      const isRestarted = stage.starts !== startsBefore
-      checkFailure(stage, record, { kind, isRestarted }, error, delivery.partition)
+      checkFailure(stage, record, kind, error, delivery.partition)
     } else if (kind.acks !== 0) {
       if (trace.isOn) {
         trace.say(
@@ -132,7 +131,7 @@ function fillerBytes(random: SeededRandom, largeChance: number): number {
 function checkFailure(
   { history, temper }: Stage,
   record: SentRecord,
-  { kind, isRestarted }: { kind: ProducerKind; isRestarted: boolean },
+  kind: ProducerKind,
   error: Error,
   index: number,
 ): void {
@@ -140,9 +139,6 @@ function checkFailure(
   const partition = history.partition(record.topic, Math.max(0, index))
   const isExcused = partition.truncations > 0 || partition.needsAudit
   if (isExcused && error instanceof KafkaError) return
-  // Of a producer, Kafka's snapshot files know the last batch only: the retry of an earlier one whose
-  // answer was lost with the broker is refused, neither lost nor written twice.
-  if (isRestarted && isAnswer(error, 'OUT_OF_ORDER_SEQUENCE_NUMBER')) return
   // What went without sequence numbers twice may be refused for nothing else.
   if (isAnswer(error, 'INVALID_TIMESTAMP') && temper.blows.clockJump > 0) return
   throw new Violation(`${nameOf(record)} to ${partition.name} was given up: ${error.message}`)

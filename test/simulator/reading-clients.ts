@@ -50,6 +50,7 @@ export class Places {
       )
     }
     place.highWatermark = highWatermark
+    partition.end = Math.max(partition.end, highWatermark)
     if (trace.isOn) {
       const offsets = `${records[0]?.offset} to ${records.at(-1)?.offset}`
       trace.say(

@@ -37,8 +37,12 @@ export interface Client {
   readonly random: SeededRandom
 }
 
-/** A process with a connection to the cluster. */
-export function startClient(stage: Stage, name: string): Client {
+/** A process with a connection to the cluster. One that is patient tries everything until it is over. */
+export function startClient(
+  stage: Stage,
+  name: string,
+  { isPatient = false }: { isPatient?: boolean } = {},
+): Client {
   const { world } = stage
   const process = world.start(name)
   const { environment } = process
@@ -49,7 +53,7 @@ export function startClient(stage: Stage, name: string): Client {
     requestTimeoutMs: random.pick([5_000, 10_000, 30_000]),
     connectTimeoutMs: 5_000,
     bootstrapTimeoutMs: 48 * 3_600_000,
-    operationTimeoutMs: 60_000,
+    operationTimeoutMs: isPatient ? 48 * 3_600_000 : 60_000,
   })
   return { name, process, environment, cluster, random }
 }
