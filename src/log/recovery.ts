@@ -111,7 +111,8 @@ export function recover(given: RecoveryOptions): Recovered {
   }
   reportMissing(files.bases, logEndOffset, options)
   if (segments.length === 0) {
-    logEndOffset = Math.max(logEndOffset, promisedEnd(options))
+    // What the quorum's log does without its files is for the quorum to say.
+    if (options.onDamage === 'cut') logEndOffset = Math.max(logEndOffset, promisedEnd(options))
     segments.push(options.createSegment(logEndOffset))
   }
   if (logEndOffset < options.logStartOffset && segments.some((segment) => segment.size > 0)) {

@@ -4,7 +4,7 @@
  */
 
 import { KafkaError } from '../../protocol/errors.ts'
-import type { Compression } from '../../protocol/records/compression/compression.ts'
+import { type Compression, canCompress } from '../../protocol/records/compression/compression.ts'
 import { isAnswer, TimeoutError } from '../../src/client/failures.ts'
 import type { Delivery } from '../../src/client/partition-queue.ts'
 import { Producer } from '../../src/client/producer.ts'
@@ -32,10 +32,13 @@ export function drawProducerKind(random: SeededRandom): ProducerKind {
     idempotence,
     isPatient: acks === 0 || random.chance(0.75),
     lingerMs: random.pick([0, 0, 5, 50]),
-    compression: random.pick(['none', 'none', 'none', 'gzip', 'snappy', 'lz4'] as const),
+    compression: available(random.pick(['none', 'none', 'none', 'gzip', 'snappy', 'lz4'] as const)),
     batchBytes: random.pick([200, 1_000, 16_384]),
   }
 }
+
+/** lz4 is native code, which may be missing. */
+const available = (codec: Compression): Compression => (canCompress(codec) ? codec : 'gzip')
 
 /** Resolves when everything was sent and its fate is known. */
 export async function produce(stage: Stage, name: string, records: number): Promise<void> {
