@@ -76,7 +76,6 @@ export class LogDirectory {
   readonly #onFailure: LogDirectoryOptions['onFailure']
   #isOpen = false
   #isCheckpointDue = false
-  #isCheckpointSoon = false
   /** With what writing checkpoints failed last, said once. */
   #reportedCode: string | null = null
   #closing: Promise<void> | null = null
@@ -219,16 +218,6 @@ export class LogDirectory {
     })
   }
 
-  /** One for all that are removed in this turn. */
-  #checkpointSoon(): void {
-    if (this.#isCheckpointSoon) return
-    this.#isCheckpointSoon = true
-    this.#environment.timers.endOfTurn(() => {
-      this.#isCheckpointSoon = false
-      this.checkpoint().catch((error: unknown) => this.reportCheckpointError(error))
-    })
-  }
-
   /** A checkpoint could not be written. Where the device failed, the directory has said so already. */
   reportCheckpointError(err: unknown): void {
     const code = err instanceof DiskError ? err.code : ''
@@ -295,11 +284,11 @@ export class LogDirectory {
 
   /**
    * Renames a partition's directory out of the way at once; its files go after `delayMs`. That it is
-   * gone is durable a few milliseconds later.
+   * gone is durable at the end of this turn, before a topic can be made again under its name.
    */
   removePartition(name: string, delayMs: Milliseconds): void {
     const doomed = this.#rename(name, '-delete')
-    this.#checkpointSoon()
+    this.checkpointThisTurn()
     this.#environment.timers.after(Math.min(delayMs, timerMsMax), () => this.#removeTree(doomed))
   }
 
