@@ -99,13 +99,13 @@ export function localVerb<const O extends Options>(
 }
 
 /** The options that every verb takes. */
-export const helpOptions: Options = {
+const helpOptions: Options = {
   json: { kind: 'flag', summary: 'Print JSON for programs instead of tables' },
   help: { kind: 'flag', short: 'h', summary: 'Print this' },
 }
 
 /** The options of every verb that talks to a cluster. */
-export const connectOptions: Options = {
+const connectOptions: Options = {
   'bootstrap-server': {
     kind: 'text',
     short: 'b',

@@ -268,7 +268,7 @@ export function list<D extends readonly string[] | null>(
 }
 
 /** Splits at commas, white space trimmed; the empty text is the empty list. */
-export function splitList(text: string): readonly string[] {
+function splitList(text: string): readonly string[] {
   const trimmed = text.trim()
   return trimmed === '' ? [] : trimmed.split(/\s*,\s*/)
 }

@@ -31,7 +31,9 @@ export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
     return persisted.then(
       () => ({ topics }),
       (error: unknown) => {
-        if (error instanceof DiskError) return { topics: topics.map(notPersisted) }
+        // KafkaError: the log was given up meanwhile.
+        if (error instanceof DiskError || error instanceof KafkaError)
+          return { topics: topics.map(notPersisted) }
         throw error
       },
     )

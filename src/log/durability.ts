@@ -5,18 +5,15 @@
  */
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
-import type { LogConfig } from './log-config.ts'
+import { type LogConfig, unlimited } from './log-config.ts'
 import type { Segments } from './segments.ts'
-
-/** Timers cannot be set for longer. */
-const timerMsMax = 0x7fff_ffff
 
 /**
  * Whether so many records that were found after an unclean end, and may be in the page cache only, are
  * to be made durable before anybody reads them or is told that they are there.
  */
 export const mustSyncAtStart = (config: LogConfig, records: number): boolean =>
-  records >= config.flushMessages || config.flushMs <= timerMsMax
+  records >= config.flushMessages || config.flushMs < unlimited
 
 export interface DurabilityOptions {
   readonly environment: Environment
@@ -67,7 +64,7 @@ export class Durability {
 
   /** Something was written: with flush.ms set it is synced by then. */
   onWritten({ flushMs }: LogConfig): void {
-    if (this.#timer !== null || flushMs > timerMsMax) return
+    if (this.#timer !== null || flushMs >= unlimited) return
     this.#timer = this.#options.environment.timers.after(flushMs, () => {
       this.#timer = null
       this.syncInBackground()

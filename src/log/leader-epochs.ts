@@ -22,7 +22,7 @@ export interface EpochEnd {
 
 const int32Max = 0x7fff_ffff
 
-export const leaderEpochFile = 'leader-epoch-checkpoint'
+const leaderEpochFile = 'leader-epoch-checkpoint'
 
 export class LeaderEpochs {
   /** Whether the file was there and sound. */

@@ -58,8 +58,6 @@ const cleanShutdownFile = '.kafka_cleanshutdown'
 /** The metadata quorum's own log; it is not a topic's. */
 export const metadataLogName = '__cluster_metadata-0'
 const nameBytesMax = 255
-/** Timers cannot be set for longer. */
-const timerMsMax = 0x7fff_ffff
 
 export class LogDirectory {
   readonly path: string
@@ -289,7 +287,7 @@ export class LogDirectory {
   removePartition(name: string, delayMs: Milliseconds): void {
     const doomed = this.#rename(name, '-delete')
     this.checkpointThisTurn()
-    this.#environment.timers.after(Math.min(delayMs, timerMsMax), () => this.#removeTree(doomed))
+    this.#environment.timers.after(delayMs, () => this.#removeTree(doomed))
   }
 
   /** Renames a partition's directory to Kafka's name for one that no topic knows; returns that. */

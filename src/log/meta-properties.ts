@@ -72,7 +72,7 @@ export function parseMetaProperties(text: string): MetaProperties | string {
 }
 
 /** Always version 1. */
-export function formatMetaProperties(properties: MetaProperties): string {
+function formatMetaProperties(properties: MetaProperties): string {
   const { clusterId, nodeId, directoryId } = properties
   const lines = [`cluster.id=${clusterId}`, `directory.id=${directoryId}`, `node.id=${nodeId}`]
   return `${lines.join('\n')}\nversion=1\n`

@@ -58,7 +58,7 @@ export function claimDirectory(disk: Disk, directory: string, topicId: string): 
 /**
  * Not synced: the directory's own name says the rest, and the file is written again if it is lost.
  */
-export function writePartitionMetadata(disk: Disk, directory: string, topicId: string): void {
+function writePartitionMetadata(disk: Disk, directory: string, topicId: string): void {
   const path = `${directory}/${fileName}`
   if (disk.exists(path) && disk.stat(path).isDirectory) moveAside(disk, path)
   const file = disk.open(path, 'create')

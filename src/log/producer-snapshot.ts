@@ -12,7 +12,7 @@ import { type ProducerSnapshot, producerSnapshot } from '../../protocol/state/pr
 import type { Disk } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
 import { readFileIfReadable } from './checkpoints.ts'
-import { fileNameOf } from './segment-options.ts'
+import { fileNameOf, nameOf } from './segment-options.ts'
 
 export type SnapshotEntry = ProducerSnapshot['producerEntries'][number]
 
@@ -84,7 +84,7 @@ export class ProducerSnapshots {
       const bytes = readFileIfReadable(this.#disk, this.#path(offset))
       const entries = bytes === null ? null : decodeSnapshot(bytes)
       if (entries?.every((entry) => entry.lastOffset < offset)) return { offset, entries }
-      const partition = this.#directory.slice(this.#directory.lastIndexOf('/') + 1)
+      const partition = nameOf(this.#directory)
       const fields = { partition, file: this.#path(offset) }
       this.#log.warn('a producer snapshot is damaged; the batches are read instead', fields)
       this.keepOnly((other) => other !== offset)

@@ -44,8 +44,8 @@ import { applyBatch } from './producer-replay.ts'
 import { ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
 import type { Segment } from './segment.ts'
-import { nameOf, tidy } from './segment-files.ts'
-import { fileNameOf, type SegmentEnd } from './segment-options.ts'
+import { tidy } from './segment-files.ts'
+import { fileNameOf, nameOf, type SegmentEnd } from './segment-options.ts'
 import { Segments } from './segments.ts'
 
 /** Closed segments, from the newest on, whose ends are read when a log is opened. */

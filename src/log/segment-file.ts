@@ -1,9 +1,10 @@
 /**
  * The `.log` file of a segment: opened when it is needed, closed when nobody reads or syncs it any
- * more after `close` was called.
+ * more after `close` was called. Of a log that was given up it is not opened again: by then its name
+ * may be that of another topic's file.
  */
 import type { Buffers } from '../environment/buffers.ts'
-import type { Disk, DiskFile } from '../environment/disk.ts'
+import { type Disk, DiskError, type DiskFile } from '../environment/disk.ts'
 
 export class SegmentFile {
   readonly #disk: Disk
@@ -12,6 +13,7 @@ export class SegmentFile {
   #file: DiskFile | null = null
   #readsUnderWay = 0
   #isClosing = false
+  #isGivenUp = false
 
   constructor(disk: Disk, buffers: Buffers, path: string) {
     this.#disk = disk
@@ -23,7 +25,9 @@ export class SegmentFile {
     return this.#file !== null
   }
 
+  /** Throws DiskError, EBADF where it was closed for good. */
   open(): DiskFile {
+    if (this.#isGivenUp) throw new DiskError('EBADF', this.#path)
     this.#isClosing = false
     this.#file ??= this.#disk.open(this.#path, 'write')
     return this.#file
@@ -46,8 +50,9 @@ export class SegmentFile {
     return this.#using(async (file) => window.subarray(0, await file.readAsync(window, position)))
   }
 
-  /** Closes it, as soon as no read or sync needs it. It is opened again when it is needed. */
-  close(): void {
+  /** Closes it, as soon as no read or sync needs it; unless for good, it is opened again when it is needed. */
+  close(isForGood = false): void {
+    this.#isGivenUp ||= isForGood
     this.#isClosing = true
     this.#closeIfIdle()
   }

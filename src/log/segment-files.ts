@@ -10,7 +10,7 @@ import { moveAside } from './checkpoints.ts'
 import { isSound, lastOffsetOf, leaderEpochOf, plausibleBytes } from './links.ts'
 import { snapshotSuffix } from './producer-snapshot.ts'
 import { scanBatches } from './scan.ts'
-import { deletedSuffix, fileNameOf, segmentSuffixes } from './segment-options.ts'
+import { deletedSuffix, fileNameOf, nameOf, segmentSuffixes } from './segment-options.ts'
 
 export interface SegmentFiles {
   /** Base offsets, rising. */
@@ -32,8 +32,6 @@ export interface TidyOptions {
 const partSuffixes = [...segmentSuffixes, snapshotSuffix]
 const cleanedSuffix = '.cleaned'
 const swapSuffix = '.swap'
-
-export const nameOf = (directory: string): string => directory.slice(directory.lastIndexOf('/') + 1)
 
 /** Lists what stays. Throws DiskError, EDAMAGED where a log file is none. */
 export function tidy(options: TidyOptions): SegmentFiles {

@@ -32,3 +32,6 @@ export const segmentSuffixes = ['.log', '.index', '.timeindex', '.txnindex'] as 
 export const deletedSuffix = '.deleted'
 
 export const fileNameOf = (offset: number): string => String(offset).padStart(20, '0')
+
+/** `topic-partition`, of a partition's directory. */
+export const nameOf = (directory: string): string => directory.slice(directory.lastIndexOf('/') + 1)

@@ -38,6 +38,7 @@ import { SegmentIndexes, syncIndexFiles } from './segment-indexes.ts'
 import {
   deletedSuffix,
   fileNameOf,
+  nameOf,
   type RebuildOptions,
   type SegmentEnd,
   type SegmentOptions,
@@ -516,9 +517,9 @@ export class Segment {
     indexes.persist()
   }
 
-  /** Closes the log file, as soon as no read or sync needs it; the next use opens it again. */
-  close(): void {
-    this.#file.close()
+  /** Closes the log file, as soon as no read or sync needs it; unless for good, the next use opens it. */
+  close(isForGood = false): void {
+    this.#file.close(isForGood)
   }
 
   /** Renames all files to `.deleted`; gives the new names. */
@@ -589,8 +590,7 @@ export class Segment {
 
   /** `topic-partition`. */
   get partition(): string {
-    const { directory } = this.#options
-    return directory.slice(directory.lastIndexOf('/') + 1)
+    return nameOf(this.#options.directory)
   }
 
   #path(suffix: string): string {

@@ -8,11 +8,9 @@ import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import { parentOf } from './checkpoints.ts'
 import type { Segment } from './segment.ts'
+import { nameOf } from './segment-options.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
-
-/** Timers cannot be set for longer. */
-const timerMsMax = 0x7fff_ffff
 
 export interface SegmentsOptions {
   readonly disk: Disk
@@ -125,7 +123,7 @@ export class Segments {
   #noteHole(segment: Segment, fromOffset: number, toOffset: number): void {
     if (!this.#isGapless || fromOffset >= toOffset || this.#beforeHoles.has(segment)) return
     this.#beforeHoles.add(segment)
-    const partition = this.#directory.slice(this.#directory.lastIndexOf('/') + 1)
+    const partition = nameOf(this.#directory)
     const fields = { partition, fromOffset, toOffset }
     this.#log.error('records are missing between two segments', fields)
   }
@@ -201,7 +199,7 @@ export class Segments {
   }
 
   closeFiles(): void {
-    for (const segment of this.list) segment.close()
+    for (const segment of this.list) segment.close(true)
   }
 
   async #run(endOffset: () => number): Promise<void> {
@@ -255,7 +253,7 @@ export class Segments {
       for (const path of paths) this.#disk.remove(path)
     }
     if (delayMs <= 0) remove()
-    else this.#timers.after(Math.min(delayMs, timerMsMax), () => this.#quietly(remove))
+    else this.#timers.after(delayMs, () => this.#quietly(remove))
     return segments
   }
 

@@ -42,8 +42,6 @@ export interface SnapshotsOptions {
 /** Records encoded in one turn, one batch: about a millisecond of work. */
 const recordsPerTurn = 256
 const bytesPerTurn = 256 * 1024
-/** What `Timers` can be asked to wait at most. */
-const timerMsMax = 2 ** 31 - 1
 
 export class Snapshots {
   readonly #options: SnapshotsOptions
@@ -76,7 +74,7 @@ export class Snapshots {
   #arm(): void {
     const { config, environment, cache } = this.#options
     if (this.#timer !== undefined || config.intervalMs === 0 || this.#isClosed) return
-    this.#timer = environment.timers.after(Math.min(config.intervalMs, timerMsMax), () => {
+    this.#timer = environment.timers.after(config.intervalMs, () => {
       this.#timer = undefined
       this.#begin(cache.image)
     })

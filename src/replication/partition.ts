@@ -12,7 +12,7 @@ import type { Log } from '../log/log.ts'
 import { isDeleted, type LogConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import type { AppendResult } from '../log/log-options.ts'
-import type { ReadResult } from '../log/segment-read.ts'
+import { nothingAt, type ReadResult } from '../log/segment-read.ts'
 import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
 import type { AppendOrigin } from '../log/validation.ts'
 
@@ -427,10 +427,6 @@ export class Partition {
   #changed(): void {
     for (const watcher of this.#watchers) watcher.changed()
   }
-}
-
-function nothingAt(offset: number): ReadResult {
-  return { chunks: [], bytes: 0, firstOffset: offset, nextOffset: offset }
 }
 
 function below(found: OffsetAndTimestamp | null, offset: number): OffsetAndTimestamp | null {

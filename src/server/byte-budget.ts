@@ -1,8 +1,7 @@
-/** A number of bytes that many share: whoever takes some when there are none left waits, or lets others wait. */
-
 /**
- * Bytes taken and given back. As with Kafka's memory pool the last taker may go beyond the limit, so
- * that a request larger than what is left is not starved by small ones.
+ * A number of bytes that many share: taken and given back; whoever finds none left waits. As with
+ * Kafka's memory pool the last taker may go beyond the limit, so that a request larger than what is
+ * left is not starved by small ones.
  */
 export class ByteBudget {
   readonly #max: () => number

@@ -83,7 +83,7 @@ function tell({ context }: ClassicGroup, message: string, fields: { groupId: str
  * Takes a member out as dead. A JoinGroup it left parked is answered, in case its client still
  * waits.
  */
-export function removeMember(
+function removeMember(
   group: ClassicGroup,
   member: Member,
   reason: string,
