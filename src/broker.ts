@@ -18,6 +18,7 @@ import { ConfigError } from './config/definition.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
+import { Coordinators } from './coordinators.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { consumerOffsetsTopic, handlerTable } from './handlers/handler-table.ts'
@@ -37,7 +38,6 @@ import {
 import { Metadata } from './metadata/metadata.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
 import { randomUuid } from './metadata/random-uuid.ts'
-import { PartitionCoordinatorLog } from './replication/coordinator-log.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
 import type { ReplicaConfig } from './replication/partition.ts'
@@ -89,7 +89,7 @@ export class Broker {
   #hasFailed = false
   #metadata: Metadata | null = null
   #replicas: Replicas | null = null
-  #groups: GroupCoordinator | null = null
+  #coordinators: Coordinators | null = null
   #parkedFetches: ParkedFetches | null = null
   #stopping: Promise<void> | null = null
 
@@ -174,9 +174,9 @@ export class Broker {
     this.#checkNotStopping()
     const replicas = await this.#hostPartitions(metadata.cache)
     this.#checkNotStopping()
-    const groups = await this.#loadGroups(metadata.cache, replicas)
+    const groups = await this.#loadCoordinators(metadata.cache, replicas)
     this.#checkNotStopping()
-    this.#follow(metadata.cache, replicas, groups)
+    this.#follow(metadata.cache, replicas)
     await this.#listen(metadata, replicas, groups)
     this.#isReady = true
   }
@@ -302,7 +302,7 @@ export class Broker {
     })
     this.#replicas = replicas
     replicas.onPartitionFailure = ({ topic }) => {
-      if (topic === consumerOffsetsTopic) this.#electAgain()
+      void this.#coordinators?.electAgain(topic, cache.image)
     }
     await replicas.start(cache.image.topics)
     return replicas
@@ -312,42 +312,22 @@ export class Broker {
     return resolveTopicConfig(topicOverrides(image, topic), this.#config)
   }
 
-  async #loadGroups(cache: MetadataCache, replicas: Replicas): Promise<GroupCoordinator> {
-    const config = groupCoordinatorConfig(this.#config, this.#options.isDevelopment === true)
+  async #loadCoordinators(cache: MetadataCache, replicas: Replicas): Promise<GroupCoordinator> {
     const groups = new GroupCoordinator({
       environment: this.#environment,
-      config,
+      config: groupCoordinatorConfig(this.#config, this.#options.isDevelopment === true),
       partitionCount: () =>
         cache.image.topics.byName.get(consumerOffsetsTopic)?.partitions.length ??
         this.#config.get('offsets.topic.num.partitions'),
     })
-    this.#groups = groups
-    await this.#electCoordinators(cache.image, replicas, groups)
+    const { log } = this.#environment
+    this.#coordinators = new Coordinators({ log, replicas, coordinators: [groups] })
+    await this.#coordinators.elect(cache.image)
     return groups
   }
 
-  /** Loads the groups of every partition of __consumer_offsets that is led here, lets go of all others. */
-  async #electCoordinators(
-    image: MetadataImage,
-    replicas: Replicas,
-    groups: GroupCoordinator,
-  ): Promise<void> {
-    const loading: Promise<void>[] = []
-    const partitions = image.topics.byName.get(consumerOffsetsTopic)?.partitions ?? []
-    for (const { index, leaderEpoch } of partitions) {
-      const partition = replicas.get(consumerOffsetsTopic, index)
-      if (partition === undefined || partition.isOffline || !partition.isLeader) {
-        groups.onResignation(index)
-        continue
-      }
-      const log = new PartitionCoordinatorLog(partition)
-      loading.push(groups.onElection(index, leaderEpoch, log))
-    }
-    await Promise.all(loading)
-  }
-
   /** From here on every committed change of the metadata takes effect, before its request is answered. */
-  #follow(cache: MetadataCache, replicas: Replicas, groups: GroupCoordinator): void {
+  #follow(cache: MetadataCache, replicas: Replicas): void {
     cache.subscribe((image, delta) => {
       const { deleted, changes } = delta.topics
       const isBrokerConfigChanged = delta.configChanges.some(
@@ -359,13 +339,7 @@ export class Broker {
         image.topics,
       )
       if (isBrokerConfigChanged) replicas.reconfigureAll()
-      if (changes.some(({ topic }) => topic.name === consumerOffsetsTopic)) {
-        // Clients that come too early are told COORDINATOR_LOAD_IN_PROGRESS.
-        void this.#electCoordinators(image, replicas, groups)
-      }
-      const gone = deleted.find(({ name }) => name === consumerOffsetsTopic)
-      for (const { index } of gone?.partitions ?? []) groups.onResignation(index)
-      if (deleted.length > 0) void groups.onTopicsDeleted(deleted.map(({ name }) => name))
+      this.#coordinators?.follow(image, delta)
     })
   }
 
@@ -410,15 +384,10 @@ export class Broker {
     return this.#addresses.advertised.get(listener) ?? connection.local
   }
 
-  #electAgain(): void {
-    if (this.#metadata === null || this.#replicas === null || this.#groups === null) return
-    void this.#electCoordinators(this.#metadata.image, this.#replicas, this.#groups)
-  }
-
   /** The directory has said so itself. */
   #directoryFailed(directory: LogDirectory): void {
     this.#replicas?.directoryFailed(directory)
-    this.#electAgain()
+    if (this.#metadata !== null) void this.#coordinators?.elect(this.#metadata.image)
     const { path, failure } = directory
     if (path === this.#metadataPath) {
       const message = `The metadata log is in ${path}, which failed: ${failure?.message}`
@@ -442,7 +411,7 @@ export class Broker {
     await this.#starting?.catch(() => {})
     // Whoever waits is answered now, so that connections can end.
     this.#parkedFetches?.close()
-    this.#groups?.close()
+    this.#coordinators?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     await this.#metadata?.close()
     const brokerEpoch = this.#metadata?.brokerEpoch ?? -1

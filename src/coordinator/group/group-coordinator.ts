@@ -68,6 +68,7 @@ const firstJoinVersionWithNullProtocol = 7
 const firstLeaveVersionWithMembers = 3
 
 export class GroupCoordinator {
+  readonly topic = '__consumer_offsets'
   readonly #config: () => GroupCoordinatorConfig
   readonly #partitionCount: () => number
   readonly #log: Logger
@@ -80,7 +81,7 @@ export class GroupCoordinator {
     const shared = new SharedLimits()
     this.#runtime = new CoordinatorRuntime(environment, {
       name: 'group',
-      topic: '__consumer_offsets',
+      topic: this.topic,
       create: (context) => new GroupShard(context, config, shared),
       encode: encodeGroupRecord,
       decode: decodeGroupRecord,
@@ -94,17 +95,9 @@ export class GroupCoordinator {
     return coordinatorPartition(groupId, this.#partitionCount())
   }
 
-  /**
-   * This broker leads the partition of __consumer_offsets now; resolves when its groups are loaded.
-   * Never rejects: what goes wrong is logged.
-   */
-  async onElection(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void> {
-    try {
-      await this.#runtime.load(partition, leaderEpoch, log)
-    } catch (err) {
-      const fields = { partition: `__consumer_offsets-${partition}`, leaderEpoch, err }
-      this.#log.error('coordinator could not be loaded', fields)
-    }
+  /** This broker leads the partition of __consumer_offsets; resolves when its groups are loaded. */
+  onElection(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void> {
+    return this.#runtime.load(partition, leaderEpoch, log)
   }
 
   /** This broker does not lead the partition any more, as of `leaderEpoch`. */
