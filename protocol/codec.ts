@@ -69,6 +69,7 @@ const fixed: Partial<Record<Primitive, number>> = {
   int32: 4,
   uint32: 4,
   int64: 8,
+  int64Exact: 8,
   float64: 8,
   uuid: 16,
 }
@@ -136,6 +137,7 @@ class Source {
   }
 
   #literal(value: unknown): string {
+    if (typeof value === 'bigint') return `${value}n`
     if (value === null || typeof value !== 'object') return JSON.stringify(value)
     const known = this.constants.indexOf(value)
     const index = known >= 0 ? known : this.constants.push(value) - 1

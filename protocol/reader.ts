@@ -114,6 +114,11 @@ export class Reader {
     return this.#view.getInt32(start) * 0x1_0000_0000 + this.#view.getUint32(start + 4)
   }
 
+  /** All 64 bits, where they are a hash and no count. */
+  int64Exact(): bigint {
+    return this.#view.getBigInt64(this.#advance(8))
+  }
+
   float64(): number {
     return this.#view.getFloat64(this.#advance(8))
   }

@@ -133,6 +133,8 @@ export const uint16 = primitive<number>('uint16', 0)
 export const int32 = primitive<number>('int32', 0)
 export const uint32 = primitive<number>('uint32', 0)
 export const int64 = primitive<number>('int64', 0)
+/** Of which every bit counts, as in a hash. */
+export const int64Exact = primitive<bigint>('int64Exact', 0n)
 export const float64 = primitive<number>('float64', 0)
 export const uuid = primitive<Uuid>('uuid', zeroUuid)
 export const string = primitive<string>('string', '')

@@ -42,6 +42,7 @@ export type Primitive =
   | 'int32'
   | 'uint32'
   | 'int64'
+  | 'int64Exact'
   | 'float64'
   | 'uuid'
   | 'string'

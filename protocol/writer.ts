@@ -114,6 +114,12 @@ export class Writer {
     }
   }
 
+  int64Exact(value: bigint): void {
+    if (typeof value !== 'bigint') throw unfit(value, 'int64Exact')
+    const start = this.#advance(8)
+    this.#view.setBigInt64(start, value)
+  }
+
   float64(value: number): void {
     if (typeof value !== 'number') throw unfit(value, 'float64')
     const start = this.#advance(8)

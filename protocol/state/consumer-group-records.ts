@@ -10,6 +10,7 @@ import {
   int8,
   int32,
   int64,
+  int64Exact,
   message,
   nullable,
   nullableSince,
@@ -38,7 +39,7 @@ export const consumerGroupMetadataValue = message(
   { valid: '0', flexible: '0+' },
   {
     epoch: int32,
-    metadataHash: tagged(0, int64),
+    metadataHash: tagged(0, int64Exact),
   },
 )
 export type ConsumerGroupMetadataValue = MessageOf<typeof consumerGroupMetadataValue>

@@ -3,7 +3,18 @@
  */
 
 import type { MessageOf } from '../schema.ts'
-import { array, int8, int32, int64, message, nullable, string, tagged, uuid } from '../schema.ts'
+import {
+  array,
+  int8,
+  int32,
+  int64,
+  int64Exact,
+  message,
+  nullable,
+  string,
+  tagged,
+  uuid,
+} from '../schema.ts'
 
 /** Names a member of a share group. */
 export const shareGroupMemberMetadataKey = message(
@@ -49,7 +60,7 @@ export const shareGroupMetadataValue = message(
   { valid: '0', flexible: '0+' },
   {
     epoch: int32,
-    metadataHash: int64,
+    metadataHash: int64Exact,
   },
 )
 export type ShareGroupMetadataValue = MessageOf<typeof shareGroupMetadataValue>

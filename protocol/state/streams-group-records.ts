@@ -9,6 +9,7 @@ import {
   int16,
   int32,
   int64,
+  int64Exact,
   message,
   nullable,
   string,
@@ -38,7 +39,7 @@ export const streamsGroupMetadataValue = message(
   { valid: '0', flexible: '0+' },
   {
     epoch: int32,
-    metadataHash: int64,
+    metadataHash: int64Exact,
     validatedTopologyEpoch: tagged(0, withDefault(-1, int32)),
     lastAssignmentConfigs: tagged(1, withDefault([], nullable(array(lastAssignmentConfig)))),
   },

@@ -81,6 +81,7 @@ const generators: Record<Primitive, (random: Random) => unknown> = {
   uint32: integer(0, 0xffff_ffff),
   int64: (random) =>
     [int64Min, int64Max, -1, 2 ** 53, -(2 ** 53), random(2 ** 53), -random(2 ** 40)][random(7)],
+  int64Exact: (random) => [-(2n ** 63n), 2n ** 63n - 1n, -1n, BigInt(random(2 ** 53))][random(4)],
   float64: (random) => [0, -1.5, Number.MAX_VALUE, Number.MIN_VALUE, 1 / 3][random(5)],
   uuid: (random) => (random(3) === 0 ? zeroUuid : uuidOf(random)),
   string: (random) => texts[random(texts.length)],

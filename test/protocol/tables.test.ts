@@ -120,7 +120,9 @@ function outlineOfTable(fields: Fields, version: number, isFlexible: boolean): s
 
 function typeName(type: Type<Fields>): string {
   if (type.kind === 'array') return `[]${typeName(type.element)}`
-  return type.kind === 'struct' ? 'struct' : type.name
+  if (type.kind === 'struct') return 'struct'
+  // The same on the wire.
+  return type.name === 'int64Exact' ? 'int64' : type.name
 }
 
 function innerFields(type: Type<Fields>): Fields | null {
@@ -149,7 +151,9 @@ function standardOfField(field: Field): string {
   if (field.type.kind === 'array') return '[]'
   if (field.type.kind === 'struct') return 'struct'
   if (typeof standard === 'object') return '[]'
-  return typeof standard === 'number' ? `${standard}` : JSON.stringify(standard)
+  return typeof standard === 'number' || typeof standard === 'bigint'
+    ? `${standard}`
+    : JSON.stringify(standard)
 }
 
 /**

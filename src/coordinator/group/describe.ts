@@ -5,8 +5,8 @@ import type {
   ListGroupsRequest,
   ListGroupsResponse,
 } from '../../../protocol/messages/list-groups.ts'
-import type { ClassicGroup } from './group.ts'
-import { noBytes } from './member.ts'
+import type { ClassicGroup } from './classic/classic-group.ts'
+import { noBytes } from './classic/member.ts'
 
 export type DescribedGroup = DescribeGroupsResponse['groups'][number]
 export type ListedGroup = ListGroupsResponse['groups'][number]

@@ -9,11 +9,11 @@
  * retention of its own keeps to that.
  */
 import type { Milliseconds } from '../../environment/environment.ts'
-import type { ClassicGroup } from './group.ts'
+import type { ClassicGroup } from './classic/classic-group.ts'
+import { isSubscribedTo } from './classic/subscription.ts'
 import { offsetTombstone } from './offset-delete.ts'
 import type { CommittedOffset, Offsets } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
-import { isSubscribedTo } from './subscription.ts'
 
 /** The tombstones of what has expired in `group`, its own included once nothing is left of it. */
 export function expireGroup(

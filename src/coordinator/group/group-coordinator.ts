@@ -33,7 +33,13 @@ import type { Environment, Logger } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
-import { syncFailed } from './assignment.ts'
+import { syncFailed } from './classic/assignment.ts'
+import type { Caller } from './classic/classic-group.ts'
+import { heartbeat } from './classic/heartbeat.ts'
+import { joinFailed } from './classic/join-answer.ts'
+import { type Left, leaveGroup } from './classic/leave.ts'
+import type { Answer } from './classic/member.ts'
+import { syncGroup } from './classic/sync.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import {
   type DescribedGroup,
@@ -43,16 +49,10 @@ import {
   type ListedGroup,
   listedGroup,
 } from './describe.ts'
-import type { Caller } from './group.ts'
 import { GroupShard } from './group-shard.ts'
-import { heartbeat } from './heartbeat.ts'
-import { joinFailed } from './join-answer.ts'
-import { type Left, leaveGroup } from './leave.ts'
-import type { Answer } from './member.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
 import { SharedLimits } from './shared-limits.ts'
-import { syncGroup } from './sync.ts'
 
 export interface GroupCoordinatorOptions {
   readonly environment: Environment

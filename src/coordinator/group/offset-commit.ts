@@ -6,11 +6,11 @@ import type {
 } from '../../../protocol/messages/offset-commit.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Decision } from '../shard.ts'
+import type { ClassicGroup } from './classic/classic-group.ts'
+import { generationError } from './classic/validation.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
-import type { ClassicGroup } from './group.ts'
 import type { CommittedOffset } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
-import { generationError } from './validation.ts'
 
 type RequestTopic = OffsetCommitRequest['topics'][number]
 type RequestPartition = RequestTopic['partitions'][number]

@@ -5,10 +5,10 @@ import type {
   OffsetDeleteResponse,
 } from '../../../protocol/messages/offset-delete.ts'
 import type { Decision } from '../shard.ts'
-import type { ClassicGroup } from './group.ts'
+import type { ClassicGroup } from './classic/classic-group.ts'
+import { isSubscribedTo } from './classic/subscription.ts'
 import type { Offsets } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
-import { isSubscribedTo } from './subscription.ts'
 
 /** Partitions exist. A group with members must be of consumers, or nobody knows what it uses. */
 export function deleteOffsets(

@@ -22,8 +22,8 @@ import {
 } from '../../../protocol/state/offset-records.ts'
 import { zeroUuid } from '../../../protocol/types.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
-import type { ClassicGroup } from './group.ts'
-import { noBytes } from './member.ts'
+import type { ClassicGroup } from './classic/classic-group.ts'
+import { noBytes } from './classic/member.ts'
 import type { CommittedOffset } from './offsets.ts'
 
 /** A generation of a group. */

@@ -4,9 +4,12 @@
 import t from 'tap'
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Deadline } from '../../../src/coordinator/deadlines.ts'
+import {
+  ClassicGroup,
+  type GroupContext,
+} from '../../../src/coordinator/group/classic/classic-group.ts'
+import { Member } from '../../../src/coordinator/group/classic/member.ts'
 import { memberMetadataBytesMax } from '../../../src/coordinator/group/config.ts'
-import { ClassicGroup, type GroupContext } from '../../../src/coordinator/group/group.ts'
-import { Member } from '../../../src/coordinator/group/member.ts'
 import { memberBytesMax, SharedLimits } from '../../../src/coordinator/group/shared-limits.ts'
 import { Asked, GroupStory, partOf, type StoryMember } from './group-story.ts'
 

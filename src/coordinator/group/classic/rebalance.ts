@@ -5,16 +5,19 @@
  * Every function here changes who is in the group and returns what must be recorded: an emptied
  * generation at once, any other when its leader has assigned it (`sync.ts`).
  */
-import { errors } from '../../../protocol/errors.ts'
-import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
-import type { Milliseconds } from '../../environment/environment.ts'
-import type { Decision } from '../shard.ts'
+import { errors } from '../../../../protocol/errors.ts'
+import type {
+  JoinGroupRequest,
+  JoinGroupResponse,
+} from '../../../../protocol/messages/join-group.ts'
+import type { Milliseconds } from '../../../environment/environment.ts'
+import type { Decision } from '../../shard.ts'
+import { newMemberJoinTimeoutMs } from '../config.ts'
+import { type GroupRecord, generationRecord } from '../records.ts'
 import { answerSyncs } from './assignment.ts'
-import { newMemberJoinTimeoutMs } from './config.ts'
-import { type Caller, type ClassicGroup, nothing } from './group.ts'
+import { type Caller, type ClassicGroup, nothing } from './classic-group.ts'
 import { joined, noJoin } from './join-answer.ts'
 import { type Answer, Member, type Membership } from './member.ts'
-import { type GroupRecord, generationRecord } from './records.ts'
 
 export function membershipOf(
   request: JoinGroupRequest,

@@ -6,9 +6,10 @@
  * fenced. In a stable group whose protocol stays the same nobody else notices: the new member gets
  * the old one's part, as soon as that is recorded.
  */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
-import type { Decision } from '../shard.ts'
-import type { ClassicGroup } from './group.ts'
+import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
+import type { Decision } from '../../shard.ts'
+import { type GroupRecord, generationRecord } from '../records.ts'
+import type { ClassicGroup } from './classic-group.ts'
 import { type Join, joined, joinFailed, membersOf, noJoin } from './join-answer.ts'
 import { Member, noBytes } from './member.ts'
 import {
@@ -20,7 +21,6 @@ import {
   reasonOf,
   rebalance,
 } from './rebalance.ts'
-import { type GroupRecord, generationRecord } from './records.ts'
 
 /** From here on the leader may be told to keep the assignment (KIP-814). */
 const firstVersionWithSkipAssignment = 9

@@ -3,10 +3,10 @@
  * members send under the chosen protocol, for two ends only: offsets of subscribed topics neither
  * expire nor may be deleted while the group lives.
  */
-import { codec } from '../../../protocol/codec.ts'
-import { MalformedError, Reader } from '../../../protocol/reader.ts'
-import { consumerProtocolSubscription } from '../../../protocol/state/consumer-protocol.ts'
-import type { ClassicGroup } from './group.ts'
+import { codec } from '../../../../protocol/codec.ts'
+import { MalformedError, Reader } from '../../../../protocol/reader.ts'
+import { consumerProtocolSubscription } from '../../../../protocol/state/consumer-protocol.ts'
+import type { ClassicGroup } from './classic-group.ts'
 
 /** Topic names; null where the group is not of consumers or says what the broker cannot read. */
 export type ConsumerTopics = ReadonlySet<string> | null

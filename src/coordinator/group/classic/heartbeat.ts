@@ -1,7 +1,7 @@
 /** Heartbeat: a member lives, and hears whether its group rebalances. */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
-import type { HeartbeatRequest } from '../../../protocol/messages/heartbeat.ts'
-import type { ClassicGroup } from './group.ts'
+import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
+import type { HeartbeatRequest } from '../../../../protocol/messages/heartbeat.ts'
+import type { ClassicGroup } from './classic-group.ts'
 import { generationError } from './validation.ts'
 
 /** NONE, also between joining and syncing, when clients begin to send heartbeats. */

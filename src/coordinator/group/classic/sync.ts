@@ -3,14 +3,17 @@
  * Parts are handed out when the generation is recorded; a member that asks later reads its part off
  * the group.
  */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
-import type { SyncGroupRequest, SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
-import type { Decision } from '../shard.ts'
+import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
+import type {
+  SyncGroupRequest,
+  SyncGroupResponse,
+} from '../../../../protocol/messages/sync-group.ts'
+import type { Decision } from '../../shard.ts'
+import { type GroupRecord, generationRecord } from '../records.ts'
 import { answerSyncs, synced, syncFailed } from './assignment.ts'
-import { type ClassicGroup, nothing } from './group.ts'
+import { type ClassicGroup, nothing } from './classic-group.ts'
 import { type Answer, type Member, noBytes } from './member.ts'
 import { prepareRebalance } from './rebalance.ts'
-import { type GroupRecord, generationRecord } from './records.ts'
 import { generationError } from './validation.ts'
 
 export function syncGroup(

@@ -6,15 +6,18 @@
  * rebalance, starts one if what it says changed or it leads the group, and else is told the
  * generation that it is in.
  */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
-import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
-import type { Decision } from '../shard.ts'
-import { memberIdBytesMax, memberMetadataBytesMax, protocolsMax } from './config.ts'
-import { type ClassicGroup, nothing } from './group.ts'
+import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
+import type {
+  JoinGroupRequest,
+  JoinGroupResponse,
+} from '../../../../protocol/messages/join-group.ts'
+import type { Decision } from '../../shard.ts'
+import { memberIdBytesMax, memberMetadataBytesMax, protocolsMax } from '../config.ts'
+import type { GroupRecord } from '../records.ts'
+import { type ClassicGroup, nothing } from './classic-group.ts'
 import { type Join, joined, joinFailed } from './join-answer.ts'
 import { type Answer, distinctProtocols, type Member, protocolBytes } from './member.ts'
 import { addMember, expireMember, updateMember } from './rebalance.ts'
-import type { GroupRecord } from './records.ts'
 import { joinNewStaticMember } from './static-join.ts'
 import { memberError } from './validation.ts'
 

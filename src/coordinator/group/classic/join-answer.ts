@@ -1,7 +1,10 @@
 /** The answers to JoinGroup: the generation that a member is in now, or why it is in none. */
-import type { ErrorRow } from '../../../protocol/errors.ts'
-import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
-import type { Caller, ClassicGroup } from './group.ts'
+import type { ErrorRow } from '../../../../protocol/errors.ts'
+import type {
+  JoinGroupRequest,
+  JoinGroupResponse,
+} from '../../../../protocol/messages/join-group.ts'
+import type { Caller, ClassicGroup } from './classic-group.ts'
 import type { Answer, Member } from './member.ts'
 
 /** A JoinGroup request, who sent it, and whom to answer, perhaps much later. */

@@ -2,12 +2,12 @@
  * LeaveGroup: members go of their own will, or an operator takes them out, static ones by their
  * group.instance.id alone. What became of each is told one by one; the group rebalances once.
  */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
-import type { Decision } from '../shard.ts'
-import { type ClassicGroup, nothing } from './group.ts'
+import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
+import type { Decision } from '../../shard.ts'
+import type { GroupRecord } from '../records.ts'
+import { type ClassicGroup, nothing } from './classic-group.ts'
 import type { Member } from './member.ts'
 import { completeUnlessFirst, dropMember, rebalance } from './rebalance.ts'
-import type { GroupRecord } from './records.ts'
 import { memberError } from './validation.ts'
 
 export interface Leaving {

@@ -11,14 +11,14 @@
  * record, written whenever a generation is assigned or emptied; `fromMetadata` makes a group of it
  * again. A group that is not here is what DescribeGroups calls Dead.
  */
-import type { JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
-import type { Logger, Milliseconds } from '../../environment/environment.ts'
-import type { Deadline } from '../deadlines.ts'
-import type { Decision } from '../shard.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
+import type { JoinGroupResponse } from '../../../../protocol/messages/join-group.ts'
+import type { Logger, Milliseconds } from '../../../environment/environment.ts'
+import type { Deadline } from '../../deadlines.ts'
+import type { Decision } from '../../shard.ts'
+import type { GroupCoordinatorConfig } from '../config.ts'
+import type { GroupMetadata, GroupRecord } from '../records.ts'
+import { memberOverheadBytes, type SharedLimits } from '../shared-limits.ts'
 import { type Answer, Member } from './member.ts'
-import type { GroupMetadata, GroupRecord } from './records.ts'
-import { memberOverheadBytes, type SharedLimits } from './shared-limits.ts'
 import { type ConsumerTopics, subscribedTopics } from './subscription.ts'
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'

@@ -3,11 +3,11 @@
  * session timer, and the answers it waits for. It waits for at most one JoinGroup and one SyncGroup
  * response.
  */
-import type { JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
-import type { SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
-import type { Milliseconds } from '../../environment/environment.ts'
-import type { Deadline } from '../deadlines.ts'
-import { memberOverheadBytes } from './shared-limits.ts'
+import type { JoinGroupResponse } from '../../../../protocol/messages/join-group.ts'
+import type { SyncGroupResponse } from '../../../../protocol/messages/sync-group.ts'
+import type { Milliseconds } from '../../../environment/environment.ts'
+import type { Deadline } from '../../deadlines.ts'
+import { memberOverheadBytes } from '../shared-limits.ts'
 
 export type Answer<T> = (response: T) => void
 

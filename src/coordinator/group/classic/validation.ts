@@ -1,6 +1,6 @@
 /** Whether somebody is who they say they are: the checks that all requests of members share. */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
-import type { ClassicGroup } from './group.ts'
+import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
+import type { ClassicGroup } from './classic-group.ts'
 
 /**
  * Null if `memberId` is a member; FENCED_INSTANCE_ID if its group.instance.id belongs to another

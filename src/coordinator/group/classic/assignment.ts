@@ -1,7 +1,7 @@
 /** Handing out what the leader assigned: the answers to SyncGroup. */
-import type { ErrorRow } from '../../../protocol/errors.ts'
-import type { SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
-import type { ClassicGroup } from './group.ts'
+import type { ErrorRow } from '../../../../protocol/errors.ts'
+import type { SyncGroupResponse } from '../../../../protocol/messages/sync-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
 import { type Member, noBytes } from './member.ts'
 
 /**
