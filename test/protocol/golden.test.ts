@@ -10,7 +10,7 @@ import t from 'tap'
 import { decode, encode } from '../../protocol/codec.ts'
 import type { Field, Fields } from '../../protocol/schema.ts'
 import type { Type } from '../../protocol/types.ts'
-import { includes } from '../../protocol/types.ts'
+import { includes, int64Max } from '../../protocol/types.ts'
 import { allMessages, versionsOf } from './all-messages.ts'
 
 const directory = new URL('../../../test/golden/messages/', import.meta.url)
@@ -59,7 +59,9 @@ function expectedValue(type: Type<Fields>, value: unknown, version: number): unk
   }
   if (type.name === 'bytes') return Buffer.from(value as string, 'base64')
   if (type.name === 'records') return [Buffer.from(value as string, 'base64')]
-  return type.name === 'int64Exact' ? BigInt(value as number) : value
+  // JSON knows doubles only; the values here are small, or the ends of the range.
+  if (type.name !== 'int64Exact') return value
+  return value === int64Max ? 2n ** 63n - 1n : BigInt(value as number)
 }
 
 t.test("Kafka's bytes decode to Kafka's values and encode to the same bytes", async (t) => {
