@@ -6,7 +6,9 @@
  * what an administrator does, and Kafka's own command line tools are run. Last, data directories are
  * exchanged with Apache Kafka in both directions. What is not installed is skipped by name. `--only
  * java,go` runs some (also `tools` and `directories`); `--bootstrap host:port` uses a broker that runs
- * already; `--rows N` takes fewer rows.
+ * already; `--rows N` takes fewer rows. Only where it is named, since it takes minutes: `--only
+ * differential` sends the same requests to this broker and to Apache Kafka and tells what differs
+ * (`--apis produce,fetch`, `--cases N` a version, `--seed N`).
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -26,6 +28,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 
 const { values: flags } = parseArgs({
@@ -33,6 +36,9 @@ const { values: flags } = parseArgs({
     only: { type: 'string' },
     bootstrap: { type: 'string' },
     rows: { type: 'string' },
+    apis: { type: 'string' },
+    cases: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
     cache: { type: 'string', default: join(tmpdir(), 'millrace-interop') },
   },
 })
@@ -502,6 +508,14 @@ async function main(): Promise<void> {
   }
   try {
     if (only === undefined || only.includes('directories')) await exchangeDirectories(work, report)
+    if (only?.includes('differential')) {
+      const options = {
+        seed: Number(flags.seed),
+        cases: Number(flags.cases),
+        only: flags.apis?.split(',') ?? [],
+      }
+      await compareBrokers(work, options, report)
+    }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

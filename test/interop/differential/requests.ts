@@ -1,0 +1,451 @@
+/**
+ * Requests made from the tables, by what their fields are called: mostly what a client might well send,
+ * and in some field now and then something that it should not. Names that each broker gives out itself
+ * (topic ids, member ids, producer ids) are placeholders, which `world.ts` fills in per broker.
+ *
+ * A pool says what a field may hold: the first list is sane, the second is not.
+ */
+import { encodeBatch } from '../../../protocol/records/record.ts'
+import type { Field, Fields, Message } from '../../../protocol/schema.ts'
+import { includes, type Type, zeroUuid } from '../../../protocol/types.ts'
+import type { Random } from '../../protocol/generated-values.ts'
+
+/** Stands for what a broker calls something: `kind` and of what. */
+export class Placeholder {
+  readonly kind: 'topic id' | 'member id' | 'member epoch' | 'producer id' | 'producer epoch'
+  readonly of: string
+
+  constructor(kind: Placeholder['kind'], of: string) {
+    this.kind = kind
+    this.of = of
+  }
+}
+
+type Pool = readonly [sane: readonly unknown[], odd: readonly unknown[]]
+
+/** One field in so many is odd. */
+const oddOneIn = 8
+const longName = 'x'.repeat(300)
+export const topics = ['orders', 'compacted'] as const
+const topicNames: Pool = [
+  ['orders', 'orders', 'compacted', 'missing'],
+  ['', '..', 'bad name!', longName, '__consumer_offsets'],
+]
+const newTopicNames: Pool = [['made-1', 'made-2', 'made-3', 'orders'], topicNames[1]]
+const groupIds: Pool = [
+  ['group-1', 'group-2', 'new-style'],
+  ['', 'missing', longName],
+]
+const memberIds: Pool = [
+  ['', new Placeholder('member id', '')],
+  ['nobody', longName],
+]
+const partitions: Pool = [
+  [0, 0, 1, 2],
+  [99, -1, 2147483647],
+]
+const small: Pool = [
+  [0, 1],
+  [-1, -2, 2147483647],
+]
+const timeouts: Pool = [[1000], [0, -1, 2147483647]]
+const resourceTypes: Pool = [
+  [2, 2, 4, 32],
+  [0, 1, 3, 8, 16, 99, -1],
+]
+const configNames: Pool = [
+  ['retention.ms', 'cleanup.policy', 'segment.bytes', 'min.insync.replicas', 'log.retention.ms'],
+  ['', 'no.such.setting', 'node.id', 'listeners', 'log.dirs'],
+]
+const configValues: Pool = [
+  ['100000', 'compact', 'delete', '1'],
+  ['', 'nonsense', '-5', null, '99999999999999999999'],
+]
+
+/** By the field's name, with the names of what is around it in front where that matters. */
+const pools: Readonly<Record<string, Pool>> = {
+  topic: topicNames,
+  topicName: topicNames,
+  topicNames,
+  'topics.name': topicNames,
+  'topicData.name': topicNames,
+  'CreateTopicsRequest.topics.name': newTopicNames,
+  'DeleteTopicsRequest.topics.name': newTopicNames,
+  'DeleteTopicsRequest.topicNames': newTopicNames,
+  'cursor.topicName': topicNames,
+  partition: partitions,
+  partitionIndex: partitions,
+  partitionIndexes: partitions,
+  partitionId: partitions,
+  'partitionData.index': partitions,
+  index: partitions,
+  partitions,
+  groupId: groupIds,
+  groupIds,
+  groups: groupIds,
+  groupsNames: groupIds,
+  memberId: memberIds,
+  groupInstanceId: [[null], ['instance-1', '']],
+  generationId: [
+    [new Placeholder('member epoch', ''), -1],
+    [0, 7, 2147483647],
+  ],
+  generationIdOrMemberEpoch: [
+    [new Placeholder('member epoch', ''), -1],
+    [0, 7],
+  ],
+  memberEpoch: [
+    [0, new Placeholder('member epoch', ''), -1],
+    [-2, -3, 99],
+  ],
+  protocolType: [['consumer'], ['', 'connect', null]],
+  protocolName: [['range'], ['', 'nonsense', null]],
+  'protocols.name': [['range', 'roundrobin'], ['']],
+  sessionTimeoutMs: [[10_000], [1, 0, -1, 2147483647]],
+  rebalanceTimeoutMs: [[400], [-1, 1]],
+  transactionalId: [
+    ['tx-1', 'tx-2'],
+    ['', null, longName],
+  ],
+  v3AndBelowTransactionalId: [
+    ['tx-1', 'tx-2'],
+    ['', longName],
+  ],
+  transactionalIds: [
+    ['tx-1', 'tx-2'],
+    ['', 'missing'],
+  ],
+  producerId: [[new Placeholder('producer id', '')], [-1, 0, 999_999]],
+  v3AndBelowProducerId: [[new Placeholder('producer id', '')], [-1, 0, 999_999]],
+  producerEpoch: [[new Placeholder('producer epoch', '')], [-1, 0, 9]],
+  v3AndBelowProducerEpoch: [[new Placeholder('producer epoch', '')], [-1, 0, 9]],
+  transactionTimeoutMs: [[60_000], [0, -1, 2147483647]],
+  'InitProducerIdRequest.producerId': [[-1], [new Placeholder('producer id', ''), 0, 999_999]],
+  'InitProducerIdRequest.producerEpoch': [[-1], [new Placeholder('producer epoch', ''), 0, 9]],
+  enable2Pc: [[false], [true]],
+  keepPreparedTxn: [[false], [true]],
+  coordinatorEpoch: [[0], [-1, 5]],
+  acks: [
+    [-1, 1],
+    [2, -2],
+  ],
+  timeoutMs: timeouts,
+  maxWaitMs: [[0, 20], [-1]],
+  minBytes: [
+    [0, 1],
+    [-1, 1_000_000],
+  ],
+  maxBytes: [[1_000_000], [0, -1]],
+  partitionMaxBytes: [[100_000], [0, -1]],
+  isolationLevel: [
+    [0, 1],
+    [2, -1],
+  ],
+  replicaId: [[-1], [1, 5, -2]],
+  'replicaState.replicaId': [[-1], [5]],
+  sessionId: [[0], [1, 99]],
+  sessionEpoch: [
+    [-1, 0],
+    [1, 5],
+  ],
+  shareSessionEpoch: [
+    [0, -1],
+    [1, 5],
+  ],
+  currentLeaderEpoch: [
+    [-1, 0],
+    [1, 9, -2],
+  ],
+  leaderEpoch: [
+    [-1, 0],
+    [1, 9, -2],
+  ],
+  lastFetchedEpoch: [[-1], [0, 5]],
+  fetchOffset: [
+    [0, 1, 3],
+    [-1, 999_999],
+  ],
+  logStartOffset: [[-1], [0, 5]],
+  offset: [
+    [0, 1, -1],
+    [-2, 999_999],
+  ],
+  committedOffset: [
+    [0, 1, 5],
+    [-1, -2, 999_999_999],
+  ],
+  committedLeaderEpoch: [
+    [-1, 0],
+    [-2, 9],
+  ],
+  committedMetadata: [
+    ['', 'note'],
+    [null, 'm'.repeat(5000)],
+  ],
+  retentionTimeMs: [[-1], [0, 1000]],
+  commitTimestamp: [[-1], [0]],
+  timestamp: [
+    [-1, -2, -3, -4, 0, 1_700_000_000_000],
+    [-5, -6, -7, -9],
+  ],
+  numPartitions: [
+    [1, 3, -1],
+    [0, -2, 200_000],
+  ],
+  replicationFactor: [
+    [1, -1],
+    [0, 2, -2],
+  ],
+  count: [
+    [4, 5],
+    [0, -1, 3, 1, 20_000],
+  ],
+  brokerIds: [[1], [2, -1]],
+  brokerId: [[1], [2, -1]],
+  replicas: [[1], [2, -1]],
+  validateOnly: [[true, false], []],
+  'UpdateFeaturesRequest.validateOnly': [[true], []],
+  resourceType: resourceTypes,
+  resourceName: [
+    ['orders', 'group-1', '1', ''],
+    ['missing', '2', 'bad name!', longName],
+  ],
+  'configs.name': configNames,
+  configurationKeys: configNames,
+  'configs.value': configValues,
+  configOperation: [
+    [0, 1],
+    [2, 3, 4, -1],
+  ],
+  keyType: [
+    [0, 1],
+    [2, 3, -1],
+  ],
+  key: [
+    ['group-1', 'tx-1'],
+    ['', longName],
+  ],
+  coordinatorKeys: [
+    ['group-1', 'tx-1'],
+    ['', longName],
+  ],
+  statesFilter: [
+    ['Stable', 'Empty'],
+    ['nonsense', ''],
+  ],
+  stateFilters: [
+    ['Ongoing', 'Empty'],
+    ['nonsense', ''],
+  ],
+  typesFilter: [
+    ['classic', 'consumer'],
+    ['nonsense', ''],
+  ],
+  durationFilter: [[-1], [0, 1000]],
+  electionType: [
+    [0, 1],
+    [2, -1],
+  ],
+  mechanism: [
+    [1, 2],
+    [0, 9],
+  ],
+  iterations: [[4096], [1, 0, 100_000]],
+  'users.name': [['alice', 'bob'], ['']],
+  'deletions.name': [['alice', 'bob'], ['']],
+  'upsertions.name': [['alice', 'bob'], ['']],
+  entityType: [
+    ['user', 'client-id'],
+    ['', 'ip', 'nonsense'],
+  ],
+  entityName: [['alice', null], ['']],
+  'components.match': [['alice', null], ['']],
+  matchType: [
+    [0, 1, 2],
+    [3, -1],
+  ],
+  'ops.key': [
+    ['producer_byte_rate', 'consumer_byte_rate', 'request_percentage'],
+    ['nonsense', ''],
+  ],
+  'ops.value': [
+    [1000, 1_000_000],
+    [-1, 0, Number.NaN],
+  ],
+  'featureUpdates.feature': [
+    ['metadata.version', 'group.version', 'transaction.version'],
+    ['nonsense', ''],
+  ],
+  maxVersionLevel: [
+    [1, 2, 30],
+    [0, -1, 99],
+  ],
+  upgradeType: [[1], [0, 2, 3, 9]],
+  subscribedTopicNames: [
+    ['orders', 'compacted'],
+    ['missing', ''],
+  ],
+  subscribedTopicRegex: [
+    [null, 'ord.*'],
+    ['[', ''],
+  ],
+  serverAssignor: [
+    [null, 'uniform', 'range'],
+    ['nonsense', ''],
+  ],
+  rackId: [['', null], ['rack-1']],
+  instanceId: [[null], ['instance-1', '']],
+  'assignments.memberId': memberIds,
+  'members.memberId': memberIds,
+  path: [[], ['/nowhere', '']],
+  userPrincipal: [[null], ['alice']],
+  principalType: [['User'], ['', 'Group']],
+  principalName: [['alice'], ['']],
+  principal: [
+    ['User:alice', 'User:*'],
+    ['alice', ''],
+  ],
+  principalFilter: [
+    [null, 'User:alice'],
+    ['alice', ''],
+  ],
+  resourceNameFilter: [[null, 'orders'], ['']],
+  resourceTypeFilter: [
+    [1, 2, 3],
+    [0, 99],
+  ],
+  resourcePatternType: [
+    [3, 4],
+    [0, 1, 2, 9],
+  ],
+  patternTypeFilter: [
+    [1, 3],
+    [0, 9],
+  ],
+  host: [['*', '127.0.0.1'], ['']],
+  hostFilter: [[null, '*'], ['']],
+  operation: [
+    [2, 3],
+    [0, 1, 99],
+  ],
+  permissionType: [
+    [2, 3],
+    [0, 1, 9],
+  ],
+  transactionVersion: [[2], [0, 9]],
+  responsePartitionLimit: [[2000], [1, 0, -1]],
+  batchSize: [[100], [0]],
+  maxRecords: [[100], [0, -1]],
+}
+
+/** Requests that would end or starve the brokers that are compared, or what the comparison stands on. */
+export const leftOut: ReadonlySet<string> = new Set([
+  'unregisterBroker',
+  'unregisterController',
+  'saslHandshake',
+  'saslAuthenticate',
+])
+
+export function makeRequest(table: Message, version: number, random: Random): object {
+  return new Maker(version, random, table.name).struct(table.fields, [])
+}
+
+class Maker {
+  readonly #version: number
+  readonly #random: Random
+  readonly #table: string
+
+  constructor(version: number, random: Random, table: string) {
+    this.#version = version
+    this.#random = random
+    this.#table = table
+  }
+
+  struct(fields: Fields, around: readonly string[]): object {
+    const entries = Object.entries(fields).map(([name, field]) => [
+      name,
+      this.#field(field, [...around, name]),
+    ])
+    return Object.fromEntries(entries)
+  }
+
+  #field(field: Field, path: readonly string[]): unknown {
+    if (!includes(field.versions, this.#version)) return field.default
+    const value = this.#value(field.type, path, field.default)
+    const mayBeNull = includes(field.nullable, this.#version)
+    if (value === null && !mayBeNull) return emptyOf(field.type)
+    return value === null || !mayBeNull || this.#random(12) > 0 ? value : null
+  }
+
+  #value(type: Type<Fields>, path: readonly string[], otherwise: unknown): unknown {
+    if (type.kind === 'struct') return this.struct(type.fields, path)
+    if (type.kind === 'array') {
+      const size = [1, 1, 1, 2, 2, 0, 3][this.#random(7)] as number
+      const elements = Array.from({ length: size }, () =>
+        this.#value(type.element, path, undefined),
+      )
+      return elements.map((element) => element ?? emptyOf(type.element))
+    }
+    if (type.name === 'records') return this.#records()
+    if (type.name === 'bytes') return Buffer.alloc(0)
+    if (type.name === 'uuid') return this.#uuid()
+    const pool = this.#poolOf(path)
+    if (pool !== undefined) return this.#draw(pool, type.name)
+    if (otherwise !== undefined && this.#random(3) > 0) return otherwise
+    return this.#draw(type.name === 'string' ? [['a', ''], [longName]] : small, type.name)
+  }
+
+  #poolOf(path: readonly string[]): Pool | undefined {
+    const name = path.at(-1) as string
+    const inside = `${path.at(-2)}.${name}`
+    return pools[`${this.#table}.${path.join('.')}`] ?? pools[inside] ?? pools[name]
+  }
+
+  #draw([sane, odd]: Pool, type: string): unknown {
+    const values = odd.length > 0 && this.#random(oddOneIn) === 0 ? odd : sane
+    const value = values[this.#random(values.length)]
+    if (type === 'bool') return value === true || value === 1
+    if (value === undefined) return type === 'string' ? '' : 0
+    return typeof value === 'number' ? clamped(value, type) : value
+  }
+
+  #uuid(): unknown {
+    const choice = this.#random(10)
+    if (choice === 0) return zeroUuid
+    if (choice === 1) return 'no-such-topic-id-here-'.padEnd(21, '-').slice(0, 21).concat('A')
+    return new Placeholder('topic id', topics[this.#random(topics.length)] as string)
+  }
+
+  #records(): readonly Buffer[] {
+    const batch = encodeBatch({
+      records: [{ timestamp: 1_700_000_000_000, key: Buffer.from('k'), value: Buffer.from('v') }],
+    })
+    switch (this.#random(oddOneIn)) {
+      case 0:
+        batch.writeUInt8(batch.readUInt8(20) ^ 1, 20)
+        return [batch]
+      case 1:
+        return [batch.subarray(0, batch.length - 3)]
+      case 2:
+        return []
+      default:
+        return [batch]
+    }
+  }
+}
+
+const bits: Readonly<Record<string, number>> = { int8: 8, int16: 16, int32: 32, int64: 53 }
+
+function clamped(value: number, type: string): number {
+  const limit = 2 ** ((bits[type] ?? 53) - 1) - 1
+  return Math.max(-limit, Math.min(limit, value))
+}
+
+function emptyOf(type: Type<Fields>): unknown {
+  if (type.kind === 'array') return []
+  if (type.kind === 'struct') return {}
+  if (type.name === 'string') return ''
+  if (type.name === 'bool') return false
+  if (type.name === 'uuid') return zeroUuid
+  return type.name === 'bytes' || type.name === 'records' ? [] : 0
+}
