@@ -54,7 +54,9 @@ import { updateFeatures } from './update-features.ts'
 
 /** Where groups keep their offsets and themselves. */
 export const consumerOffsetsTopic = '__consumer_offsets'
-const groupKeyType = 0
+
+/** Key types of FindCoordinator, and the topics whose leaders coordinate them. */
+const coordinatedTopics: readonly (readonly [number, string])[] = [[0, consumerOffsetsTopic]]
 
 export interface HandlerParts {
   readonly environment: Environment
@@ -121,19 +123,16 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   return table
 }
 
-/** Groups are coordinated by the leaders of the partitions of __consumer_offsets. */
+/** What is coordinated is coordinated by the leaders of the partitions of an internal topic. */
 function coordinators(parts: HandlerParts, autoTopics: AutoTopicCreation) {
   const { environment } = parts
   const { cache } = parts.metadata
   return {
-    coordinated: [
-      {
-        keyType: groupKeyType,
-        topic: consumerOffsetsTopic,
-        partitionCount: () =>
-          cache.image.topics.byName.get(consumerOffsetsTopic)?.partitions.length,
-      },
-    ],
+    coordinated: coordinatedTopics.map(([keyType, topic]) => ({
+      keyType,
+      topic,
+      partitionCount: () => cache.image.topics.byName.get(topic)?.partitions.length,
+    })),
     ensureTopic: async (name: string) => {
       const error = (await autoTopics.create([name])).get(name)
       if (error !== errors.NONE) environment.log.warn(`${name} could not be made`, { error })

@@ -1,6 +1,6 @@
 /**
- * Topics that come into being because somebody asked for them: with the broker's defaults, or, for the
- * topic in which the group coordinator keeps its state, with settings of its own.
+ * Topics that come into being because somebody asked for them: with the broker's defaults, or, for those
+ * in which coordinators keep their state, with settings of their own.
  */
 import { type ErrorRow, errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
 import type { CreateTopicsRequest } from '../../protocol/messages/create-topics.ts'
@@ -11,6 +11,25 @@ import { isActive } from './image.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 
 type CreatableTopic = CreateTopicsRequest['topics'][number]
+
+/** A topic of a coordinator: the settings that say how many partitions and replicas, and its own configs. */
+interface InternalTopic {
+  readonly partitions: 'offsets.topic.num.partitions'
+  readonly replicas: 'offsets.topic.replication.factor'
+  readonly configs: (config: BrokerConfig) => Readonly<Record<string, string>>
+}
+
+const internalTopics: Readonly<Record<string, InternalTopic>> = {
+  __consumer_offsets: {
+    partitions: 'offsets.topic.num.partitions',
+    replicas: 'offsets.topic.replication.factor',
+    configs: (config) => ({
+      'cleanup.policy': 'compact',
+      'compression.type': 'producer',
+      'segment.bytes': String(config.get('offsets.topic.segment.bytes')),
+    }),
+  },
+}
 
 /** State of coordinators that this version does not have: nobody would keep these topics. */
 const unserved = new Set(['__transaction_state', '__share_group_state'])
@@ -52,28 +71,24 @@ export class AutoTopicCreation {
   }
 
   #creatable(name: string): CreatableTopic {
-    if (name !== '__consumer_offsets') {
+    const internal = internalTopics[name]
+    if (internal === undefined) {
       return { name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }
     }
-    const config = this.#config
-    const texts = {
-      'cleanup.policy': 'compact',
-      'compression.type': 'producer',
-      'segment.bytes': String(config.get('offsets.topic.segment.bytes')),
-    }
+    const texts = internal.configs(this.#config)
     return {
       name,
-      numPartitions: config.get('offsets.topic.num.partitions'),
-      replicationFactor: this.#offsetsReplicas(),
+      numPartitions: this.#config.get(internal.partitions),
+      replicationFactor: this.#replicasOf(internal),
       assignments: [],
       configs: Object.entries(texts).map(([setting, value]) => ({ name: setting, value })),
     }
   }
 
   /** As many as asked for; where nothing was asked for, no more than there are brokers. */
-  #offsetsReplicas(): number {
-    const wanted = this.#config.get('offsets.topic.replication.factor')
-    if (this.#config.isSet('offsets.topic.replication.factor')) return wanted
+  #replicasOf({ replicas: setting }: InternalTopic): number {
+    const wanted = this.#config.get(setting)
+    if (this.#config.isSet(setting)) return wanted
     const { image } = this.#cache
     const brokers = [...image.brokers.keys()].filter((id) => isActive(image, id)).length
     return Math.max(1, Math.min(wanted, brokers))
