@@ -2,6 +2,7 @@
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import type { GroupCoordinatorConfig } from './coordinator/group/config.ts'
+import type { ShareCoordinatorConfig } from './coordinator/share/config.ts'
 import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
 import { defaultLimits, type LimitOptions } from './server/limits.ts'
 
@@ -82,6 +83,18 @@ export function groupCoordinatorConfig(
     offsetsRetentionMinutes: config.get('offsets.retention.minutes'),
     offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
     offsetsTopicCompressionCodec: config.get('offsets.topic.compression.codec'),
+  })
+}
+
+/** Each call of the returned function reads the settings anew. */
+export function shareCoordinatorConfig(config: BrokerConfig): () => ShareCoordinatorConfig {
+  const prefix = 'share.coordinator'
+  return () => ({
+    snapshotUpdateRecordsPerSnapshot: config.get(`${prefix}.snapshot.update.records.per.snapshot`),
+    writeTimeoutMs: config.get(`${prefix}.write.timeout.ms`),
+    stateTopicCompressionCodec: config.get(`${prefix}.state.topic.compression.codec`),
+    stateTopicPruneIntervalMs: config.get(`${prefix}.state.topic.prune.interval.ms`),
+    coldPartitionSnapshotIntervalMs: config.get(`${prefix}.cold.partition.snapshot.interval.ms`),
   })
 }
 

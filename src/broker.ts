@@ -12,16 +12,23 @@ import {
   limitOptions,
   metadataLogConfig,
   refuseUnkept,
+  shareCoordinatorConfig,
 } from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
+import { ShareCoordinator } from './coordinator/share/share-coordinator.ts'
 import { Coordinators } from './coordinators.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
-import { consumerOffsetsTopic, handlerTable } from './handlers/handler-table.ts'
+import {
+  consumerOffsetsTopic,
+  type HandlerParts,
+  handlerTable,
+  shareGroupStateTopic,
+} from './handlers/handler-table.ts'
 import { identify } from './log/directory-identity.ts'
 import { Log } from './log/log.ts'
 import { LogDirectory } from './log/log-directory.ts'
@@ -65,6 +72,9 @@ const tailCacheBytesDefault = 64 * 1024 * 1024
 const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed topic id of the metadata log. */
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
+
+/** What handlers ask of the coordinators. */
+type LoadedCoordinators = Pick<HandlerParts, 'groups' | 'shareState'>
 
 /** `stop` was called before the start was done. */
 export class StartEnded extends Error {
@@ -174,10 +184,10 @@ export class Broker {
     this.#checkNotStopping()
     const replicas = await this.#hostPartitions(metadata.cache)
     this.#checkNotStopping()
-    const groups = await this.#loadCoordinators(metadata.cache, replicas)
+    const coordinators = await this.#loadCoordinators(metadata.cache, replicas)
     this.#checkNotStopping()
     this.#follow(metadata.cache, replicas)
-    await this.#listen(metadata, replicas, groups)
+    await this.#listen(metadata, replicas, coordinators)
     this.#isReady = true
   }
 
@@ -312,18 +322,28 @@ export class Broker {
     return resolveTopicConfig(topicOverrides(image, topic), this.#config)
   }
 
-  async #loadCoordinators(cache: MetadataCache, replicas: Replicas): Promise<GroupCoordinator> {
+  async #loadCoordinators(cache: MetadataCache, replicas: Replicas): Promise<LoadedCoordinators> {
+    const config = this.#config
+    const environment = this.#environment
+    const partitionsOf = (topic: string) => cache.image.topics.byName.get(topic)?.partitions.length
     const groups = new GroupCoordinator({
-      environment: this.#environment,
-      config: groupCoordinatorConfig(this.#config, this.#options.isDevelopment === true),
+      environment,
+      config: groupCoordinatorConfig(config, this.#options.isDevelopment === true),
       partitionCount: () =>
-        cache.image.topics.byName.get(consumerOffsetsTopic)?.partitions.length ??
-        this.#config.get('offsets.topic.num.partitions'),
+        partitionsOf(consumerOffsetsTopic) ?? config.get('offsets.topic.num.partitions'),
     })
-    const { log } = this.#environment
-    this.#coordinators = new Coordinators({ log, replicas, coordinators: [groups] })
+    const shareState = new ShareCoordinator({
+      environment,
+      config: shareCoordinatorConfig(config),
+      statePartitionCount: () =>
+        partitionsOf(shareGroupStateTopic) ??
+        config.get('share.coordinator.state.topic.num.partitions'),
+      partitionCountOf: (topicId) => cache.image.topics.byId.get(topicId)?.partitions.length,
+    })
+    const coordinators = [groups, shareState]
+    this.#coordinators = new Coordinators({ log: environment.log, replicas, coordinators })
     await this.#coordinators.elect(cache.image)
-    return groups
+    return { groups, shareState }
   }
 
   /** From here on every committed change of the metadata takes effect, before its request is answered. */
@@ -349,7 +369,11 @@ export class Broker {
     for (const { limits } of this.#listeners) limits.options = limitOptions(this.#config)
   }
 
-  async #listen(metadata: Metadata, replicas: Replicas, groups: GroupCoordinator): Promise<void> {
+  async #listen(
+    metadata: Metadata,
+    replicas: Replicas,
+    coordinators: LoadedCoordinators,
+  ): Promise<void> {
     const environment = this.#environment
     const { clock, random, timers, log } = environment
     const limits = new Limits(clock, limitOptions(this.#config))
@@ -360,7 +384,7 @@ export class Broker {
       config: this.#config,
       metadata,
       replicas,
-      groups,
+      ...coordinators,
       nodeId: this.nodeId,
       fetchSessions: new FetchSessions({
         clock,

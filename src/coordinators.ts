@@ -3,7 +3,7 @@
  * the shards of those partitions that are led here. What lives here: telling coordinators what the
  * metadata says of their partitions. What must not: what they coordinate.
  */
-import type { CoordinatorLog } from './coordinator/shard.ts'
+import type { Uuid } from '../protocol/types.ts'
 import type { Logger } from './environment/environment.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
 import type { MetadataImage } from './metadata/image.ts'
@@ -15,11 +15,11 @@ export interface Coordinator {
   /** The internal topic that holds its state. */
   readonly topic: string
   /** This broker leads the partition since `leaderEpoch`; resolves when its state is loaded. */
-  onElection(partition: number, leaderEpoch: number, log: CoordinatorLog): Promise<void>
+  onElection(partition: number, leaderEpoch: number, log: PartitionCoordinatorLog): Promise<void>
   /** This broker does not lead the partition any more, as of `leaderEpoch` if one is given. */
   onResignation(partition: number, leaderEpoch?: number): void
   /** Topics are gone; resolves when what is known of them was forgotten, or could not be. */
-  onTopicsDeleted?(names: Iterable<string>): Promise<void>
+  onTopicsDeleted?(names: Iterable<string>, ids: Iterable<Uuid>): Promise<void>
   /** Everybody who waits is answered NOT_COORDINATOR. */
   close(): void
 }
@@ -63,7 +63,12 @@ export class Coordinators {
       if (changed.has(coordinator.topic)) void this.#elect(coordinator, image)
       const gone = deleted.find(({ name }) => name === coordinator.topic)
       for (const { index } of gone?.partitions ?? []) coordinator.onResignation(index)
-      if (deleted.length > 0) void coordinator.onTopicsDeleted?.(deleted.map(({ name }) => name))
+      if (deleted.length === 0) continue
+      const ids = deleted.map(({ id }) => id)
+      void coordinator.onTopicsDeleted?.(
+        deleted.map(({ name }) => name),
+        ids,
+      )
     }
   }
 

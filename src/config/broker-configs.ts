@@ -184,6 +184,21 @@ export const brokerConfigs = {
   }),
   'remote.log.storage.system.enable': boolean(false),
   'replica.high.watermark.checkpoint.interval.ms': long(5000),
+  'share.coordinator.cold.partition.snapshot.interval.ms': int(300000, atLeast(1)),
+  'share.coordinator.snapshot.update.records.per.snapshot': int(500, between(0, 500), {
+    doc: 'Changes of the delivery state of a share partition between two snapshots of it.',
+  }),
+  'share.coordinator.state.topic.compression.codec': int(0),
+  'share.coordinator.state.topic.min.isr': short(2, atLeast(1)),
+  'share.coordinator.state.topic.num.partitions': int(50, atLeast(1), {
+    doc: 'Partitions of __share_group_state.',
+  }),
+  'share.coordinator.state.topic.prune.interval.ms': int(300000, atLeast(1)),
+  'share.coordinator.state.topic.replication.factor': short(3, atLeast(1), {
+    doc: 'Replicas of __share_group_state; unset, as many as there are nodes, 3 at the most.',
+  }),
+  'share.coordinator.state.topic.segment.bytes': int(104857600, atLeast(1)),
+  'share.coordinator.write.timeout.ms': int(5000, atLeast(1)),
   'socket.listen.backlog.size': int(50, atLeast(1)),
   'socket.request.max.bytes': int(104857600, atLeast(1), {
     doc: 'The largest request that is accepted.',

@@ -22,7 +22,8 @@ export interface Load<S extends Shard<R>, R> {
   /** Its lines name the coordinator and the partition. */
   readonly logger: Logger
   readonly kind: ShardKind<S, R>
-  readonly replay: (records: readonly R[]) => void
+  /** Given records that lie at `atLeastOffset` or behind. */
+  readonly replay: (records: readonly R[], atLeastOffset: number) => void
   /** False once the partition went elsewhere: loading stops. */
   readonly isCurrent: () => boolean
 }
@@ -51,7 +52,7 @@ async function replayLog<S extends Shard<R>, R>(
   const startMs = environment.clock.monotonic()
   const endOffset = log.logEndOffset
   /** Records of open transactions, by producer id. */
-  const held = new Map<number, R[]>()
+  const held = new Map<number, Held<R>>()
   let offset = log.logStartOffset
   let batchCount = 0
   let recordCount = 0
@@ -117,17 +118,24 @@ function decoded<S extends Shard<R>, R>(
   }
 }
 
+/** Records of an open transaction. */
+interface Held<R> {
+  readonly firstOffset: number
+  readonly records: R[]
+}
+
 function replayBatch<S extends Shard<R>, R>(
   load: Load<S, R>,
   batch: RecordBatch,
-  held: Map<number, R[]>,
+  held: Map<number, Held<R>>,
 ): void {
   const { replay, logger } = load
   const { producerId } = batch
   if (batch.isControl) {
     const marker = batch.records[0]
     if (marker === undefined) return
-    if (isCommit(marker, logger)) replay(held.get(producerId) ?? [])
+    const ended = held.get(producerId)
+    if (ended !== undefined && isCommit(marker, logger)) replay(ended.records, ended.firstOffset)
     held.delete(producerId)
     return
   }
@@ -135,8 +143,13 @@ function replayBatch<S extends Shard<R>, R>(
     const record = decoded(load, stored)
     return record === null ? [] : [record]
   })
-  if (!batch.isTransactional) replay(records)
-  else held.set(producerId, [...(held.get(producerId) ?? []), ...records])
+  if (!batch.isTransactional) {
+    replay(records, batch.baseOffset)
+    return
+  }
+  const before = held.get(producerId)
+  if (before === undefined) held.set(producerId, { firstOffset: batch.baseOffset, records })
+  else before.records.push(...records)
 }
 
 /** A marker that cannot be read commits nothing. */

@@ -114,7 +114,8 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     const named = { coordinator, partition: `${topic}-${partition}` }
     const fields = { ...named, leaderEpoch: slot.leaderEpoch }
     try {
-      const replay = (records: readonly R[]) => shard.replay(records)
+      const replay = (records: readonly R[], atLeastOffset: number) =>
+        shard.replay(records, atLeastOffset)
       const logger = this.#environment.log.child(named)
       const load = { log, logger, kind: this.#kind, replay, isCurrent }
       const loading = loadRecords(load, this.#environment)

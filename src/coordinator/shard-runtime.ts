@@ -90,9 +90,9 @@ export class ShardRuntime<S extends Shard<R>, R> {
     this.#state = kind.create(this.#context())
   }
 
-  /** Loading: applies records that the log holds already. */
-  replay(records: readonly R[]): void {
-    for (const record of records) this.#state.apply(record)
+  /** Loading: applies records that the log holds already, at `atLeastOffset` or behind. */
+  replay(records: readonly R[], atLeastOffset: number): void {
+    for (const record of records) this.#state.apply(record, atLeastOffset)
     this.#timeline.forget(this.#timeline.position)
   }
 
@@ -144,7 +144,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
       const stored = encoded[index] as StoredRecord
       this.#makeRoom(sizeOf(stored), bytesMax)
       const batch = this.#gathering()
-      this.#state.apply(record)
+      this.#state.apply(record, this.#log.logEndOffset)
       batch.records.push(stored)
       batch.bytes += sizeOf(stored)
       batch.lastPosition = this.#timeline.position

@@ -43,8 +43,11 @@ export interface Decision<R, T> {
 
 /** The state of one shard. */
 export interface Shard<R> {
-  /** The only place where recorded state changes; every change is noted in the shard's timeline. */
-  apply(record: R): void
+  /**
+   * The only place where recorded state changes; every change is noted in the shard's timeline. The
+   * record lies in the log at `atLeastOffset` or behind.
+   */
+  apply(record: R, atLeastOffset: number): void
   /** The whole partition was applied: what is not recorded (sessions, timers) starts now. */
   onLoaded(): void
   /** The shard ends here: whoever waits in it is answered with `error`. */

@@ -16,6 +16,8 @@ export interface CoordinatedTopic {
   readonly topic: string
   /** Partitions of the topic; undefined while it does not exist. */
   partitionCount(): number | undefined
+  /** Where not every text can be a key. */
+  isKey?(text: string): boolean
 }
 
 export interface CoordinatorNode {
@@ -79,6 +81,7 @@ async function finderOf(
   if (partitionCount === undefined) return () => nobody(errors.COORDINATOR_NOT_AVAILABLE)
   const leaders = new Map<number, CoordinatorNode | undefined>()
   return (key) => {
+    if (coordinated.isKey?.(key) === false) return nobody(errors.INVALID_REQUEST)
     const partition = coordinatorPartition(key, partitionCount)
     if (!leaders.has(partition)) leaders.set(partition, parts.leaderOf(topic, partition, context))
     const leader = leaders.get(partition)

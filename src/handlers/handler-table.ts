@@ -7,6 +7,8 @@
 import { errors } from '../../protocol/errors.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import { isCoordinatorKey } from '../coordinator/share/records.ts'
+import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
 import type { Environment } from '../environment/environment.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -22,6 +24,7 @@ import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
 import { deleteGroups } from './delete-groups.ts'
 import { deleteRecords } from './delete-records.ts'
+import { deleteShareGroupState } from './delete-share-group-state.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
@@ -31,11 +34,12 @@ import { describeProducers } from './describe-producers.ts'
 import { describeQuorum } from './describe-quorum.ts'
 import { describeTopicPartitions } from './describe-topic-partitions.ts'
 import { fetch } from './fetch.ts'
-import { findCoordinator } from './find-coordinator.ts'
+import { type CoordinatedTopic, findCoordinator } from './find-coordinator.ts'
 import { getTelemetrySubscriptions } from './get-telemetry-subscriptions.ts'
 import { heartbeat } from './heartbeat.ts'
 import { incrementalAlterConfigs } from './incremental-alter-configs.ts'
 import { initProducerId } from './init-producer-id.ts'
+import { initializeShareGroupState } from './initialize-share-group-state.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
 import { listConfigResources } from './list-config-resources.ts'
@@ -48,15 +52,23 @@ import { offsetFetch } from './offset-fetch.ts'
 import { offsetForLeaderEpoch } from './offset-for-leader-epoch.ts'
 import { produce } from './produce.ts'
 import { pushTelemetry } from './push-telemetry.ts'
+import { readShareGroupState } from './read-share-group-state.ts'
+import { readShareGroupStateSummary } from './read-share-group-state-summary.ts'
 import { syncGroup } from './sync-group.ts'
 import { topicLookup } from './topic-lookup.ts'
 import { updateFeatures } from './update-features.ts'
+import { writeShareGroupState } from './write-share-group-state.ts'
 
 /** Where groups keep their offsets and themselves. */
 export const consumerOffsetsTopic = '__consumer_offsets'
+/** Where share groups keep what they have read. */
+export const shareGroupStateTopic = '__share_group_state'
 
 /** Key types of FindCoordinator, and the topics whose leaders coordinate them. */
-const coordinatedTopics: readonly (readonly [number, string])[] = [[0, consumerOffsetsTopic]]
+const coordinatedTopics: readonly Omit<CoordinatedTopic, 'partitionCount'>[] = [
+  { keyType: 0, topic: consumerOffsetsTopic },
+  { keyType: 2, topic: shareGroupStateTopic, isKey: isCoordinatorKey },
+]
 
 export interface HandlerParts {
   readonly environment: Environment
@@ -64,6 +76,7 @@ export interface HandlerParts {
   readonly metadata: Metadata
   readonly replicas: Replicas
   readonly groups: GroupCoordinator
+  readonly shareState: ShareCoordinator
   readonly nodeId: number
   readonly fetchSessions: FetchSessions
   readonly parkedFetches: ParkedFetches
@@ -71,7 +84,7 @@ export interface HandlerParts {
 }
 
 export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
-  const { config, environment, groups, replicas } = parts
+  const { config, environment, groups, replicas, shareState } = parts
   const { cache, controller, producerIds, quorum } = parts.metadata
   const nodes = { cache, config, nodeId: parts.nodeId, advertised: parts.advertised }
   const image = () => cache.image
@@ -119,6 +132,11 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     pushTelemetry({ telemetry }),
     listConfigResources({ cache }),
     describeTopicPartitions({ cache, config }),
+    initializeShareGroupState({ shareState }),
+    readShareGroupState({ shareState }),
+    writeShareGroupState({ shareState }),
+    deleteShareGroupState({ shareState }),
+    readShareGroupStateSummary({ shareState }),
   ]
   return table
 }
@@ -128,10 +146,9 @@ function coordinators(parts: HandlerParts, autoTopics: AutoTopicCreation) {
   const { environment } = parts
   const { cache } = parts.metadata
   return {
-    coordinated: coordinatedTopics.map(([keyType, topic]) => ({
-      keyType,
-      topic,
-      partitionCount: () => cache.image.topics.byName.get(topic)?.partitions.length,
+    coordinated: coordinatedTopics.map((each) => ({
+      ...each,
+      partitionCount: () => cache.image.topics.byName.get(each.topic)?.partitions.length,
     })),
     ensureTopic: async (name: string) => {
       const error = (await autoTopics.create([name])).get(name)

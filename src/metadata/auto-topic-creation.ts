@@ -14,8 +14,12 @@ type CreatableTopic = CreateTopicsRequest['topics'][number]
 
 /** A topic of a coordinator: the settings that say how many partitions and replicas, and its own configs. */
 interface InternalTopic {
-  readonly partitions: 'offsets.topic.num.partitions'
-  readonly replicas: 'offsets.topic.replication.factor'
+  readonly partitions:
+    | 'offsets.topic.num.partitions'
+    | 'share.coordinator.state.topic.num.partitions'
+  readonly replicas:
+    | 'offsets.topic.replication.factor'
+    | 'share.coordinator.state.topic.replication.factor'
   readonly configs: (config: BrokerConfig) => Readonly<Record<string, string>>
 }
 
@@ -29,10 +33,22 @@ const internalTopics: Readonly<Record<string, InternalTopic>> = {
       'segment.bytes': String(config.get('offsets.topic.segment.bytes')),
     }),
   },
+  __share_group_state: {
+    partitions: 'share.coordinator.state.topic.num.partitions',
+    replicas: 'share.coordinator.state.topic.replication.factor',
+    // Not compacted: the coordinator itself deletes what is no longer needed.
+    configs: (config) => ({
+      'cleanup.policy': 'delete',
+      'compression.type': 'producer',
+      'min.insync.replicas': String(config.get('share.coordinator.state.topic.min.isr')),
+      'retention.ms': '-1',
+      'segment.bytes': String(config.get('share.coordinator.state.topic.segment.bytes')),
+    }),
+  },
 }
 
 /** State of coordinators that this version does not have: nobody would keep these topics. */
-const unserved = new Set(['__transaction_state', '__share_group_state'])
+const unserved = new Set(['__transaction_state'])
 
 export class AutoTopicCreation {
   readonly #controller: Controller

@@ -39,4 +39,9 @@ export class PartitionCoordinatorLog {
   append(batch: Buffer): Promise<void> {
     return this.#partition.append(batch, { acks: -1, origin: 'coordinator' }).written
   }
+
+  /** Deletes the records before the offset. Throws KafkaError. */
+  deleteRecords(offset: number): void {
+    this.#partition.deleteRecords(Math.min(offset, this.#partition.highWatermark))
+  }
 }

@@ -1,0 +1,10 @@
+/** DeleteShareGroupState: a group is gone, or has no more to do with a topic (KIP-932). */
+import { apis } from '../../protocol/apis.ts'
+import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
+import { handler } from '../server/handler.ts'
+import { groupStateRefusal } from './group-state-refusal.ts'
+
+export const deleteShareGroupState = ({ shareState }: { shareState: ShareCoordinator }) =>
+  handler(apis.deleteShareGroupState, (request) => shareState.delete(request), {
+    onError: (request, error) => groupStateRefusal(request, error, {}),
+  })

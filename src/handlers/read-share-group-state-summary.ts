@@ -1,0 +1,11 @@
+/** ReadShareGroupStateSummary: where a group stands, without its batches (KIP-932). */
+import { apis } from '../../protocol/apis.ts'
+import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
+import { handler } from '../server/handler.ts'
+import { groupStateRefusal } from './group-state-refusal.ts'
+
+export const readShareGroupStateSummary = ({ shareState }: { shareState: ShareCoordinator }) =>
+  handler(apis.readShareGroupStateSummary, (request) => shareState.readSummary(request), {
+    onError: (request, error) =>
+      groupStateRefusal(request, error, { startOffset: -1, stateEpoch: 0, leaderEpoch: 0 }),
+  })
