@@ -100,7 +100,14 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       await settled
       if (this.#slots.get(partition) === next) await this.#load(next, log)
     }
-    const shard = new ShardRuntime(this.#environment, this.#kind, partition, log, loadAnew)
+    const shard = new ShardRuntime({
+      environment: this.#environment,
+      kind: this.#kind,
+      partition,
+      leaderEpoch,
+      log,
+      onInDoubt: loadAnew,
+    })
     const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard }
     this.#slots.set(partition, slot)
     return slot

@@ -54,8 +54,22 @@ interface Batch {
   appended: Promise<unknown> | null
 }
 
+export interface ShardRuntimeOptions<S extends Shard<R>, R> {
+  readonly environment: Environment
+  readonly kind: ShardKind<S, R>
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly log: CoordinatorLog
+  /**
+   * Told when memory and log may differ: the owner closes this shard and loads another after
+   * `settled`.
+   */
+  readonly onInDoubt: (settled: Promise<unknown>) => void
+}
+
 export class ShardRuntime<S extends Shard<R>, R> {
   readonly partition: number
+  readonly #leaderEpoch: number
   readonly #environment: Environment
   readonly #kind: ShardKind<S, R>
   readonly #log: CoordinatorLog
@@ -68,18 +82,10 @@ export class ShardRuntime<S extends Shard<R>, R> {
   #batches: Batch[] = []
   #isClosed = false
 
-  /**
-   * `onInDoubt` is told when memory and log may differ: the owner closes this shard and loads
-   * another after `settled`.
-   */
-  constructor(
-    environment: Environment,
-    kind: ShardKind<S, R>,
-    partition: number,
-    log: CoordinatorLog,
-    onInDoubt: (settled: Promise<unknown>) => void,
-  ) {
+  constructor(options: ShardRuntimeOptions<S, R>) {
+    const { environment, kind, partition, log, onInDoubt } = options
     this.partition = partition
+    this.#leaderEpoch = options.leaderEpoch
     this.#environment = environment
     this.#kind = kind
     this.#log = log
@@ -282,6 +288,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
     }
     return {
       partition: this.partition,
+      leaderEpoch: this.#leaderEpoch,
       timeline,
       environment: this.#environment,
       log: this.#logger,

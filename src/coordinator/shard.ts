@@ -57,6 +57,8 @@ export interface Shard<R> {
 /** What a shard may use. */
 export interface ShardContext<R> {
   readonly partition: number
+  /** Since when this broker leads the partition. */
+  readonly leaderEpoch: number
   readonly timeline: Timeline
   readonly environment: Environment
   readonly log: Logger

@@ -1,0 +1,239 @@
+/**
+ * The transactional ids of one partition of `__transaction_state`.
+ *
+ * What is recorded changes in `apply` alone, so a request may see what is not committed yet: its answer
+ * waits for that. A decision is carried out once it is committed, and after loading if it is found there.
+ */
+import { type ErrorRow, errors } from '../../../protocol/errors.ts'
+import type { Milliseconds } from '../../environment/environment.ts'
+import type { Deadline } from '../deadlines.ts'
+import type { Decision, Shard, ShardContext } from '../shard.ts'
+import { TimelineMap } from '../timeline.ts'
+import { type AddedPartitions, addPartitions } from './add-partitions.ts'
+import type { TransactionCoordinatorConfig } from './config.ts'
+import {
+  completeTransaction,
+  endTransaction,
+  fenceTransaction,
+  isTimedOut,
+  type TransactionEnd,
+} from './end-transaction.ts'
+import { initProducer, type ProducerStart } from './init-producer.ts'
+import { MarkerDelivery } from './marker-delivery.ts'
+import type { MarkerWriter } from './participants.ts'
+import { type NeedsProducerId, needsProducerId, type ProducerAnswer } from './producer-answer.ts'
+import type { TransactionRecord } from './records.ts'
+import { isDecided, isIdle, type Transaction } from './transaction.ts'
+
+export interface TransactionShardOptions {
+  readonly config: () => TransactionCoordinatorConfig
+  readonly markers: MarkerWriter
+  /** Whether there is no such partition any more, for certain. */
+  readonly isDeleted: (topic: string, partition: number) => boolean
+  /** One that nobody has had; may reject. */
+  readonly newProducerId: () => number | Promise<number>
+}
+
+/** What became of added partitions. */
+export interface Added {
+  readonly error: ErrorRow
+  /** Resolves when it makes sense to try again, where it does. */
+  readonly ended: Promise<void> | null
+}
+
+const nothing: Decision<TransactionRecord, void> = { records: [], reply: undefined }
+
+export class TransactionShard implements Shard<TransactionRecord> {
+  readonly #context: ShardContext<TransactionRecord>
+  readonly #options: TransactionShardOptions
+  readonly #transactions: TimelineMap<string, Transaction>
+  readonly #delivery: MarkerDelivery
+  /** Who waits for the end of a decided transaction. */
+  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #timeouts: Deadline
+  readonly #expiry: Deadline
+
+  constructor(context: ShardContext<TransactionRecord>, options: TransactionShardOptions) {
+    this.#context = context
+    this.#options = options
+    this.#transactions = new TimelineMap(context.timeline)
+    this.#timeouts = context.deadline((nowMs) => this.#abortTimedOut(nowMs))
+    this.#expiry = context.deadline((nowMs) => this.#expire(nowMs))
+    this.#delivery = new MarkerDelivery({
+      markers: options.markers,
+      isDeleted: options.isDeleted,
+      coordinatorEpoch: context.leaderEpoch,
+      log: context.log,
+      deadline: (onReached) =>
+        context.deadline(() => {
+          onReached()
+          return nothing
+        }),
+      complete: (transactionalId, onFailed) => {
+        context.write((nowMs) => this.#complete(transactionalId, nowMs, onFailed))
+      },
+    })
+  }
+
+  apply({ transactionalId, value }: TransactionRecord): void {
+    if (value === null) this.#transactions.delete(transactionalId)
+    else this.#transactions.set(transactionalId, value)
+  }
+
+  onLoaded(): void {
+    const { abortTimedOutIntervalMs, removeExpiredIntervalMs } = this.#options.config()
+    this.#timeouts.set(abortTimedOutIntervalMs)
+    this.#expiry.set(removeExpiredIntervalMs)
+    for (const [transactionalId, transaction] of this.#transactions) {
+      if (isDecided(transaction)) this.#delivery.deliver(transactionalId, transaction)
+    }
+  }
+
+  onUnloaded(): void {
+    this.#delivery.close()
+    for (const transactionalId of [...this.#waiting.keys()]) this.#wake(transactionalId)
+  }
+
+  transaction(transactionalId: string): Transaction | undefined {
+    return this.#transactions.get(transactionalId)
+  }
+
+  transactions(): IterableIterator<[string, Transaction]> {
+    return this.#transactions[Symbol.iterator]()
+  }
+
+  initProducer(
+    start: ProducerStart,
+    nowMs: Milliseconds,
+  ): Decision<TransactionRecord, ProducerAnswer | NeedsProducerId> {
+    const before = this.transaction(start.transactionalId)
+    return this.#carriedOut(initProducer(before, start, nowMs))
+  }
+
+  addPartitions(
+    added: AddedPartitions,
+    clientVersion: number,
+    nowMs: Milliseconds,
+  ): Decision<TransactionRecord, Added> {
+    const { transactionalId } = added
+    const before = this.transaction(transactionalId)
+    const decision = addPartitions(before, added, clientVersion, nowMs)
+    const error = decision.reply
+    const isEarly = error === errors.CONCURRENT_TRANSACTIONS
+    return { ...decision, reply: { error, ended: isEarly ? this.#endOf(transactionalId) : null } }
+  }
+
+  end(
+    end: TransactionEnd,
+    nowMs: Milliseconds,
+  ): Decision<TransactionRecord, ProducerAnswer | NeedsProducerId> {
+    return this.#carriedOut(endTransaction(this.transaction(end.transactionalId), end, nowMs))
+  }
+
+  /** The markers of a decision are sent when it is committed. */
+  #carriedOut<T>(decision: Decision<TransactionRecord, T>): Decision<TransactionRecord, T> {
+    const [record] = decision.records
+    if (record?.value == null || !isDecided(record.value)) return decision
+    const { transactionalId, value } = record
+    return {
+      ...decision,
+      onCommitted: () => this.#delivery.deliver(transactionalId, value),
+    }
+  }
+
+  #complete(
+    transactionalId: string,
+    nowMs: Milliseconds,
+    onFailed: () => void,
+  ): Decision<TransactionRecord, void> {
+    const decided = this.transaction(transactionalId)
+    if (decided === undefined || !isDecided(decided)) return nothing
+    const value = completeTransaction(decided, nowMs)
+    // They decide anew after this turn: their records follow on this one, in the same batch.
+    this.#wake(transactionalId)
+    return {
+      records: [{ transactionalId, value }],
+      reply: undefined,
+      onCommitted: () => this.#delivery.completed(transactionalId),
+      onFailed,
+    }
+  }
+
+  /**
+   * Resolves when the decision about the transaction is carried out, the shard goes, or there was enough
+   * of waiting.
+   */
+  #endOf(transactionalId: string): Promise<void> {
+    const waiting = this.#waiting.get(transactionalId) ?? new Set()
+    this.#waiting.set(transactionalId, waiting)
+    return new Promise((resolve) => {
+      const end = () => {
+        waiting.delete(end)
+        patience.clear()
+        resolve()
+      }
+      const patience = this.#context.deadline(() => {
+        end()
+        return nothing
+      })
+      patience.set(this.#options.config().addPartitionsRetryMaxMs)
+      waiting.add(end)
+    })
+  }
+
+  #wake(transactionalId: string): void {
+    const waiting = this.#waiting.get(transactionalId) ?? []
+    this.#waiting.delete(transactionalId)
+    for (const end of waiting) end()
+  }
+
+  #abortTimedOut(nowMs: Milliseconds): Decision<TransactionRecord, void> {
+    this.#timeouts.set(this.#options.config().abortTimedOutIntervalMs)
+    for (const [transactionalId, transaction] of this.#transactions) {
+      if (isTimedOut(transaction, nowMs)) this.#abort(transactionalId, null)
+    }
+    return nothing
+  }
+
+  /** Each by a write of its own: what becomes of one says nothing about the others. */
+  #abort(transactionalId: string, newProducerId: number | null): void {
+    const { transactionVersion } = this.#options.config()
+    this.#context.write((nowMs) => {
+      const before = this.transaction(transactionalId)
+      if (before === undefined || !isTimedOut(before, nowMs)) return nothing
+      const value = fenceTransaction(before, { newProducerId, transactionVersion }, nowMs)
+      if (value === needsProducerId) {
+        void this.#abortWithNewId(transactionalId)
+        return nothing
+      }
+      const { producerId, producerEpoch, timeoutMs } = before
+      const fields = { transactionalId, producerId, producerEpoch, timeoutMs }
+      this.#context.log.info('a transaction took too long and is aborted', fields)
+      return this.#carriedOut({ records: [{ transactionalId, value }], reply: undefined })
+    })
+  }
+
+  async #abortWithNewId(transactionalId: string): Promise<void> {
+    try {
+      this.#abort(transactionalId, await this.#options.newProducerId())
+    } catch (err) {
+      this.#context.log.warn('a transaction that took too long is still open', {
+        transactionalId,
+        err,
+      })
+    }
+  }
+
+  #expire(nowMs: Milliseconds): Decision<TransactionRecord, void> {
+    const { removeExpiredIntervalMs, transactionalIdExpirationMs } = this.#options.config()
+    this.#expiry.set(removeExpiredIntervalMs)
+    const records: TransactionRecord[] = []
+    for (const [transactionalId, transaction] of this.#transactions) {
+      const isExpired = transaction.updateMs <= nowMs - transactionalIdExpirationMs
+      if (isExpired && isIdle(transaction)) records.push({ transactionalId, value: null })
+    }
+    if (records.length > 0)
+      this.#context.log.info('transactional ids expired', { ids: records.length })
+    return { records, reply: undefined, isAtomic: false }
+  }
+}
