@@ -32,7 +32,13 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/http': ['src/environment', 'src/config'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['protocol', 'src/environment', 'src/metadata', 'src/replication'],
-  'src/broker-settings.ts': ['src/config', 'src/coordinator', 'src/log', 'src/server'],
+  'src/broker-settings.ts': [
+    'src/config',
+    'src/coordinator',
+    'src/log',
+    'src/metadata',
+    'src/server',
+  ],
   'src/main.ts': [
     'src/broker.ts',
     'src/config',

@@ -4,6 +4,7 @@ import { ConfigError } from './config/definition.ts'
 import type { GroupCoordinatorConfig } from './coordinator/group/config.ts'
 import type { ShareCoordinatorConfig } from './coordinator/share/config.ts'
 import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
+import { standardAuthorizerClass } from './metadata/authorizer/standard-authorizer.ts'
 import { defaultLimits, type LimitOptions } from './server/limits.ts'
 
 /**
@@ -12,10 +13,10 @@ import { defaultLimits, type LimitOptions } from './server/limits.ts'
  */
 export function refuseUnkept(config: BrokerConfig): void {
   const authorizer = config.get('authorizer.class.name')
-  if (authorizer !== '') {
+  if (authorizer !== '' && authorizer !== standardAuthorizerClass) {
     throw new ConfigError(
       'authorizer.class.name',
-      `authorizer.class.name is ${authorizer}, but this version does not authorize: remove the setting`,
+      `authorizer.class.name is ${authorizer}; this version has ${standardAuthorizerClass} only`,
     )
   }
   if (config.get('remote.log.storage.system.enable')) {

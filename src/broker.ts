@@ -24,6 +24,10 @@ import { Coordinators } from './coordinators.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import {
+  type ConfiguredAuthorizer,
+  configuredAuthorizer,
+} from './handlers/configured-authorizer.ts'
+import {
   consumerOffsetsTopic,
   type HandlerParts,
   handlerTable,
@@ -101,6 +105,7 @@ export class Broker {
   #replicas: Replicas | null = null
   #coordinators: Coordinators | null = null
   #parkedFetches: ParkedFetches | null = null
+  #access: ConfiguredAuthorizer | null = null
   #stopping: Promise<void> | null = null
 
   /** As the constructor, `lockDirectories` and `start` in one. */
@@ -394,7 +399,9 @@ export class Broker {
       parkedFetches: this.#parkedFetches,
       advertised: (context) => this.#advertised(context),
     })
-    const router = new Router(handlers, { log, counters })
+    this.#access = configuredAuthorizer(environment, this.#config, metadata.cache)
+    const { authorizer } = this.#access
+    const router = new Router(handlers, { log, counters, authorizer })
     for (const { name, host, port } of this.#addresses.client) {
       const address = { host, port }
       this.#listeners.push(
@@ -437,6 +444,7 @@ export class Broker {
     this.#parkedFetches?.close()
     this.#coordinators?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
+    this.#access?.close()
     await this.#metadata?.close()
     const brokerEpoch = this.#metadata?.brokerEpoch ?? -1
     await this.#replicas?.close(brokerEpoch)

@@ -216,7 +216,10 @@ t.test('wrong settings stop the start by name', async (t) => {
     }),
     refused(['missing.properties'], /missing\.properties/),
     refused(['--override', 'listeners=SSL://:1'], /SSL, which this version does not offer/),
-    refused(['--override', 'authorizer.class.name=A'], /does not authorize/),
+    refused(
+      ['--override', 'authorizer.class.name=A'],
+      /has org\.apache\.kafka\.metadata\.authorizer\.StandardAuthorizer only/,
+    ),
     refused(['--override', 'process.roles=broker'], /process\.roles/),
     refused(['--override', 'controller.quorum.voters=1@a:1,2@b:1'], /several nodes/),
     refused(['--frobnicate'], /Unknown option --frobnicate/),

@@ -14,6 +14,7 @@ import {
   list,
   long,
   oneOf,
+  principals,
   short,
   string,
 } from './definition.ts'
@@ -23,7 +24,12 @@ export const brokerConfigs = {
   'advertised.listeners': list(null, any, {
     doc: 'The addresses that clients are told; unset, each client is told the address by which it reached the broker.',
   }),
-  'authorizer.class.name': string(''),
+  'allow.everyone.if.no.acl.found': boolean(false, {
+    doc: 'Whether everybody may do everything with a resource that no access control entry is about.',
+  }),
+  'authorizer.class.name': string('', any, {
+    doc: 'What decides who may do what; empty: everybody may do everything.',
+  }),
   'auto.create.topics.enable': boolean(true, {
     doc: 'Whether asking for the metadata of an unknown topic creates it.',
   }),
@@ -202,6 +208,9 @@ export const brokerConfigs = {
   'socket.listen.backlog.size': int(50, atLeast(1)),
   'socket.request.max.bytes': int(104857600, atLeast(1), {
     doc: 'The largest request that is accepted.',
+  }),
+  'super.users': string('', principals, {
+    doc: 'Principals that may do everything, as User:admin;User:operator.',
   }),
   'telemetry.max.bytes': int(1048576, atLeast(1), {
     doc: 'The most bytes of metrics that a client may push at once.',

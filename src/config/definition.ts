@@ -59,6 +59,24 @@ interface Check<T> {
   readonly check: (value: T) => void
 }
 
+/** Names of who may ask, as `User:alice`, with semicolons between them. */
+export const principals: Check<string> = {
+  allowed: 'principalType:principalName;…',
+  check: (text) => {
+    for (const principal of principalNames(text)) {
+      if (!/^[^:]+:./.test(principal)) {
+        throw new Error(
+          `expected a string in format principalType:principalName but got ${principal}`,
+        )
+      }
+    }
+  },
+}
+
+export function principalNames(text: string): string[] {
+  return text.split(';').flatMap((name) => name.trim() || [])
+}
+
 /** A number of at least `min`. */
 export function atLeast(min: number): Check<number> {
   return {

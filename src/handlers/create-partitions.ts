@@ -1,13 +1,23 @@
 /** CreatePartitions: more partitions for topics that exist (KIP-195). */
 import { apis } from '../../protocol/apis.ts'
 import type { Controller } from '../metadata/controller/controller.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const alterTopic = rule('ALTER', 'TOPIC', 'results.errorCode')
 
 export const createPartitions = ({ controller }: { controller: Controller }) =>
   handler(
     apis.createPartitions,
-    async (request) => ({ throttleTimeMs: 0, results: await controller.createPartitions(request) }),
+    async (request, context) => {
+      const asked = alterTopic.split(context, request.topics, ({ name }) => name)
+      const results = await controller.createPartitions({ ...request, topics: asked.allowed })
+      const errorCode = alterTopic.error.code
+      const denied = asked.denied.map(({ name }) => ({ name, errorCode, errorMessage: null }))
+      return { throttleTimeMs: 0, results: [...results, ...denied] }
+    },
     {
+      access: [alterTopic],
       onError: ({ topics }, error, _version, message) => ({
         throttleTimeMs: 0,
         results: topics.map(({ name }) => ({ name, errorCode: error.code, errorMessage: message })),

@@ -10,34 +10,46 @@ import { DiskError } from '../environment/disk.ts'
 import { isInternalTopic } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const deleteTopic = rule('DELETE', 'TOPIC', 'topics.partitions.errorCode')
 
 type Answer = DeleteRecordsResponse['topics'][number]
 
 export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.deleteRecords, (request) => {
-    const syncing: Promise<void>[] = []
-    const topics = request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex, offset }) => {
-        const deleted = deleteBefore(replicas, name, partitionIndex, offset, syncing)
-        return typeof deleted === 'number'
-          ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
-          : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
-      }),
-    }))
-    if (topics.every(({ partitions }) => partitions.every(hasFailed))) return { topics }
-    const persisted = Promise.all(syncing).then(() => replicas.persistLogStarts())
-    return persisted.then(
-      () => ({ topics }),
-      (error: unknown) => {
-        // KafkaError: the log was given up meanwhile.
-        if (error instanceof DiskError || error instanceof KafkaError)
-          return { topics: topics.map(notPersisted) }
-        throw error
-      },
-    )
-  })
+  handler(
+    apis.deleteRecords,
+    (request, context) => {
+      const syncing: Promise<void>[] = []
+      const topics = request.topics.map(({ name, partitions }) => {
+        const isAllowed = deleteTopic.allows(context, name)
+        return {
+          name,
+          partitions: partitions.map(({ partitionIndex, offset }) => {
+            const deleted = isAllowed
+              ? deleteBefore(replicas, name, partitionIndex, offset, syncing)
+              : deleteTopic.error
+            return typeof deleted === 'number'
+              ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
+              : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
+          }),
+        }
+      })
+      if (topics.every(({ partitions }) => partitions.every(hasFailed))) return { topics }
+      const persisted = Promise.all(syncing).then(() => replicas.persistLogStarts())
+      return persisted.then(
+        () => ({ topics }),
+        (error: unknown) => {
+          // KafkaError: the log was given up meanwhile.
+          if (error instanceof DiskError || error instanceof KafkaError)
+            return { topics: topics.map(notPersisted) }
+          throw error
+        },
+      )
+    },
+    { access: [deleteTopic] },
+  )
 
 function hasFailed({ errorCode }: Answer['partitions'][number]): boolean {
   return errorCode !== errors.NONE.code

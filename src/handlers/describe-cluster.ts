@@ -3,7 +3,11 @@ import { apis } from '../../protocol/apis.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { handler } from '../server/handler.ts'
-import { clusterOperations, operationsNotAsked } from './authorized-operations.ts'
+import {
+  clusterOperations,
+  describeOperations,
+  operationsNotAsked,
+} from './authorized-operations.ts'
 import { brokerNodes, type Nodes } from './broker-nodes.ts'
 
 /** Whose addresses are asked for. */
@@ -33,11 +37,12 @@ export const describeCluster = (parts: Nodes & { readonly cache: MetadataCache }
           isFenced: broker.fenced,
         })),
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
-          ? clusterOperations
+          ? clusterOperations(context)
           : operationsNotAsked,
       }
     },
     {
+      access: [describeOperations],
       onError: (_request, error, _version, message) => ({
         errorCode: error.code,
         errorMessage: message,

@@ -23,6 +23,9 @@ import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import { configResource, configTexts, type MetadataImage } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { handler } from '../server/handler.ts'
+import { ConfigAccess } from './config-access.ts'
+
+const access = new ConfigAccess('DESCRIBE_CONFIGS', 'results.errorCode')
 
 type Resource = DescribeConfigsRequest['resources'][number]
 type Result = DescribeConfigsResponse['results'][number]
@@ -44,17 +47,20 @@ export interface DescribeConfigsParts {
 export const describeConfigs = (parts: DescribeConfigsParts) =>
   handler(
     apis.describeConfigs,
-    (request) => {
+    (request, context) => {
+      const { allowed, denied } = access.split(context, distinct(request.resources))
       let left = answerCharactersMax
-      const results = distinct(request.resources).map((resource) => {
+      const results = allowed.map((resource) => {
         if (left <= 0) return failed(resource, errors.INVALID_REQUEST.code, tooMany)
         const result = describe(parts, request, resource)
         for (const entry of result.configs) left -= charactersOf(entry)
         return result
       })
-      return { throttleTimeMs: 0, results }
+      const refused = denied.map((one) => ({ ...one, configs: [] }))
+      return { throttleTimeMs: 0, results: [...results, ...refused] }
     },
     {
+      access: access.rules,
       onError: ({ resources }, error, _version, message) => ({
         results: resources.map((resource) => failed(resource, error.code, message)),
       }),

@@ -2,28 +2,30 @@
 import { apis } from '../../protocol/apis.ts'
 import { describedError } from '../coordinator/group/describe.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { authorizedOperations } from './authorized-operations.ts'
 
-/**
- * Without an authorizer anybody may: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as
- * bits.
- */
-const allGroupOperations = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11)
+const describeGroup = rule('DESCRIBE', 'GROUP', 'groups.errorCode')
 
 export const describeGroups = ({ groups }: { groups: GroupCoordinator }) =>
   handler(
     apis.describeGroups,
-    async (request, { apiVersion }) => {
-      const response = await groups.describeGroups(request.groups, apiVersion)
-      if (!request.includeAuthorizedOperations) return response
-      const authorizedOperations = allGroupOperations
-      return {
-        groups: response.groups.map((group) =>
-          group.errorCode === 0 ? { ...group, authorizedOperations } : group,
-        ),
-      }
+    async (request, context) => {
+      const asked = describeGroup.split(context, request.groups, (groupId) => groupId)
+      const denied = asked.denied.map((id) => describedError(id, describeGroup.error.code))
+      const response = await groups.describeGroups(asked.allowed, context.apiVersion)
+      if (!request.includeAuthorizedOperations) return { groups: [...denied, ...response.groups] }
+      const described = response.groups.map((group) => ({
+        ...group,
+        ...(group.errorCode === 0 && {
+          authorizedOperations: authorizedOperations(context, 'GROUP', group.groupId),
+        }),
+      }))
+      return { groups: [...denied, ...described] }
     },
     {
+      access: [describeGroup],
       onError: (request, error) => ({
         groups: request.groups.map((groupId) => describedError(groupId, error.code)),
       }),

@@ -9,20 +9,31 @@ import { DiskError } from '../environment/disk.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import type { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 
 type Result = DescribeLogDirsResponse['results'][number]
 type DescribedTopic = Result['topics'][number]
 type Wanted = ReadonlyMap<string, ReadonlySet<number>> | null
 
+const describeCluster = rule('DESCRIBE', 'CLUSTER', 'errorCode')
+
 export const describeLogDirs = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.describeLogDirs, (request) => {
-    const wanted = wantedPartitions(request)
-    const results = replicas.directories.map((directory) =>
-      describe(directory, replicas.partitions(), wanted),
-    )
-    return { throttleTimeMs: 0, errorCode: errors.NONE.code, results }
-  })
+  handler(
+    apis.describeLogDirs,
+    (request, context) => {
+      describeCluster.require(context)
+      const wanted = wantedPartitions(request)
+      const results = replicas.directories.map((directory) =>
+        describe(directory, replicas.partitions(), wanted),
+      )
+      return { throttleTimeMs: 0, errorCode: errors.NONE.code, results }
+    },
+    {
+      access: [describeCluster],
+      onError: (_request, error) => ({ errorCode: error.code, results: [] }),
+    },
+  )
 
 /** null: all of them. */
 function wantedPartitions({ topics }: DescribeLogDirsRequest): Wanted {

@@ -7,18 +7,27 @@ import type {
 } from '../../protocol/messages/describe-producers.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const readTopic = rule('READ', 'TOPIC', 'topics.partitions.errorCode')
 
 type Answer = DescribeProducersResponse['topics'][number]['partitions'][number]
 
 export const describeProducers = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.describeProducers, (request) => ({
-    throttleTimeMs: 0,
-    topics: [...partitionsByTopic(request)].map(([name, indexes]) => ({
-      name,
-      partitions: [...indexes].map((index) => describe(replicas, name, index)),
-    })),
-  }))
+  handler(
+    apis.describeProducers,
+    (request, context) => ({
+      throttleTimeMs: 0,
+      topics: [...partitionsByTopic(request)].map(([name, indexes]) => {
+        const isAllowed = readTopic.allows(context, name)
+        const answer = (index: number) =>
+          isAllowed ? describe(replicas, name, index) : refused(index, readTopic.error)
+        return { name, partitions: [...indexes].map(answer) }
+      }),
+    }),
+    { access: [readTopic] },
+  )
 
 /** Each partition once, however often it is named: its answer may be long. */
 function partitionsByTopic({ topics }: DescribeProducersRequest): Map<string, Set<number>> {

@@ -7,14 +7,18 @@ import type {
 } from '../../protocol/messages/describe-quorum.ts'
 import { clusterMetadataTopic } from '../metadata/controller/topic-names.ts'
 import type { Quorum } from '../raft/quorum.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 
 type ResponsePartition = DescribeQuorumResponse['topics'][number]['partitions'][number]
 
+const describeCluster = rule('DESCRIBE', 'CLUSTER', 'errorCode')
+
 export const describeQuorum = ({ quorum }: { quorum: Quorum }) =>
   handler(
     apis.describeQuorum,
-    (request) => {
+    (request, context) => {
+      describeCluster.require(context)
       const isQuorum = asksForTheQuorum(request)
       return {
         errorCode: errors.NONE.code,
@@ -34,6 +38,7 @@ export const describeQuorum = ({ quorum }: { quorum: Quorum }) =>
       }
     },
     {
+      access: [describeCluster],
       onError: (_request, error, _version, message) => ({
         errorCode: error.code,
         errorMessage: message,

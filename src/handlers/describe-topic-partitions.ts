@@ -15,9 +15,14 @@ import {
   type TopicImage,
 } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
-import { operationsNotAsked, topicOperations } from './authorized-operations.ts'
+import { authorizedOperations, operationsNotAsked } from './authorized-operations.ts'
 import { describePartition } from './topic-metadata.ts'
+
+const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.errorCode')
+/** Of all topics only those are shown that may be. */
+const seeTopics = filter('DESCRIBE', 'TOPIC', 'topics')
 
 type ResponseTopic = DescribeTopicPartitionsResponse['topics'][number]
 
@@ -29,22 +34,27 @@ export interface DescribeTopicPartitionsParts {
 export const describeTopicPartitions = ({ cache, config }: DescribeTopicPartitionsParts) =>
   handler(
     apis.describeTopicPartitions,
-    (request) => {
+    (request, context) => {
       const { image } = cache
-      const names = namesFrom(image, request)
+      const isAll = request.topics.length === 0
+      const access = isAll ? seeTopics : describeTopic
+      const names = access.split(context, namesFrom(image, request), (name) => name)
       const limit = Math.min(
         config.get('max.request.partition.size.limit'),
         request.responsePartitionLimit,
       )
-      const page = fillPage(image, names, request, Math.max(limit, 1))
-      return { throttleTimeMs: 0, ...page }
+      const page = fillPage(image, names.allowed, request, Math.max(limit, 1))
+      const described = page.topics.map((topic) => ({
+        ...topic,
+        topicAuthorizedOperations: authorizedOperations(context, 'TOPIC', topic.name ?? ''),
+      }))
+      const denied = isAll ? [] : names.denied.map(hiddenTopic)
+      return { throttleTimeMs: 0, topics: [...described, ...denied], nextCursor: page.nextCursor }
     },
     {
+      access: [describeTopic, seeTopics],
       onError: (request, error) => ({
-        topics: request.topics.map(({ name }) => ({
-          ...failedTopic(error, name),
-          topicAuthorizedOperations: operationsNotAsked,
-        })),
+        topics: request.topics.map(({ name }) => failedTopic(error, name)),
         nextCursor: null,
       }),
     },
@@ -126,7 +136,7 @@ function presentTopic(
         offlineReplicas,
       }
     }),
-    topicAuthorizedOperations: topicOperations,
+    topicAuthorizedOperations: operationsNotAsked,
   }
 }
 
@@ -137,6 +147,11 @@ function failedTopic(error: ErrorRow, name: string): ResponseTopic {
     topicId: zeroUuid,
     isInternal: isInternalTopic(name),
     partitions: [],
-    topicAuthorizedOperations: topicOperations,
+    topicAuthorizedOperations: operationsNotAsked,
   }
+}
+
+/** Whether the topic exists is not told, nor what it is. */
+function hiddenTopic(name: string): ResponseTopic {
+  return { ...failedTopic(describeTopic.error, name), isInternal: false }
 }

@@ -21,10 +21,18 @@ import type {
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
 import { recordsForVersion } from './fetched-records.ts'
+
+const at = 'responses.partitions.errorCode'
+const readTopic = rule('READ', 'TOPIC', at)
+/** Of replicas, which are told so for each partition. */
+const actForCluster = rule('CLUSTER_ACTION', 'CLUSTER', at, {
+  error: errors.TOPIC_AUTHORIZATION_FAILED,
+})
 
 type AnsweredTopic = FetchResponse['responses'][number]
 type AnsweredPartition = AnsweredTopic['partitions'][number]
@@ -49,6 +57,7 @@ export interface FetchParts {
 
 export const fetch = (parts: FetchParts) =>
   handler(apis.fetch, (request, context) => new Fetch(parts, request, context).run(), {
+    access: [readTopic, actForCluster],
     onError: refuseAll,
   })
 
@@ -144,6 +153,10 @@ class Fetch {
     this.#bytesMax = Math.min(this.#request.maxBytes, bytesMax(), this.#context.replyBytesLeft)
     const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
     for (const fetched of this.#session.partitions) {
+      if (this.#context.authorizer !== null && this.#isDenied(fetched, usesTopicIds)) {
+        this.#refuse(fetched, readTopic.error)
+        continue
+      }
       const found = usesTopicIds
         ? replicas.findById(fetched.topicId, fetched.index)
         : replicas.find(fetched.topic, fetched.index)
@@ -151,6 +164,13 @@ class Fetch {
       else this.#refuse(fetched, found)
     }
     this.#context.expectReply(this.#bytes)
+  }
+
+  /** A topic that has no name is not denied: it is unknown. */
+  #isDenied({ topic, topicId }: FetchedPartition, usesTopicIds: boolean): boolean {
+    if (this.#isReplica) return !actForCluster.allows(this.#context)
+    const read = usesTopicIds ? this.#parts.image().topics.byId.get(topicId)?.name : topic
+    return read !== undefined && !readTopic.allows(this.#context, read)
   }
 
   #readPartition(partition: Partition, fetched: FetchedPartition): void {

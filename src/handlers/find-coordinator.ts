@@ -7,6 +7,7 @@ import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type { FindCoordinatorResponse } from '../../protocol/messages/find-coordinator.ts'
 import { coordinatorPartition } from '../coordinator/coordinator-partition.ts'
+import { type AccessRule, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 
@@ -44,6 +45,13 @@ const firstVersionWithKeys = 4
 const firstVersionWithShareKeys = 6
 const shareKeyType = 2
 
+const describeGroup = rule('DESCRIBE', 'GROUP', 'coordinators.errorCode')
+const describeTransactionalId = rule('DESCRIBE', 'TRANSACTIONAL_ID', 'coordinators.errorCode')
+/** Brokers alone ask for the coordinators of share groups' partitions. */
+const actForCluster = rule('CLUSTER_ACTION', 'CLUSTER', 'coordinators.errorCode')
+/** What is asked of each key, by the key's type. */
+const accessToKey: readonly (AccessRule | undefined)[] = [describeGroup, describeTransactionalId]
+
 type Found = CoordinatorNode & { readonly error: ErrorRow }
 type Coordinator = NonNullable<FindCoordinatorResponse['coordinators']>[number]
 
@@ -53,18 +61,37 @@ export const findCoordinator = (parts: FindCoordinatorParts) =>
     async (request, context) => {
       const { key, keyType, coordinatorKeys } = request
       if (context.apiVersion < firstVersionWithKeys) {
-        return soleAnswer((await finderOf(parts, keyType, context))(key))
+        const find = await allowedFinder(parts, keyType, [key], context)
+        return soleAnswer(find(key))
       }
-      const found = await finderOf(parts, keyType, context)
-      return { coordinators: coordinatorKeys.map((each) => coordinatorAnswer(each, found(each))) }
+      const find = await allowedFinder(parts, keyType, coordinatorKeys, context)
+      return { coordinators: coordinatorKeys.map((each) => coordinatorAnswer(each, find(each))) }
     },
     {
+      access: [describeGroup, describeTransactionalId, actForCluster],
       onError: ({ coordinatorKeys }, error, version) =>
         version < firstVersionWithKeys
           ? soleAnswer(nobody(error))
           : { coordinators: coordinatorKeys.map((key) => coordinatorAnswer(key, nobody(error))) },
     },
   )
+
+/** As `finderOf`, for keys that the client may know of; where there are none, nothing is made for it. */
+async function allowedFinder(
+  parts: FindCoordinatorParts,
+  keyType: number,
+  keys: readonly string[],
+  context: RequestContext,
+): Promise<(key: string) => Found> {
+  if (keyType === shareKeyType) actForCluster.require(context)
+  const access = accessToKey[keyType]
+  if (access === undefined) return finderOf(parts, keyType, context)
+  const { allowed, denied } = access.split(context, keys, (key) => key)
+  if (denied.length === 0) return finderOf(parts, keyType, context)
+  const refused = new Set(denied)
+  const find = allowed.length === 0 ? undefined : await finderOf(parts, keyType, context)
+  return (key) => (find === undefined || refused.has(key) ? nobody(access.error) : find(key))
+}
 
 /** Finds the coordinator of one key; the leaders are looked up once for all keys of a request. */
 async function finderOf(

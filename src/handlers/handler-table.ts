@@ -20,12 +20,15 @@ import { alterConfigs } from './alter-configs.ts'
 import { apiVersions } from './api-versions.ts'
 import { type Advertised, brokerNodes } from './broker-nodes.ts'
 import { ClientTelemetry } from './client-telemetry.ts'
+import { createAcls } from './create-acls.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
+import { deleteAcls } from './delete-acls.ts'
 import { deleteGroups } from './delete-groups.ts'
 import { deleteRecords } from './delete-records.ts'
 import { deleteShareGroupState } from './delete-share-group-state.ts'
 import { deleteTopics } from './delete-topics.ts'
+import { describeAcls } from './describe-acls.ts'
 import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
 import { describeGroups } from './describe-groups.ts'
@@ -113,7 +116,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     listGroups({ groups }),
     apiVersions({ ...nodes, handlers: () => table }),
     createTopics({ controller }),
-    deleteTopics({ controller, config }),
+    deleteTopics({ cache, controller, config }),
     deleteRecords({ replicas }),
     initProducerId({ producerIds }),
     offsetForLeaderEpoch({ replicas }),
@@ -124,6 +127,9 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     deleteGroups({ groups }),
     incrementalAlterConfigs({ controller }),
     offsetDelete({ groups, topics }),
+    describeAcls({ cache }),
+    createAcls({ controller }),
+    deleteAcls({ controller }),
     describeQuorum({ quorum }),
     updateFeatures({ controller }),
     describeCluster(nodes),

@@ -9,7 +9,14 @@ import type {
   InitProducerIdResponse,
 } from '../../protocol/messages/init-producer-id.ts'
 import type { ProducerIds } from '../metadata/producer-ids.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', 'errorCode')
+const writeIdempotently = rule('IDEMPOTENT_WRITE', 'CLUSTER', 'errorCode', {
+  unlessAnyTopic: 'WRITE',
+  silent: true,
+})
 
 const noProducerId = -1
 const noProducerEpoch = -1
@@ -17,13 +24,16 @@ const noProducerEpoch = -1
 export const initProducerId = ({ producerIds }: { producerIds: ProducerIds }) =>
   handler(
     apis.initProducerId,
-    (request) => {
+    (request, context) => {
+      if (request.transactionalId === null) writeIdempotently.require(context)
+      else writeTransactionalId.require(context, request.transactionalId)
       const error = refuse(request)
       if (error !== undefined) return failed(error)
       const producerId = producerIds.next()
       return typeof producerId === 'number' ? given(producerId) : producerId.then(given)
     },
     {
+      access: [writeTransactionalId, writeIdempotently],
       onError: (_request, error) =>
         // The controller has gone for the moment: the producer asks again.
         failed(error === errors.NOT_CONTROLLER ? errors.COORDINATOR_NOT_AVAILABLE : error),

@@ -4,9 +4,17 @@
  */
 import { apis } from '../../protocol/apis.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 
+const readGroup = rule('READ', 'GROUP', 'errorCode')
+
 export const leaveGroup = ({ groups }: { groups: GroupCoordinator }) =>
-  handler(apis.leaveGroup, (request, { apiVersion }) => groups.leaveGroup(request, apiVersion), {
-    onError: (_, error) => ({ errorCode: error.code }),
-  })
+  handler(
+    apis.leaveGroup,
+    (request, context) => {
+      readGroup.require(context, request.groupId)
+      return groups.leaveGroup(request, context.apiVersion)
+    },
+    { access: [readGroup], onError: (_, error) => ({ errorCode: error.code }) },
+  )

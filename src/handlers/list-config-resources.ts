@@ -3,7 +3,10 @@ import { apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
 import { configResource, type MetadataImage } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const describeConfigs = rule('DESCRIBE_CONFIGS', 'CLUSTER', 'errorCode')
 
 const allTypes = [
   configResource.TOPIC,
@@ -16,9 +19,10 @@ const allTypes = [
 export const listConfigResources = ({ cache }: { cache: MetadataCache }) =>
   handler(
     apis.listConfigResources,
-    ({ resourceTypes }, { apiVersion }) => {
+    ({ resourceTypes }, context) => {
+      describeConfigs.require(context)
       const asked =
-        apiVersion === 0
+        context.apiVersion === 0
           ? [configResource.CLIENT_METRICS]
           : resourceTypes.length === 0
             ? allTypes
@@ -33,7 +37,10 @@ export const listConfigResources = ({ cache }: { cache: MetadataCache }) =>
       }
       return { throttleTimeMs: 0, errorCode: errors.NONE.code, configResources }
     },
-    { onError: (_request, error) => ({ errorCode: error.code, configResources: [] }) },
+    {
+      access: [describeConfigs],
+      onError: (_request, error) => ({ errorCode: error.code, configResources: [] }),
+    },
   )
 
 /** undefined for a type that is not known. */

@@ -13,7 +13,10 @@ import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import { DiskError } from '../environment/disk.ts'
 import { offsetSpec, Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.partitions.errorCode')
 
 type RequestedTopic = ListOffsetsRequest['topics'][number]
 type RequestedPartition = RequestedTopic['partitions'][number]
@@ -33,23 +36,29 @@ const consumerReplicaId = -1
 const readCommitted = 1
 
 export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.listOffsets, async (request, context) => {
-    const { apiVersion } = context
-    // A lookup may read through a segment: others come in between.
-    if (request.topics.some(({ partitions }) => partitions.some(isLookup))) context.holdNext()
-    const duplicates = duplicatePartitions(request.topics)
-    const answer = (topic: string, requested: RequestedPartition) => {
-      if (duplicates.has(`${topic}/${requested.partitionIndex}`)) {
-        return refused(requested, errors.INVALID_REQUEST)
+  handler(
+    apis.listOffsets,
+    async (request, context) => {
+      const { apiVersion } = context
+      // A lookup may read through a segment: others come in between.
+      if (request.topics.some(({ partitions }) => partitions.some(isLookup))) context.holdNext()
+      const duplicates = duplicatePartitions(request.topics)
+      const answer = (topic: string, requested: RequestedPartition) => {
+        if (duplicates.has(`${topic}/${requested.partitionIndex}`)) {
+          return refused(requested, errors.INVALID_REQUEST)
+        }
+        return answerPartition(replicas, request, apiVersion, topic, requested)
       }
-      return answerPartition(replicas, request, apiVersion, topic, requested)
-    }
-    const topics = request.topics.map(async ({ name, partitions }) => ({
-      name,
-      partitions: await Promise.all(partitions.map((requested) => answer(name, requested))),
-    }))
-    return { throttleTimeMs: 0, topics: await Promise.all(topics) }
-  })
+      const topics = request.topics.map(async ({ name, partitions }) => {
+        const answers = describeTopic.allows(context, name)
+          ? await Promise.all(partitions.map((requested) => answer(name, requested)))
+          : partitions.map((requested) => refused(requested, describeTopic.error))
+        return { name, partitions: answers }
+      })
+      return { throttleTimeMs: 0, topics: await Promise.all(topics) }
+    },
+    { access: [describeTopic] },
+  )
 
 const isLookup = ({ timestamp }: RequestedPartition): boolean => timestamp >= 0
 

@@ -6,17 +6,28 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts'
-import { zeroUuid } from '../../protocol/types.ts'
+import { type Uuid, zeroUuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import { isInternalTopic, type MetadataImage, type TopicImage } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
-import { clusterOperations, operationsNotAsked, topicOperations } from './authorized-operations.ts'
+import {
+  authorizedOperations,
+  clusterOperations,
+  describeOperations,
+  operationsNotAsked,
+} from './authorized-operations.ts'
 import { brokerNodes, type Nodes } from './broker-nodes.ts'
 import { describePartition } from './topic-metadata.ts'
+
+const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.errorCode')
+const createTopic = rule('CREATE', 'TOPIC', 'topics.errorCode', { unless: 'CREATE' })
+/** Of all topics only those are shown that may be. */
+const seeTopics = filter('DESCRIBE', 'TOPIC', 'topics')
 
 type ResponseTopic = MetadataResponse['topics'][number]
 
@@ -32,15 +43,18 @@ export const metadata = (parts: MetadataParts) =>
     (request, context) => {
       checkTopics(request, context.apiVersion)
       const { image } = parts.cache
-      const missing = missingTopics(image, request, context.apiVersion)
+      const missing = missingTopics(image, request, context)
       const mayCreate =
         request.allowAutoTopicCreation && parts.config.get('auto.create.topics.enable')
       if (missing.length === 0 || !mayCreate) return answer(parts, request, context, new Map())
+      const { allowed, denied } = createTopic.split(context, missing, (name) => name)
+      const refusals = denied.map((name) => [name, createTopic.error] as const)
       return parts.autoTopics
-        .create(missing)
-        .then((outcomes) => answer(parts, request, context, outcomes))
+        .create(allowed)
+        .then((made) => answer(parts, request, context, new Map([...made, ...refusals])))
     },
     {
+      access: [describeTopic, createTopic, seeTopics, describeOperations],
       onError: (request, error) => ({
         throttleTimeMs: 0,
         brokers: [],
@@ -81,9 +95,16 @@ function requestedNames(request: MetadataRequest): string[] | undefined {
   return [...new Set(topics.flatMap(({ name }) => (name === null ? [] : [name])))]
 }
 
-function missingTopics(image: MetadataImage, request: MetadataRequest, version: number): string[] {
-  if (asksForAll(request, version)) return []
-  return (requestedNames(request) ?? []).filter((name) => !image.topics.byName.has(name))
+/** Names without a topic; who may not know of a topic does not learn from it whether it is there. */
+function missingTopics(
+  image: MetadataImage,
+  request: MetadataRequest,
+  context: RequestContext,
+): string[] {
+  if (asksForAll(request, context.apiVersion)) return []
+  return (requestedNames(request) ?? []).filter(
+    (name) => describeTopic.allows(context, name) && !image.topics.byName.has(name),
+  )
 }
 
 function answer(
@@ -93,7 +114,7 @@ function answer(
   outcomes: ReadonlyMap<string, ErrorRow>,
 ): MetadataResponse {
   const { image } = parts.cache
-  const topics = answerTopics(image, request, context.apiVersion, outcomes)
+  const topics = answerTopics(image, request, context, outcomes)
   const brokers = brokerNodes(image, parts, context).filter(({ broker }) => !broker.fenced)
   return {
     throttleTimeMs: 0,
@@ -106,10 +127,10 @@ function answer(
     clusterId: image.clusterId,
     controllerId: parts.nodeId,
     topics: request.includeTopicAuthorizedOperations
-      ? topics.map((topic) => ({ ...topic, topicAuthorizedOperations: topicOperations }))
+      ? topics.map((topic) => withOperations(topic, context))
       : topics,
     clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
-      ? clusterOperations
+      ? clusterOperations(context)
       : operationsNotAsked,
     errorCode: errors.NONE.code,
   }
@@ -118,16 +139,18 @@ function answer(
 function answerTopics(
   image: MetadataImage,
   request: MetadataRequest,
-  version: number,
+  context: RequestContext,
   outcomes: ReadonlyMap<string, ErrorRow>,
 ): ResponseTopic[] {
   const { byName, byId } = image.topics
-  if (asksForAll(request, version)) {
-    return [...byName.values()].map((topic) => presentTopic(image, topic))
+  if (asksForAll(request, context.apiVersion)) {
+    const seen = seeTopics.only(context, [...byName.values()], ({ name }) => name)
+    return seen.map((topic) => presentTopic(image, topic))
   }
   const names = requestedNames(request)
   if (names !== undefined) {
     return names.map((name) => {
+      if (!describeTopic.allows(context, name)) return hiddenTopic(name, zeroUuid)
       const topic = byName.get(name)
       return topic === undefined
         ? failedTopic(outcomes.get(name) ?? whyMissing(name), name)
@@ -138,10 +161,23 @@ function answerTopics(
   ids.delete(zeroUuid)
   return [...ids].map((topicId) => {
     const topic = byId.get(topicId)
-    return topic === undefined
-      ? { ...failedTopic(errors.UNKNOWN_TOPIC_ID, version >= 12 ? null : ''), topicId }
-      : presentTopic(image, topic)
+    if (topic === undefined) return { ...failedTopic(errors.UNKNOWN_TOPIC_ID, null), topicId }
+    return describeTopic.allows(context, topic.name)
+      ? presentTopic(image, topic)
+      : hiddenTopic(null, topicId)
   })
+}
+
+/** Whether the topic exists, and what it is, is not told beyond what was asked by. */
+function hiddenTopic(name: string | null, topicId: Uuid): ResponseTopic {
+  return { ...failedTopic(describeTopic.error, name), topicId, isInternal: false }
+}
+
+function withOperations(topic: ResponseTopic, context: RequestContext): ResponseTopic {
+  const isHidden = topic.errorCode === describeTopic.error.code
+  if (isHidden || !topic.name) return topic
+  const topicAuthorizedOperations = authorizedOperations(context, 'TOPIC', topic.name)
+  return { ...topic, topicAuthorizedOperations }
 }
 
 function whyMissing(name: string): ErrorRow {

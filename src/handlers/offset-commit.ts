@@ -10,7 +10,11 @@ import type {
 } from '../../protocol/messages/offset-commit.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const readGroup = rule('READ', 'GROUP', 'topics.partitions.errorCode')
+const readTopic = rule('READ', 'TOPIC', 'topics.partitions.errorCode')
 
 type RequestedTopic = OffsetCommitRequest['topics'][number]
 type AnsweredTopic = OffsetCommitResponse['topics'][number]
@@ -26,7 +30,9 @@ interface Parts {
 export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
   handler(
     apis.offsetCommit,
-    async (request, { apiVersion }) => {
+    async (request, context) => {
+      readGroup.require(context, request.groupId)
+      const { apiVersion } = context
       const known: RequestedTopic[] = []
       const unknown: AnsweredTopic[] = []
       for (const topic of request.topics) {
@@ -34,6 +40,10 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
           apiVersion < firstVersionWithTopicIds ? topic.name : lookup.topicNameOf(topic.topicId)
         if (name === undefined) {
           unknown.push(refused(topic, errors.UNKNOWN_TOPIC_ID))
+          continue
+        }
+        if (!readTopic.allows(context, name)) {
+          unknown.push(refused({ ...topic, name }, readTopic.error))
           continue
         }
         const count = lookup.partitionCountOf(name) ?? 0
@@ -46,6 +56,7 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
       return { topics: mergeTopics(unknown, committed.topics) }
     },
     {
+      access: [readGroup, readTopic],
       onError: (request, error) => ({
         topics: request.topics.map((topic) => refused(topic, error)),
       }),

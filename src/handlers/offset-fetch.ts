@@ -18,11 +18,18 @@ import {
   type OffsetFetchGroup,
 } from '../coordinator/group/offset-fetch.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
 
 const firstVersionWithGroupError = 2
 const firstVersionWithGroups = 8
 const firstVersionWithTopicIds = 10
+
+const describeGroup = rule('DESCRIBE', 'GROUP', 'groups.errorCode')
+const describeTopic = rule('DESCRIBE', 'TOPIC', 'groups.topics.partitions.errorCode')
+/** Of all topics that a group committed offsets of, only those are shown that may be. */
+const seeTopics = filter('DESCRIBE', 'TOPIC', 'groups.topics')
 
 interface Parts {
   readonly groups: GroupCoordinator
@@ -32,18 +39,20 @@ interface Parts {
 export const offsetFetch = ({ groups, topics }: Parts) =>
   handler(
     apis.offsetFetch,
-    async (request, { apiVersion }) => {
+    async (request, context) => {
+      const { apiVersion } = context
       if (apiVersion < firstVersionWithGroups) {
-        const group = await groups.fetchOffsets(soleGroup(request))
+        const group = await fetchSeen(groups, soleGroup(request), context)
         return soleAnswer(request, group, apiVersion)
       }
       const fetch = (group: OffsetFetchGroup) =>
         apiVersion < firstVersionWithTopicIds
-          ? groups.fetchOffsets(group)
-          : fetchById(groups, topics, group)
+          ? fetchSeen(groups, group, context)
+          : fetchById(groups, topics, group, context)
       return { groups: await Promise.all(distinct(request.groups).map(fetch)) }
     },
     {
+      access: [describeGroup, describeTopic, seeTopics],
       onError: (request, error, version) => {
         if (version < firstVersionWithGroups) {
           return soleAnswer(request, failed(request.groupId, error), version)
@@ -86,6 +95,31 @@ function soleAnswer(
   return { topics, errorCode }
 }
 
+/** Of the topics asked for, or of all, those that the client may know of. */
+async function fetchSeen(
+  groups: GroupCoordinator,
+  request: OffsetFetchGroup,
+  context: RequestContext,
+): Promise<FetchedGroup> {
+  if (!describeGroup.allows(context, request.groupId)) {
+    return failed(request.groupId, describeGroup.error)
+  }
+  if (request.topics === null) {
+    const group = await groups.fetchOffsets(request)
+    return { ...group, topics: seeTopics.only(context, group.topics, ({ name }) => name ?? '') }
+  }
+  const { allowed, denied } = describeTopic.split(context, request.topics, ({ name }) => name)
+  const group = await groups.fetchOffsets({ ...request, topics: allowed })
+  if (denied.length === 0 || group.errorCode) return group
+  const refuse = (index: number) => fetched(index, undefined, describeTopic.error.code)
+  const refused = denied.map(({ name, topicId, partitionIndexes }) => ({
+    name,
+    topicId,
+    partitions: partitionIndexes.map(refuse),
+  }))
+  return { ...group, topics: [...group.topics, ...refused] }
+}
+
 /**
  * Ids become names for the coordinator, and names ids for the client; topics without either are
  * out.
@@ -94,6 +128,7 @@ async function fetchById(
   groups: GroupCoordinator,
   lookup: TopicLookup,
   request: OffsetFetchGroup,
+  context: RequestContext,
 ): Promise<FetchedGroup> {
   const unknown: FetchedTopic[] = []
   const topics = request.topics?.flatMap(({ topicId, partitionIndexes }) => {
@@ -103,7 +138,7 @@ async function fetchById(
     unknown.push({ topicId, partitions: partitionIndexes.map(refuse) })
     return []
   })
-  const group = await groups.fetchOffsets({ ...request, topics: topics ?? null })
+  const group = await fetchSeen(groups, { ...request, topics: topics ?? null }, context)
   const found = group.topics.flatMap((topic) => {
     const topicId = lookup.topicIdOf(topic.name ?? '')
     return topicId === undefined ? [] : [{ ...topic, topicId }]

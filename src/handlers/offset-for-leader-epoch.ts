@@ -8,21 +8,35 @@ import { DiskError } from '../environment/disk.ts'
 import type { EpochEnd } from '../log/leader-epochs.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 
+/** Replicas ask as members of the cluster, consumers as readers of a topic. */
+const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.partitions.errorCode', {
+  unless: 'CLUSTER_ACTION',
+})
+
 export const offsetForLeaderEpoch = ({ replicas }: { replicas: Replicas }) =>
-  handler(apis.offsetForLeaderEpoch, (request) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ topic, partitions }) => ({
-      topic,
-      partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
-        const end = endOf(replicas.find(topic, partition), currentLeaderEpoch, leaderEpoch)
-        return 'code' in end
-          ? { errorCode: end.code, partition, leaderEpoch: -1, endOffset: -1 }
-          : { errorCode: errors.NONE.code, partition, ...end }
+  handler(
+    apis.offsetForLeaderEpoch,
+    (request, context) => ({
+      throttleTimeMs: 0,
+      topics: request.topics.map(({ topic, partitions }) => {
+        const isAllowed = describeTopic.allows(context, topic)
+        return {
+          topic,
+          partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
+            const found = isAllowed ? replicas.find(topic, partition) : describeTopic.error
+            const end = endOf(found, currentLeaderEpoch, leaderEpoch)
+            return 'code' in end
+              ? { errorCode: end.code, partition, leaderEpoch: -1, endOffset: -1 }
+              : { errorCode: errors.NONE.code, partition, ...end }
+          }),
+        }
       }),
-    })),
-  }))
+    }),
+    { access: [describeTopic] },
+  )
 
 /** Where the epoch, or the largest known below it, ends; or what is against telling. */
 function endOf(

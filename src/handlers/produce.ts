@@ -13,10 +13,15 @@ import { RecordsRejected } from '../log/validation.ts'
 import { isInternalTopic, type MetadataImage } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
 import { isTransactionalBatch, producedRecords } from './produced-records.ts'
+
+const at = 'responses.partitionResponses.errorCode'
+const writeTopic = rule('WRITE', 'TOPIC', at)
+const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', at)
 
 type RequestedTopic = ProduceRequest['topicData'][number]
 type AnsweredTopic = ProduceResponse['responses'][number]
@@ -36,6 +41,7 @@ export interface ProduceParts {
 
 export const produce = (parts: ProduceParts) =>
   handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
+    access: [writeTopic, writeTransactionalId],
     onError: (request, error, _version, message) =>
       request.acks === 0 ? null : refuseAll(request, error, message),
   })
@@ -64,7 +70,9 @@ class Production {
     if (request.acks < -1 || request.acks > 1) {
       throw new KafkaError(errors.INVALID_REQUIRED_ACKS, `acks is ${request.acks}, not -1, 0 or 1`)
     }
-    if (request.transactionalId === null) this.#refuseTransactionsWithoutId()
+    if (request.transactionalId === null || this.#context.authorizer !== null) {
+      this.#authorizeTransaction(request.transactionalId)
+    }
     const responses = request.topicData.map((topic) => this.#appendTopic(topic))
     const written = this.#afterWrites()
     // What waits for its sync holds the request's bytes, and counts until it has been written.
@@ -86,21 +94,22 @@ class Production {
     })
   }
 
-  /** Kafka authorises transactional records against the id, and there is none to authorise against. */
-  #refuseTransactionsWithoutId(): void {
-    for (const { partitionData } of this.#request.topicData) {
-      for (const { records } of partitionData) {
-        if (isTransactionalBatch(records)) {
-          throw new KafkaError(errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-        }
-      }
-    }
+  /** Transactional records are authorised against the id; without one there is nothing to authorise against. */
+  #authorizeTransaction(id: string | null): void {
+    const isTransactional = this.#request.topicData.some(({ partitionData }) =>
+      partitionData.some(({ records }) => isTransactionalBatch(records)),
+    )
+    if (!isTransactional) return
+    if (id === null) throw writeTransactionalId.refusal(this.#context)
+    writeTransactionalId.require(this.#context, id)
   }
 
   #appendTopic(topic: RequestedTopic): AnsweredTopic {
     const { name, topicId } = topic
     const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
+    const isDenied = this.#context.authorizer !== null && this.#isDenied(topic, usesTopicIds)
     const partitionResponses = topic.partitionData.map(({ index, records }) => {
+      if (isDenied) return this.#refuse(name || topicId, index, writeTopic.error, null)
       const found = usesTopicIds
         ? this.#parts.replicas.findById(topicId, index)
         : this.#parts.replicas.find(name, index)
@@ -109,6 +118,12 @@ class Production {
         : this.#refuse(name || topicId, index, found, null)
     })
     return { name, topicId, partitionResponses }
+  }
+
+  /** A topic that has no name is not denied: it is unknown. */
+  #isDenied({ name, topicId }: RequestedTopic, usesTopicIds: boolean): boolean {
+    const written = usesTopicIds ? this.#parts.image().topics.byId.get(topicId)?.name : name
+    return written !== undefined && !writeTopic.allows(this.#context, written)
   }
 
   #append(partition: Partition, records: readonly Buffer[] | null): AnsweredPartition {

@@ -2,13 +2,17 @@
 import { apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
 import type { Controller } from '../metadata/controller/controller.ts'
+import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+const alterCluster = rule('ALTER', 'CLUSTER', 'errorCode')
 
 export const updateFeatures = ({ controller }: { controller: Controller }) =>
   handler(
     apis.updateFeatures,
-    async (request, { apiVersion }) => {
-      await controller.updateFeatures(request, apiVersion)
+    async (request, context) => {
+      alterCluster.require(context)
+      await controller.updateFeatures(request, context.apiVersion)
       return {
         throttleTimeMs: 0,
         errorCode: errors.NONE.code,
@@ -21,6 +25,7 @@ export const updateFeatures = ({ controller }: { controller: Controller }) =>
       }
     },
     {
+      access: [alterCluster],
       onError: (_request, error, _version, message) => ({
         errorCode: error.code,
         errorMessage: message,

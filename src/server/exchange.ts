@@ -5,6 +5,7 @@
  */
 
 import type { Buffers } from '../environment/buffers.ts'
+import type { Authorizer } from './access.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { AnyHandler } from './handler.ts'
 import type { Limits } from './limits.ts'
@@ -31,6 +32,7 @@ export class Exchange implements RequestContext {
   readonly requestBytes: number
   readonly receivedMs: number
   readonly connection: Asker
+  readonly authorizer: Authorizer | null
   readonly handler: AnyHandler
   readonly request: unknown
   isSettled = false
@@ -53,7 +55,7 @@ export class Exchange implements RequestContext {
 
   constructor(
     head: Pick<RequestContext, 'apiKey' | 'apiVersion' | 'correlationId' | 'clientId'>,
-    body: Pick<Exchange, 'handler' | 'request' | 'receivedMs' | 'connection'>,
+    body: Pick<Exchange, 'handler' | 'request' | 'receivedMs' | 'connection' | 'authorizer'>,
     frame: Buffer,
     decodedBytes = 0,
   ) {
@@ -65,6 +67,7 @@ export class Exchange implements RequestContext {
     this.#frame = frame
     this.receivedMs = body.receivedMs
     this.connection = body.connection
+    this.authorizer = body.authorizer
     this.handler = body.handler
     this.request = body.request
     this.heldBytes = frame.length + decodedBytes

@@ -8,6 +8,7 @@
  */
 import type { ApiRow, RequestOf, ResponseOf } from '../../protocol/apis.ts'
 import type { ErrorRow } from '../../protocol/errors.ts'
+import type { AccessRule } from './access.ts'
 import type { RequestContext } from './request-context.ts'
 
 export type Handle<Api extends ApiRow> = (
@@ -16,6 +17,8 @@ export type Handle<Api extends ApiRow> = (
 ) => ResponseOf<Api> | null | Promise<ResponseOf<Api> | null>
 
 export interface HandlerOptions<Api extends ApiRow> {
+  /** By what a client must be allowed to do this: all the rules that the handler asks. */
+  readonly access?: readonly AccessRule[]
   /** Versions served, where not all of the table: [lowest, highest]. */
   readonly versions?: readonly [number, number]
   /**
@@ -43,6 +46,7 @@ export interface Handler<Api extends ApiRow = ApiRow> extends HandlerOptions<Api
 /** A handler of any API, as the table of handlers holds it: its request is what its own table decodes to. */
 export interface AnyHandler {
   readonly api: ApiRow
+  readonly access?: readonly AccessRule[]
   readonly versions?: readonly [number, number]
   readonly handle: (request: never, context: RequestContext) => unknown
   readonly onError?: (

@@ -10,6 +10,7 @@ const windowsMax = 1000
 /** The interval after a line in which further ones of its kind are only counted. */
 interface Window {
   readonly timer: Timer
+  readonly level: 'warn' | 'info'
   readonly message: string
   suppressed: number
   /** Of the line suppressed last. */
@@ -35,15 +36,24 @@ export class PeerWarnings {
   /** Reasons that differ in their numbers only are of one kind. */
   warn(host: string, message: string, fields: { peer: string; reason: string }): void {
     const kind = `${host} ${message} ${fields.reason.replace(/-?\d+/g, '#')}`
+    this.#tell('warn', kind, message, fields)
+  }
+
+  /** What is worth knowing and no fault; lines of the same kind count as one. */
+  info(kind: string, message: string, fields: object): void {
+    this.#tell('info', kind, message, fields)
+  }
+
+  #tell(level: Window['level'], kind: string, message: string, fields: object): void {
     const open = this.#windows.get(kind)
     if (open !== undefined) {
       open.suppressed++
       open.fields = fields
       return
     }
-    this.#log.warn(message, fields)
+    this.#log[level](message, fields)
     const timer = this.#timers.after(this.#intervalMs, () => this.#end(kind))
-    this.#windows.set(kind, { timer, message, suppressed: 0, fields })
+    this.#windows.set(kind, { timer, level, message, suppressed: 0, fields })
     if (this.#windows.size > windowsMax) this.#end(this.#windows.keys().next().value as string)
   }
 
@@ -53,9 +63,9 @@ export class PeerWarnings {
   }
 
   #end(kind: string): void {
-    const { timer, message, suppressed, fields } = this.#windows.get(kind) as Window
+    const { timer, level, message, suppressed, fields } = this.#windows.get(kind) as Window
     timer.cancel()
     this.#windows.delete(kind)
-    if (suppressed > 0) this.#log.warn(message, { ...fields, similar: suppressed })
+    if (suppressed > 0) this.#log[level](message, { ...fields, similar: suppressed })
   }
 }

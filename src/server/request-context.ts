@@ -1,5 +1,6 @@
 /** What a handler may know about the request beside its body: who asks, over which connection, as what. */
 import type { Endpoint } from '../environment/network.ts'
+import type { Authorizer } from './access.ts'
 
 export interface RequestContext {
   readonly apiKey: number
@@ -13,6 +14,8 @@ export interface RequestContext {
   /** Monotonic milliseconds at which the whole frame had arrived. */
   readonly receivedMs: number
   readonly connection: ConnectionContext
+  /** Decides what the client may do, by the rules of `access.ts`; null: everybody may do everything. */
+  readonly authorizer: Authorizer | null
   /**
    * Nothing refers to the bytes of the request any more, neither this handler nor what it called: their
    * memory is used again. What the request decoded to holds slices of them where it has bytes or records.

@@ -15,6 +15,7 @@ import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../protoc
 import { MalformedError, Reader } from '../../protocol/reader.ts'
 import type { Message } from '../../protocol/schema.ts'
 import type { Logger } from '../environment/environment.ts'
+import type { Authorizer } from './access.ts'
 import type { ServerCounters } from './counters.ts'
 import { type Asker, Exchange } from './exchange.ts'
 import { type AnyHandler, servedVersions } from './handler.ts'
@@ -28,12 +29,15 @@ interface Route {
 export interface RouterOptions {
   readonly log: Logger
   readonly counters: ServerCounters
+  /** Absent: everybody may do everything. */
+  readonly authorizer?: Authorizer | null
 }
 
 export class Router {
   readonly #routes: (Route | undefined)[] = []
   readonly #log: Logger
   readonly #counters: ServerCounters
+  readonly #authorizer: Authorizer | null
 
   constructor(handlers: readonly AnyHandler[], options: RouterOptions) {
     for (const handler of handlers) {
@@ -42,6 +46,7 @@ export class Router {
     }
     this.#log = options.log
     this.#counters = options.counters
+    this.#authorizer = options.authorizer ?? null
   }
 
   /**
@@ -80,7 +85,7 @@ export class Router {
         return this.#unsupportedVersion(head, route, frame, { receivedMs, connection })
       }
       const request = decodeRequest(api.request, apiVersion, reader)
-      const body = { handler, request, receivedMs, connection }
+      const body = { handler, request, receivedMs, connection, authorizer: this.#authorizer }
       return new Exchange(head, body, frame, reader.decodedBytes)
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
@@ -101,7 +106,7 @@ export class Router {
       origin.connection.refuse(`${api.name} has no version ${head.apiVersion} here, ${served}`)
       return undefined
     }
-    const body = { handler, request: null, ...origin }
+    const body = { handler, request: null, authorizer: this.#authorizer, ...origin }
     const exchange = new Exchange(head, body, frame)
     const response = onUnsupportedVersion() as never
     exchange.settle(encodeResponse<Message>(api.response, 0, head.correlationId, response))

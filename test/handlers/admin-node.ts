@@ -92,6 +92,7 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
       listener: 'PLAINTEXT',
       requestBytes: 0,
       receivedMs: 0,
+      authorizer: null,
       connection,
       releaseRequest: () => {},
       releaseWhenSent: () => {},

@@ -210,6 +210,7 @@ export class DataPath {
       listener: 'PLAINTEXT',
       requestBytes: 100,
       receivedMs: 0,
+      authorizer: null,
       connection,
       releaseRequest: () => {},
       releaseWhenSent: () => {},

@@ -53,6 +53,7 @@ async function ask<Api extends ApiRow>(
     listener: 'PLAINTEXT',
     requestBytes: 100,
     receivedMs: 0,
+    authorizer: null,
     connection: new Connection(),
     releaseRequest: () => {},
     releaseWhenSent: () => {},

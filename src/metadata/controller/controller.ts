@@ -33,15 +33,16 @@ import type { Environment } from '../../environment/environment.ts'
 import type { Quorum } from '../../raft/quorum.ts'
 import { MetadataDelta } from '../delta.ts'
 import { hasTransactions } from '../features.ts'
-import type { MetadataImage } from '../image.ts'
+import type { AclImage, MetadataImage } from '../image.ts'
 import type { MetadataCache } from '../metadata-cache.ts'
 import { randomUuid } from '../random-uuid.ts'
 import { type MetadataRecord, record } from '../record.ts'
+import { type AclCreation, type AclFilter, createAcls, deleteAcls } from './acls.ts'
 import { allocateProducerIds, type ProducerIdBlock } from './allocate-producer-ids.ts'
 import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
-import { type Decision, inBatches, recordBytesMax, tooLarge } from './decision.ts'
+import { type Decision, inBatches, type Outcome, recordBytesMax, tooLarge } from './decision.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { type BrokerRegistration, registerBroker } from './register-broker.ts'
 import { shutDownBroker } from './shut-down-broker.ts'
@@ -122,6 +123,17 @@ export class Controller {
   alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResult[]> {
     const altering = { config: this.#config, nodeId: this.nodeId }
     return this.submit((image) => alterConfigs(image, request, altering))
+  }
+
+  /** Outcomes in the order of the request. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
+  createAcls(creations: readonly AclCreation[]): Promise<Outcome[]> {
+    const newUuid = () => randomUuid(this.#environment.random)
+    return this.submit((image) => createAcls(image, creations, newUuid))
+  }
+
+  /** The entries that were deleted, by filter. Rejects with KafkaError INVALID_REQUEST for too many of them. */
+  deleteAcls(filters: readonly AclFilter[]): Promise<(readonly AclImage[])[]> {
+    return this.submit((image) => deleteAcls(image, filters))
   }
 
   /** All or nothing. Rejects with KafkaError INVALID_UPDATE_VERSION. */
