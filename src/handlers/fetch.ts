@@ -137,6 +137,7 @@ class Fetch {
     const woken = await this.#parts.parked.park({
       partitions: this.#hosted,
       missingBytes,
+      isReadCommitted: this.#isReadCommitted,
       maxWaitMs: this.#request.maxWaitMs,
       connection: this.#context.connection,
     })

@@ -201,6 +201,11 @@ export class Log {
     return this.#producers.hasOpenTransaction(producerId, producerEpoch)
   }
 
+  /** The epoch under which `producerId` last wrote here; -1 where nothing is known of it. */
+  lastProducerEpoch(producerId: number): number {
+    return this.#producers.lastEpoch(producerId)
+  }
+
   /**
    * As leader: checks, unpacking within `allowance`, assigns offsets and `leaderEpoch`, queues. Throws
    * KafkaError (RecordsRejected lists the records). The buffer is the log's until `written` has resolved.

@@ -57,6 +57,7 @@ export type ProducerCheck = 'sequence' | 'epoch'
 
 const batchesKept = 5
 const sequenceMax = 0x7fff_ffff
+const epochMax = 0x7fff
 
 interface ProducerState {
   readonly producerId: number
@@ -154,13 +155,14 @@ export class ProducerStates {
   /**
    * Throws KafkaError: INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Since transaction
    * version 2 (KIP-890) a marker carries a higher epoch than its transaction, save when it is
-   * repeated.
+   * repeated, or where epochs have come to their end.
    */
   checkMarker(marker: TransactionMarker, transactionVersion: number): void {
     const state = this.#producers.get(marker.producerId)
     if (state === undefined) return
     const isRepeated =
-      marker.producerEpoch === state.producerEpoch && state.transactionFirstOffset < 0
+      marker.producerEpoch === state.producerEpoch &&
+      (state.transactionFirstOffset < 0 || marker.producerEpoch === epochMax)
     const isFenced =
       transactionVersion >= 2 && !isRepeated
         ? marker.producerEpoch <= state.producerEpoch
@@ -234,6 +236,11 @@ export class ProducerStates {
       state.transactionFirstOffset >= 0 &&
       state.producerEpoch === producerEpoch
     )
+  }
+
+  /** The epoch under which `producerId` last wrote here; -1 where nothing is known of it. */
+  lastEpoch(producerId: number): number {
+    return this.#producers.get(producerId)?.producerEpoch ?? -1
   }
 
   onHighWatermark(highWatermark: number): void {

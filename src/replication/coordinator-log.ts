@@ -1,8 +1,11 @@
 /** A partition of an internal topic as its coordinator wants it: whole batches in, whole batches out. */
-import type { Partition } from './partition.ts'
+import type { EndOfTransaction, Partition } from './partition.ts'
+import type { Verification } from './verifications.ts'
 
 /** What one read brings at most while a coordinator loads (offsets.load.buffer.size). */
 const loadBytesMax = 5 * 1024 * 1024
+
+const asCoordinator = { acks: -1, origin: 'coordinator' } as const
 
 export class PartitionCoordinatorLog {
   readonly #partition: Partition
@@ -36,8 +39,14 @@ export class PartitionCoordinatorLog {
   }
 
   /** Resolves when the whole in-sync set has the batch. Throws KafkaError or rejects with DiskError. */
-  append(batch: Buffer): Promise<void> {
-    return this.#partition.append(batch, { acks: -1, origin: 'coordinator' }).written
+  append(batch: Buffer, verification?: Verification | null): Promise<void> {
+    const options = verification === undefined ? asCoordinator : { ...asCoordinator, verification }
+    return this.#partition.append(batch, options).written
+  }
+
+  /** As `append`, for the marker that ends a transaction. */
+  appendMarker(end: EndOfTransaction, timestamp: number): Promise<void> {
+    return this.#partition.appendMarker(end, timestamp).written
   }
 
   /** Deletes the records before the offset. Throws KafkaError. */

@@ -18,21 +18,30 @@ export interface FetcherConnection {
 /** What ended the wait. `read`: read again and answer; `gone`: nobody is there to be answered. */
 export type Woken = 'read' | 'gone'
 
+/** What a fetch waits for. */
+interface Wanted {
+  readonly partitions: readonly Partition[]
+  readonly missingBytes: number
+  /** Only bytes below the last stable offset count. */
+  readonly isReadCommitted: boolean
+}
+
 class ParkedFetch implements PartitionWatcher {
   #missingBytes: number
+  readonly #isReadCommitted: boolean
   readonly #partitions: readonly Partition[]
   readonly #leave: (fetch: ParkedFetch) => void
   readonly #resolve: (woken: Woken) => void
   #timer: Timer | null = null
 
   constructor(
-    partitions: readonly Partition[],
-    missingBytes: number,
+    { partitions, missingBytes, isReadCommitted }: Wanted,
     resolve: (woken: Woken) => void,
     leave: (fetch: ParkedFetch) => void,
   ) {
     this.#partitions = partitions
     this.#missingBytes = missingBytes
+    this.#isReadCommitted = isReadCommitted
     this.#resolve = resolve
     this.#leave = leave
   }
@@ -42,8 +51,8 @@ class ParkedFetch implements PartitionWatcher {
     this.#timer = timers.after(maxWaitMs, () => this.wake('read'))
   }
 
-  readable(bytes: number): void {
-    this.#missingBytes -= bytes
+  readable(bytes: number, committedBytes: number): void {
+    this.#missingBytes -= this.#isReadCommitted ? committedBytes : bytes
     if (this.#missingBytes <= 0) this.wake('read')
   }
 
@@ -80,17 +89,14 @@ export class ParkedFetches {
    * Waits until `missingBytes` more can be read from the partitions, one of them changes, or `maxWaitMs`
    * have passed. Where too many wait already, it does not wait at all.
    */
-  park(options: {
-    partitions: readonly Partition[]
-    missingBytes: number
-    maxWaitMs: Milliseconds
-    connection: FetcherConnection
-  }): Promise<Woken> {
+  park(
+    options: Wanted & { maxWaitMs: Milliseconds; connection: FetcherConnection },
+  ): Promise<Woken> {
     if (!options.connection.isOpen) return Promise.resolve('gone')
     if (this.#parked.size >= this.#parkedMax) return Promise.resolve('read')
     const ofConnection = this.#waitingOn(options.connection)
     return new Promise((resolve) => {
-      const fetch = new ParkedFetch(options.partitions, options.missingBytes, resolve, (woken) => {
+      const fetch = new ParkedFetch(options, resolve, (woken) => {
         ofConnection.delete(woken)
         this.#parked.delete(woken)
       })

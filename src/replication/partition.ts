@@ -6,6 +6,8 @@
  * While the leader is the whole in-sync set, the high watermark is the end of what is written.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import * as header from '../../protocol/records/batch.ts'
+import { encodeControlBatch } from '../../protocol/records/control.ts'
 import type { Allowance } from '../../protocol/records/message-set.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Log } from '../log/log.ts'
@@ -15,6 +17,7 @@ import type { AppendResult } from '../log/log-options.ts'
 import { nothingAt, type ReadResult } from '../log/segment-read.ts'
 import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
 import type { AppendOrigin } from '../log/validation.ts'
+import { checkEpoch, type FirstBatch, type Verification, Verifications } from './verifications.ts'
 
 /** What a replica needs to know of its topic's configuration. */
 export interface ReplicaConfig extends LogConfig {
@@ -33,8 +36,8 @@ export interface PartitionState {
 
 /** Waits for records of partitions, or for anything that makes waiting pointless. */
 export interface PartitionWatcher {
-  /** `bytes` more can be read by consumers. */
-  readable(bytes: number): void
+  /** `bytes` more can be read by consumers, `committedBytes` more by those of committed records only. */
+  readable(bytes: number, committedBytes: number): void
   /** The leader, its epoch, or the state of the disk changed, or the partition is gone. */
   changed(): void
 }
@@ -45,7 +48,26 @@ export interface AppendOptions {
   readonly origin?: AppendOrigin
   /** What may be unpacked for the whole request. */
   readonly allowance?: Allowance
+  /**
+   * Of a batch in a transaction, where such are verified: null if nothing had to be verified as the
+   * transaction was open.
+   */
+  readonly verification?: Verification | null
+  /** That of the transaction which a marker ends. */
+  readonly transactionVersion?: number
 }
+
+/** The end of a producer's transaction, for one partition. */
+export interface EndOfTransaction {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly coordinatorEpoch: number
+  readonly isCommit: boolean
+  /** 0 to 2: how the epoch is checked (KIP-890). */
+  readonly transactionVersion: number
+}
+
+const clientsTransactionVersion = -1
 
 /** The timestamps with a meaning of their own in ListOffsets. */
 export const offsetSpec = {
@@ -89,6 +111,10 @@ export class Partition {
   #written: Promise<void> | null = null
   /** Appended, and not yet below the high watermark. */
   #unreadableBytes = 0
+  /** Below the high watermark, and not yet below the last stable offset. */
+  #unstableBytes = 0
+  #stableOffset = 0
+  readonly #verifications: Verifications
   readonly #watchers = new Set<PartitionWatcher>()
 
   constructor(options: {
@@ -103,6 +129,7 @@ export class Partition {
     this.index = options.index
     this.#brokerId = options.brokerId
     this.#config = options.config
+    this.#verifications = new Verifications(`${this}`)
   }
 
   /**
@@ -194,7 +221,9 @@ export class Partition {
     const before = this.#state
     this.#state = state
     this.#becomeWhatStateSays(before.leaderEpoch)
-    if (before.leader !== state.leader || before.leaderEpoch !== state.leaderEpoch) this.#changed()
+    if (before.leader === state.leader && before.leaderEpoch === state.leaderEpoch) return
+    this.#verifications.clear()
+    this.#changed()
   }
 
   updateConfig(config: ReplicaConfig): void {
@@ -247,15 +276,50 @@ export class Partition {
     const error = this.leaderError()
     if (error !== null) throw new KafkaError(error)
     if (options.acks === wholeInSyncSet) this.#checkInSyncReplicas()
+    const { verification } = options
+    if (verification !== undefined) this.#verifications.check(records, verification, this.log)
     const appended = this.#append(this.log, records, options)
-    if (!appended.isDuplicate) this.#unreadableBytes += records.length
+    if (appended.isDuplicate) return appended
+    this.#unreadableBytes += records.length
+    if (verification !== undefined) this.#verifications.onAppended(header.producerId(records, 0))
+    return appended
+  }
+
+  /**
+   * Begins to verify that a batch may open a transaction here; null where it is open already. Throws
+   * KafkaError: the rows of `leaderError`, INVALID_PRODUCER_EPOCH.
+   */
+  startVerification(batch: FirstBatch): Verification | null {
+    const error = this.leaderError()
+    if (error !== null) throw new KafkaError(error)
+    const { log } = this
+    checkEpoch(log, batch.producerId, batch.producerEpoch)
+    if (log.hasOpenTransaction(batch.producerId, batch.producerEpoch)) return null
+    return this.#verifications.begin(batch)
+  }
+
+  /**
+   * Appends the marker that ends a transaction; one that was appended before may be appended again. Throws
+   * KafkaError: as `append`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED.
+   */
+  appendMarker(end: EndOfTransaction, timestamp: number): AppendResult {
+    const { producerId: id, producerEpoch: epoch, coordinatorEpoch } = end
+    const type = end.isCommit ? 'commit' : 'abort'
+    const records = [{ type, value: { coordinatorEpoch } } as const]
+    const marker = encodeControlBatch({ records, timestamp, producer: { id, epoch } })
+    const { transactionVersion } = end
+    const options = { acks: wholeInSyncSet, origin: 'coordinator', transactionVersion } as const
+    const appended = this.append(marker, options)
+    this.#verifications.onMarker(id, epoch)
     return appended
   }
 
   /** What a failed append leaves in memory, producers' sequences above all, holds no more. */
-  #append(log: Log, records: Buffer, { origin, allowance }: AppendOptions): AppendResult {
+  #append(log: Log, records: Buffer, options: AppendOptions): AppendResult {
+    const { origin, allowance, transactionVersion = clientsTransactionVersion } = options
+    const { leaderEpoch } = this.#state
     try {
-      const appended = log.append(records, this.#state.leaderEpoch, origin, -1, allowance)
+      const appended = log.append(records, leaderEpoch, origin, transactionVersion, allowance)
       if (appended.written !== this.#written) {
         this.#written = appended.written
         appended.written.catch((error: unknown) => {
@@ -421,7 +485,24 @@ export class Partition {
     if (log.updateHighWatermark(log.logEndOffset) === before) return
     const bytes = this.#unreadableBytes
     this.#unreadableBytes = 0
-    for (const watcher of this.#watchers) watcher.readable(bytes)
+    const committedBytes = this.#noteStable(log, bytes)
+    for (const watcher of this.#watchers) watcher.readable(bytes, committedBytes)
+  }
+
+  /**
+   * How many bytes came below the last stable offset. Where it moved only a part of the way to the high
+   * watermark, its part of the bytes between is told from its part of the offsets.
+   */
+  #noteStable(log: Log, readableBytes: number): number {
+    this.#unstableBytes += readableBytes
+    const { lastStableOffset, highWatermark } = log
+    const before = Math.min(this.#stableOffset, lastStableOffset)
+    this.#stableOffset = lastStableOffset
+    if (lastStableOffset === before) return 0
+    const share = (lastStableOffset - before) / (highWatermark - before)
+    const bytes = Math.ceil(this.#unstableBytes * share)
+    this.#unstableBytes -= bytes
+    return bytes
   }
 
   #changed(): void {
