@@ -1,9 +1,8 @@
 /**
  * Loading a shard: every record of its partition, from the log's start to its end, through `apply`.
  *
- * Records of a transaction count only once its marker says so: they are held back until then,
- * applied at the commit marker, dropped at the abort marker. Between two reads the event loop gets
- * its turn.
+ * Records of a transaction count only once its marker says so; the shard keeps them until then, as it
+ * does live. Between two reads the event loop gets its turn.
  *
  * A record that cannot be decoded, or a batch that cannot be opened, is logged and passed over: one
  * damaged place must not keep all the others from being known. Loading fails only where the log
@@ -22,8 +21,12 @@ export interface Load<S extends Shard<R>, R> {
   /** Its lines name the coordinator and the partition. */
   readonly logger: Logger
   readonly kind: ShardKind<S, R>
-  /** Given records that lie at `atLeastOffset` or behind. */
-  readonly replay: (records: readonly R[], atLeastOffset: number) => void
+  /**
+   * Given records that lie at `atLeastOffset` or behind, with the producer whose open transaction they are
+   * a part of, or null.
+   */
+  readonly replay: (records: readonly R[], atLeastOffset: number, producerId: number | null) => void
+  readonly replayEnd: (producerId: number, isCommit: boolean) => void
   /** False once the partition went elsewhere: loading stops. */
   readonly isCurrent: () => boolean
 }
@@ -51,8 +54,6 @@ async function replayLog<S extends Shard<R>, R>(
   const { log, isCurrent } = load
   const startMs = environment.clock.monotonic()
   const endOffset = log.logEndOffset
-  /** Records of open transactions, by producer id. */
-  const held = new Map<number, Held<R>>()
   let offset = log.logStartOffset
   let batchCount = 0
   let recordCount = 0
@@ -62,7 +63,7 @@ async function replayLog<S extends Shard<R>, R>(
     for (const position of positions(bytes)) {
       const batch = openedBatch(load, bytes, position, offset)
       if (batch !== null) {
-        replayBatch(load, batch, held)
+        replayBatch(load, batch)
         batchCount++
         recordCount += batch.recordCount
       }
@@ -118,38 +119,19 @@ function decoded<S extends Shard<R>, R>(
   }
 }
 
-/** Records of an open transaction. */
-interface Held<R> {
-  readonly firstOffset: number
-  readonly records: R[]
-}
-
-function replayBatch<S extends Shard<R>, R>(
-  load: Load<S, R>,
-  batch: RecordBatch,
-  held: Map<number, Held<R>>,
-): void {
-  const { replay, logger } = load
+function replayBatch<S extends Shard<R>, R>(load: Load<S, R>, batch: RecordBatch): void {
+  const { replay, replayEnd, logger } = load
   const { producerId } = batch
   if (batch.isControl) {
     const marker = batch.records[0]
-    if (marker === undefined) return
-    const ended = held.get(producerId)
-    if (ended !== undefined && isCommit(marker, logger)) replay(ended.records, ended.firstOffset)
-    held.delete(producerId)
+    if (marker !== undefined) replayEnd(producerId, isCommit(marker, logger))
     return
   }
   const records = batch.records.flatMap((stored) => {
     const record = decoded(load, stored)
     return record === null ? [] : [record]
   })
-  if (!batch.isTransactional) {
-    replay(records, batch.baseOffset)
-    return
-  }
-  const before = held.get(producerId)
-  if (before === undefined) held.set(producerId, { firstOffset: batch.baseOffset, records })
-  else before.records.push(...records)
+  replay(records, batch.baseOffset, batch.isTransactional ? producerId : null)
 }
 
 /** A marker that cannot be read commits nothing. */

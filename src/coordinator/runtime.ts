@@ -19,7 +19,14 @@
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { Environment, Milliseconds } from '../environment/environment.ts'
 import { loadRecords } from './load.ts'
-import type { CoordinatorLog, Decision, Shard, ShardKind } from './shard.ts'
+import type {
+  CoordinatorLog,
+  Decision,
+  EndOfTransaction,
+  RecordProducer,
+  Shard,
+  ShardKind,
+} from './shard.ts'
 import { ShardRuntime } from './shard-runtime.ts'
 
 interface Slot<S extends Shard<R>, R> {
@@ -75,6 +82,23 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     return this.#active(partition).write(decide)
   }
 
+  /**
+   * As `write`, for records that are part of a transaction of `producer`, and count once it commits.
+   * Throws also what the log has against the producer.
+   */
+  writeInTransaction<T>(
+    partition: number,
+    producer: RecordProducer,
+    decide: (shard: S, nowMs: Milliseconds) => Decision<R, T>,
+  ): T | Promise<T> {
+    return this.#active(partition).write(decide, producer)
+  }
+
+  /** Ends a transaction in the partition, with a marker; resolves once that is committed. */
+  endTransaction(partition: number, end: EndOfTransaction): void | Promise<void> {
+    return this.#active(partition).endTransaction(end)
+  }
+
   /** As `write`, for what only looks: the reply holds nothing that is not committed. */
   read<T>(partition: number, look: (shard: S, nowMs: Milliseconds) => T): T | Promise<T> {
     return this.write(partition, (shard, nowMs) => ({ records: [], reply: look(shard, nowMs) }))
@@ -121,10 +145,12 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     const named = { coordinator, partition: `${topic}-${partition}` }
     const fields = { ...named, leaderEpoch: slot.leaderEpoch }
     try {
-      const replay = (records: readonly R[], atLeastOffset: number) =>
-        shard.replay(records, atLeastOffset)
+      const replay = (records: readonly R[], atLeastOffset: number, producerId: number | null) =>
+        shard.replay(records, atLeastOffset, producerId)
+      const replayEnd = (producerId: number, isCommit: boolean) =>
+        shard.replayEnd(producerId, isCommit)
       const logger = this.#environment.log.child(named)
-      const load = { log, logger, kind: this.#kind, replay, isCurrent }
+      const load = { log, logger, kind: this.#kind, replay, replayEnd, isCurrent }
       const loading = loadRecords(load, this.#environment)
       const loaded = loading instanceof Promise ? await loading : loading
       if (!isCurrent()) return

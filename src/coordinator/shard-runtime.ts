@@ -6,6 +6,9 @@
  *                  \                       \-----refused-----> unwound, errors leave
  *                   \--no record: waits with the youngest batch, or not at all
  *
+ * Records of a transaction, and its marker, are batches of their own and leave at once. What the log has
+ * against their producer it says at once, too: they are taken back before anybody else has seen them.
+ *
  * State is always that of all batches applied, committed or not. When the log refuses a batch, this
  * one and all younger ones are taken back; if some of them are already in the log's hands, nobody
  * can say what the log will hold, so the shard is loaded anew once all of them have ended.
@@ -19,6 +22,8 @@ import {
   type CoordinatorLog,
   coordinatorError,
   type Decision,
+  type EndOfTransaction,
+  type RecordProducer,
   type Shard,
   type ShardContext,
   type ShardKind,
@@ -97,8 +102,17 @@ export class ShardRuntime<S extends Shard<R>, R> {
   }
 
   /** Loading: applies records that the log holds already, at `atLeastOffset` or behind. */
-  replay(records: readonly R[], atLeastOffset: number): void {
-    for (const record of records) this.#state.apply(record, atLeastOffset)
+  replay(records: readonly R[], atLeastOffset: number, producerId: number | null): void {
+    for (const record of records) {
+      if (producerId === null) this.#state.apply(record, atLeastOffset)
+      else this.#state.applyInTransaction?.(record, producerId)
+    }
+    this.#timeline.forget(this.#timeline.position)
+  }
+
+  /** Loading: a transaction ends. */
+  replayEnd(producerId: number, isCommit: boolean): void {
+    this.#state.endTransaction?.(producerId, isCommit)
     this.#timeline.forget(this.#timeline.position)
   }
 
@@ -119,10 +133,30 @@ export class ShardRuntime<S extends Shard<R>, R> {
   }
 
   /** See `CoordinatorRuntime.write`. */
-  write<T>(decide: (state: S, nowMs: Milliseconds) => Decision<R, T>): T | Promise<T> {
+  write<T>(
+    decide: (state: S, nowMs: Milliseconds) => Decision<R, T>,
+    producer?: RecordProducer,
+  ): T | Promise<T> {
     const nowMs = this.#environment.clock.now()
     const decision = decide(this.#state, nowMs)
-    if (decision.records.length > 0) this.#record(decision, nowMs)
+    if (decision.records.length > 0) {
+      if (producer === undefined) this.#record(decision, nowMs)
+      else this.#recordInTransaction(decision, nowMs, producer)
+    }
+    return this.#parked(decision)
+  }
+
+  /** See `CoordinatorRuntime.endTransaction`. */
+  endTransaction(end: EndOfTransaction): void | Promise<void> {
+    const decision: Decision<R, void> = { records: [], reply: undefined }
+    const apply = () => this.#state.endTransaction?.(end.producerId, end.isCommit)
+    const nowMs = this.#environment.clock.now()
+    this.#appendAlone(decision, apply, () => this.#log.appendMarker(end, nowMs))
+    return this.#parked(decision)
+  }
+
+  /** The reply, once everything is committed that it may have seen. */
+  #parked<T>(decision: Decision<R, T>): T | Promise<T> {
     const batch = this.#batches.at(-1)
     if (batch === undefined) {
       decision.onCommitted?.()
@@ -157,6 +191,48 @@ export class ShardRuntime<S extends Shard<R>, R> {
     })
   }
 
+  #recordInTransaction<T>(
+    decision: Decision<R, T>,
+    nowMs: Milliseconds,
+    { producerId, producerEpoch, verification }: RecordProducer,
+  ): void {
+    const records = this.#encoded(decision, nowMs)
+    const bytes = records.reduce((sum, record) => sum + sizeOf(record), 0)
+    if (bytes > this.#log.batchBytesMax - headerBytes) {
+      this.#refuse(decision, new KafkaError(errors.RECORD_LIST_TOO_LARGE))
+    }
+    const compression = this.#kind.compression()
+    const isTransactional = true
+    const batch = encodeBatch({ records, compression, producerId, producerEpoch, isTransactional })
+    const apply = () => {
+      for (const record of decision.records) this.#state.applyInTransaction?.(record, producerId)
+    }
+    this.#appendAlone(decision, apply, () => this.#log.append(batch, verification))
+  }
+
+  /** A batch of its own, after all that was recorded before. Throws what the log says at once. */
+  #appendAlone<T>(
+    decision: Decision<R, T>,
+    apply: () => void,
+    append: () => Promise<unknown>,
+  ): void {
+    const last = this.#batches.at(-1)
+    if (last?.state === 'gathering') this.#send(last)
+    const firstPosition = this.#timeline.position
+    let appended: Promise<unknown>
+    try {
+      apply()
+      appended = append()
+    } catch (failure) {
+      this.#timeline.unwind(firstPosition)
+      this.#refuse(decision, failure)
+    }
+    const batch = newBatch(firstPosition)
+    batch.lastPosition = this.#timeline.position
+    this.#batches.push(batch)
+    this.#await(batch, appended)
+  }
+
   #encoded<T>(decision: Decision<R, T>, nowMs: Milliseconds): StoredRecord[] {
     try {
       return decision.records.map((record) => {
@@ -169,10 +245,10 @@ export class ShardRuntime<S extends Shard<R>, R> {
     }
   }
 
-  #refuse<T>(decision: Decision<R, T>, failure: KafkaError): never {
-    const error = coordinatorError(failure)
-    decision.onFailed?.(error)
-    throw new KafkaError(error, failure.message)
+  #refuse<T>(decision: Decision<R, T>, failure: unknown): never {
+    const told = translated(failure)
+    decision.onFailed?.(told.error)
+    throw told
   }
 
   /** Sends the gathering batch off if it cannot take `bytes` more. */
@@ -184,17 +260,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
   #gathering(): Batch {
     const last = this.#batches.at(-1)
     if (last?.state === 'gathering') return last
-    const position = this.#timeline.position
-    const batch: Batch = {
-      firstPosition: position,
-      lastPosition: position,
-      records: [],
-      bytes: 0,
-      parked: [],
-      state: 'gathering',
-      timeout: null,
-      appended: null,
-    }
+    const batch = newBatch(this.#timeline.position)
     this.#batches.push(batch)
     this.#environment.timers.endOfTurn(() => {
       if (batch.state === 'gathering' && !this.#isClosed) this.#send(batch)
@@ -203,20 +269,26 @@ export class ShardRuntime<S extends Shard<R>, R> {
   }
 
   #send(batch: Batch): void {
+    let appended: Promise<unknown>
+    try {
+      const bytes = encodeBatch({ records: batch.records, compression: this.#kind.compression() })
+      appended = this.#log.append(bytes)
+    } catch (failure) {
+      appended = Promise.reject(failure)
+    }
+    this.#await(batch, appended)
+  }
+
+  #await(batch: Batch, appended: Promise<unknown>): void {
     batch.state = 'in flight'
+    batch.appended = appended
     const timedOut = new KafkaError(errors.REQUEST_TIMED_OUT)
     const giveUp = () => {
       for (const parked of batch.parked) parked.fail(translated(timedOut))
     }
     batch.timeout = this.#deadlines.create(giveUp)
     batch.timeout.set(this.#kind.commitTimeoutMs())
-    try {
-      const bytes = encodeBatch({ records: batch.records, compression: this.#kind.compression() })
-      batch.appended = this.#log.append(bytes)
-    } catch (failure) {
-      batch.appended = Promise.reject(failure)
-    }
-    batch.appended.then(
+    appended.then(
       () => this.#onCommitted(batch),
       (failure) => this.#onRefused(batch, failure),
     )
@@ -295,6 +367,19 @@ export class ShardRuntime<S extends Shard<R>, R> {
       write,
       deadline: (decide) => deadlines.create(() => write(decide)),
     }
+  }
+}
+
+function newBatch(position: number): Batch {
+  return {
+    firstPosition: position,
+    lastPosition: position,
+    records: [],
+    bytes: 0,
+    parked: [],
+    state: 'gathering',
+    timeout: null,
+    appended: null,
   }
 }
 

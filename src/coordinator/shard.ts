@@ -25,7 +25,35 @@ export interface CoordinatorLog {
    * Appends one batch (base offset and leader epoch are still to be set) and resolves when it is
    * committed. Throws, or rejects with `KafkaError` or `DiskError`, if the batch is not in the log.
    */
-  append(batch: Buffer): Promise<unknown>
+  append(batch: Buffer, verification?: Verification): Promise<unknown>
+  /**
+   * As `append`, for the marker that ends a transaction; throws also INVALID_PRODUCER_EPOCH and
+   * TRANSACTION_COORDINATOR_FENCED.
+   */
+  appendMarker(end: EndOfTransaction, timestamp: Milliseconds): Promise<unknown>
+}
+
+/**
+ * What a partition gave out when it was asked whether a transaction is known there: it stands until the
+ * transaction ends. Null where it was open already; undefined where transactions are not verified.
+ */
+export type Verification = object | null | undefined
+
+/** Whose transaction records are a part of. */
+export interface RecordProducer {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly verification: Verification
+}
+
+/** The end of a producer's transaction in one partition. */
+export interface EndOfTransaction {
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** Leader epoch of the partition of __transaction_state that decided. */
+  readonly coordinatorEpoch: number
+  readonly isCommit: boolean
+  readonly transactionVersion: number
 }
 
 /** What a request decided. */
@@ -48,6 +76,13 @@ export interface Shard<R> {
    * record lies in the log at `atLeastOffset` or behind.
    */
   apply(record: R, atLeastOffset: number): void
+  /**
+   * As `apply`, for a record of a transaction that is open: it counts once the transaction commits. Absent
+   * in shards whose records are never part of one.
+   */
+  applyInTransaction?(record: R, producerId: number): void
+  /** As `apply`, for a marker. */
+  endTransaction?(producerId: number, isCommit: boolean): void
   /** The whole partition was applied: what is not recorded (sessions, timers) starts now. */
   onLoaded(): void
   /** The shard ends here: whoever waits in it is answered with `error`. */

@@ -1,12 +1,13 @@
 /** A coordinator's log in memory: commits at once, when told to, or refuses. */
 import * as batch from '../../protocol/records/batch.ts'
+import { encodeControlBatch } from '../../protocol/records/control.ts'
 import {
   type BatchRecord,
   encodeBatch,
   type NewBatch,
   readBatch,
 } from '../../protocol/records/record.ts'
-import type { CoordinatorLog } from '../../src/coordinator/shard.ts'
+import type { CoordinatorLog, EndOfTransaction } from '../../src/coordinator/shard.ts'
 
 interface Held {
   readonly commit: () => void
@@ -20,6 +21,8 @@ export class MemoryLog implements CoordinatorLog {
   readonly batches: Buffer[] = []
   /** While set, what is appended is refused with it. */
   failure: Error | null = null
+  /** While set, it is thrown at once. */
+  refusal: Error | null = null
   /** While true, what is appended waits for `held`. */
   isHolding = false
   /** What waits, oldest first. A refused batch is taken out of the log, even from the middle. */
@@ -31,6 +34,7 @@ export class MemoryLog implements CoordinatorLog {
   }
 
   append(bytes: Buffer): Promise<void> {
+    if (this.refusal !== null) throw this.refusal
     if (this.failure !== null) return Promise.reject(this.failure)
     batch.setBaseOffset(bytes, 0, this.logEndOffset)
     this.logEndOffset = batch.lastOffset(bytes, 0) + 1
@@ -45,6 +49,13 @@ export class MemoryLog implements CoordinatorLog {
       }
       this.held.push({ commit: resolve, refuse })
     })
+  }
+
+  appendMarker(end: EndOfTransaction, timestamp: number): Promise<void> {
+    const { producerId: id, producerEpoch: epoch, coordinatorEpoch } = end
+    const type = end.isCommit ? 'commit' : 'abort'
+    const records = [{ type, value: { coordinatorEpoch } } as const]
+    return this.append(encodeControlBatch({ records, timestamp, producer: { id, epoch } }))
   }
 
   /** Puts a batch in as if another coordinator had written it. */

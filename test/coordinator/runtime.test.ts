@@ -23,16 +23,28 @@ interface Word {
 class Words implements Shard<Word> {
   readonly words: TimelineMap<string, string>
   readonly context: ShardContext<Word>
+  readonly pending: TimelineMap<number, readonly Word[]>
   ending: string | null = null
 
   constructor(context: ShardContext<Word>) {
     this.context = context
     this.words = new TimelineMap(context.timeline)
+    this.pending = new TimelineMap(context.timeline)
   }
 
   apply({ key, value }: Word): void {
     if (value === null) this.words.delete(key)
     else this.words.set(key, value)
+  }
+
+  applyInTransaction(word: Word, producerId: number): void {
+    this.pending.set(producerId, [...(this.pending.get(producerId) ?? []), word])
+  }
+
+  endTransaction(producerId: number, isCommit: boolean): void {
+    const words = this.pending.get(producerId) ?? []
+    this.pending.delete(producerId)
+    if (isCommit) for (const word of words) this.apply(word)
   }
 
   onLoaded(): void {}
@@ -313,6 +325,75 @@ t.test('loading replays everything, transactions by their markers', async (t) =>
       ['a', '2'],
       ['b', '1'],
     ]),
+  )
+})
+
+t.test('records of a transaction wait for its marker, and are replayed as they came', async (t) => {
+  const { world, runtime, log, say, content, shards } = start()
+  await runtime.load(0, 1, log)
+  const sayIn = (producerId: number, key: string, value: string) =>
+    runtime.writeInTransaction(0, { producerId, producerEpoch: 3, verification: null }, () => ({
+      records: [{ key, value }],
+      reply: key,
+    }))
+  const end = (producerId: number, isCommit: boolean) =>
+    runtime.endTransaction(0, {
+      producerId,
+      producerEpoch: 3,
+      coordinatorEpoch: 7,
+      isCommit,
+      transactionVersion: 1,
+    })
+  const first = Promise.resolve(say('plain', ['a', '1']))
+  const inOne = Promise.resolve(sayIn(1, 'a', '2'))
+  const inTwo = Promise.resolve(sayIn(2, 'b', '2'))
+  t.same(await world.run(Promise.all([first, inOne, inTwo])), ['plain', 'a', 'b'])
+  t.equal(log.batches.length, 3, 'each transaction has batches of its own')
+  t.same(content(), new Map([['a', '1']]))
+  await world.run(Promise.all([end(1, true), end(2, false), end(9, true)]))
+  t.same(content(), new Map([['a', '2']]))
+  await world.run(Promise.resolve(sayIn(3, 'c', '3')))
+  const live = [...(shards[0]?.pending ?? [])]
+  t.same(live, [[3, [{ key: 'c', value: '3' }]]])
+  runtime.unload(0)
+  await world.run(runtime.load(0, 2, log))
+  t.same(content(), new Map([['a', '2']]), 'the same after a restart')
+  t.same([...(shards[1]?.pending ?? [])], live, 'and what is open is open')
+})
+
+t.test('a producer that the log refuses is refused at once, and nobody else', async (t) => {
+  const { world, runtime, log, say, content, shards } = start()
+  await runtime.load(0, 1, log)
+  const producer = { producerId: 1, producerEpoch: 0, verification: null }
+  const failures: string[] = []
+  const decide = () => ({
+    records: [{ key: 'a', value: '2' }],
+    reply: 'never',
+    onFailed: ({ name }: { name: string }) => void failures.push(name),
+  })
+  log.isHolding = true
+  const plain = Promise.resolve(say('plain', ['a', '1']))
+  await world.runFor(1)
+  log.refusal = new KafkaError(errors.INVALID_PRODUCER_EPOCH)
+  refusal(t, () => runtime.writeInTransaction(0, producer, decide), errors.INVALID_PRODUCER_EPOCH)
+  const end = { ...producer, coordinatorEpoch: 0, isCommit: true, transactionVersion: 0 }
+  refusal(t, () => runtime.endTransaction(0, end), errors.INVALID_PRODUCER_EPOCH)
+  t.same(failures, ['INVALID_PRODUCER_EPOCH'])
+  t.equal(shards[0]?.pending.size, 0)
+  log.refusal = null
+  log.held[0]?.commit()
+  t.equal(await world.run(plain), 'plain')
+  t.same(content(), new Map([['a', '1']]))
+  t.equal(shards.length, 1, 'not loaded anew')
+  log.batchBytesMax = 100
+  refusal(
+    t,
+    () =>
+      runtime.writeInTransaction(0, producer, () => ({
+        records: [{ key: 'a', value: 'x'.repeat(200) }],
+        reply: 'never',
+      })),
+    errors.UNKNOWN_SERVER_ERROR,
   )
 })
 
