@@ -5,7 +5,8 @@
  *   - the group became empty, if it had members;
  *   - the commit, if the group never had any, or if it is a stable group of consumers none of which
  *     subscribes to the topic any more.
- * In a group of another kind, or in a rebalance, nothing expires. An offset committed with a
+ * In a group of another kind, or in a rebalance, nothing expires, nor does what a transaction that is
+ * open is about to replace. An offset committed with a
  * retention of its own keeps to that.
  */
 import type { Milliseconds } from '../../environment/environment.ts'
@@ -24,11 +25,12 @@ export function expireGroup(
 ): GroupRecord[] {
   const { groupId } = group
   const records: GroupRecord[] = []
-  let isAnyLeft = false
+  let isAnyLeft = offsets.isPending(groupId)
   for (const [topic, partitions] of offsets.of(groupId) ?? []) {
     const isInUse = isSubscribedTo(group, topic)
     for (const [partition, offset] of partitions) {
-      if (!isInUse && isExpired(group, offset, retentionMs, nowMs)) {
+      const isKept = isInUse || offsets.isPending(groupId, topic, partition)
+      if (!isKept && isExpired(group, offset, retentionMs, nowMs)) {
         records.push(offsetTombstone(groupId, topic, partition))
       } else {
         isAnyLeft = true

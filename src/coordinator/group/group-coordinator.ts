@@ -28,11 +28,15 @@ import type {
   OffsetDeleteResponse,
 } from '../../../protocol/messages/offset-delete.ts'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
+import type {
+  TxnOffsetCommitRequest,
+  TxnOffsetCommitResponse,
+} from '../../../protocol/messages/txn-offset-commit.ts'
 import { compressions } from '../../../protocol/records/compression/compression.ts'
 import type { Environment, Logger } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime } from '../runtime.ts'
-import type { CoordinatorLog, Decision } from '../shard.ts'
+import type { CoordinatorLog, Decision, EndOfTransaction, Verification } from '../shard.ts'
 import { syncFailed } from './classic/assignment.ts'
 import type { Caller } from './classic/classic-group.ts'
 import { heartbeat } from './classic/heartbeat.ts'
@@ -191,9 +195,39 @@ export class GroupCoordinator {
   }
 
   /**
-   * Topics carry their names. The answer holds only what is committed, so `requireStable` has
-   * nothing left to ask for.
+   * As `commitOffsets`, as a part of the transaction that `verification` stands for: the offsets count
+   * once `endTransaction` commits it.
    */
+  commitInTransaction(
+    request: TxnOffsetCommitRequest,
+    verification: Verification,
+  ): Pending<TxnOffsetCommitResponse> {
+    const { groupId, producerId, producerEpoch } = request
+    const fail = (error: ErrorRow) => txnCommitFailed(request, error)
+    if (groupId === '') return fail(errors.INVALID_GROUP_ID)
+    const producer = { producerId, producerEpoch, verification }
+    return this.#settled(fail, () =>
+      this.#runtime.writeInTransaction(this.partitionFor(groupId), producer, (shard, nowMs) =>
+        shard.commitInTransaction(request, nowMs),
+      ),
+    )
+  }
+
+  /**
+   * Commits or drops, with a marker, what a transaction has in a partition of __consumer_offsets.
+   * NOT_LEADER_OR_FOLLOWER, on which the transaction's coordinator tries again, where the groups are
+   * not here or not loaded.
+   */
+  endTransaction(partition: number, end: EndOfTransaction): Pending<ErrorRow> {
+    const fail = (error: ErrorRow) =>
+      isElsewhere.includes(error) ? errors.NOT_LEADER_OR_FOLLOWER : error
+    return this.#settled(fail, () => {
+      const ended = this.#runtime.endTransaction(partition, end)
+      return ended instanceof Promise ? ended.then(() => errors.NONE) : errors.NONE
+    })
+  }
+
+  /** Topics carry their names. The answer holds only what is committed. */
   fetchOffsets(request: OffsetFetchGroup): Pending<FetchedGroup> {
     const { groupId } = request
     const fail = (error: ErrorRow): FetchedGroup => {
@@ -293,12 +327,16 @@ export class GroupCoordinator {
     fail: (error: ErrorRow) => T,
     decide: (shard: GroupShard, nowMs: number) => Decision<GroupRecord, T>,
   ): Pending<T> {
+    return this.#settled(fail, () => this.#runtime.write(this.partitionFor(groupId), decide))
+  }
+
+  #settled<T>(fail: (error: ErrorRow) => T, write: () => Pending<T>): Pending<T> {
     const failed = (failure: unknown): T => {
       if (failure instanceof KafkaError) return fail(failure.error)
       throw failure
     }
     try {
-      const reply = this.#runtime.write(this.partitionFor(groupId), decide)
+      const reply = write()
       return reply instanceof Promise ? reply.catch(failed) : reply
     } catch (failure) {
       return failed(failure)
@@ -330,6 +368,25 @@ export class GroupCoordinator {
         reject(error)
       }
     })
+  }
+}
+
+const isElsewhere: readonly ErrorRow[] = [
+  errors.COORDINATOR_NOT_AVAILABLE,
+  errors.COORDINATOR_LOAD_IN_PROGRESS,
+  errors.NOT_COORDINATOR,
+]
+
+/** The same error for each of the partitions. */
+export function txnCommitFailed(
+  { topics }: TxnOffsetCommitRequest,
+  { code: errorCode }: ErrorRow,
+): TxnOffsetCommitResponse {
+  return {
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+    })),
   }
 }
 

@@ -19,6 +19,10 @@ import type {
   OffsetDeleteRequest,
   OffsetDeleteResponse,
 } from '../../../protocol/messages/offset-delete.ts'
+import type {
+  TxnOffsetCommitRequest,
+  TxnOffsetCommitResponse,
+} from '../../../protocol/messages/txn-offset-commit.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { Decision, Shard, ShardContext } from '../shard.ts'
@@ -35,6 +39,7 @@ import { deleteOffsets, offsetTombstones } from './offset-delete.ts'
 import { Offsets } from './offsets.ts'
 import { emptyGroupRecord, type GroupMetadata, type GroupRecord, simpleGroup } from './records.ts'
 import type { SharedLimits } from './shared-limits.ts'
+import { commitInTransaction } from './txn-offset-commit.ts'
 
 const minuteMs = 60_000
 
@@ -79,6 +84,21 @@ export class GroupShard implements Shard<GroupRecord> {
     } else {
       this.#recorded.set(groupId, record.value)
     }
+  }
+
+  /** Offsets only are committed in transactions; a tombstone of one counts at once. */
+  applyInTransaction(record: GroupRecord, producerId: number): void {
+    if (record.kind !== 'offset' || record.value === null) {
+      this.apply(record)
+      return
+    }
+    const { groupId, topic, partition, value } = record
+    if (!this.#recorded.has(groupId)) this.#recorded.set(groupId, simpleGroup)
+    this.offsets.setPending(producerId, groupId, topic, partition, value)
+  }
+
+  endTransaction(producerId: number, isCommit: boolean): void {
+    this.offsets.endTransaction(producerId, isCommit)
   }
 
   /**
@@ -196,6 +216,13 @@ export class GroupShard implements Shard<GroupRecord> {
   ): Decision<GroupRecord, OffsetCommitResponse> {
     const group = this.group(request.groupId)
     return commitOffsets(group, request, this.#config(), apiVersion, nowMs)
+  }
+
+  commitInTransaction(
+    request: TxnOffsetCommitRequest,
+    nowMs: Milliseconds,
+  ): Decision<GroupRecord, TxnOffsetCommitResponse> {
+    return commitInTransaction(this.group(request.groupId), request, this.#config(), nowMs)
   }
 
   deleteOffsets(request: OffsetDeleteRequest): Decision<GroupRecord, OffsetDeleteResponse> {

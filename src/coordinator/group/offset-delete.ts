@@ -26,7 +26,10 @@ export function deleteOffsets(
     return {
       name,
       partitions: partitions.map(({ partitionIndex }) => {
-        if (error === errors.NONE && offsets.get(groupId, name, partitionIndex) !== undefined) {
+        const isKnown =
+          offsets.get(groupId, name, partitionIndex) !== undefined ||
+          offsets.isPending(groupId, name, partitionIndex)
+        if (error === errors.NONE && isKnown) {
           records.push(offsetTombstone(groupId, name, partitionIndex))
         }
         return { partitionIndex, errorCode: error.code }
@@ -40,18 +43,15 @@ export function offsetTombstone(groupId: string, topic: string, partition: numbe
   return { kind: 'offset', groupId, topic, partition, value: null }
 }
 
-/** Tombstones of all that the group committed, or of its offsets of the topics that `isMeant`. */
+/** Tombstones of all that the group committed, in transactions that are open too, or of its offsets of the topics that `isMeant`. */
 export function offsetTombstones(
   offsets: Offsets,
   groupId: string,
   isMeant: (topic: string) => boolean = () => true,
 ): GroupRecord[] {
   const records: GroupRecord[] = []
-  for (const [topic, partitions] of offsets.of(groupId) ?? []) {
-    if (!isMeant(topic)) continue
-    for (const partition of partitions.keys()) {
-      records.push(offsetTombstone(groupId, topic, partition))
-    }
+  for (const { topic, partition } of offsets.partitions(groupId)) {
+    if (isMeant(topic)) records.push(offsetTombstone(groupId, topic, partition))
   }
   return records
 }

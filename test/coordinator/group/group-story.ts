@@ -9,6 +9,7 @@ import { errors } from '../../../protocol/errors.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../../protocol/messages/join-group.ts'
 import type { OffsetCommitRequest } from '../../../protocol/messages/offset-commit.ts'
 import type { SyncGroupResponse } from '../../../protocol/messages/sync-group.ts'
+import type { TxnOffsetCommitRequest } from '../../../protocol/messages/txn-offset-commit.ts'
 import { consumerProtocolSubscription } from '../../../protocol/state/consumer-protocol.ts'
 import { zeroUuid } from '../../../protocol/types.ts'
 import { Writer } from '../../../protocol/writer.ts'
@@ -129,6 +130,55 @@ export class GroupStory {
       ...rest,
     }
     return this.groups.commitOffsets(request, apiVersion)
+  }
+
+  /** The error of a commit of one partition as a part of a transaction. */
+  async commitInTransaction(
+    producerId: number,
+    overrides: Partial<TxnOffsetCommitRequest> & CommitOptions = {},
+  ): Promise<number | undefined> {
+    const { offset = 42, metadata = '', topic = 't', partition = 0, ...rest } = overrides
+    const partitions = [
+      {
+        partitionIndex: partition,
+        committedOffset: offset,
+        committedLeaderEpoch: 3,
+        committedMetadata: metadata,
+      },
+    ]
+    const request: TxnOffsetCommitRequest = {
+      transactionalId: 'tx',
+      groupId: 'g',
+      producerId,
+      producerEpoch: 0,
+      generationIdOrMemberEpoch: -1,
+      memberId: '',
+      groupInstanceId: null,
+      topics: [{ name: topic, topicId: zeroUuid, partitions }],
+      ...rest,
+    }
+    const response = await this.now(this.groups.commitInTransaction(request, null))
+    return response.topics[0]?.partitions[0]?.errorCode
+  }
+
+  async endTransaction(producerId: number, isCommit: boolean): Promise<string> {
+    const end = { producerId, producerEpoch: 0, coordinatorEpoch: 0, transactionVersion: 1 }
+    return (await this.now(this.groups.endTransaction(0, { ...end, isCommit }))).name
+  }
+
+  /** The offsets that no transaction is about to replace; those others by their error. */
+  async stableOffsets(groupId = 'g'): Promise<Record<string, number | string>> {
+    const fetched = await this.now(
+      this.groups.fetchOffsets({ ...allOffsets(groupId), requireStable: true }),
+    )
+    return Object.fromEntries(
+      fetched.topics.flatMap(({ name, partitions }) =>
+        partitions.map(({ partitionIndex, errorCode, committedOffset }) => [
+          `${name}-${partitionIndex}`,
+          errorCode === errors.UNSTABLE_OFFSET_COMMIT.code ? 'unstable' : committedOffset,
+        ]),
+      ),
+    )
   }
 
   /** The error of a commit of one partition. */
