@@ -20,6 +20,7 @@ import { type ListenerAddress, type Listeners, readListeners } from './config/li
 import { resolveTopicConfig } from './config/topic-configs.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { ShareCoordinator } from './coordinator/share/share-coordinator.ts'
+import { noTransactions } from './coordinator/transaction/participants.ts'
 import { Coordinators } from './coordinators.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
@@ -33,6 +34,7 @@ import {
   handlerTable,
   shareGroupStateTopic,
 } from './handlers/handler-table.ts'
+import { LocalMarkers } from './handlers/local-markers.ts'
 import { identify } from './log/directory-identity.ts'
 import { Log } from './log/log.ts'
 import { LogDirectory } from './log/log-directory.ts'
@@ -78,7 +80,7 @@ const metadataTopic = '__cluster_metadata'
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
 /** What handlers ask of the coordinators. */
-type LoadedCoordinators = Pick<HandlerParts, 'groups' | 'shareState'>
+type LoadedCoordinators = Pick<HandlerParts, 'groups' | 'shareState' | 'markers' | 'verifier'>
 
 /** `stop` was called before the start was done. */
 export class StartEnded extends Error {
@@ -348,7 +350,8 @@ export class Broker {
     const coordinators = [groups, shareState]
     this.#coordinators = new Coordinators({ log: environment.log, replicas, coordinators })
     await this.#coordinators.elect(cache.image)
-    return { groups, shareState }
+    const markers = new LocalMarkers({ environment, replicas, groups })
+    return { groups, shareState, markers, verifier: noTransactions }
   }
 
   /** From here on every committed change of the metadata takes effect, before its request is answered. */

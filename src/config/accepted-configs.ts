@@ -22,8 +22,6 @@ import {
 } from './definition.ts'
 
 export const acceptedConfigs = {
-  'add.partitions.to.txn.retry.backoff.max.ms': int(100, atLeast(0)),
-  'add.partitions.to.txn.retry.backoff.ms': int(20, atLeast(1)),
   'alter.config.policy.class.name': className(null),
   'alter.log.dirs.replication.quota.window.num': int(11, atLeast(1)),
   'alter.log.dirs.replication.quota.window.size.seconds': int(1, atLeast(1)),
@@ -293,7 +291,6 @@ export const acceptedConfigs = {
   'ssl.truststore.type': string('JKS', any, { scope: 'per-broker' }),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(10000, atLeast(1)),
   'transaction.max.timeout.ms': int(900000, atLeast(1)),
-  'transaction.partition.verification.enable': boolean(true, { scope: 'cluster-wide' }),
   'transaction.remove.expired.transaction.cleanup.interval.ms': int(3600000, atLeast(1)),
   'transaction.state.log.load.buffer.size': int(5242880, atLeast(1)),
   'transaction.state.log.min.isr': int(2, atLeast(1)),

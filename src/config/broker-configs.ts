@@ -21,6 +21,8 @@ import {
 
 /** `node.id`, `process.roles` and `controller.listener.names` have a default here: a single node needs no settings. */
 export const brokerConfigs = {
+  'add.partitions.to.txn.retry.backoff.max.ms': int(100, atLeast(0)),
+  'add.partitions.to.txn.retry.backoff.ms': int(20, atLeast(1)),
   'advertised.listeners': list(null, any, {
     doc: 'The addresses that clients are told; unset, each client is told the address by which it reached the broker.',
   }),
@@ -215,6 +217,7 @@ export const brokerConfigs = {
   'telemetry.max.bytes': int(1048576, atLeast(1), {
     doc: 'The most bytes of metrics that a client may push at once.',
   }),
+  'transaction.partition.verification.enable': boolean(true, { scope: 'cluster-wide' }),
   'unclean.leader.election.enable': boolean(false, { scope: 'cluster-wide' }),
 
   // Not Kafka's.

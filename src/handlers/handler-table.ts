@@ -9,6 +9,8 @@ import type { BrokerConfig } from '../config/broker-config.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import { isCoordinatorKey } from '../coordinator/share/records.ts'
 import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
+import { Admission } from '../coordinator/transaction/admission.ts'
+import type { MarkerWriter, TransactionVerifier } from '../coordinator/transaction/participants.ts'
 import type { Environment } from '../environment/environment.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -59,8 +61,10 @@ import { readShareGroupState } from './read-share-group-state.ts'
 import { readShareGroupStateSummary } from './read-share-group-state-summary.ts'
 import { syncGroup } from './sync-group.ts'
 import { topicLookup } from './topic-lookup.ts'
+import { txnOffsetCommit } from './txn-offset-commit.ts'
 import { updateFeatures } from './update-features.ts'
 import { writeShareGroupState } from './write-share-group-state.ts'
+import { writeTxnMarkers } from './write-txn-markers.ts'
 
 /** Where groups keep their offsets and themselves. */
 export const consumerOffsetsTopic = '__consumer_offsets'
@@ -80,6 +84,8 @@ export interface HandlerParts {
   readonly replicas: Replicas
   readonly groups: GroupCoordinator
   readonly shareState: ShareCoordinator
+  readonly verifier: TransactionVerifier
+  readonly markers: MarkerWriter
   readonly nodeId: number
   readonly fetchSessions: FetchSessions
   readonly parkedFetches: ParkedFetches
@@ -94,8 +100,15 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const topics = topicLookup(cache)
   const autoTopics = new AutoTopicCreation(controller, cache, config)
   const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
+  const admission = new Admission({
+    environment,
+    verifier: parts.verifier,
+    isVerifying: () => config.get('transaction.partition.verification.enable'),
+    retryBackoffMs: () => config.get('add.partitions.to.txn.retry.backoff.ms'),
+    retryMsMax: () => config.get('add.partitions.to.txn.retry.backoff.max.ms'),
+  })
   const table: readonly AnyHandler[] = [
-    produce({ replicas, image }),
+    produce({ replicas, image, admission }),
     fetch({
       replicas,
       image,
@@ -120,6 +133,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     deleteRecords({ replicas }),
     initProducerId({ producerIds }),
     offsetForLeaderEpoch({ replicas }),
+    writeTxnMarkers({ markers: parts.markers }),
+    txnOffsetCommit({ groups, topics, replicas, admission }),
     describeConfigs(nodes),
     alterConfigs({ controller }),
     describeLogDirs({ replicas }),

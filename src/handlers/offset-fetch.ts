@@ -49,7 +49,7 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
         apiVersion < firstVersionWithTopicIds
           ? fetchSeen(groups, group, context)
           : fetchById(groups, topics, group, context)
-      return { groups: await Promise.all(distinct(request.groups).map(fetch)) }
+      return { groups: await Promise.all(distinct(request).map(fetch)) }
     },
     {
       access: [describeGroup, describeTopic, seeTopics],
@@ -63,9 +63,11 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
   )
 
 /** Each group once, however often it is named: its answer may be long. */
-function distinct(groups: readonly OffsetFetchGroup[]): OffsetFetchGroup[] {
+function distinct({ groups, requireStable }: OffsetFetchRequest): OffsetFetchGroup[] {
   const byId = new Map<string, OffsetFetchGroup>()
-  for (const group of groups) if (!byId.has(group.groupId)) byId.set(group.groupId, group)
+  for (const group of groups) {
+    if (!byId.has(group.groupId)) byId.set(group.groupId, { ...group, requireStable })
+  }
   return [...byId.values()]
 }
 
@@ -73,9 +75,10 @@ function failed(groupId: string, error: ErrorRow): FetchedGroup {
   return { groupId, topics: [], errorCode: error.code }
 }
 
-function soleGroup({ groupId, topics }: OffsetFetchRequest): OffsetFetchGroup {
+function soleGroup(request: OffsetFetchRequest): OffsetFetchGroup {
+  const { groupId, topics, requireStable } = request
   const named = topics?.map((topic) => ({ ...topic, topicId: zeroUuid })) ?? null
-  return { groupId, memberId: null, memberEpoch: -1, topics: named }
+  return { groupId, memberId: null, memberEpoch: -1, topics: named, requireStable }
 }
 
 function soleAnswer(

@@ -1,23 +1,27 @@
 /**
  * Produce: appends batches to the partitions led here and answers once they are written. Everything up
  * to the append happens before anything is awaited, so that requests of a connection, and a producer's
- * sequences with them, are appended in the order in which they came.
+ * sequences with them, are appended in the order in which they came. Only the first batch of a transaction
+ * waits for its coordinator, and what its producer sends after it waits behind it.
  */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts'
 import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { zeroUuid } from '../../protocol/types.ts'
+import { type Admission, isRefused, type Verified } from '../coordinator/transaction/admission.ts'
 import { DiskError } from '../environment/disk.ts'
+import type { AppendResult } from '../log/log-options.ts'
 import { RecordsRejected } from '../log/validation.ts'
 import { isInternalTopic, type MetadataImage } from '../metadata/image.ts'
-import { Partition } from '../replication/partition.ts'
+import { type AppendOptions, Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import type { Verification } from '../replication/verifications.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
-import { isTransactionalBatch, producedRecords } from './produced-records.ts'
+import { isTransactionalBatch, producedRecords, transactionalProducer } from './produced-records.ts'
 
 const at = 'responses.partitionResponses.errorCode'
 const writeTopic = rule('WRITE', 'TOPIC', at)
@@ -32,12 +36,18 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 const adminClientId = '__admin_client'
 const firstVersionWithTopicIds = 13
 const firstVersionWithLeaders = 10
+/** KIP-890: the producer knows TRANSACTION_ABORTABLE; producing adds a partition to the transaction. */
+const firstVersionWithAbortable = 11
+const firstVersionWithAdding = 12
 const nothingWritten = { baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 }
 
 export interface ProduceParts {
   readonly replicas: Replicas
   readonly image: () => MetadataImage
+  readonly admission: Admission
 }
+
+type Admitted = ReadonlyMap<Partition, ErrorRow | Verified<Verification>>
 
 export const produce = (parts: ProduceParts) =>
   handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
@@ -52,6 +62,8 @@ class Production {
   readonly #request: ProduceRequest
   readonly #context: RequestContext
   #leaders: CurrentLeaders | null = null
+  /** Of partitions with transactional batches; null where nothing had to be verified. */
+  #admitted: Admitted | null = null
   readonly #writing: Promise<void>[] = []
   readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
   /** Bytes of the request may still be in line to be written. */
@@ -70,9 +82,24 @@ class Production {
     if (request.acks < -1 || request.acks > 1) {
       throw new KafkaError(errors.INVALID_REQUIRED_ACKS, `acks is ${request.acks}, not -1, 0 or 1`)
     }
-    if (request.transactionalId === null || this.#context.authorizer !== null) {
-      this.#authorizeTransaction(request.transactionalId)
+    const { transactionalId } = request
+    if (transactionalId === null || this.#context.authorizer !== null) {
+      this.#authorizeTransaction(transactionalId)
     }
+    if (transactionalId === null) return this.#appendAll()
+    const admitted = this.#admit(transactionalId)
+    if (admitted instanceof Promise) {
+      return admitted.then((answers) => {
+        this.#admitted = answers
+        return this.#appendAll()
+      })
+    }
+    this.#admitted = admitted
+    return this.#appendAll()
+  }
+
+  #appendAll(): ProduceResponse | null | Promise<ProduceResponse | null> {
+    const request = this.#request
     const responses = request.topicData.map((topic) => this.#appendTopic(topic))
     const written = this.#afterWrites()
     // What waits for its sync holds the request's bytes, and counts until it has been written.
@@ -104,15 +131,47 @@ class Production {
     writeTransactionalId.require(this.#context, id)
   }
 
+  /** All transactional batches of a request are of one producer, and of one transaction. */
+  #admit(transactionalId: string): Admitted | null | Promise<Admitted> {
+    const partitions = new Map<Partition, number>()
+    let producer: { producerId: number; producerEpoch: number } | null = null
+    for (const topic of this.#request.topicData) {
+      if (this.#isDenied(topic)) continue
+      for (const { index, records } of topic.partitionData) {
+        const batch = transactionalProducer(records)
+        if (batch === null) continue
+        const { producerId, producerEpoch, baseSequence } = batch
+        producer ??= { producerId, producerEpoch }
+        if (producer.producerId !== producerId || producer.producerEpoch !== producerEpoch) {
+          throw new KafkaError(errors.INVALID_PRODUCER_ID_MAPPING, 'more than one producer id')
+        }
+        const found = this.#find(topic, index)
+        if (found instanceof Partition && this.#isOpenToClient(found.topic)) {
+          const sequence = partitions.get(found) ?? baseSequence
+          partitions.set(found, Math.min(sequence, baseSequence))
+        }
+      }
+    }
+    if (producer === null || partitions.size === 0) return null
+    const { apiVersion } = this.#context
+    const isAdding = apiVersion >= firstVersionWithAdding
+    const knowsAbortable = apiVersion >= firstVersionWithAbortable
+    const asking = { transactionalId, ...producer, isAdding, knowsAbortable, isCostly: true }
+    return this.#parts.admission.admit<Verification, Partition>(asking, partitions)
+  }
+
+  #find({ name, topicId }: RequestedTopic, index: number): Partition | ErrorRow {
+    const { replicas } = this.#parts
+    const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
+    return usesTopicIds ? replicas.findById(topicId, index) : replicas.find(name, index)
+  }
+
   #appendTopic(topic: RequestedTopic): AnsweredTopic {
     const { name, topicId } = topic
-    const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
-    const isDenied = this.#context.authorizer !== null && this.#isDenied(topic, usesTopicIds)
+    const isDenied = this.#isDenied(topic)
     const partitionResponses = topic.partitionData.map(({ index, records }) => {
       if (isDenied) return this.#refuse(name || topicId, index, writeTopic.error, null)
-      const found = usesTopicIds
-        ? this.#parts.replicas.findById(topicId, index)
-        : this.#parts.replicas.find(name, index)
+      const found = this.#find(topic, index)
       return found instanceof Partition
         ? this.#append(found, records)
         : this.#refuse(name || topicId, index, found, null)
@@ -121,7 +180,9 @@ class Production {
   }
 
   /** A topic that has no name is not denied: it is unknown. */
-  #isDenied({ name, topicId }: RequestedTopic, usesTopicIds: boolean): boolean {
+  #isDenied({ name, topicId }: RequestedTopic): boolean {
+    if (this.#context.authorizer === null) return false
+    const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
     const written = usesTopicIds ? this.#parts.image().topics.byId.get(topicId)?.name : name
     return written !== undefined && !writeTopic.allows(this.#context, written)
   }
@@ -132,11 +193,11 @@ class Production {
       this.#checkTopic(topic)
       const batches = producedRecords(records, this.#context.apiVersion, this.#allowance)
       if (batches.length === 0) return accepted(index, nothingWritten)
-      if (isTransactionalBatch([batches])) throw unknownTransactionalId(this.#request)
-      const appended = partition.append(batches, {
-        acks: this.#request.acks,
-        allowance: this.#allowance,
-      })
+      const options = { acks: this.#request.acks, allowance: this.#allowance }
+      const appended =
+        this.#admitted === null
+          ? partition.append(batches, options)
+          : this.#appendAdmitted(partition, batches, { ...options, admitted: this.#admitted })
       const answer = accepted(index, {
         baseOffset: appended.baseOffset,
         logAppendTimeMs: appended.logAppendTimeMs,
@@ -154,8 +215,23 @@ class Production {
     }
   }
 
+  #appendAdmitted(
+    partition: Partition,
+    batches: Buffer,
+    { admitted, ...options }: AppendOptions & { admitted: Admitted },
+  ): AppendResult {
+    const answer = admitted.get(partition)
+    if (answer === undefined) return partition.append(batches, options)
+    if (isRefused(answer)) throw notAdmitted(answer, this.#context.apiVersion)
+    return partition.append(batches, { ...options, ...answer })
+  }
+
+  #isOpenToClient(topic: string): boolean {
+    return !isInternalTopic(topic) || this.#context.clientId === adminClientId
+  }
+
   #checkTopic(topic: string): void {
-    if (!isInternalTopic(topic) || this.#context.clientId === adminClientId) return
+    if (this.#isOpenToClient(topic)) return
     throw new KafkaError(errors.INVALID_TOPIC_EXCEPTION, `${topic} is internal to the broker`)
   }
 
@@ -214,10 +290,22 @@ function refused(index: number, error: ErrorRow, cause: Error | null): Mutable<A
   return answer
 }
 
-/** No transactional id is known to a coordinator here, so none is mapped to the producer's id. */
-function unknownTransactionalId({ transactionalId }: ProduceRequest): KafkaError {
-  const message = `transactional id ${transactionalId} is not known`
-  return new KafkaError(errors.INVALID_PRODUCER_ID_MAPPING, message)
+/** Older producers try again only on errors that they know from Produce; this one costs them nothing more. */
+const retriedAsNotEnoughReplicas: readonly ErrorRow[] = [
+  errors.NETWORK_EXCEPTION,
+  errors.COORDINATOR_LOAD_IN_PROGRESS,
+  errors.COORDINATOR_NOT_AVAILABLE,
+  errors.NOT_COORDINATOR,
+]
+
+function notAdmitted(error: ErrorRow, version: number): KafkaError {
+  const isConcurrent = error === errors.CONCURRENT_TRANSACTIONS && version < firstVersionWithAdding
+  if (isConcurrent || retriedAsNotEnoughReplicas.includes(error)) {
+    const message = `The transaction could not be verified: ${error.message}`
+    return new KafkaError(errors.NOT_ENOUGH_REPLICAS, message)
+  }
+  const isUnknown = error === errors.INVALID_TXN_STATE
+  return new KafkaError(error, isUnknown ? 'The partition is not in the transaction' : undefined)
 }
 
 function refuseAll(

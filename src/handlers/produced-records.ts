@@ -3,6 +3,7 @@
  * which stays the bytes it is; older requests carry message sets, which become batches here.
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
+import * as header from '../../protocol/records/batch.ts'
 import { compression, entryBytes, isTransactional, magic } from '../../protocol/records/batch.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
@@ -70,6 +71,18 @@ export function isTransactionalBatch(records: readonly Buffer[] | null): boolean
   const bytes = joined(records)
   if (bytes.length < attributesEnd || magic(bytes, 0) !== 2) return false
   return isTransactional(bytes, 0)
+}
+
+/** What the first batch says of its producer; null where it belongs to no transaction. */
+export function transactionalProducer(records: readonly Buffer[] | null) {
+  if (!isTransactionalBatch(records)) return null
+  const bytes = joined(records)
+  if (bytes.length < header.headerBytes) return null
+  const producerId = header.producerId(bytes, 0)
+  const producerEpoch = header.producerEpoch(bytes, 0)
+  return producerId < 0
+    ? null
+    : { producerId, producerEpoch, baseSequence: header.baseSequence(bytes, 0) }
 }
 
 function joined(records: readonly Buffer[] | null): Buffer {

@@ -158,6 +158,29 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   OffsetForLeaderEpoch: () => ({
     topics: [{ topic, partitions: [{ partition: 0, leaderEpoch: 0 }] }],
   }),
+  WriteTxnMarkers: () => ({
+    markers: [
+      {
+        producerId: 9,
+        producerEpoch: 0,
+        transactionResult: false,
+        topics: [{ name: topic, partitionIndexes: [0] }],
+        coordinatorEpoch: 0,
+      },
+    ],
+  }),
+  TxnOffsetCommit: () => ({
+    transactionalId,
+    groupId: group,
+    producerId: 9,
+    producerEpoch: 0,
+    topics: [
+      {
+        name: topic,
+        partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }],
+      },
+    ],
+  }),
   DescribeConfigs: () => ({ resources: ofEveryKind.map((one) => ({ ...one })) }),
   AlterConfigs: () => ({
     resources: ofEveryKind.map((one) => ({ ...one, configs: [] })),

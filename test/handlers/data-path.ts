@@ -6,6 +6,12 @@ import type { ApiRow } from '../../protocol/apis.ts'
 import { decode, encode } from '../../protocol/codec.ts'
 import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
+import { Admission } from '../../src/coordinator/transaction/admission.ts'
+import {
+  noTransactions,
+  type PartitionsInTransaction,
+  type TransactionVerifier,
+} from '../../src/coordinator/transaction/participants.ts'
 import { defaultLogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
@@ -77,6 +83,11 @@ export class DataPath {
   sessions: FetchSessions
   parked: ParkedFetches
   image: MetadataImage = emptyImage('cluster')
+  /** Answers for the coordinator of transactions; what it was asked is kept. */
+  verify: TransactionVerifier['verify'] = noTransactions.verify
+  readonly verified: PartitionsInTransaction[] = []
+  isVerifying = true
+  admission: Admission
   /** How often a handler gave back what it had read and not sent. */
   releasedUnsent = 0
   readonly connection = new Connection()
@@ -91,6 +102,7 @@ export class DataPath {
     this.replicas = parts.replicas
     this.sessions = parts.sessions
     this.parked = parts.parked
+    this.admission = parts.admission
     void this.replicas.start(this.image.topics)
   }
 
@@ -101,6 +113,7 @@ export class DataPath {
       replicas,
       sessions,
       parked,
+      admission: this.admission,
       image: () => this.image,
       bytesMax: () => 50_000_000,
     }
@@ -270,7 +283,20 @@ export class DataPath {
     })
     const { clock, random, timers } = environment
     const sessions = new FetchSessions({ clock, random, slotsMax: 100 })
-    return { replicas, sessions, parked: new ParkedFetches({ timers }) }
+    const verifier: TransactionVerifier = {
+      verify: (request) => {
+        this.verified.push(request)
+        return this.verify(request)
+      },
+    }
+    const admission = new Admission({
+      environment,
+      verifier,
+      isVerifying: () => this.isVerifying,
+      retryBackoffMs: () => 20,
+      retryMsMax: () => 100,
+    })
+    return { replicas, sessions, parked: new ParkedFetches({ timers }), admission }
   }
 }
 

@@ -1,0 +1,131 @@
+/**
+ * TxnOffsetCommit: a producer commits, as a part of its transaction, how far a group got. That the group's
+ * partition of `__consumer_offsets` is in the transaction is verified first, as for records (KIP-890).
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type {
+  TxnOffsetCommitRequest,
+  TxnOffsetCommitResponse,
+} from '../../protocol/messages/txn-offset-commit.ts'
+import { type GroupCoordinator, txnCommitFailed } from '../coordinator/group/group-coordinator.ts'
+import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { type Admission, isRefused } from '../coordinator/transaction/admission.ts'
+import type { Partition } from '../replication/partition.ts'
+import type { Replicas } from '../replication/replicas.ts'
+import type { Verification } from '../replication/verifications.ts'
+import { rule } from '../server/access.ts'
+import { handler } from '../server/handler.ts'
+
+const at = 'topics.partitions.errorCode'
+const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', at)
+const readGroup = rule('READ', 'GROUP', at)
+const readTopic = rule('READ', 'TOPIC', at)
+
+const consumerOffsetsTopic = '__consumer_offsets'
+const firstVersionWithLoadError = 2
+const firstVersionWithAbortable = 4
+const firstVersionWithAdding = 5
+/** What only producers write has a sequence. */
+const noSequence = -1
+
+interface Parts {
+  readonly groups: GroupCoordinator
+  readonly topics: TopicLookup
+  readonly replicas: Replicas
+  readonly admission: Admission
+}
+
+export const txnOffsetCommit = (parts: Parts) =>
+  handler(
+    apis.txnOffsetCommit,
+    async (request, context) => {
+      writeTransactionalId.require(context, request.transactionalId)
+      readGroup.require(context, request.groupId)
+      const { apiVersion } = context
+      const { allowed, denied } = readTopic.split(context, request.topics, ({ name }) => name)
+      const known = onlyKnown(parts.topics, { ...request, topics: allowed })
+      const committed =
+        known.topics.length === 0 ? { topics: [] } : await commit(parts, known, apiVersion)
+      const refused = txnCommitFailed({ ...request, topics: denied }, readTopic.error)
+      const topics = [...committed.topics, ...refused.topics]
+      return answered(request, { topics }, apiVersion)
+    },
+    {
+      versions: [0, 5],
+      access: [writeTransactionalId, readGroup, readTopic],
+      onError: (request, error) => txnCommitFailed(request, error),
+    },
+  )
+
+async function commit(
+  { groups, replicas, admission }: Parts,
+  request: TxnOffsetCommitRequest,
+  version: number,
+): Promise<TxnOffsetCommitResponse> {
+  const { groupId, transactionalId, producerId, producerEpoch } = request
+  if (groupId === '') return txnCommitFailed(request, errors.INVALID_GROUP_ID)
+  const partition = replicas.get(consumerOffsetsTopic, groups.partitionFor(groupId))
+  if (partition === undefined) return txnCommitFailed(request, errors.NOT_COORDINATOR)
+  const isAdding = version >= firstVersionWithAdding
+  const knowsAbortable = version >= firstVersionWithAbortable
+  const admitted = await admission.admit<Verification, Partition>(
+    { transactionalId, producerId, producerEpoch, isAdding, knowsAbortable, isCostly: false },
+    new Map([[partition, noSequence]]),
+  )
+  const answer = admitted?.get(partition)
+  if (answer === undefined) return groups.commitInTransaction(request, undefined)
+  if (isRefused(answer)) return txnCommitFailed(request, told(answer))
+  return groups.commitInTransaction(request, answer.verification)
+}
+
+/** Producers try again on these without asking for the coordinator anew. */
+function told(error: ErrorRow): ErrorRow {
+  if (error === errors.NETWORK_EXCEPTION) return errors.COORDINATOR_LOAD_IN_PROGRESS
+  const isElsewhere =
+    error === errors.NOT_LEADER_OR_FOLLOWER || error === errors.KAFKA_STORAGE_ERROR
+  return isElsewhere ? errors.NOT_COORDINATOR : error
+}
+
+function onlyKnown(lookup: TopicLookup, request: TxnOffsetCommitRequest): TxnOffsetCommitRequest {
+  const topics = request.topics.flatMap((topic) => {
+    const count = lookup.partitionCountOf(topic.name) ?? 0
+    const partitions = topic.partitions.filter(
+      ({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < count,
+    )
+    return partitions.length === 0 ? [] : [{ ...topic, partitions }]
+  })
+  return { ...request, topics }
+}
+
+/** Each partition as it was asked for; those that no topic has were not committed. */
+function answered(
+  request: TxnOffsetCommitRequest,
+  { topics }: TxnOffsetCommitResponse,
+  version: number,
+): TxnOffsetCommitResponse {
+  const codes = new Map<string, number>()
+  for (const { name, partitions } of topics) {
+    for (const { partitionIndex, errorCode } of partitions) {
+      codes.set(`${name}-${partitionIndex}`, toldIn(version, errorCode))
+    }
+  }
+  const unknown = errors.UNKNOWN_TOPIC_OR_PARTITION.code
+  return {
+    topics: request.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({
+        partitionIndex,
+        errorCode: codes.get(`${name}-${partitionIndex}`) ?? unknown,
+      })),
+    })),
+  }
+}
+
+/** Producers of old cannot stand COORDINATOR_LOAD_IN_PROGRESS (KAFKA-7296). */
+function toldIn(version: number, errorCode: number): number {
+  const isOld = version < firstVersionWithLoadError
+  return isOld && errorCode === errors.COORDINATOR_LOAD_IN_PROGRESS.code
+    ? errors.COORDINATOR_NOT_AVAILABLE.code
+    : errorCode
+}

@@ -1,0 +1,61 @@
+/**
+ * WriteTxnMarkers: a transaction coordinator, or an administrator who aborts a transaction that hangs,
+ * ends transactions in partitions led here.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type {
+  WriteTxnMarkersRequest,
+  WriteTxnMarkersResponse,
+} from '../../protocol/messages/write-txn-markers.ts'
+import type { MarkerWriter } from '../coordinator/transaction/participants.ts'
+import { rule } from '../server/access.ts'
+import { handler } from '../server/handler.ts'
+
+const endTransactions = rule('CLUSTER_ACTION', 'CLUSTER', 'markers.topics.partitions.errorCode', {
+  unless: 'ALTER',
+})
+
+type RequestedMarker = WriteTxnMarkersRequest['markers'][number]
+type AnsweredMarker = WriteTxnMarkersResponse['markers'][number]
+
+export const writeTxnMarkers = ({ markers }: { markers: MarkerWriter }) =>
+  handler(
+    apis.writeTxnMarkers,
+    async (request, context) => {
+      endTransactions.require(context)
+      return { markers: await Promise.all(request.markers.map((marker) => write(markers, marker))) }
+    },
+    {
+      access: [endTransactions],
+      onError: (request, error) => ({
+        markers: request.markers.map((marker) => answered(marker, () => error)),
+      }),
+    },
+  )
+
+async function write(writer: MarkerWriter, marker: RequestedMarker): Promise<AnsweredMarker> {
+  const { transactionResult: isCommit, topics, ...who } = marker
+  const partitions = topics.map(({ name, partitionIndexes }) => ({
+    topic: name,
+    partitions: partitionIndexes,
+  }))
+  const rows = await writer.writeMarkers({ ...who, isCommit, partitions })
+  return answered(marker, (name) => rows.get(name) ?? errors.UNKNOWN_SERVER_ERROR)
+}
+
+function answered(
+  { producerId, topics }: RequestedMarker,
+  rowOf: (name: string) => ErrorRow,
+): AnsweredMarker {
+  return {
+    producerId,
+    topics: topics.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map((partitionIndex) => ({
+        partitionIndex,
+        errorCode: rowOf(`${name}-${partitionIndex}`).code,
+      })),
+    })),
+  }
+}
