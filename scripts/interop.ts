@@ -6,9 +6,10 @@
  * what an administrator does, and Kafka's own command line tools are run. Last, data directories are
  * exchanged with Apache Kafka in both directions. What is not installed is skipped by name. `--only
  * java,go` runs some (also `tools` and `directories`); `--bootstrap host:port` uses a broker that runs
- * already; `--rows N` takes fewer rows. Only where it is named, since it takes minutes: `--only
- * differential` sends the same requests to this broker and to Apache Kafka and tells what differs
- * (`--apis produce,fetch`, `--cases N` a version, `--seed N`).
+ * already; `--rows N` takes fewer rows. Only where they are named, since they take minutes: `--only
+ * compared` runs Kafka's tools against this broker and against Apache Kafka and compares what they
+ * print; `--only differential` sends the same requests to both and tells what differs (`--apis
+ * produce,fetch`, `--cases N` a version, `--seed N`).
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -30,6 +31,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
+import { compareTools } from '../test/interop/tools/comparison.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -508,6 +510,7 @@ async function main(): Promise<void> {
   }
   try {
     if (only === undefined || only.includes('directories')) await exchangeDirectories(work, report)
+    if (only?.includes('compared')) await compareTools(work, report)
     if (only?.includes('differential')) {
       const options = {
         seed: Number(flags.seed),
