@@ -164,6 +164,10 @@ const brokerSynonyms: Readonly<Partial<Record<TopicConfigName, readonly BrokerSy
   'unclean.leader.election.enable': [{ name: 'unclean.leader.election.enable' }],
 }
 
+/** The broker setting that stands first behind a topic's; undefined where none does. */
+export const brokerSettingOf = (name: TopicConfigName): string | undefined =>
+  brokerSynonyms[name]?.[0]?.name
+
 /**
  * All values that `name` has for a topic with these overrides, most specific first: the first one is in
  * force. The last one is the default. Units are the topic setting's own.

@@ -38,11 +38,7 @@ export const apiVersions = (parts: ApiVersionsParts) => {
         errorCode: errors.NONE.code,
         apiKeys: advertised,
         throttleTimeMs: 0,
-        supportedFeatures: supportedFeatures.map((feature) => ({
-          name: feature.name,
-          minVersion: feature.minSupportedVersion,
-          maxVersion: feature.maxSupportedVersion,
-        })),
+        supportedFeatures: toldFeatures(apiVersion),
         finalizedFeaturesEpoch: image.offset,
         finalizedFeatures: [...image.features].map(([name, level]) => ({
           name,
@@ -64,11 +60,25 @@ export const apiVersions = (parts: ApiVersionsParts) => {
   )
 }
 
+/** Older clients cannot read a feature whose lowest level is 0, and are not told of it (KAFKA-17492). */
+function toldFeatures(version: number): ApiVersionsResponse['supportedFeatures'] {
+  return supportedFeatures
+    .filter(
+      ({ minSupportedVersion }) => minSupportedVersion > 0 || version >= firstVersionWithLevel0,
+    )
+    .map(({ name, minSupportedVersion, maxSupportedVersion }) => ({
+      name,
+      minVersion: minSupportedVersion,
+      maxVersion: maxSupportedVersion,
+    }))
+}
+
 function apiKey(served: AnyHandler): ApiVersionsResponse['apiKeys'][number] {
   const [minVersion, maxVersion] = servedVersions(served)
   return { apiKey: served.api.key, minVersion, maxVersion }
 }
 
+const firstVersionWithLevel0 = 4
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 
 /** From version 5 on a client may say whom it expects to find (KIP-1242). */

@@ -17,7 +17,12 @@ import {
 } from '../config/broker-config.ts'
 import type { ConfigType, Definition } from '../config/definition.ts'
 import { groupConfigs } from '../config/group-configs.ts'
-import { type TopicConfigName, topicConfigs, topicSynonyms } from '../config/topic-configs.ts'
+import {
+  brokerSettingOf,
+  type TopicConfigName,
+  topicConfigs,
+  topicSynonyms,
+} from '../config/topic-configs.ts'
 import { clientMetricsConfigs } from '../metadata/controller/config-rules.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import { configResource, configTexts, type MetadataImage } from '../metadata/image.ts'
@@ -157,14 +162,28 @@ function topicSettings(image: MetadataImage, config: BrokerConfig, topic: string
   if (reason !== undefined) throw new KafkaError(errors.INVALID_TOPIC_EXCEPTION, reason)
   if (!image.topics.byName.has(topic)) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
   const overrides = configTexts(image, configResource.TOPIC, topic)
-  return (Object.keys(topicConfigs) as TopicConfigName[]).map((name) => ({
-    name,
-    definition: topicConfigs[name],
-    ...valuesOf(topicSynonyms(name, overrides, config)),
-    synonyms: topicSynonyms(name, overrides, config).flatMap((one) => asGiven(one, config)),
-    isReadOnly: false,
-    isSensitive: false,
-  }))
+  return (Object.keys(topicConfigs) as TopicConfigName[]).map((name) => {
+    const all = topicSynonyms(name, overrides, config)
+    const own = all.filter(({ source }) => source === configSource.DYNAMIC_TOPIC_CONFIG)
+    const behind = all.slice(own.length).flatMap((one) => asGiven(one, config))
+    return {
+      name,
+      definition: topicConfigs[name],
+      ...valuesOf([...own, ...toldSynonyms(brokerSettingOf(name), behind)]),
+      value: all[0]?.text ?? null,
+      isReadOnly: false,
+      isSensitive: false,
+    }
+  })
+}
+
+/**
+ * Of the broker's settings behind one, Kafka tells those from the first on that bears `name`, and so
+ * none where only another unit of it is set: `log.retention.hours` alone is no synonym.
+ */
+function toldSynonyms(name: string | undefined, synonyms: readonly ConfigSynonym[]) {
+  const first = synonyms.findIndex((one) => one.name === name)
+  return first < 0 ? [] : synonyms.slice(first)
 }
 
 /**
@@ -190,7 +209,12 @@ function brokerSettings(image: MetadataImage, { config, nodeId }: DescribeConfig
   const known = Object.entries(allBrokerConfigs).map(([name, definition]) => ({
     name,
     definition,
-    ...valuesOf(config.synonyms(name).filter(({ text }) => text !== null)),
+    ...valuesOf(
+      toldSynonyms(
+        name,
+        config.synonyms(name).filter(({ text }) => text !== null),
+      ),
+    ),
     isReadOnly: definition.scope === 'read-only',
     isSensitive: isSecret(definition),
   }))

@@ -8,7 +8,12 @@ import { decodeMetadataRecord, encodeMetadataRecord } from '../../protocol/state
 import { type Disk, DiskError } from '../environment/disk.ts'
 import { DamagedSnapshot, readSnapshot, SnapshotWriter } from '../raft/snapshot-files.ts'
 import { unknownVoters } from '../raft/voters.ts'
-import { elrFeature, metadataVersionFeature, metadataVersionLatest } from './features.ts'
+import {
+  elrFeature,
+  metadataVersionFeature,
+  metadataVersionLatest,
+  supportedFeatures,
+} from './features.ts'
 import { configResource } from './image.ts'
 import { MetadataError } from './metadata-error.ts'
 import { type MetadataRecord, record } from './record.ts'
@@ -30,13 +35,15 @@ export function formatMetadata(disk: Disk, metadataDirectory: string, nowMs: num
   writer.finishNow()
 }
 
+/** The level of `metadata.version` comes first: what follows is written in its terms. */
 function newClusterRecords(): MetadataRecord[] {
+  const rest = supportedFeatures.filter(({ name }) => name !== metadataVersionFeature)
   return [
-    record('FeatureLevelRecord', {
-      name: metadataVersionFeature,
-      featureLevel: metadataVersionLatest,
-    }),
-  ]
+    { name: metadataVersionFeature, maxSupportedVersion: metadataVersionLatest },
+    ...rest,
+  ].map(({ name, maxSupportedVersion: featureLevel }) =>
+    record('FeatureLevelRecord', { name, featureLevel }),
+  )
 }
 
 /**
@@ -50,8 +57,7 @@ export function bootstrapRecords(
   minInSyncReplicas: number,
 ): MetadataRecord[] {
   const path = `${metadataDirectory}/${bootstrapFile}`
-  if (!disk.exists(path)) return newClusterRecords()
-  const records = storedRecords(disk, path)
+  const records = disk.exists(path) ? storedRecords(disk, path) : newClusterRecords()
   const levels = new Map(
     records.flatMap((one) =>
       one.type === 'FeatureLevelRecord' ? [[one.value.name, one.value.featureLevel]] : [],

@@ -14,7 +14,9 @@ export const metadataVersionMin = 7
 /** 4.3-IV0. */
 export const metadataVersionLatest = 30
 
+/** A new cluster begins with each at its highest level, as Kafka's format step does without being told. */
 export const supportedFeatures: readonly VersionRange[] = [
+  { name: elrFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
   {
     name: metadataVersionFeature,
     minSupportedVersion: metadataVersionMin,
@@ -24,7 +26,6 @@ export const supportedFeatures: readonly VersionRange[] = [
 
 /** Features of Apache Kafka that this version does not serve; a directory of Kafka's may have them finalized. */
 export const kafkaFeatures: ReadonlySet<string> = new Set([
-  elrFeature,
   'group.version',
   'kraft.version',
   'share.version',

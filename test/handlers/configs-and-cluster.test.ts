@@ -196,7 +196,10 @@ t.test('DescribeConfigs tells the value in force and what stands behind it', asy
     ],
   )
   t.match(await describe(BROKER, ''), {
-    configs: [{ name: 'log.retention.ms', value: '777000', configSource: 3 }],
+    configs: [
+      { name: 'min.insync.replicas', value: '1', configSource: 3 },
+      { name: 'log.retention.ms', value: '777000', configSource: 3 },
+    ],
   })
   t.match(await describe(BROKER, '9'), {
     errorCode: 42,
@@ -313,9 +316,13 @@ t.test('ApiVersions tells what is in the table, and nothing else', async (t) => 
   const keys = answer.apiKeys.map(({ apiKey }) => apiKey)
   t.strictSame(keys, [3, 18, 19, 20, 22, 32, 33, 37, 44, 55, 57, 60, 74, 75])
   t.strictSame(answer.apiKeys[4], { apiKey: 22, minVersion: 0, maxVersion: 5 })
-  t.strictSame(answer.supportedFeatures, [
-    { name: 'metadata.version', minVersion: 7, maxVersion: 30 },
-  ])
+  const elr = { name: 'eligible.leader.replicas.version', minVersion: 0, maxVersion: 1 }
+  const told = { name: 'metadata.version', minVersion: 7, maxVersion: 30 }
+  const named = (name: string) => answer.supportedFeatures.find((one) => one.name === name)
+  t.strictSame(named(elr.name), elr)
+  t.strictSame(named(told.name), told)
+  const older = await ask(apis.apiVersions, 3, client)
+  t.strictSame(older.supportedFeatures, [told], 'no lowest level 0 in older versions')
   t.equal(answer.finalizedFeaturesEpoch, metadata.image.offset)
   t.match(answer.finalizedFeatures, [{ name: 'metadata.version', maxVersionLevel: 30 }])
   t.equal(connection.softwareName, 'a-client')

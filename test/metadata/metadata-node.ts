@@ -1,5 +1,6 @@
 /** One node's metadata on a disk in memory, for tests: opened, killed, crashed and opened again. */
 import { BrokerConfig } from '../../src/config/broker-config.ts'
+import { supportedFeatures } from '../../src/metadata/features.ts'
 import type { MetadataImage } from '../../src/metadata/image.ts'
 import { Metadata } from '../../src/metadata/metadata.ts'
 import { MemoryRaftLog } from '../raft/memory-raft-log.ts'
@@ -20,6 +21,11 @@ export interface MetadataNode {
   /** Ends turns until the promise settles. */
   finish<T>(promise: Promise<T>): Promise<T>
 }
+
+/** The features that a new cluster begins with, and their levels. */
+export const newClusterFeatures: ReadonlyMap<string, number> = new Map(
+  supportedFeatures.map(({ name, maxSupportedVersion }) => [name, maxSupportedVersion]),
+)
 
 /** Nodes so far: each draws its own random ids. */
 let opened = 0

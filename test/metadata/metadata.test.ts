@@ -13,17 +13,23 @@ import { SnapshotWriter } from '../../src/raft/snapshot-files.ts'
 import { unknownVoters } from '../../src/raft/voters.ts'
 import { MemoryDisk } from '../simulator/memory-disk.ts'
 import { SeededRandom } from '../simulator/random.ts'
-import { contentOf, directoryId, newTopic, openNode } from './metadata-node.ts'
+import { contentOf, directoryId, newClusterFeatures, newTopic, openNode } from './metadata-node.ts'
 
 const topicId = 'MMMMMMMMTMmMMMMMMMMMMA'
 
 t.test('a new cluster begins with its features and its broker, ready', async (t) => {
   const { metadata, log } = await openNode()
   const { image } = metadata
-  t.strictSame([...image.features], [['metadata.version', 30]])
-  t.match(image.brokers.get(1), { id: 1, epoch: 2, fenced: false, logDirs: [directoryId] })
-  t.equal(metadata.brokerEpoch, 2, 'the offset of the registration: LeaderChange 0, feature 1')
-  t.equal(image.offset, 2)
+  t.strictSame(new Map(image.features), newClusterFeatures)
+  const registeredAt = newClusterFeatures.size + 2
+  t.match(image.brokers.get(1), {
+    id: 1,
+    epoch: registeredAt,
+    fenced: false,
+    logDirs: [directoryId],
+  })
+  t.equal(metadata.brokerEpoch, registeredAt, 'after LeaderChange, features, min.insync.replicas')
+  t.equal(image.offset, registeredAt)
   t.equal(log.syncs, 1, 'all of it is one flush')
 })
 
@@ -74,7 +80,7 @@ t.test('a topic is created, changed and deleted, and seen so after a kill', asyn
 
   await node.finish(node.metadata.controller.deleteTopics({ topics: [], topicNames: ['orders'] }))
   t.equal(node.metadata.image.topics.byId.size, 0)
-  t.equal(node.metadata.image.configs.size, 0, 'its settings are gone with it')
+  t.equal(configTexts(node.metadata.image, 2, 'orders').size, 0, 'its settings are gone with it')
   const second = await restart()
   t.strictSame(second.after, second.before)
 })
@@ -183,7 +189,7 @@ t.test('the bootstrap snapshot is what the format step writes', async (t) => {
     [
       [0, true],
       [1, false],
-      [2, true],
+      [1 + newClusterFeatures.size, true],
     ],
   )
   t.equal(all[0]?.records[0]?.key?.toString('hex'), '00000003')
@@ -446,4 +452,39 @@ t.test('a layered map is what copying would have given', async (t) => {
   }
   t.equal(content(derived), content(copied))
   for (const [map, then] of history) t.equal(content(map), then, 'older maps stay as they were')
+})
+
+t.test('with eligible leader replicas the cluster has one min.insync.replicas', async (t) => {
+  const node = await openNode()
+  const alter = async (resourceName: string, configOperation: number, value: string | null) => {
+    const configs = [{ name: 'min.insync.replicas', configOperation, value }]
+    const resources = [{ resourceType: 4, resourceName, configs }]
+    const altering = node.metadata.controller.incrementalAlterConfigs({
+      resources,
+      validateOnly: false,
+    })
+    return (await node.finish(altering))[0]
+  }
+  t.match(await alter('1', 0, '2'), { errorMessage: /Broker-level .* cannot be altered/ })
+  t.match(await alter('', 1, null), { errorMessage: /Cluster-level .* cannot be removed/ })
+  t.match(await alter('', 0, '2'), { errorCode: 0 })
+  t.equal(node.config.get('min.insync.replicas'), 1, 'the broker applies it, not the controller')
+  const elr = 'eligible.leader.replicas.version'
+  const update = (maxVersionLevel: number, upgradeType: number) =>
+    node.finish(
+      node.metadata.controller.updateFeatures(
+        {
+          featureUpdates: [{ feature: elr, maxVersionLevel, allowDowngrade: false, upgradeType }],
+          validateOnly: false,
+        },
+        1,
+      ),
+    )
+  await update(0, 2)
+  t.match(await alter('1', 0, '3'), { errorCode: 0 })
+  t.match(await alter('', 1, null), { errorCode: 0 })
+  await update(1, 1)
+  const texts = (name: string) => configTexts(node.metadata.image, 4, name)
+  t.equal(texts('').get('min.insync.replicas'), '1')
+  t.notOk(texts('1').has('min.insync.replicas'))
 })

@@ -13,6 +13,7 @@ import { type ConfigTexts, configResource, configTexts, type MetadataImage } fro
 import type { MetadataRecord } from '../record.ts'
 import { checkResource, definitionsOf } from './config-rules.ts'
 import { type Decision, failed, type Outcome, outcomeOf, succeeded } from './decision.ts'
+import { checkElr, elrRecords } from './elr-rules.ts'
 import { configRecord } from './topic-records.ts'
 
 type Result = IncrementalAlterConfigsResponse['responses'][number]
@@ -185,10 +186,12 @@ function changeRecords(
       `The topic '${resourceName}' does not exist.`,
     )
   }
-  return named
-    .filter(
-      // A broker setting is written even if it stays the same: brokers reload what it names.
-      (name) => before.get(name) !== after.get(name) || resourceType === configResource.BROKER,
-    )
-    .map((name) => configRecord(resourceType, resourceName, name, after.get(name) ?? null))
+  const isBroker = resourceType === configResource.BROKER
+  if (isBroker) checkElr(image, resourceName, { before, after })
+  // A broker setting is written even if it stays the same: brokers reload what it names.
+  const changed = named.filter((name) => isBroker || before.get(name) !== after.get(name))
+  const records = changed.map((name) =>
+    configRecord(resourceType, resourceName, name, after.get(name) ?? null),
+  )
+  return [...records, ...elrRecords(image, isBroker ? '' : resourceName, changed)]
 }

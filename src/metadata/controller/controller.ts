@@ -141,7 +141,9 @@ export class Controller {
     request: Pick<UpdateFeaturesRequest, 'featureUpdates' | 'validateOnly'>,
     apiVersion: number,
   ): Promise<void> {
-    return this.submit((image) => updateFeatures(image, request, this.nodeId, apiVersion))
+    const minInSyncReplicas = this.#config.get('min.insync.replicas')
+    const node = { nodeId: this.nodeId, minInSyncReplicas }
+    return this.submit((image) => updateFeatures(image, request, node, apiVersion))
   }
 
   /** A block of producer ids that nobody else ever gets. Rejects with KafkaError STALE_BROKER_EPOCH. */

@@ -2,6 +2,7 @@
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { UpdateFeaturesRequest } from '../../../protocol/messages/update-features.ts'
 import {
+  elrFeature,
   isMetadataVersion,
   kafkaFeatures,
   losesMetadata,
@@ -13,6 +14,7 @@ import {
 import type { MetadataImage } from '../image.ts'
 import { record } from '../record.ts'
 import type { Decision } from './decision.ts'
+import { elrUpgradeRecords } from './elr-rules.ts'
 
 const upgradeType = { UPGRADE: 1, SAFE_DOWNGRADE: 2, UNSAFE_DOWNGRADE: 3 } as const
 
@@ -22,13 +24,13 @@ type Update = UpdateFeaturesRequest['featureUpdates'][number]
 export function updateFeatures(
   image: MetadataImage,
   request: Pick<UpdateFeaturesRequest, 'featureUpdates' | 'validateOnly'>,
-  nodeId: number,
+  node: { readonly nodeId: number; readonly minInSyncReplicas: number },
   apiVersion: number,
 ): Decision<undefined> {
   for (const update of request.featureUpdates) {
     const how =
       apiVersion === 0 && update.allowDowngrade ? upgradeType.SAFE_DOWNGRADE : update.upgradeType
-    const reason = refuse(image, update, how, nodeId)
+    const reason = refuse(image, update, how, node.nodeId)
     if (reason !== undefined) {
       throw new KafkaError(
         errors.INVALID_UPDATE_VERSION,
@@ -36,9 +38,15 @@ export function updateFeatures(
       )
     }
   }
-  const records = request.featureUpdates.map(({ feature: name, maxVersionLevel: featureLevel }) =>
-    record('FeatureLevelRecord', { name, featureLevel }),
+  const keepsElr = request.featureUpdates.some(
+    ({ feature, maxVersionLevel }) => feature === elrFeature && maxVersionLevel > 0,
   )
+  const records = [
+    ...(keepsElr ? elrUpgradeRecords(image, node.minInSyncReplicas) : []),
+    ...request.featureUpdates.map(({ feature: name, maxVersionLevel: featureLevel }) =>
+      record('FeatureLevelRecord', { name, featureLevel }),
+    ),
+  ]
   return { records: request.validateOnly ? [] : records, reply: undefined }
 }
 
