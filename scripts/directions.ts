@@ -31,7 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/client': ['protocol', 'src/environment'],
   'src/http': ['src/environment', 'src/config'],
   'src/broker.ts': 'anything',
-  'src/coordinators.ts': ['protocol', 'src/environment', 'src/metadata', 'src/replication'],
+  'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
   'src/broker-settings.ts': [
     'src/config',
     'src/coordinator',

@@ -1,7 +1,8 @@
 /** A broker's settings in the shape that each of its parts asks for. */
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
-import type { GroupCoordinatorConfig } from './coordinator/group/config.ts'
+import { groupSetting } from './config/group-configs.ts'
+import type { GroupCoordinatorConfig, GroupSetting } from './coordinator/group/config.ts'
 import type { ShareCoordinatorConfig } from './coordinator/share/config.ts'
 import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
 import { standardAuthorizerClass } from './metadata/authorizer/standard-authorizer.ts'
@@ -97,6 +98,14 @@ export function shareCoordinatorConfig(config: BrokerConfig): () => ShareCoordin
     stateTopicPruneIntervalMs: config.get(`${prefix}.state.topic.prune.interval.ms`),
     coldPartitionSnapshotIntervalMs: config.get(`${prefix}.cold.partition.snapshot.interval.ms`),
   })
+}
+
+/** `overridesOf`: what a group has set for itself. */
+export function groupSettingOf(
+  config: BrokerConfig,
+  overridesOf: (groupId: string) => ReadonlyMap<string, string>,
+): GroupSetting {
+  return (groupId, name) => groupSetting(name, overridesOf(groupId), config)
 }
 
 /** Kafka's limit for one batch of the metadata log; the controller stays below it. */

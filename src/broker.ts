@@ -9,6 +9,7 @@
 
 import {
   groupCoordinatorConfig,
+  groupSettingOf,
   limitOptions,
   metadataLogConfig,
   refuseUnkept,
@@ -35,6 +36,7 @@ import {
   shareGroupStateTopic,
 } from './handlers/handler-table.ts'
 import { LocalMarkers } from './handlers/local-markers.ts'
+import { topicView } from './handlers/topic-view.ts'
 import { identify } from './log/directory-identity.ts'
 import { Log } from './log/log.ts'
 import { LogDirectory } from './log/log-directory.ts'
@@ -44,6 +46,7 @@ import { formatMetadata } from './metadata/bootstrap.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
 import {
   configResource,
+  configTexts,
   dynamicBrokerTexts,
   type MetadataImage,
   topicOverrides,
@@ -336,6 +339,10 @@ export class Broker {
     const groups = new GroupCoordinator({
       environment,
       config: groupCoordinatorConfig(config, this.#options.isDevelopment === true),
+      setting: groupSettingOf(config, (groupId) =>
+        configTexts(cache.image, configResource.GROUP, groupId),
+      ),
+      topics: topicView(cache),
       partitionCount: () =>
         partitionsOf(consumerOffsetsTopic) ?? config.get('offsets.topic.num.partitions'),
     })

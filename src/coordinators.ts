@@ -3,10 +3,10 @@
  * the shards of those partitions that are led here. What lives here: telling coordinators what the
  * metadata says of their partitions. What must not: what they coordinate.
  */
-import type { Uuid } from '../protocol/types.ts'
+import type { TopicChanges } from './coordinator/topic-changes.ts'
 import type { Logger } from './environment/environment.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
-import type { MetadataImage } from './metadata/image.ts'
+import type { MetadataImage, PartitionImage } from './metadata/image.ts'
 import { PartitionCoordinatorLog } from './replication/coordinator-log.ts'
 import type { Replicas } from './replication/replicas.ts'
 
@@ -18,8 +18,8 @@ export interface Coordinator {
   onElection(partition: number, leaderEpoch: number, log: PartitionCoordinatorLog): Promise<void>
   /** This broker does not lead the partition any more, as of `leaderEpoch` if one is given. */
   onResignation(partition: number, leaderEpoch?: number): void
-  /** Topics are gone; resolves when what is known of them was forgotten, or could not be. */
-  onTopicsDeleted?(names: Iterable<string>, ids: Iterable<Uuid>): Promise<void>
+  /** Resolves when what is known of deleted topics was forgotten, or could not be. Never rejects. */
+  onTopicsChanged?(changes: TopicChanges): Promise<void>
   /** Everybody who waits is answered NOT_COORDINATOR. */
   close(): void
 }
@@ -56,19 +56,17 @@ export class Coordinators {
   }
 
   /** A committed change; the replicas know of it already. */
-  follow(image: MetadataImage, { topics: { deleted, changes } }: MetadataDelta): void {
+  follow(image: MetadataImage, { topics }: MetadataDelta): void {
+    const { deleted, changes } = topics
+    if (deleted.length + changes.length === 0) return
     const changed = new Set(changes.map(({ topic }) => topic.name))
+    const told = topicChanges(topics)
     for (const coordinator of this.#coordinators) {
       // Clients that come too early are told COORDINATOR_LOAD_IN_PROGRESS.
       if (changed.has(coordinator.topic)) void this.#elect(coordinator, image)
       const gone = deleted.find(({ name }) => name === coordinator.topic)
       for (const { index } of gone?.partitions ?? []) coordinator.onResignation(index)
-      if (deleted.length === 0) continue
-      const ids = deleted.map(({ id }) => id)
-      void coordinator.onTopicsDeleted?.(
-        deleted.map(({ name }) => name),
-        ids,
-      )
+      void coordinator.onTopicsChanged?.(told)
     }
   }
 
@@ -94,4 +92,23 @@ export class Coordinators {
     }
     await Promise.all(loading)
   }
+}
+
+function topicChanges(topics: MetadataDelta['topics']): TopicChanges {
+  const isNew = topics.changes.filter(({ before }) => before === undefined)
+  const changed = topics.changes.filter(({ topic, before, partitions }) =>
+    partitions.some(
+      (index) => !hasSameReplicas(topic.partitions[index], before?.partitions[index]),
+    ),
+  )
+  return {
+    created: new Set(isNew.map(({ topic }) => topic.name)),
+    changed: new Set([...isNew, ...changed].map(({ topic }) => topic.name)),
+    deleted: new Map(topics.deleted.map(({ id, name }) => [id, name])),
+  }
+}
+
+/** Who leads, and who is in sync, is nothing to coordinators. */
+function hasSameReplicas(a: PartitionImage | undefined, b: PartitionImage | undefined): boolean {
+  return a?.replicas.join() === b?.replicas.join()
 }

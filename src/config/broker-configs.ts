@@ -18,6 +18,7 @@ import {
   short,
   string,
 } from './definition.ts'
+import { groupTypeConfigs } from './group-type-configs.ts'
 
 /** `node.id`, `process.roles` and `controller.listener.names` have a default here: a single node needs no settings. */
 export const brokerConfigs = {
@@ -219,6 +220,8 @@ export const brokerConfigs = {
   }),
   'transaction.partition.verification.enable': boolean(true, { scope: 'cluster-wide' }),
   'unclean.leader.election.enable': boolean(false, { scope: 'cluster-wide' }),
+
+  ...groupTypeConfigs,
 
   // Not Kafka's.
   'http.listeners': list(['http://127.0.0.1:8083'], any, {

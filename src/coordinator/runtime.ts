@@ -104,6 +104,11 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     return this.write(partition, (shard, nowMs) => ({ records: [], reply: look(shard, nowMs) }))
   }
 
+  /** For what changes nothing that is recorded: a shard that is loading will start from what is then. */
+  forEachActive(act: (shard: S) => void): void {
+    for (const { state, shard } of this.#slots.values()) if (state === 'active') shard.look(act)
+  }
+
   /** The partitions whose shards are here, loading ones included. */
   partitions(): number[] {
     return [...this.#slots.keys()].sort((a, b) => a - b)

@@ -132,6 +132,10 @@ export class ShardRuntime<S extends Shard<R>, R> {
     this.#contained(() => this.#state.onUnloaded(error))
   }
 
+  look(act: (state: S) => void): void {
+    act(this.#state)
+  }
+
   /** See `CoordinatorRuntime.write`. */
   write<T>(
     decide: (state: S, nowMs: Milliseconds) => Decision<R, T>,

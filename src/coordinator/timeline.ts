@@ -1,5 +1,5 @@
 /**
- * State that can be taken back: an undo journal and the map that writes to it.
+ * State that can be taken back: an undo journal, and the value and the map that write to it.
  *
  * A coordinator applies its records before the log has taken them. Each change notes here how to
  * undo itself; when the records are committed the notes are forgotten, when the log refuses them
@@ -33,6 +33,29 @@ export class Timeline {
     if (count <= 0) return
     this.#undos = count === this.#undos.length ? [] : this.#undos.slice(count)
     this.#firstPosition += count
+  }
+}
+
+/** One value whose changes are noted in a timeline. */
+export class TimelineValue<V> {
+  readonly #timeline: Timeline
+  #value: V
+
+  constructor(timeline: Timeline, value: V) {
+    this.#timeline = timeline
+    this.#value = value
+  }
+
+  get value(): V {
+    return this.#value
+  }
+
+  set(value: V): void {
+    const before = this.#value
+    this.#timeline.note(() => {
+      this.#value = before
+    })
+    this.#value = value
   }
 }
 

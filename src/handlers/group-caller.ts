@@ -1,5 +1,5 @@
 /** Who asks, in the words of the group coordinator. */
-import type { Caller } from '../coordinator/group/classic/classic-group.ts'
+import type { Caller } from '../coordinator/group/group.ts'
 import type { RequestContext } from '../server/request-context.ts'
 
 /** An IPv4 client of a dual-stack listener. */

@@ -60,7 +60,7 @@ import { pushTelemetry } from './push-telemetry.ts'
 import { readShareGroupState } from './read-share-group-state.ts'
 import { readShareGroupStateSummary } from './read-share-group-state-summary.ts'
 import { syncGroup } from './sync-group.ts'
-import { topicLookup } from './topic-lookup.ts'
+import { topicView } from './topic-view.ts'
 import { txnOffsetCommit } from './txn-offset-commit.ts'
 import { updateFeatures } from './update-features.ts'
 import { writeShareGroupState } from './write-share-group-state.ts'
@@ -97,7 +97,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const { cache, controller, producerIds, quorum } = parts.metadata
   const nodes = { cache, config, nodeId: parts.nodeId, advertised: parts.advertised }
   const image = () => cache.image
-  const topics = topicLookup(cache)
+  const topics = topicView(cache)
   const autoTopics = new AutoTopicCreation(controller, cache, config)
   const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
   const admission = new Admission({

@@ -13,7 +13,8 @@ import { produce } from '../../src/handlers/produce.ts'
 import { txnOffsetCommit } from '../../src/handlers/txn-offset-commit.ts'
 import { writeTxnMarkers } from '../../src/handlers/write-txn-markers.ts'
 import { PartitionCoordinatorLog } from '../../src/replication/coordinator-log.ts'
-import { defaults } from '../coordinator/group/group-story.ts'
+import { defaults, storySettings } from '../coordinator/group/group-story.ts'
+import { StoryTopics } from '../coordinator/group/story-topics.ts'
 import { batchOf, DataPath } from './data-path.ts'
 
 const producerId = 7
@@ -76,7 +77,13 @@ class Story {
   #startGroups(): GroupCoordinator {
     const { environment } = this.path.process
     const config = () => defaults
-    const groups = new GroupCoordinator({ environment, config, partitionCount: () => 1 })
+    const groups = new GroupCoordinator({
+      environment,
+      config,
+      setting: (_groupId, name) => storySettings[name] as never,
+      topics: new StoryTopics(),
+      partitionCount: () => 1,
+    })
     const log = new PartitionCoordinatorLog(this.path.partition('__consumer_offsets'))
     void groups.onElection(0, 1, log)
     return groups

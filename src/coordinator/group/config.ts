@@ -2,6 +2,14 @@
  * The settings that group coordination follows, named as Kafka's, in camelCase; times in
  * milliseconds.
  */
+import type { GroupConfigName, GroupConfigValue } from '../../config/group-configs.ts'
+
+/** The value in force of a setting that a group may have for itself. */
+export type GroupSetting = <Name extends GroupConfigName>(
+  groupId: string,
+  name: Name,
+) => GroupConfigValue<Name>
+
 export interface GroupCoordinatorConfig {
   /** group.initial.rebalance.delay.ms: how long an empty group waits for more members. */
   readonly groupInitialRebalanceDelayMs: number

@@ -5,8 +5,9 @@ import type {
   ListGroupsRequest,
   ListGroupsResponse,
 } from '../../../protocol/messages/list-groups.ts'
-import type { ClassicGroup } from './classic/classic-group.ts'
 import { noBytes } from './classic/member.ts'
+import type { Group } from './group.ts'
+import type { AnyGroup } from './group-types.ts'
 
 export type DescribedGroup = DescribeGroupsResponse['groups'][number]
 export type ListedGroup = ListGroupsResponse['groups'][number]
@@ -16,10 +17,13 @@ const firstVersionWithGroupIdNotFound = 6
 
 export function describeGroup(
   groupId: string,
-  group: ClassicGroup | null,
+  group: AnyGroup | null,
   apiVersion: number,
 ): DescribedGroup {
-  if (group === null) return deadGroup(groupId, apiVersion)
+  if (group === null) return deadGroup(groupId, apiVersion, `Group ${groupId} not found.`)
+  if (group.type !== 'classic') {
+    return deadGroup(groupId, apiVersion, `Group ${groupId} is not a classic group.`)
+  }
   const isStable = group.state === 'Stable'
   const members = [...group.members.values()].map((member) => ({
     memberId: member.memberId,
@@ -40,14 +44,11 @@ export function describeGroup(
   }
 }
 
-function deadGroup(groupId: string, apiVersion: number): DescribedGroup {
+/** Groups of other types have an API of their own: for this one there is no such group. */
+function deadGroup(groupId: string, apiVersion: number, errorMessage: string): DescribedGroup {
   const dead = { groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [] }
   if (apiVersion < firstVersionWithGroupIdNotFound) return { ...dead, errorCode: errors.NONE.code }
-  return {
-    ...dead,
-    errorCode: errors.GROUP_ID_NOT_FOUND.code,
-    errorMessage: `Group ${groupId} not found.`,
-  }
+  return { ...dead, errorCode: errors.GROUP_ID_NOT_FOUND.code, errorMessage }
 }
 
 /** A described group for which nothing but an error can be said. */
@@ -55,12 +56,12 @@ export function describedError(groupId: string, errorCode: number): DescribedGro
   return { errorCode, groupId, groupState: '', protocolType: '', protocolData: '', members: [] }
 }
 
-export function listedGroup(group: ClassicGroup): ListedGroup {
+export function listedGroup(group: Group): ListedGroup {
   return {
     groupId: group.groupId,
     protocolType: group.protocolType ?? '',
     groupState: group.state,
-    groupType: 'classic',
+    groupType: group.type,
   }
 }
 

@@ -1,8 +1,10 @@
 /**
  * The group coordinator: one method per API, each of which finds the shard of the group, lets it
- * decide and turns failures into the API's own answers. What lives in this folder: classic groups
- * and their offsets, from request to record (`group-shard.ts` has the state, the other files one
- * idea each). What must not: the wire, metadata, and anything that other coordinators need too.
+ * decide and turns failures into the API's own answers. What lives in this folder: groups and their
+ * offsets, from request to record: `group-shard.ts` has the state, `group.ts` what all groups have in
+ * common; `classic/` holds the classic protocol, `modern/` what the others share, `consumer/` that of
+ * KIP-848. How a type is added: `group-types.ts`. What must not live here: the wire, metadata, and
+ * anything that other coordinators need too.
  *
  * Methods answer at once where they can, else with a promise that never rejects but for a bug.
  */
@@ -37,14 +39,14 @@ import type { Environment, Logger } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime } from '../runtime.ts'
 import type { CoordinatorLog, Decision, EndOfTransaction, Verification } from '../shard.ts'
+import type { TopicChanges } from '../topic-changes.ts'
 import { syncFailed } from './classic/assignment.ts'
-import type { Caller } from './classic/classic-group.ts'
 import { heartbeat } from './classic/heartbeat.ts'
 import { joinFailed } from './classic/join-answer.ts'
 import { type Left, leaveGroup } from './classic/leave.ts'
 import type { Answer } from './classic/member.ts'
 import { syncGroup } from './classic/sync.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
+import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
 import {
   type DescribedGroup,
   describedError,
@@ -53,15 +55,21 @@ import {
   type ListedGroup,
   listedGroup,
 } from './describe.ts'
+import type { Caller } from './group.ts'
 import { GroupShard } from './group-shard.ts'
+import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
 import { SharedLimits } from './shared-limits.ts'
+import type { TopicView } from './topics.ts'
 
 export interface GroupCoordinatorOptions {
   readonly environment: Environment
   /** Read at each use: changes take effect at once. */
   readonly config: () => GroupCoordinatorConfig
+  /** Read at each use, as `config`. */
+  readonly setting: GroupSetting
+  readonly topics: TopicView
   /** Partitions of __consumer_offsets; while it does not exist, those that it is to have. */
   readonly partitionCount: () => number
 }
@@ -76,17 +84,20 @@ export class GroupCoordinator {
   readonly #config: () => GroupCoordinatorConfig
   readonly #partitionCount: () => number
   readonly #log: Logger
+  readonly #hashes: MetadataHashes
   readonly #runtime: CoordinatorRuntime<GroupShard, GroupRecord>
 
-  constructor({ environment, config, partitionCount }: GroupCoordinatorOptions) {
+  constructor({ environment, config, setting, topics, partitionCount }: GroupCoordinatorOptions) {
     this.#config = config
     this.#partitionCount = partitionCount
     this.#log = environment.log
-    const shared = new SharedLimits()
+    this.#hashes = new MetadataHashes(topics)
+    const hashes = this.#hashes
+    const surroundings = { config, setting, topics, hashes, shared: new SharedLimits() }
     this.#runtime = new CoordinatorRuntime(environment, {
       name: 'group',
       topic: this.topic,
-      create: (context) => new GroupShard(context, config, shared),
+      create: (context) => new GroupShard(context, surroundings),
       encode: encodeGroupRecord,
       decode: decodeGroupRecord,
       commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
@@ -135,7 +146,7 @@ export class GroupCoordinator {
     const { groupId } = request
     if (groupId === '') return syncFailed(errors.INVALID_GROUP_ID)
     return this.#answered<SyncGroupResponse>(groupId, syncFailed, (shard, answer) => {
-      const group = shard.group(groupId)
+      const group = shard.classicGroup(groupId)
       if (group !== null) return syncGroup(group, request, answer)
       answer(syncFailed(errors.UNKNOWN_MEMBER_ID))
       return { records: [], reply: undefined }
@@ -150,7 +161,7 @@ export class GroupCoordinator {
       // While the group is loading nobody can tell: do not make its members rebalance for that.
       (error) => ({ errorCode: error === errors.COORDINATOR_LOAD_IN_PROGRESS ? 0 : error.code }),
       (shard) => {
-        const error = heartbeat(shard.group(groupId), request)
+        const error = heartbeat(shard.classicGroup(groupId), request)
         return { records: [], reply: { errorCode: error.code } }
       },
     )
@@ -169,7 +180,7 @@ export class GroupCoordinator {
       groupId,
       (error) => ({ errorCode: error.code }),
       (shard) => {
-        const leave = () => leaveGroup(shard.group(groupId), leaving)
+        const leave = () => leaveGroup(shard.classicGroup(groupId), leaving)
         const decision = shard.guarded(groupId, leave)
         return { ...decision, reply: tell(decision.reply) }
       },
@@ -235,10 +246,10 @@ export class GroupCoordinator {
       const told = error === errors.COORDINATOR_NOT_AVAILABLE ? errors.NOT_COORDINATOR : error
       return { groupId, topics: [], errorCode: told.code }
     }
-    return this.#write(groupId, fail, (shard) => ({
-      records: [],
-      reply: fetchOffsets(shard.offsets, request),
-    }))
+    return this.#write(groupId, fail, (shard) => {
+      shard.group(groupId)?.checkFetch(request.memberId, request.memberEpoch)
+      return { records: [], reply: fetchOffsets(shard.offsets, request) }
+    })
   }
 
   /** Topics exist with these partitions. */
@@ -305,11 +316,14 @@ export class GroupCoordinator {
   }
 
   /**
-   * Forgets every offset of topics that were deleted; resolves when that is recorded, or failed.
-   * Never rejects: what goes wrong is logged.
+   * Lets groups look at their topics again, and forgets every offset of topics that were deleted;
+   * resolves when that is recorded, or failed. Never rejects: what goes wrong is logged.
    */
-  async onTopicsDeleted(names: Iterable<string>): Promise<void> {
-    const gone = new Set(names)
+  async onTopicsChanged(changes: TopicChanges): Promise<void> {
+    this.#hashes.onTopicsChanged(changes)
+    this.#runtime.forEachActive((shard) => shard.onTopicsChanged(changes))
+    const gone = new Set(changes.deleted.values())
+    if (gone.size === 0) return
     const deletions = this.#runtime.partitions().map(async (partition) => {
       try {
         await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))

@@ -1,13 +1,15 @@
 /**
- * The groups of one partition of `__consumer_offsets`.
+ * The groups of one partition of `__consumer_offsets`, of all types, by one id each.
  *
- * What is recorded (`#recorded`, `offsets`) changes in `apply` alone. Beside it are the groups that
- * are alive: made of their record when they are first needed, changed by requests and timers, and
- * forgotten with the shard or with the record. A group exists if it is recorded.
+ * What is recorded (`#recorded`, `offsets`) changes in `apply` alone. Groups with a protocol of their
+ * own (`modern/`) are there as they are. Of classic groups there is the last record; beside it are
+ * those that are alive: made of their record when they are first needed, changed by requests and
+ * timers, and forgotten with the shard or with the record. A group exists if it is recorded.
  *
- * A group in which something goes wrong that should not (an exception in a decision or in what
+ * A classic group in which something goes wrong that should not (an exception in a decision or in what
  * follows a commit) is not trusted any further: whoever waits in it is answered
- * UNKNOWN_SERVER_ERROR, and it starts over from its record, as after a restart.
+ * UNKNOWN_SERVER_ERROR, and it starts over from its record, as after a restart. The others have nothing
+ * that a decision could have changed.
  */
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { DeleteGroupsResponse } from '../../../protocol/messages/delete-groups.ts'
@@ -27,18 +29,30 @@ import type { Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { Decision, Shard, ShardContext } from '../shard.ts'
 import { TimelineMap } from '../timeline.ts'
-import { syncFailed } from './classic/assignment.ts'
-import { ClassicGroup, type GroupContext, nothing } from './classic/classic-group.ts'
+import type { TopicChanges } from '../topic-changes.ts'
+import { ClassicGroup } from './classic/classic-group.ts'
+import {
+  emptyGroupRecord,
+  type GroupMetadata,
+  type GroupMetadataRecord,
+  simpleGroup,
+} from './classic/generation-record.ts'
 import { joinGroup } from './classic/join.ts'
 import { type Join, joinFailed } from './classic/join-answer.ts'
-import { expireMember, prepareRebalance } from './classic/rebalance.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
+import { expireMember } from './classic/rebalance.ts'
+import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
 import { expireGroup } from './expiry.ts'
+import { type Group, type GroupContext, nothing } from './group.ts'
+import { type AnyGroup, type AnyModernGroup, modernTypeOf } from './group-types.ts'
+import type { MetadataHashes } from './modern/metadata-hash.ts'
+import { ModernGroup } from './modern/modern-group.ts'
 import { commitOffsets } from './offset-commit.ts'
 import { deleteOffsets, offsetTombstones } from './offset-delete.ts'
+import type { OffsetRecord } from './offset-record.ts'
 import { Offsets } from './offsets.ts'
-import { emptyGroupRecord, type GroupMetadata, type GroupRecord, simpleGroup } from './records.ts'
+import type { GroupRecord, ModernRecord } from './records.ts'
 import type { SharedLimits } from './shared-limits.ts'
+import type { TopicView } from './topics.ts'
 import { commitInTransaction } from './txn-offset-commit.ts'
 
 const minuteMs = 60_000
@@ -48,20 +62,18 @@ export class GroupShard implements Shard<GroupRecord> {
   readonly #context: ShardContext<GroupRecord>
   readonly #groupContext: GroupContext
   readonly #config: () => GroupCoordinatorConfig
-  readonly #recorded: TimelineMap<string, GroupMetadata>
+  /** A classic group as it was last recorded; any other as it is. */
+  readonly #recorded: TimelineMap<string, GroupMetadata | AnyModernGroup>
   readonly #alive = new Map<string, ClassicGroup>()
   readonly #expiry: Deadline
 
-  constructor(
-    context: ShardContext<GroupRecord>,
-    config: () => GroupCoordinatorConfig,
-    shared: SharedLimits,
-  ) {
+  constructor(context: ShardContext<GroupRecord>, surroundings: Surroundings) {
     this.#context = context
-    this.#config = config
-    this.#groupContext = groupContext(context, config, shared, (group, decide) => {
-      const isAlive = this.#alive.get(group.groupId) === group
-      return isAlive ? this.guarded(group.groupId, decide) : nothing
+    this.#config = surroundings.config
+    this.#groupContext = groupContext(context, surroundings, (group, decide) => {
+      const { groupId } = group
+      const isAlive = this.#alive.get(groupId) === group || this.#recorded.get(groupId) === group
+      return isAlive ? this.guarded(groupId, decide) : nothing
     })
     this.#recorded = new TimelineMap(context.timeline)
     this.offsets = new Offsets(context.timeline)
@@ -69,20 +81,15 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   apply(record: GroupRecord): void {
-    const { groupId } = record
-    if (record.kind === 'offset') {
-      const { topic, partition, value } = record
-      if (value === null) {
-        this.offsets.delete(groupId, topic, partition)
-        return
-      }
-      if (!this.#recorded.has(groupId)) this.#recorded.set(groupId, simpleGroup)
-      this.offsets.set(groupId, topic, partition, value)
-    } else if (record.value === null) {
-      this.#recorded.delete(groupId)
-      this.#forget(groupId, errors.UNKNOWN_MEMBER_ID)
-    } else {
-      this.#recorded.set(groupId, record.value)
+    switch (record.kind) {
+      case 'offset':
+        this.#applyOffset(record)
+        break
+      case 'group':
+        this.#applyGeneration(record)
+        break
+      default:
+        this.#applyModern(record)
     }
   }
 
@@ -101,10 +108,47 @@ export class GroupShard implements Shard<GroupRecord> {
     this.offsets.endTransaction(producerId, isCommit)
   }
 
-  /**
-   * Members are given a whole session to show up; a group that has become too large sorts itself
-   * out.
-   */
+  #applyOffset({ groupId, topic, partition, value }: OffsetRecord): void {
+    if (value === null) {
+      this.offsets.delete(groupId, topic, partition)
+      return
+    }
+    if (!this.#recorded.has(groupId)) this.#recorded.set(groupId, simpleGroup)
+    this.offsets.set(groupId, topic, partition, value)
+  }
+
+  #applyGeneration({ groupId, value }: GroupMetadataRecord): void {
+    const before = this.#recorded.get(groupId)
+    if (value !== null) {
+      this.#recorded.set(groupId, value)
+      if (before instanceof ModernGroup) before.end(errors.UNKNOWN_MEMBER_ID)
+    } else if (!(before instanceof ModernGroup)) {
+      this.#recorded.delete(groupId)
+      this.#forget(groupId, errors.UNKNOWN_MEMBER_ID)
+    }
+  }
+
+  #applyModern(record: ModernRecord): void {
+    const { groupId } = record.key
+    const type = modernTypeOf(record.kind)
+    const before = this.#recorded.get(groupId)
+    if (before instanceof ModernGroup && before.type === type.type) {
+      if (record.value !== null || record.kind !== type.groupRecord) {
+        before.apply(record)
+        return
+      }
+      this.#recorded.delete(groupId)
+      before.end(errors.UNKNOWN_MEMBER_ID)
+      return
+    }
+    // A tombstone of a group that is not there, or not of this type any more.
+    if (record.value === null) return
+    const group = type.create(groupId, this.#groupContext)
+    this.#recorded.set(groupId, group)
+    this.#forget(groupId, errors.UNKNOWN_MEMBER_ID)
+    group.apply(record)
+  }
+
   onLoaded(): void {
     this.#expiry.set(this.#config().offsetsRetentionCheckIntervalMs)
     for (const groupId of [...this.#recorded.keys()]) {
@@ -117,33 +161,40 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   #startSessions(groupId: string): void {
-    if (this.#recorded.get(groupId)?.members.length === 0) return
-    const group = this.group(groupId)
-    if (group === null) return
-    for (const member of group.members.values()) member.touch()
-    if (group.members.size > this.#config().groupMaxSize) {
-      this.#context.write(() => prepareRebalance(group, 'the group is over its maximum size'))
-    }
+    const recorded = this.#recorded.get(groupId)
+    if (recorded === undefined) return
+    // A group without members is brought to life when somebody asks for it.
+    if (!(recorded instanceof ModernGroup) && recorded.members.length === 0) return
+    this.group(groupId)?.onLoaded()
   }
 
   onUnloaded(error: ErrorRow): void {
     for (const groupId of [...this.#alive.keys()]) this.#forget(groupId, error)
+    for (const recorded of this.#recorded.values()) {
+      if (recorded instanceof ModernGroup) recorded.end(error)
+    }
   }
 
-  /** Null if there is no such group. */
-  group(groupId: string): ClassicGroup | null {
-    const metadata = this.#recorded.get(groupId)
-    if (metadata === undefined) {
-      // Its record was taken back.
+  /** The group of that id, whatever its type; null if there is none. */
+  group(groupId: string): AnyGroup | null {
+    const recorded = this.#recorded.get(groupId)
+    if (recorded === undefined || recorded instanceof ModernGroup) {
+      // The record of a classic group was taken back.
       this.#forget(groupId, errors.UNKNOWN_MEMBER_ID)
-      return null
+      return recorded ?? null
     }
     const alive = this.#alive.get(groupId)
     if (alive !== undefined) return alive
     const context = this.#groupContext
-    const group = ClassicGroup.fromMetadata(groupId, metadata, context, expireMember)
+    const group = ClassicGroup.fromMetadata(groupId, recorded, context, expireMember)
     this.#alive.set(groupId, group)
     return group
+  }
+
+  /** Null if there is no such group, or it is of another type. */
+  classicGroup(groupId: string): ClassicGroup | null {
+    const group = this.group(groupId)
+    return group?.type === 'classic' ? group : null
   }
 
   /**
@@ -185,15 +236,25 @@ export class GroupShard implements Shard<GroupRecord> {
     }
   }
 
-  groups(): ClassicGroup[] {
-    return [...this.#recorded.keys()].map((groupId) => this.group(groupId) as ClassicGroup)
+  groups(): AnyGroup[] {
+    return [...this.#recorded.keys()].map((groupId) => this.group(groupId) as AnyGroup)
+  }
+
+  onTopicsChanged(changes: TopicChanges): void {
+    for (const recorded of this.#recorded.values()) {
+      if (recorded instanceof ModernGroup) recorded.onTopicsChanged(changes)
+    }
   }
 
   /** A member without an id makes the group if there is none. */
   join(join: Join): Decision<GroupRecord, void> {
     const { groupId, memberId } = join.request
     const existing = this.group(groupId)
-    if (existing !== null) return joinGroup(existing, join)
+    if (existing?.type === 'classic') return joinGroup(existing, join)
+    if (existing !== null) {
+      join.answer(joinFailed(memberId, errors.INCONSISTENT_GROUP_PROTOCOL))
+      return nothing
+    }
     if (memberId !== '') {
       join.answer(joinFailed(memberId, errors.UNKNOWN_MEMBER_ID))
       return nothing
@@ -214,15 +275,18 @@ export class GroupShard implements Shard<GroupRecord> {
     apiVersion: number,
     nowMs: Milliseconds,
   ): Decision<GroupRecord, OffsetCommitResponse> {
-    const group = this.group(request.groupId)
-    return commitOffsets(group, request, this.#config(), apiVersion, nowMs)
+    const { topics } = this.#groupContext
+    const surroundings = { config: this.#config(), topics, apiVersion, nowMs }
+    return commitOffsets(this.group(request.groupId), request, surroundings)
   }
 
   commitInTransaction(
     request: TxnOffsetCommitRequest,
     nowMs: Milliseconds,
   ): Decision<GroupRecord, TxnOffsetCommitResponse> {
-    return commitInTransaction(this.group(request.groupId), request, this.#config(), nowMs)
+    const { topics } = this.#groupContext
+    const surroundings = { config: this.#config(), topics, nowMs }
+    return commitInTransaction(this.group(request.groupId), request, surroundings)
   }
 
   deleteOffsets(request: OffsetDeleteRequest): Decision<GroupRecord, OffsetDeleteResponse> {
@@ -237,7 +301,7 @@ export class GroupShard implements Shard<GroupRecord> {
       const error = this.#deletionError(groupId)
       if (error === errors.NONE) {
         records.push(...offsetTombstones(this.offsets, groupId))
-        records.push({ kind: 'group', groupId, value: null })
+        records.push(...(this.group(groupId)?.tombstones() ?? []))
       }
       const errorMessage = error === errors.NONE ? null : error.message
       return { groupId, errorCode: error.code, errorMessage }
@@ -258,7 +322,7 @@ export class GroupShard implements Shard<GroupRecord> {
   #deletionError(groupId: string): ErrorRow {
     const group = this.group(groupId)
     if (group === null) return errors.GROUP_ID_NOT_FOUND
-    return group.state === 'Empty' ? errors.NONE : errors.NON_EMPTY_GROUP
+    return group.isEmpty ? errors.NONE : errors.NON_EMPTY_GROUP
   }
 
   #expire(nowMs: Milliseconds): Decision<GroupRecord, void> {
@@ -273,36 +337,44 @@ export class GroupShard implements Shard<GroupRecord> {
     return { records, reply: undefined, isAtomic: false }
   }
 
-  /** Whoever waits in the group is answered with `error`; its timers run no more. */
+  /** A classic group lives no more; its record, if there is one, stays. */
   #forget(groupId: string, error: ErrorRow): void {
     const group = this.#alive.get(groupId)
     if (group === undefined) return
     this.#alive.delete(groupId)
-    group.end()
-    for (const member of group.members.values()) {
-      group.answerJoin(member, joinFailed(member.memberId, error))
-      member.answerSync(syncFailed(error))
-    }
+    group.end(error)
   }
 }
 
+/** What all shards of a coordinator share. */
+export interface Surroundings {
+  readonly config: () => GroupCoordinatorConfig
+  readonly setting: GroupSetting
+  readonly topics: TopicView
+  readonly hashes: MetadataHashes
+  readonly shared: SharedLimits
+}
+
+type Guard = (
+  group: Group,
+  decide: () => Decision<GroupRecord, void>,
+) => Decision<GroupRecord, void>
+
 function groupContext(
   context: ShardContext<GroupRecord>,
-  config: () => GroupCoordinatorConfig,
-  shared: SharedLimits,
-  guard: (
-    group: ClassicGroup,
-    decide: () => Decision<GroupRecord, void>,
-  ) => Decision<GroupRecord, void>,
+  surroundings: Surroundings,
+  guard: Guard,
 ): GroupContext {
   const { clock, random } = context.environment
   return {
+    ...surroundings,
     log: context.log,
-    shared,
-    config,
+    timeline: context.timeline,
     now: () => clock.now(),
     uuid: () => randomUuid(random.bytes(16)),
+    shortUuid: () => random.bytes(16).toString('base64url'),
     deadline: (group, decide) => context.deadline(() => guard(group, decide)),
+    write: (decide) => context.write(decide),
   }
 }
 

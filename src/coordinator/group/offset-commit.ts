@@ -1,16 +1,17 @@
 /** OffsetCommit: who may commit for a group, and what is recorded of it. */
-import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
+import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type {
   OffsetCommitRequest,
   OffsetCommitResponse,
 } from '../../../protocol/messages/offset-commit.ts'
+import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Decision } from '../shard.ts'
-import type { ClassicGroup } from './classic/classic-group.ts'
-import { generationError } from './classic/validation.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
+import type { CommitCheck, Group } from './group.ts'
 import type { CommittedOffset } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
+import type { TopicLookup } from './topics.ts'
 
 type RequestTopic = OffsetCommitRequest['topics'][number]
 type RequestPartition = RequestTopic['partitions'][number]
@@ -18,22 +19,25 @@ type RequestPartition = RequestTopic['partitions'][number]
 /** From here on a group that is not there is told as such. */
 const firstVersionWithGroupIdNotFound = 9
 
+/** What a commit is checked against, beside its group. */
+export interface CommitSurroundings {
+  readonly config: GroupCoordinatorConfig
+  readonly topics: TopicLookup
+  readonly apiVersion: number
+  readonly nowMs: Milliseconds
+}
+
 /** Every topic has its name, also where the request gave its id; partitions exist. */
 export function commitOffsets(
-  group: ClassicGroup | null,
+  group: Group | null,
   request: OffsetCommitRequest,
-  config: GroupCoordinatorConfig,
-  apiVersion: number,
-  nowMs: Milliseconds,
+  { config, topics: lookup, apiVersion, nowMs }: CommitSurroundings,
 ): Decision<GroupRecord, OffsetCommitResponse> {
-  const error = commitError(group, request, apiVersion)
-  if (error !== null) throw new KafkaError(error)
-  // Committing is a sign of life.
-  if (group?.state === 'Stable' || group?.state === 'PreparingRebalance') {
-    group.members.get(request.memberId)?.touch()
-  }
+  const check = commitCheck(group, request, apiVersion)
   const expireTimestampMs = request.retentionTimeMs < 0 ? -1 : nowMs + request.retentionTimeMs
   const records: GroupRecord[] = []
+  const idOf = ({ topicId, name }: RequestTopic) =>
+    topicId === zeroUuid ? (lookup.topicIdOf(name) ?? zeroUuid) : topicId
   const topics = request.topics.map((topic) => ({
     name: topic.name,
     topicId: topic.topicId,
@@ -42,6 +46,7 @@ export function commitOffsets(
       if ((committedMetadata?.length ?? 0) > config.offsetMetadataMaxBytes) {
         return { partitionIndex, errorCode: errors.OFFSET_METADATA_TOO_LARGE.code }
       }
+      refuseUnowned(check, idOf(topic), partitionIndex)
       records.push({
         kind: 'offset',
         groupId: request.groupId,
@@ -55,29 +60,35 @@ export function commitOffsets(
   return { records, reply: { topics } }
 }
 
-/**
- * Members commit in their generation. A consumer that assigns its partitions itself has none, and
- * may commit as long as the group has no members.
- */
-function commitError(
-  group: ClassicGroup | null,
+/** Throws KafkaError. Where there is no group, a consumer that manages its partitions itself makes it. */
+function commitCheck(
+  group: Group | null,
   request: OffsetCommitRequest,
   apiVersion: number,
-): ErrorRow | null {
-  const { memberId, groupInstanceId, generationIdOrMemberEpoch: generationId } = request
-  if (group === null) {
-    if (generationId < 0) return null
-    return apiVersion >= firstVersionWithGroupIdNotFound
-      ? errors.GROUP_ID_NOT_FOUND
-      : errors.ILLEGAL_GENERATION
+): CommitCheck | null {
+  const { memberId, groupInstanceId, generationIdOrMemberEpoch: memberEpoch } = request
+  if (group !== null) {
+    const isTransactional = false
+    return group.checkCommit({
+      memberId,
+      groupInstanceId,
+      memberEpoch,
+      isTransactional,
+      apiVersion,
+    })
   }
-  if (generationId < 0 && group.state === 'Empty') return null
-  const isMember = generationId >= 0 || memberId !== '' || groupInstanceId !== null
-  if (!isMember) return errors.UNKNOWN_MEMBER_ID
-  const error = generationError(group, memberId, groupInstanceId, generationId)
-  if (error !== null) return error
-  // The partitions of the coming generation are not given out yet: a commit would be a guess.
-  return group.state === 'CompletingRebalance' ? errors.REBALANCE_IN_PROGRESS : null
+  if (memberEpoch < 0) return null
+  throw new KafkaError(
+    apiVersion >= firstVersionWithGroupIdNotFound
+      ? errors.GROUP_ID_NOT_FOUND
+      : errors.ILLEGAL_GENERATION,
+  )
+}
+
+/** One partition that the member may not commit refuses the whole request, as in Kafka. */
+function refuseUnowned(check: CommitCheck | null, topicId: Uuid, partition: number): void {
+  const error = check?.(topicId, partition) ?? null
+  if (error !== null) throw new KafkaError(error)
 }
 
 function committed(

@@ -5,24 +5,22 @@ import type {
   OffsetDeleteResponse,
 } from '../../../protocol/messages/offset-delete.ts'
 import type { Decision } from '../shard.ts'
-import type { ClassicGroup } from './classic/classic-group.ts'
-import { isSubscribedTo } from './classic/subscription.ts'
+import type { Group } from './group.ts'
 import type { Offsets } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
 
-/** Partitions exist. A group with members must be of consumers, or nobody knows what it uses. */
+/** Partitions exist. */
 export function deleteOffsets(
-  group: ClassicGroup | null,
+  group: Group | null,
   offsets: Offsets,
   request: OffsetDeleteRequest,
 ): Decision<GroupRecord, OffsetDeleteResponse> {
   if (group === null) throw new KafkaError(errors.GROUP_ID_NOT_FOUND)
-  if (group.state !== 'Empty' && !group.isConsumerGroup)
-    throw new KafkaError(errors.NON_EMPTY_GROUP)
+  group.checkOffsetDelete()
   const { groupId } = request
   const records: GroupRecord[] = []
   const topics = request.topics.map(({ name, partitions }) => {
-    const error = isSubscribedTo(group, name) ? errors.GROUP_SUBSCRIBED_TO_TOPIC : errors.NONE
+    const error = group.isSubscribedTo(name) ? errors.GROUP_SUBSCRIBED_TO_TOPIC : errors.NONE
     return {
       name,
       partitions: partitions.map(({ partitionIndex }) => {

@@ -7,3 +7,12 @@ export interface TopicLookup {
   /** Undefined if there is no such topic. */
   partitionCountOf(name: string): number | undefined
 }
+
+/** Always the newest: a decision reads it within one turn. */
+export interface TopicView extends TopicLookup {
+  /** Grows with every change of the metadata. */
+  readonly version: number
+  names(): Iterable<string>
+  /** Racks of the brokers that have replicas of a partition, in no order; empty if none is known. */
+  racksOf(name: string, partition: number): readonly string[]
+}

@@ -5,22 +5,18 @@ import type {
   TxnOffsetCommitResponse,
 } from '../../../protocol/messages/txn-offset-commit.ts'
 import { zeroUuid } from '../../../protocol/types.ts'
-import type { Milliseconds } from '../../environment/environment.ts'
 import type { Decision } from '../shard.ts'
-import type { ClassicGroup } from './classic/classic-group.ts'
-import { generationError } from './classic/validation.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
+import type { CommitCheck, Group } from './group.ts'
+import type { CommitSurroundings } from './offset-commit.ts'
 import type { GroupRecord } from './records.ts'
 
 /** Topics are named, and their partitions exist. */
 export function commitInTransaction(
-  group: ClassicGroup | null,
+  group: Group | null,
   request: TxnOffsetCommitRequest,
-  config: GroupCoordinatorConfig,
-  nowMs: Milliseconds,
+  { config, topics: lookup, nowMs }: Omit<CommitSurroundings, 'apiVersion'>,
 ): Decision<GroupRecord, TxnOffsetCommitResponse> {
-  const error = commitError(group, request)
-  if (error !== null) throw new KafkaError(error)
+  const check = commitCheck(group, request)
   const { groupId } = request
   const records: GroupRecord[] = []
   const topics = request.topics.map(({ name, partitions }) => ({
@@ -31,6 +27,8 @@ export function commitInTransaction(
       if (metadata.length > config.offsetMetadataMaxBytes) {
         return { partitionIndex, errorCode: errors.OFFSET_METADATA_TOO_LARGE.code }
       }
+      const error = check?.(lookup.topicIdOf(name) ?? zeroUuid, partitionIndex) ?? null
+      if (error !== null) throw new KafkaError(known(error))
       const value = {
         offset: partition.committedOffset,
         leaderEpoch: partition.committedLeaderEpoch,
@@ -48,12 +46,24 @@ export function commitInTransaction(
 
 /**
  * A member says in which generation it read what its transaction used (KIP-447); older producers
- * say nothing of themselves, and are let in.
+ * say nothing of themselves, and are let in. Throws KafkaError.
  */
-function commitError(group: ClassicGroup | null, request: TxnOffsetCommitRequest): ErrorRow | null {
-  const { memberId, groupInstanceId, generationIdOrMemberEpoch: generationId } = request
-  if (group === null) return generationId < 0 ? null : errors.ILLEGAL_GENERATION
-  if (generationId < 0 && group.state === 'Empty') return null
-  const isMember = generationId >= 0 || memberId !== '' || groupInstanceId !== null
-  return isMember ? generationError(group, memberId, groupInstanceId, generationId) : null
+function commitCheck(group: Group | null, request: TxnOffsetCommitRequest): CommitCheck | null {
+  const { memberId, groupInstanceId, generationIdOrMemberEpoch: memberEpoch } = request
+  if (group === null) {
+    if (memberEpoch < 0) return null
+    throw new KafkaError(errors.ILLEGAL_GENERATION)
+  }
+  const isTransactional = true
+  const committer = { memberId, groupInstanceId, memberEpoch, isTransactional, apiVersion: 0 }
+  try {
+    return group.checkCommit(committer)
+  } catch (failure) {
+    throw failure instanceof KafkaError ? new KafkaError(known(failure.error)) : failure
+  }
+}
+
+/** Producers know of generations only. */
+function known(error: ErrorRow): ErrorRow {
+  return error === errors.STALE_MEMBER_EPOCH ? errors.ILLEGAL_GENERATION : error
 }

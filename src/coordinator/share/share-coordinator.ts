@@ -34,6 +34,7 @@ import type { Environment, Logger, Milliseconds } from '../../environment/enviro
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
+import type { TopicChanges } from '../topic-changes.ts'
 import type { ShareCoordinatorConfig } from './config.ts'
 import {
   coordinatorKey,
@@ -118,8 +119,9 @@ export class ShareCoordinator {
    * Forgets all delivery state of topics that were deleted; resolves when that is recorded, or failed.
    * Never rejects: what goes wrong is logged.
    */
-  async onTopicsDeleted(_names: Iterable<string>, ids: Iterable<Uuid>): Promise<void> {
-    const gone = new Set(ids)
+  async onTopicsChanged({ deleted }: TopicChanges): Promise<void> {
+    if (deleted.size === 0) return
+    const gone = new Set(deleted.keys())
     const deletions = this.#runtime.partitions().map(async (partition) => {
       try {
         await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))

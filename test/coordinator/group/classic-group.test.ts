@@ -4,12 +4,10 @@
 import t from 'tap'
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Deadline } from '../../../src/coordinator/deadlines.ts'
-import {
-  ClassicGroup,
-  type GroupContext,
-} from '../../../src/coordinator/group/classic/classic-group.ts'
+import { ClassicGroup } from '../../../src/coordinator/group/classic/classic-group.ts'
 import { Member } from '../../../src/coordinator/group/classic/member.ts'
 import { memberMetadataBytesMax } from '../../../src/coordinator/group/config.ts'
+import type { GroupContext } from '../../../src/coordinator/group/group.ts'
 import { memberBytesMax, SharedLimits } from '../../../src/coordinator/group/shared-limits.ts'
 import { Asked, GroupStory, partOf, type StoryMember } from './group-story.ts'
 
@@ -533,7 +531,7 @@ t.test('what a member says is bounded, and freed when it goes', async (t) => {
   group.remove('m')
   t.equal(shared.memberBytes, 0)
   group.add(new Member(membership, deadline))
-  group.end()
+  group.end(errors.UNKNOWN_MEMBER_ID)
   group.remove('m')
   t.equal(shared.memberBytes, 0, 'and a group that was forgotten holds nothing')
 })

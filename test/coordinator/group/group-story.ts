@@ -18,6 +18,7 @@ import { GroupCoordinator } from '../../../src/coordinator/group/group-coordinat
 import type { Environment, Logger } from '../../../src/environment/environment.ts'
 import { SimulatedWorld } from '../../simulator/simulated-world.ts'
 import { MemoryLog } from '../memory-log.ts'
+import { StoryTopics } from './story-topics.ts'
 
 export const defaults: GroupCoordinatorConfig = {
   groupInitialRebalanceDelayMs: 3000,
@@ -29,6 +30,13 @@ export const defaults: GroupCoordinatorConfig = {
   offsetsRetentionMinutes: 10_080,
   offsetsRetentionCheckIntervalMs: 600_000,
   offsetsTopicCompressionCodec: 0,
+}
+
+/** Of all groups. */
+export const storySettings: Record<string, unknown> = {
+  'consumer.assignment.interval.ms': 0,
+  'consumer.heartbeat.interval.ms': 5000,
+  'consumer.session.timeout.ms': 45_000,
 }
 
 /** An answer that may come later. */
@@ -52,6 +60,8 @@ export class GroupStory {
   readonly log = new MemoryLog()
   readonly config: { -readonly [K in keyof GroupCoordinatorConfig]: GroupCoordinatorConfig[K] }
   readonly groups: GroupCoordinator
+  readonly topics = new StoryTopics()
+  readonly settings = { ...storySettings }
 
   constructor(overrides: Partial<GroupCoordinatorConfig> = {}, log?: Logger) {
     this.world = new SimulatedWorld(7)
@@ -64,7 +74,17 @@ export class GroupStory {
 
   #coordinator(): GroupCoordinator {
     const { environment, config } = this
-    return new GroupCoordinator({ environment, config: () => config, partitionCount: () => 1 })
+    return new GroupCoordinator({
+      environment,
+      config: () => config,
+      setting: (_groupId, name) => this.settings[name] as never,
+      topics: this.topics,
+      partitionCount: () => 1,
+    })
+  }
+
+  async deleteTopics(...names: string[]): Promise<void> {
+    await this.world.run(this.groups.onTopicsChanged(this.topics.delete(names)))
   }
 
   async pass(ms: number): Promise<void> {

@@ -75,7 +75,7 @@ t.test('what deletes offsets deletes pending ones', async (t) => {
   await story.commitInTransaction(1, { offset: 10 })
   await story.commitInTransaction(1, { offset: 11, topic: 'u' })
   await story.now(story.groups.deleteOffsets(request))
-  await story.world.run(story.groups.onTopicsDeleted(['u']))
+  await story.deleteTopics('u')
   await story.endTransaction(1, true)
   t.same(await story.stableOffsets(), {})
   await story.commitInTransaction(1, { offset: 12 })

@@ -233,7 +233,8 @@ t.test('deleted state is gone, and that of deleted topics', async (t) => {
   await soleOf(story, coordinator.delete(one({})))
   await soleOf(story, coordinator.delete(one({})))
   t.strictSame(recorded(story), ['Snapshot 0', 'Snapshot 0', 'Snapshot gone'])
-  await world.run(coordinator.onTopicsDeleted(['gone'], [goneId]))
+  const gone = { created: new Set(''), changed: new Set(''), deleted: new Map([[goneId, 'gone']]) }
+  await world.run(coordinator.onTopicsChanged(gone))
   t.strictSame(recorded(story).at(-1), 'Snapshot gone')
   t.equal(recorded(story).length, 4)
   t.match(await read(story, 0), { errorCode: errors.INVALID_REQUEST.code })

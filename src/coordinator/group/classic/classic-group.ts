@@ -11,43 +11,24 @@
  * record, written whenever a generation is assigned or emptied; `fromMetadata` makes a group of it
  * again. A group that is not here is what DescribeGroups calls Dead.
  */
+import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { JoinGroupResponse } from '../../../../protocol/messages/join-group.ts'
-import type { Logger, Milliseconds } from '../../../environment/environment.ts'
+import type { Milliseconds } from '../../../environment/environment.ts'
 import type { Deadline } from '../../deadlines.ts'
 import type { Decision } from '../../shard.ts'
-import type { GroupCoordinatorConfig } from '../config.ts'
-import type { GroupMetadata, GroupRecord } from '../records.ts'
-import { memberOverheadBytes, type SharedLimits } from '../shared-limits.ts'
+import type { CommitCheck, Committer, Group, GroupContext } from '../group.ts'
+import type { CommittedOffset } from '../offsets.ts'
+import type { GroupRecord } from '../records.ts'
+import { memberOverheadBytes } from '../shared-limits.ts'
+import { syncFailed } from './assignment.ts'
+import type { GroupMetadata } from './generation-record.ts'
+import { joinFailed } from './join-answer.ts'
 import { type Answer, Member } from './member.ts'
+import { prepareRebalance } from './rebalance.ts'
 import { type ConsumerTopics, subscribedTopics } from './subscription.ts'
+import { commitError } from './validation.ts'
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'
-
-/** What groups may use of their shard. */
-export interface GroupContext {
-  readonly log: Logger
-  readonly shared: SharedLimits
-  config(): GroupCoordinatorConfig
-  now(): Milliseconds
-  /** A random id, in the usual form of a UUID. */
-  uuid(): string
-  /**
-   * A deadline of `group`, not set yet; when it passes, `decide` runs as a write of its own. If
-   * that throws, the group starts over from its record. Once it did, its old deadlines do nothing.
-   */
-  deadline(group: ClassicGroup, decide: () => Decision<GroupRecord, void>): Deadline
-}
-
-/** Who asks, as far as the protocol of groups cares. */
-export interface Caller {
-  readonly clientId: string
-  /** As Java prints an address: `/192.0.2.1`. */
-  readonly clientHost: string
-  readonly apiVersion: number
-}
-
-/** Nothing to record. */
-export const nothing: Decision<GroupRecord, void> = { records: [], reply: undefined }
 
 const previousStates: Readonly<Record<GroupState, readonly GroupState[]>> = {
   Empty: ['PreparingRebalance'],
@@ -56,8 +37,10 @@ const previousStates: Readonly<Record<GroupState, readonly GroupState[]>> = {
   Stable: ['CompletingRebalance'],
 }
 
-export class ClassicGroup {
+export class ClassicGroup implements Group {
   readonly groupId: string
+  readonly type = 'classic'
+  readonly expires = true
   readonly context: GroupContext
   generationId = 0
   /** Null until the first member came. */
@@ -258,14 +241,80 @@ export class ClassicGroup {
     this.#syncDeadline?.clear()
   }
 
-  /** The group is forgotten: no timer of it runs any more, and it holds no memory of the shared. */
-  end(): void {
+  get isEmpty(): boolean {
+    return this.#state === 'Empty'
+  }
+
+  /** Not while somebody who was given an id is expected to join with it. */
+  get isOver(): boolean {
+    return this.isEmpty && this.pendingJoins.size === 0
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    // A group of consumers whose topics are unknown may use all.
+    return this.topics === null ? this.isConsumerGroup : this.topics.has(topic)
+  }
+
+  /**
+   * Counted since the group became empty, if it had members; since the commit, if it never had any,
+   * or if it is a stable group of consumers, which do not use all topics any more.
+   */
+  retentionStartMs(offset: CommittedOffset): Milliseconds | null {
+    if (this.protocolType === null) return offset.commitTimestampMs
+    if (this.isEmpty) {
+      return this.stateSinceMs === -1 ? offset.commitTimestampMs : this.stateSinceMs
+    }
+    const isKnown = this.isConsumerGroup && this.topics !== null && this.#state === 'Stable'
+    return isKnown ? offset.commitTimestampMs : null
+  }
+
+  /**
+   * Members commit in their generation. A consumer that assigns its partitions itself has none, and
+   * may commit as long as the group has no members.
+   */
+  checkCommit(committer: Committer): CommitCheck | null {
+    const error = commitError(this, committer)
+    if (error !== null) throw new KafkaError(error)
+    const isAlive = this.#state === 'Stable' || this.#state === 'PreparingRebalance'
+    if (isAlive && !committer.isTransactional) this.members.get(committer.memberId)?.touch()
+    return null
+  }
+
+  checkFetch(): void {
+    // Whoever asks may know.
+  }
+
+  checkOffsetDelete(): void {
+    // Of other members than consumers nobody knows what they use.
+    if (!this.isEmpty && !this.isConsumerGroup) throw new KafkaError(errors.NON_EMPTY_GROUP)
+  }
+
+  tombstones(): GroupRecord[] {
+    return [{ kind: 'group', groupId: this.groupId, value: null }]
+  }
+
+  /**
+   * Members are given a whole session to show up; a group that has become too large sorts itself
+   * out.
+   */
+  onLoaded(): void {
+    for (const member of this.members.values()) member.touch()
+    if (this.members.size <= this.context.config().groupMaxSize) return
+    this.context.write(() => prepareRebalance(this, 'the group is over its maximum size'))
+  }
+
+  /** It holds no memory of the shared any more, either. */
+  end(error: ErrorRow): void {
     this.#hold(-this.#heldBytes)
     this.#hasEnded = true
     this.clearJoinDeadline()
     this.clearSyncDeadline()
     for (const deadline of this.pendingJoins.values()) deadline.clear()
-    for (const member of this.members.values()) member.session.clear()
+    for (const member of this.members.values()) {
+      member.session.clear()
+      this.answerJoin(member, joinFailed(member.memberId, error))
+      member.answerSync(syncFailed(error))
+    }
   }
 
   /** Chooses protocol and leader's view for the members that joined; Empty if there is none. */

@@ -4,7 +4,8 @@ import type {
   JoinGroupRequest,
   JoinGroupResponse,
 } from '../../../../protocol/messages/join-group.ts'
-import type { Caller, ClassicGroup } from './classic-group.ts'
+import type { Caller } from '../group.ts'
+import type { ClassicGroup } from './classic-group.ts'
 import type { Answer, Member } from './member.ts'
 
 /** A JoinGroup request, who sent it, and whom to answer, perhaps much later. */

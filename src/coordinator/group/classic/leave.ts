@@ -4,8 +4,9 @@
  */
 import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
 import type { Decision } from '../../shard.ts'
+import { nothing } from '../group.ts'
 import type { GroupRecord } from '../records.ts'
-import { type ClassicGroup, nothing } from './classic-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
 import type { Member } from './member.ts'
 import { completeUnlessFirst, dropMember, rebalance } from './rebalance.ts'
 import { memberError } from './validation.ts'

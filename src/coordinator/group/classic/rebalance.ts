@@ -13,9 +13,11 @@ import type {
 import type { Milliseconds } from '../../../environment/environment.ts'
 import type { Decision } from '../../shard.ts'
 import { newMemberJoinTimeoutMs } from '../config.ts'
-import { type GroupRecord, generationRecord } from '../records.ts'
+import { type Caller, nothing } from '../group.ts'
+import type { GroupRecord } from '../records.ts'
 import { answerSyncs } from './assignment.ts'
-import { type Caller, type ClassicGroup, nothing } from './classic-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import { generationRecord } from './generation-record.ts'
 import { joined, noJoin } from './join-answer.ts'
 import { type Answer, Member, type Membership } from './member.ts'
 

@@ -8,8 +8,9 @@
  */
 import { type ErrorRow, errors } from '../../../../protocol/errors.ts'
 import type { Decision } from '../../shard.ts'
-import { type GroupRecord, generationRecord } from '../records.ts'
+import type { GroupRecord } from '../records.ts'
 import type { ClassicGroup } from './classic-group.ts'
+import { generationRecord } from './generation-record.ts'
 import { type Join, joined, joinFailed, membersOf, noJoin } from './join-answer.ts'
 import { Member, noBytes } from './member.ts'
 import {

@@ -23,13 +23,6 @@ export function subscribedTopics(group: ClassicGroup): ConsumerTopics {
   return topics
 }
 
-/**
- * Whether the offsets of `topic` are in use. A consumer group whose topics are unknown uses all.
- */
-export function isSubscribedTo(group: ClassicGroup, topic: string): boolean {
-  return group.topics === null ? group.isConsumerGroup : group.topics.has(topic)
-}
-
 /** Some 80 000 topics. */
 const decodedBytesMax = 8 * 1024 * 1024
 

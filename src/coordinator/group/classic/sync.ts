@@ -9,9 +9,11 @@ import type {
   SyncGroupResponse,
 } from '../../../../protocol/messages/sync-group.ts'
 import type { Decision } from '../../shard.ts'
-import { type GroupRecord, generationRecord } from '../records.ts'
+import { nothing } from '../group.ts'
+import type { GroupRecord } from '../records.ts'
 import { answerSyncs, synced, syncFailed } from './assignment.ts'
-import { type ClassicGroup, nothing } from './classic-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import { generationRecord } from './generation-record.ts'
 import { type Answer, type Member, noBytes } from './member.ts'
 import { prepareRebalance } from './rebalance.ts'
 import { generationError } from './validation.ts'

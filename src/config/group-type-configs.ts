@@ -1,0 +1,62 @@
+/**
+ * The broker's settings for groups with protocols of their own (consumer, share, streams): defaults
+ * of what a group may set for itself (`group-configs.ts`), the bounds within which that holds, and
+ * limits.
+ */
+import { atLeast, between, eachOneOf, int, list, oneOfInAnyCase, string } from './definition.ts'
+
+export const groupTypeConfigs = {
+  'group.consumer.assignment.interval.ms': int(1000, atLeast(0)),
+  'group.consumer.assignors': list(['uniform', 'range']),
+  'group.consumer.heartbeat.interval.ms': int(5000, atLeast(1)),
+  'group.consumer.max.assignment.interval.ms': int(15000, atLeast(0)),
+  'group.consumer.max.heartbeat.interval.ms': int(15000, atLeast(1)),
+  'group.consumer.max.session.timeout.ms': int(60000, atLeast(1)),
+  'group.consumer.max.size': int(2147483647, atLeast(1)),
+  'group.consumer.migration.policy': string(
+    'bidirectional',
+    oneOfInAnyCase('DISABLED', 'DOWNGRADE', 'UPGRADE', 'BIDIRECTIONAL'),
+  ),
+  'group.consumer.min.assignment.interval.ms': int(0, atLeast(0)),
+  'group.consumer.min.heartbeat.interval.ms': int(5000, atLeast(1)),
+  'group.consumer.min.session.timeout.ms': int(45000, atLeast(1)),
+  'group.consumer.session.timeout.ms': int(45000, atLeast(1)),
+  'group.coordinator.rebalance.protocols': list(
+    ['classic', 'consumer', 'streams'],
+    eachOneOf('consumer', 'classic', 'share', 'streams'),
+  ),
+  'group.share.assignment.interval.ms': int(1000, atLeast(0)),
+  'group.share.assignors': list(['simple']),
+  'group.share.delivery.count.limit': int(5, between(2, 10)),
+  'group.share.heartbeat.interval.ms': int(5000, atLeast(1)),
+  'group.share.max.assignment.interval.ms': int(15000, atLeast(0)),
+  'group.share.max.delivery.count.limit': int(10, between(5, 25)),
+  'group.share.max.heartbeat.interval.ms': int(15000, atLeast(1)),
+  'group.share.max.partition.max.record.locks': int(4000, between(2000, 10000)),
+  'group.share.max.record.lock.duration.ms': int(60000, between(30000, 3600000)),
+  'group.share.max.session.timeout.ms': int(60000, atLeast(1)),
+  'group.share.max.share.sessions': int(2000, atLeast(1)),
+  'group.share.max.size': int(200, between(1, 1000)),
+  'group.share.min.assignment.interval.ms': int(0, atLeast(0)),
+  'group.share.min.delivery.count.limit': int(2, between(2, 5)),
+  'group.share.min.heartbeat.interval.ms': int(5000, atLeast(1)),
+  'group.share.min.partition.max.record.locks': int(100, between(100, 2000)),
+  'group.share.min.record.lock.duration.ms': int(15000, between(1000, 30000)),
+  'group.share.min.session.timeout.ms': int(45000, atLeast(1)),
+  'group.share.partition.max.record.locks': int(2000, between(100, 10000)),
+  'group.share.record.lock.duration.ms': int(30000, between(1000, 3600000)),
+  'group.share.session.timeout.ms': int(45000, atLeast(1)),
+  'group.streams.assignment.interval.ms': int(1000, atLeast(0)),
+  'group.streams.heartbeat.interval.ms': int(5000, atLeast(1)),
+  'group.streams.initial.rebalance.delay.ms': int(3000, atLeast(0)),
+  'group.streams.max.assignment.interval.ms': int(15000, atLeast(0)),
+  'group.streams.max.heartbeat.interval.ms': int(15000, atLeast(1)),
+  'group.streams.max.session.timeout.ms': int(60000, atLeast(1)),
+  'group.streams.max.size': int(2147483647, atLeast(1)),
+  'group.streams.max.standby.replicas': int(2, atLeast(0)),
+  'group.streams.min.assignment.interval.ms': int(0, atLeast(0)),
+  'group.streams.min.heartbeat.interval.ms': int(5000, atLeast(1)),
+  'group.streams.min.session.timeout.ms': int(45000, atLeast(1)),
+  'group.streams.num.standby.replicas': int(0, atLeast(0)),
+  'group.streams.session.timeout.ms': int(45000, atLeast(1)),
+} as const

@@ -1,0 +1,61 @@
+/**
+ * The record of a committed offset. Written with value version 4, or 1 if the offset has an expiry of
+ * its own, as Kafka 4.3 does; all older versions are read.
+ */
+import {
+  encodeCoordinatorKey,
+  encodeCoordinatorValue,
+} from '../../../protocol/state/coordinator-frame.ts'
+import {
+  type LegacyOffsetCommitValue,
+  type OffsetCommitValue,
+  offsetCommitKey,
+  offsetCommitValue,
+} from '../../../protocol/state/offset-records.ts'
+import { zeroUuid } from '../../../protocol/types.ts'
+import type { CommittedOffset } from './offsets.ts'
+
+export interface OffsetRecord {
+  readonly kind: 'offset'
+  readonly groupId: string
+  readonly topic: string
+  readonly partition: number
+  readonly value: CommittedOffset | null
+}
+
+const valueVersion = 4
+const valueVersionWithExpiry = 1
+
+export function encodeOffsetRecord(record: OffsetRecord): { key: Buffer; value: Buffer | null } {
+  const { groupId: group, topic, partition, value } = record
+  const key = encodeCoordinatorKey(offsetCommitKey, { group, topic, partition })
+  return { key, value: value === null ? null : encodeOffset(value) }
+}
+
+function encodeOffset(offset: CommittedOffset): Buffer {
+  const hasExpiry = offset.expireTimestampMs !== -1
+  const version = hasExpiry ? valueVersionWithExpiry : valueVersion
+  const value = {
+    offset: offset.offset,
+    metadata: offset.metadata,
+    commitTimestamp: offset.commitTimestampMs,
+  }
+  return encodeCoordinatorValue(
+    offsetCommitValue,
+    version,
+    hasExpiry
+      ? { ...value, expireTimestamp: offset.expireTimestampMs }
+      : { ...value, leaderEpoch: offset.leaderEpoch, topicId: offset.topicId },
+  )
+}
+
+export function offsetFrom(value: OffsetCommitValue | LegacyOffsetCommitValue): CommittedOffset {
+  return {
+    offset: value.offset,
+    metadata: value.metadata,
+    commitTimestampMs: value.commitTimestamp,
+    leaderEpoch: 'leaderEpoch' in value ? value.leaderEpoch : -1,
+    expireTimestampMs: 'expireTimestamp' in value ? value.expireTimestamp : -1,
+    topicId: 'topicId' in value ? value.topicId : zeroUuid,
+  }
+}
