@@ -60,7 +60,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
 
 /** Packages by the part that may use them; `node:` modules of the outside world likewise. */
 const packagesOf: Readonly<Record<string, RegExp>> = {
-  protocol: /^(crc-32|lz4|snappyjs)(\/|$)|^node:(zlib|buffer|module|assert)/,
+  protocol: /^(crc-32|lz4|snappyjs)(\/|$)|^node:(zlib|buffer|module|assert|crypto)/,
   'src/environment/node': /^pino$|^node:/,
   'src/main.ts': /^node:/,
   'src/cli': /^node:/,

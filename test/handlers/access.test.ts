@@ -16,15 +16,11 @@ import {
 import { type ApiRow, apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
 import { encodeBatch } from '../../protocol/records/record.ts'
-import type { InputOf, MessageOf } from '../../protocol/schema.ts'
-import { Broker } from '../../src/broker.ts'
-import { Cluster } from '../../src/client/cluster.ts'
-import { BrokerConfig } from '../../src/config/broker-config.ts'
 import { type HandlerParts, handlerTable } from '../../src/handlers/handler-table.ts'
 import { configResource } from '../../src/metadata/image.ts'
 import type { AccessRule } from '../../src/server/access.ts'
 import type { AnyHandler } from '../../src/server/handler.ts'
-import { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { OneBroker } from './one-broker.ts'
 
 const topic = 'orders'
 const group = 'readers'
@@ -204,6 +200,27 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   DescribeAcls: () => anyAcl,
   CreateAcls: () => ({ creations: [acl('DESCRIBE', 'GROUP', 'ALLOW', 'nowhere')] }),
   DeleteAcls: () => ({ filters: [{ ...anyAcl, hostFilter: 'nowhere' }] }),
+  ElectLeaders: () => ({ electionType: 0, topicPartitions: [{ topic, partitions: [0] }] }),
+  AlterPartitionReassignments: () => ({
+    topics: [{ name: topic, partitions: [{ partitionIndex: 0, replicas: [1] }] }],
+  }),
+  ListPartitionReassignments: () => ({ topics: null }),
+  DescribeClientQuotas: () => ({ components: [], strict: false }),
+  AlterClientQuotas: () => ({
+    entries: [
+      {
+        entity: [{ entityType: 'user', entityName: 'alice' }],
+        ops: [{ key: 'producer_byte_rate', value: 1000, remove: false }],
+      },
+    ],
+    validateOnly: true,
+  }),
+  DescribeUserScramCredentials: () => ({ users: null }),
+  AlterUserScramCredentials: () => ({
+    deletions: [{ name: 'nobody', mechanism: 1 }],
+    upsertions: [],
+  }),
+  UnregisterBroker: () => ({ brokerId: 9 }),
   DescribeQuorum: () => ({ topics: [] }),
   UpdateFeatures: () => ({ featureUpdates: [], validateOnly: true, timeoutMs: 1000 }),
   DescribeCluster: () => ({ includeClusterAuthorizedOperations: true }),
@@ -252,69 +269,48 @@ function acl(
 }
 
 /** A broker with an authorizer, an administrator who may do everything, and a client who may be denied. */
-class Stage {
-  readonly world = new SimulatedWorld(1, { onLog: (line) => void this.lines.push(line) })
-  readonly lines: string[] = []
-  readonly admin = this.#cluster('admin')
-  readonly client = this.#cluster('client')
+class Stage extends OneBroker {
   topicId = ''
 
-  async start(): Promise<void> {
-    const { environment } = this.world.start('broker')
-    const broker = new Broker({
-      environment,
-      config: new BrokerConfig(
-        new Map(
-          Object.entries({
-            'log.dirs': '/data',
-            'node.id': '1',
-            listeners: 'PLAINTEXT://:9092',
-            'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-            'allow.everyone.if.no.acl.found': 'true',
-          }),
-        ),
-      ),
-      isDevelopment: true,
-      onFatal: (error) => {
-        throw error
-      },
+  constructor() {
+    super({
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'allow.everyone.if.no.acl.found': 'true',
     })
-    await this.world.run(broker.start())
+  }
+
+  override async start(): Promise<void> {
+    await super.start()
     // First of all to those who may give and take: from then on others may not.
     const everything = (host: string) =>
       (Object.keys(resourceTypes) as (keyof typeof resourceTypes)[])
         .filter((kind): kind is ResourceType => kind !== 'ANY')
         .map((kind) => acl('ALL', kind, 'ALLOW', host))
-    await this.asAdmin(apis.createAcls, { creations: everything('admin') })
-    await this.asAdmin(apis.createAcls, { creations: everything('client') })
-    await this.#create(topic)
-    const named = await this.asAdmin(apis.metadata, { topics: [{ name: topic }] })
+    await this.give(everything('admin'))
+    await this.give(everything('client'))
+    await this.createTopic('admin', topic)
+    const named = await this.ask('admin', apis.metadata, { topics: [{ name: topic }] })
     this.topicId = named.topics[0]?.topicId ?? ''
-    await this.asAdmin(apis.findCoordinator, { keyType: 0, coordinatorKeys: [group] })
+    await this.ask('admin', apis.findCoordinator, { keyType: 0, coordinatorKeys: [group] })
     const commit = requests.OffsetCommit as (rule: AccessRule, id: string) => never
-    await this.asAdmin(apis.offsetCommit, commit(undefined as never, this.topicId))
-  }
-
-  asAdmin<Api extends ApiRow>(api: Api, input: InputOf<Api['request']>) {
-    return this.world.run(this.admin.callNode(1, api, input)) as Promise<MessageOf<Api['response']>>
+    await this.ask('admin', apis.offsetCommit, commit(undefined as never, this.topicId))
   }
 
   /** Asks as the client, in the latest version that has what the rule is about. */
-  async ask(api: ApiRow, rule: AccessRule): Promise<unknown> {
-    if (api.name === 'DeleteTopics') await this.#create(doomedTopic)
+  async meet(api: ApiRow, rule: AccessRule): Promise<unknown> {
+    if (api.name === 'DeleteTopics') await this.createTopic('admin', doomedTopic)
     const input = requests[api.name]?.(rule, this.topicId) as never
     // Later ones leave the cluster's operations to DescribeCluster.
-    const options = rule.at === 'clusterAuthorizedOperations' && api.name === 'Metadata'
-    const versionMax = options ? 10 : undefined
-    return this.world.run(this.client.callNode(1, api, input, { versionMax }))
+    const isOld = rule.at === 'clusterAuthorizedOperations' && api.name === 'Metadata'
+    return this.ask('client', api, input, isOld ? 10 : undefined)
   }
 
   async give(creations: readonly ReturnType<typeof acl>[]): Promise<void> {
-    await this.asAdmin(apis.createAcls, { creations })
+    await this.ask('admin', apis.createAcls, { creations })
   }
 
   async take(creations: readonly ReturnType<typeof acl>[]): Promise<void> {
-    await this.asAdmin(apis.deleteAcls, {
+    await this.ask('admin', apis.deleteAcls, {
       filters: creations.map((one) => ({
         resourceTypeFilter: one.resourceType,
         resourceNameFilter: one.resourceName,
@@ -324,20 +320,6 @@ class Stage {
         operation: one.operation,
         permissionType: one.permissionType,
       })),
-    })
-  }
-
-  async #create(name: string): Promise<void> {
-    await this.asAdmin(apis.createTopics, {
-      topics: [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }],
-      timeoutMs: 1000,
-      validateOnly: false,
-    })
-  }
-
-  #cluster(name: string): Cluster {
-    return new Cluster(this.world.start(name).environment, {
-      bootstrap: [{ host: 'broker', port: 9092 }],
     })
   }
 }
@@ -384,12 +366,12 @@ t.test(
     for (const cell of cells) {
       const { api, rule } = cell
       t.ok(requests[api.name] !== undefined, `${api.name} has a request to try it with`)
-      t.notOk(isDenied(rule, await stage.ask(api, rule)), `${nameOf(cell)}, allowed`)
+      t.notOk(isDenied(rule, await stage.meet(api, rule)), `${nameOf(cell)}, allowed`)
       const entries = entriesOf(rule, 'DENY')
       await stage.give(entries)
-      t.ok(isDenied(rule, await stage.ask(api, rule)), `${nameOf(cell)}, denied`)
+      t.ok(isDenied(rule, await stage.meet(api, rule)), `${nameOf(cell)}, denied`)
       await stage.take(entries)
-      t.notOk(isDenied(rule, await stage.ask(api, rule)), `${nameOf(cell)}, allowed again`)
+      t.notOk(isDenied(rule, await stage.meet(api, rule)), `${nameOf(cell)}, allowed again`)
     }
     t.ok(
       stage.lines.some((line) => line.includes('Principal = User:ANONYMOUS is Denied operation')),
@@ -401,7 +383,7 @@ t.test(
 t.test('what an API declares is enough to use it', async (t) => {
   const stage = new Stage()
   await stage.start()
-  await stage.asAdmin(apis.deleteAcls, { filters: [{ ...anyAcl, hostFilter: 'client' }] })
+  await stage.ask('admin', apis.deleteAcls, { filters: [{ ...anyAcl, hostFilter: 'client' }] })
   const authorizationErrors = new Set(
     Object.values(errors)
       .filter(({ name }) => name.endsWith('AUTHORIZATION_FAILED'))
@@ -411,7 +393,7 @@ t.test('what an API declares is enough to use it', async (t) => {
     const entries = access.flatMap((rule) => entriesOf(rule, 'ALLOW'))
     await stage.give(entries)
     for (const rule of access) {
-      const answer = await stage.ask(api, rule)
+      const answer = await stage.meet(api, rule)
       t.notOk(isDenied(rule, answer), `${api.name}: ${rule.operation} ${rule.resource}`)
       const codes = valuesAt(answer, rule.at)
       t.notOk(

@@ -9,7 +9,19 @@
  * one; they are pure functions of an image and a request.
  */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
+import type {
+  AlterClientQuotasRequest,
+  AlterClientQuotasResponse,
+} from '../../../protocol/messages/alter-client-quotas.ts'
 import type { AlterConfigsRequest } from '../../../protocol/messages/alter-configs.ts'
+import type {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from '../../../protocol/messages/alter-partition-reassignments.ts'
+import type {
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+} from '../../../protocol/messages/alter-user-scram-credentials.ts'
 import type {
   CreatePartitionsRequest,
   CreatePartitionsResponse,
@@ -22,6 +34,10 @@ import type {
   DeleteTopicsRequest,
   DeleteTopicsResponse,
 } from '../../../protocol/messages/delete-topics.ts'
+import type {
+  ElectLeadersRequest,
+  ElectLeadersResponse,
+} from '../../../protocol/messages/elect-leaders.ts'
 import type {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponse,
@@ -40,12 +56,17 @@ import { type MetadataRecord, record } from '../record.ts'
 import { type AclCreation, type AclFilter, createAcls, deleteAcls } from './acls.ts'
 import { allocateProducerIds, type ProducerIdBlock } from './allocate-producer-ids.ts'
 import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
+import { alterClientQuotas } from './client-quotas.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
 import { type Decision, inBatches, type Outcome, recordBytesMax, tooLarge } from './decision.ts'
 import { deleteTopics } from './delete-topics.ts'
+import { electLeaders } from './elect-leaders.ts'
+import { alterPartitionReassignments } from './reassign-partitions.ts'
 import { type BrokerRegistration, registerBroker } from './register-broker.ts'
+import { alterUserScramCredentials } from './scram-credentials.ts'
 import { shutDownBroker } from './shut-down-broker.ts'
+import { unregisterBroker } from './unregister-broker.ts'
 import { updateFeatures } from './update-features.ts'
 
 export interface ControllerOptions {
@@ -134,6 +155,39 @@ export class Controller {
   /** The entries that were deleted, by filter. Rejects with KafkaError INVALID_REQUEST for too many of them. */
   deleteAcls(filters: readonly AclFilter[]): Promise<(readonly AclImage[])[]> {
     return this.submit((image) => deleteAcls(image, filters))
+  }
+
+  /** One result for each entity. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
+  alterClientQuotas(
+    request: AlterClientQuotasRequest,
+  ): Promise<AlterClientQuotasResponse['entries']> {
+    return this.submit((image) => alterClientQuotas(image, request))
+  }
+
+  /** One result for each user. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
+  alterUserScramCredentials(
+    request: AlterUserScramCredentialsRequest,
+  ): Promise<AlterUserScramCredentialsResponse['results']> {
+    return this.submit((image) => alterUserScramCredentials(image, request))
+  }
+
+  /** Rejects with KafkaError INVALID_REQUEST, and POLICY_VIOLATION for too large a request. */
+  electLeaders(
+    request: Omit<ElectLeadersRequest, 'timeoutMs'>,
+  ): Promise<ElectLeadersResponse['replicaElectionResults']> {
+    return this.submit((image) => electLeaders(image, request))
+  }
+
+  /** Results in the order of the request. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
+  alterPartitionReassignments(
+    request: Pick<AlterPartitionReassignmentsRequest, 'topics' | 'allowReplicationFactorChange'>,
+  ): Promise<AlterPartitionReassignmentsResponse['responses']> {
+    return this.submit((image) => alterPartitionReassignments(image, request))
+  }
+
+  /** Rejects with KafkaError BROKER_ID_NOT_REGISTERED. */
+  unregisterBroker(brokerId: number): Promise<void> {
+    return this.submit((image) => unregisterBroker(image, brokerId))
   }
 
   /** All or nothing. Rejects with KafkaError INVALID_UPDATE_VERSION. */

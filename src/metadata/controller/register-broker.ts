@@ -5,13 +5,9 @@
  */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Uuid } from '../../../protocol/types.ts'
-import {
-  metadataVersion,
-  partitionVersion,
-  registerBrokerVersion,
-  supportedFeatures,
-} from '../features.ts'
+import { metadataVersion, registerBrokerVersion, supportedFeatures } from '../features.ts'
 import { type EndpointImage, isActive, type MetadataImage, type PartitionImage } from '../image.ts'
+import { partitionChangeRecordOf } from '../partition-record.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import type { Decision } from './decision.ts'
 
@@ -54,35 +50,23 @@ export function registerBroker(
     },
     registerBrokerVersion(level),
   )
-  return { records: [registered, ...leadAgain(image, brokerId, level)], reply: nextOffset }
+  return { records: [registered, ...leadAgain(image, brokerId)], reply: nextOffset }
 }
 
-function leadAgain(image: MetadataImage, brokerId: number, level: number): MetadataRecord[] {
+function leadAgain(image: MetadataImage, brokerId: number): MetadataRecord[] {
   const records: MetadataRecord[] = []
   for (const topic of image.topics.byId.values()) {
     for (const partition of topic.partitions) {
       if (!mayLead(image, partition, brokerId)) continue
+      const isInSync = partition.isr.includes(brokerId)
+      const isEligible = !isInSync && partition.elr.length > 0
       records.push(
-        record(
-          'PartitionChangeRecord',
-          {
-            partitionId: partition.index,
-            topicId: topic.id,
-            isr: partition.isr.includes(brokerId) ? null : [brokerId],
-            leader: brokerId,
-            replicas: null,
-            removingReplicas: null,
-            addingReplicas: null,
-            leaderRecoveryState: -1,
-            directories: null,
-            eligibleLeaderReplicas:
-              partition.isr.includes(brokerId) || partition.elr.length === 0
-                ? null
-                : partition.elr.filter((id) => id !== brokerId),
-            lastKnownElr: partition.lastKnownElr.length === 0 ? null : [],
-          },
-          partitionVersion(level),
-        ),
+        partitionChangeRecordOf(image, topic.id, partition.index, {
+          isr: isInSync ? null : [brokerId],
+          leader: brokerId,
+          eligibleLeaderReplicas: isEligible ? partition.elr.filter((id) => id !== brokerId) : null,
+          lastKnownElr: partition.lastKnownElr.length === 0 ? null : [],
+        }),
       )
     }
   }

@@ -1,0 +1,14 @@
+/** ExpireDelegationToken: refused, as Kafka refuses it, to whoever came by a listener that knows nobody. */
+import { apis } from '../../protocol/apis.ts'
+import { errors } from '../../protocol/errors.ts'
+import { handler } from '../server/handler.ts'
+
+export const expireDelegationToken = () =>
+  handler(
+    apis.expireDelegationToken,
+    () => ({
+      errorCode: errors.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.code,
+      expiryTimestampMs: -1,
+    }),
+    { access: [] },
+  )

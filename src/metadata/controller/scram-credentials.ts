@@ -1,0 +1,102 @@
+/**
+ * AlterUserScramCredentials: what is kept of users' passwords. Each user of a request may be changed once;
+ * what is wrong with one user does not keep the others from being changed.
+ */
+import { errors } from '../../../protocol/errors.ts'
+import type {
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+} from '../../../protocol/messages/alter-user-scram-credentials.ts'
+import {
+  type ScramMechanism,
+  scramIterations,
+  scramKeys,
+  scramMechanismOf,
+} from '../../../protocol/scram.ts'
+import { type MetadataImage, scramKey } from '../image.ts'
+import { type MetadataRecord, record } from '../record.ts'
+import {
+  type Decision,
+  failed,
+  type Outcome,
+  recordsPerRequestMax,
+  succeeded,
+  tooLarge,
+} from './decision.ts'
+
+type Result = AlterUserScramCredentialsResponse['results'][number]
+type Deletion = AlterUserScramCredentialsRequest['deletions'][number]
+type Upsertion = AlterUserScramCredentialsRequest['upsertions'][number]
+
+/** One result for each user. Throws KafkaError POLICY_VIOLATION for too large a request. */
+export function alterUserScramCredentials(
+  image: MetadataImage,
+  { deletions, upsertions }: AlterUserScramCredentialsRequest,
+): Decision<Result[]> {
+  if (deletions.length + upsertions.length > recordsPerRequestMax) throw tooLarge()
+  const counts = new Map<string, number>()
+  for (const { name } of [...deletions, ...upsertions]) {
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  const outcomes = new Map<string, Outcome>()
+  const records: MetadataRecord[] = []
+  for (const [user, count] of counts) {
+    if (count === 1) continue
+    const message = 'A user credential cannot be altered twice in the same request'
+    outcomes.set(user, failed(errors.DUPLICATE_RESOURCE, message))
+  }
+  for (const deletion of deletions) {
+    if (outcomes.has(deletion.name)) continue
+    const refusal = refuseDeletion(image, deletion)
+    outcomes.set(deletion.name, refusal ?? succeeded)
+    if (refusal === undefined) records.push(record('RemoveUserScramCredentialRecord', deletion))
+  }
+  for (const upsertion of upsertions) {
+    if (outcomes.has(upsertion.name)) continue
+    const credential = credentialOf(upsertion)
+    outcomes.set(upsertion.name, 'type' in credential ? succeeded : credential)
+    if ('type' in credential) records.push(credential)
+  }
+  const reply = [...outcomes].map(([user, { error, message }]) => ({
+    user,
+    errorCode: error.code,
+    errorMessage: message,
+  }))
+  return { records, reply }
+}
+
+function refuseDeletion(image: MetadataImage, deletion: Deletion): Outcome | undefined {
+  const { name, mechanism } = deletion
+  const known = mechanismFor(name, mechanism)
+  if (typeof known !== 'string') return known
+  if (image.scramCredentials.has(scramKey(mechanism, name))) return undefined
+  const message = 'Attempt to delete a user credential that does not exist'
+  return failed(errors.RESOURCE_NOT_FOUND, message)
+}
+
+function credentialOf({ saltedPassword, ...rest }: Upsertion): MetadataRecord | Outcome {
+  const { name, mechanism, iterations } = rest
+  const known = mechanismFor(name, mechanism)
+  if (typeof known !== 'string') return known
+  if (iterations < scramIterations.min) {
+    return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Too few iterations')
+  }
+  if (iterations > scramIterations.max) {
+    return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Too many iterations')
+  }
+  // A view would keep the whole request in memory.
+  const salt = Buffer.from(rest.salt)
+  return record('UserScramCredentialRecord', {
+    ...rest,
+    salt,
+    ...scramKeys(known, saltedPassword),
+  })
+}
+
+function mechanismFor(user: string, mechanism: number): ScramMechanism | Outcome {
+  if (user === '') return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Username must not be empty')
+  return (
+    scramMechanismOf(mechanism) ??
+    failed(errors.UNSUPPORTED_SASL_MECHANISM, 'Unknown SCRAM mechanism')
+  )
+}
