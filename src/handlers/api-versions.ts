@@ -48,6 +48,7 @@ export const apiVersions = (parts: ApiVersionsParts) => {
       }
     },
     {
+      access: [],
       onError: (_request, error) => ({ errorCode: error.code, apiKeys: [] }),
       onUnsupportedVersion: () => ({
         errorCode: errors.UNSUPPORTED_VERSION.code,

@@ -2,9 +2,17 @@
 import { apis } from '../../protocol/apis.ts'
 import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
 import { handler } from '../server/handler.ts'
-import { groupStateRefusal } from './group-state-refusal.ts'
+import { actForCluster, groupStateRefusal } from './group-state-refusal.ts'
 
 export const deleteShareGroupState = ({ shareState }: { shareState: ShareCoordinator }) =>
-  handler(apis.deleteShareGroupState, (request) => shareState.delete(request), {
-    onError: (request, error) => groupStateRefusal(request, error, {}),
-  })
+  handler(
+    apis.deleteShareGroupState,
+    (request, context) => {
+      actForCluster.require(context)
+      return shareState.delete(request)
+    },
+    {
+      access: [actForCluster],
+      onError: (request, error) => groupStateRefusal(request, error, {}),
+    },
+  )

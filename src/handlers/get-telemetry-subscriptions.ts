@@ -28,7 +28,10 @@ export const getTelemetrySubscriptions = ({ telemetry }: { telemetry: ClientTele
         requestedMetrics: [],
       }
     },
-    { onError: ({ clientInstanceId }, error) => refused(clientInstanceId, error) },
+    {
+      access: [],
+      onError: ({ clientInstanceId }, error) => refused(clientInstanceId, error),
+    },
   )
 
 function refused(clientInstanceId: Uuid, error: ErrorRow) {

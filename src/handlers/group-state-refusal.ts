@@ -1,6 +1,10 @@
-/** The answer of the five APIs of group state (KIP-932) to a request that failed as a whole. */
+/** What the five APIs of group state (KIP-932) ask of a client, and answer to a request that failed as a whole. */
 import type { ErrorRow } from '../../protocol/errors.ts'
 import type { Uuid } from '../../protocol/types.ts'
+import { rule } from '../server/access.ts'
+
+/** Brokers alone read and write the state of groups. */
+export const actForCluster = rule('CLUSTER_ACTION', 'CLUSTER', 'results.partitions.errorCode')
 
 interface StateRequest {
   readonly topics: readonly {

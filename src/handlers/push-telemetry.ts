@@ -5,5 +5,6 @@ import type { ClientTelemetry } from './client-telemetry.ts'
 
 export const pushTelemetry = ({ telemetry }: { telemetry: ClientTelemetry }) =>
   handler(apis.pushTelemetry, (request) => ({ errorCode: telemetry.push(request).code }), {
+    access: [],
     onError: (_, error) => ({ errorCode: error.code }),
   })

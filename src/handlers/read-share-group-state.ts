@@ -2,10 +2,18 @@
 import { apis } from '../../protocol/apis.ts'
 import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
 import { handler } from '../server/handler.ts'
-import { groupStateRefusal } from './group-state-refusal.ts'
+import { actForCluster, groupStateRefusal } from './group-state-refusal.ts'
 
 export const readShareGroupState = ({ shareState }: { shareState: ShareCoordinator }) =>
-  handler(apis.readShareGroupState, (request) => shareState.read(request), {
-    onError: (request, error) =>
-      groupStateRefusal(request, error, { startOffset: -1, stateEpoch: 0, stateBatches: [] }),
-  })
+  handler(
+    apis.readShareGroupState,
+    (request, context) => {
+      actForCluster.require(context)
+      return shareState.read(request)
+    },
+    {
+      access: [actForCluster],
+      onError: (request, error) =>
+        groupStateRefusal(request, error, { startOffset: -1, stateEpoch: 0, stateBatches: [] }),
+    },
+  )

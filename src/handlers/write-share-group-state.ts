@@ -2,9 +2,17 @@
 import { apis } from '../../protocol/apis.ts'
 import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
 import { handler } from '../server/handler.ts'
-import { groupStateRefusal } from './group-state-refusal.ts'
+import { actForCluster, groupStateRefusal } from './group-state-refusal.ts'
 
 export const writeShareGroupState = ({ shareState }: { shareState: ShareCoordinator }) =>
-  handler(apis.writeShareGroupState, (request) => shareState.write(request), {
-    onError: (request, error) => groupStateRefusal(request, error, {}),
-  })
+  handler(
+    apis.writeShareGroupState,
+    (request, context) => {
+      actForCluster.require(context)
+      return shareState.write(request)
+    },
+    {
+      access: [actForCluster],
+      onError: (request, error) => groupStateRefusal(request, error, {}),
+    },
+  )

@@ -5,6 +5,9 @@
  * What must happen in order happens before the first `await`; a handler that can answer at once returns
  * the response itself, not a promise, and costs none. `null` answers nothing (Produce with acks=0).
  * Replies leave in the order of the requests, whichever is ready first.
+ *
+ * What a client must be allowed to do is declared beside the handler, in `access`, by the rules of
+ * `access.ts`; `[]` where everybody may. A request for each rule is in test/handlers/access.test.ts.
  */
 import type { ApiRow, RequestOf, ResponseOf } from '../../protocol/apis.ts'
 import type { ErrorRow } from '../../protocol/errors.ts'

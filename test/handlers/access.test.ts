@@ -226,12 +226,30 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   DescribeCluster: () => ({ includeClusterAuthorizedOperations: true }),
   DescribeProducers: () => ({ topics: [{ name: topic, partitionIndexes: [0] }] }),
   ListConfigResources: () => ({ resourceTypes: [] }),
+  InitializeShareGroupState: (...met) => ofPartition(...met),
+  ReadShareGroupState: (...met) => ofPartition(...met),
+  ReadShareGroupStateSummary: (...met) => ofPartition(...met),
+  WriteShareGroupState: (...met) => ofPartition(...met),
+  DeleteShareGroupState: (...met) => ofPartition(...met),
   DescribeTopicPartitions: ({ denial }) => ({
     topics: denial === 'lack' ? [] : [{ name: topic }],
     responsePartitionLimit: 100,
     cursor: null,
   }),
 }
+
+/** What the five APIs of group state ask about a partition. */
+const ofPartition = (_rule: AccessRule, topicId: string) => ({
+  groupId: group,
+  topics: [
+    {
+      topicId,
+      partitions: [
+        { partition: 0, leaderEpoch: 0, stateEpoch: 0, startOffset: 0, stateBatches: [] },
+      ],
+    },
+  ],
+})
 
 const ofEveryKind = [
   { resourceType: configResource.TOPIC, resourceName: topic, configurationKeys: null },
@@ -356,6 +374,14 @@ function entriesOf(rule: AccessRule, permission: 'ALLOW' | 'DENY') {
 const cells = handlers.flatMap(({ api, access = [] }) => access.map((rule) => ({ api, rule })))
 const nameOf = ({ api, rule }: (typeof cells)[number]) =>
   `${api.name}: ${rule.operation} ${rule.resource} at ${rule.at}`
+
+t.test('every API says what one must be allowed to do to use it', async (t) => {
+  const silent = handlers.filter(({ access }) => access === undefined)
+  t.same(
+    silent.map(({ api }) => api.name),
+    [],
+  )
+})
 
 t.test(
   'each cell of the table: denied where the rule says, and not denied when allowed',
