@@ -49,18 +49,23 @@ export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
         }
         return answerPartition(replicas, request, apiVersion, topic, requested)
       }
-      const topics = request.topics.map(async ({ name, partitions }) => {
-        const answers = describeTopic.allows(context, name)
-          ? await Promise.all(partitions.map((requested) => answer(name, requested)))
-          : partitions.map((requested) => refused(requested, describeTopic.error))
-        return { name, partitions: answers }
-      })
-      return { throttleTimeMs: 0, topics: await Promise.all(topics) }
+      const topics: ListOffsetsResponse['topics'][number][] = []
+      for (const { name, partitions: requested } of request.topics) {
+        const isAllowed = describeTopic.allows(context, name)
+        const partitions: AnsweredPartition[] = []
+        // One after the other: so no more than one of a request reads through a segment at a time.
+        for (const one of requested) {
+          partitions.push(isAllowed ? await answer(name, one) : refused(one, describeTopic.error))
+        }
+        topics.push({ name, partitions })
+      }
+      return { throttleTimeMs: 0, topics }
     },
     { access: [describeTopic] },
   )
 
-const isLookup = ({ timestamp }: RequestedPartition): boolean => timestamp >= 0
+const isLookup = ({ timestamp }: RequestedPartition): boolean =>
+  timestamp >= 0 || timestamp === offsetSpec.maxTimestamp
 
 async function answerPartition(
   replicas: Replicas,

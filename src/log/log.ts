@@ -40,7 +40,12 @@ import { Segment } from './segment.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { Segments } from './segments.ts'
 import { Tail } from './tail-cache.ts'
-import { firstAtOrAfter, largestTimestamp, type OffsetAndTimestamp } from './timestamp-lookup.ts'
+import {
+  firstAtOrAfter,
+  type LookupRange,
+  largestTimestamp,
+  type OffsetAndTimestamp,
+} from './timestamp-lookup.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
 
@@ -538,13 +543,18 @@ export class Log {
     return new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
   }
 
-  async #lookupRange() {
+  async #lookupRange(): Promise<LookupRange> {
     this.#checkUsable()
     await this.#commit.settled
     return {
       segments: this.#segments.list,
       fromOffset: this.#logStartOffset,
       upToOffset: this.#logEndOffset,
+      pause: async () => {
+        const { timers } = this.#environment
+        await new Promise<void>((resolve) => timers.nextTurn(resolve))
+        this.#checkUsable()
+      },
     }
   }
 

@@ -229,6 +229,46 @@ t.test('timestamps lead to records', async (t) => {
   t.equal(await empty.world.run(empty.log.offsetOfMaxTimestamp()), null)
 })
 
+t.test('a lookup that has to walk a segment lets others in', async (t) => {
+  const fixture = new Fixture({ config: { segmentBytes: 8_000_000, retentionMs: -1 } })
+  const { log, world } = fixture
+  const recordAt = (timestamp: number, bytes: number) => [
+    { timestamp, key: null, value: Buffer.alloc(bytes) },
+  ]
+  await fixture.append([], { records: recordAt(90_000, 1) })
+  for (let ms = 1; ms <= 60; ms++) await fixture.append([], { records: recordAt(ms, 100_000) })
+  const { timers } = fixture.process.environment
+  const nextTurn = timers.nextTurn.bind(timers)
+  let pauses = 0
+  let meanwhile = () => {}
+  timers.nextTurn = (callback) => {
+    pauses++
+    meanwhile()
+    nextTurn(callback)
+  }
+  const pausesOf = async (lookup: Promise<unknown>) => {
+    pauses = 0
+    return { found: await world.run(lookup), pauses }
+  }
+  t.match(await pausesOf(log.offsetForTimestamp(60_000)), { found: { offset: 0 }, pauses: 0 })
+  log.updateHighWatermark(61)
+  log.deleteRecords(2)
+  const missed = await pausesOf(log.offsetForTimestamp(60_000))
+  t.match(missed, { found: null, pauses: 5 }, 'only what was deleted was so late')
+  const late = await pausesOf(log.offsetForTimestamp(50))
+  t.match(late, { found: { offset: 50, timestamp: 50 }, pauses: 4 })
+
+  log.roll()
+  await fixture.append([], { records: recordAt(95_000, 1) })
+  log.updateHighWatermark(62)
+  meanwhile = () => {
+    log.deleteRecords(61)
+    log.deleteOldSegments()
+  }
+  const overtaken = await pausesOf(log.offsetForTimestamp(60_000))
+  t.match(overtaken, { found: { offset: 61 }, pauses: 1 }, 'segments may go meanwhile')
+})
+
 t.test('leader epochs end where the next begin', async (t) => {
   const fixture = new Fixture()
   const { log } = fixture
