@@ -4,8 +4,6 @@
  *
  * The figure to trust first is the broker's CPU per unit: driver and broker share the machine, and
  * CPU seconds do not wait for each other. Memory and CPU are read from /proc, so they need Linux.
- * `--rounds N` (3), `--only PART,…` (parts of the rows' names), `--seconds N` for each row (3), `--json FILE`,
- * `--brokers millrace,kafka`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,21 +11,26 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { fetchKafka, formatKafka, kafkaTool, kafkaVersion, startKafka } from './apache-kafka.ts'
+import { choose, readOptions } from './options.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '3' },
-    only: { type: 'string' },
-    json: { type: 'string' },
-    brokers: { type: 'string', default: 'millrace,kafka' },
-  },
+const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--brokers A,B] [--json FILE]
+
+  --only TEXT,...  rows whose names hold one of the texts
+  --rounds N       how often each broker is measured, 3 unless given
+  --seconds N      how long each row is, 3 unless given
+  --brokers A,B    of millrace and kafka; both unless given
+  --json FILE      all samples, for programs
+`
+const flags = readOptions(usage, {
+  rounds: { type: 'string', default: '3' },
+  seconds: { type: 'string', default: '3' },
+  only: { type: 'string' },
+  json: { type: 'string' },
+  brokers: { type: 'string', default: 'millrace,kafka' },
 })
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const work = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 const seconds = Number(flags.seconds)
 const ports = { millrace: 29192, kafka: 29292 } as const
 type Kind = keyof typeof ports
@@ -79,6 +82,9 @@ const rows: readonly Row[] = [
   { name: 'kafka-consumer-perf-test, 1 KB', unit: 'MB/s', betterIs: 'more' },
 ]
 
+const chosenRows = new Set(choose(rows, flags.only, ({ name }) => name).map(({ name }) => name))
+const work = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+
 const samples = new Map<string, number[]>()
 
 function record(kind: Kind, row: string, value: number): void {
@@ -89,8 +95,9 @@ function record(kind: Kind, row: string, value: number): void {
   process.stderr.write(`  ${kind}: ${row} ${value.toPrecision(4)}\n`)
 }
 
-function wanted(row: string): boolean {
-  return flags.only === undefined || flags.only.split(',').some((part) => row.includes(part))
+/** Whether a row of this beginning is wanted: a workload gives several. */
+function wanted(beginning: string): boolean {
+  return [...chosenRows].some((name) => name.startsWith(beginning))
 }
 
 function cpuSeconds(pid: number): number {
@@ -253,7 +260,8 @@ async function topicsRow({ kind, port }: Broker): Promise<void> {
 
 /** Kafka's own performance tools, as its users run them. */
 function perfToolRows({ kind, port }: Broker): void {
-  if (!wanted('kafka-producer-perf-test') || fetchKafka() !== null) return
+  const isWanted = wanted('kafka-producer-perf-test') || wanted('kafka-consumer-perf-test')
+  if (!isWanted || fetchKafka() !== null) return
   const at = `bootstrap.servers=127.0.0.1:${port}`
   const what = ['--topic', 'perf', '--num-records', '500000']
   const produced = kafkaTool('org.apache.kafka.tools.ProducerPerformance', [

@@ -9,14 +9,11 @@
  * damaged place is lost or changed, no log line names what is damaged, or another partition suffers. It is
  * `cut` where the records behind the damage are gone with it, `offline` where the damaged partition alone
  * is not served and its files are kept.
- * `--kafka` is short for `--brokers millrace,kafka`. `--only TEXT,…` takes kinds whose name or file holds one of them, `--ending clean|killed`, `--list`,
- * `--json FILE`, `--keep` leaves the damaged directories, `--details`.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { type BrokerKind, BrokerProcess } from '../test/damage/broker-process.ts'
 import { directoryKindsAll } from '../test/damage/directory-kinds.ts'
 import type { DamageKind } from '../test/damage/kind.ts'
@@ -36,30 +33,42 @@ import {
   writeRecords,
 } from '../test/damage/written-directory.ts'
 import { fetchKafka, fetchKafkaLogger, kafkaVersion } from './apache-kafka.ts'
+import { choose, readOptions } from './options.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    ending: { type: 'string' },
-    kafka: { type: 'boolean', default: false },
-    brokers: { type: 'string' },
-    cache: {
-      type: 'string',
-      default: join(tmpdir(), `millrace-damage-kafka-${kafkaVersion}.json`),
-    },
-    json: { type: 'string' },
-    list: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    details: { type: 'boolean', default: false },
+const usage = `Usage: npm run damage -- [--only TEXT,...] [--ending clean|killed] [--kafka] [--list]
+
+  --only TEXT,...   kinds of damage whose files or names hold one of the texts
+  --ending ENDING   only after a clean stop (clean) or after kill -9 (killed)
+  --kafka           Apache Kafka ${kafkaVersion} as well; short for --brokers millrace,kafka
+  --brokers A,B     which brokers, millrace unless given
+  --cache FILE      where Kafka's rows are kept from run to run
+  --list            print the kinds
+  --details         print what was seen in each trial
+  --keep            leave the damaged directories
+  --json FILE       the table, for programs
+`
+const flags = readOptions(usage, {
+  only: { type: 'string' },
+  ending: { type: 'string' },
+  kafka: { type: 'boolean', default: false },
+  brokers: { type: 'string' },
+  cache: {
+    type: 'string',
+    default: join(tmpdir(), `millrace-damage-kafka-${kafkaVersion}.json`),
   },
+  json: { type: 'string' },
+  list: { type: 'boolean', default: false },
+  keep: { type: 'boolean', default: false },
+  details: { type: 'boolean', default: false },
 })
 
 const endings = (['clean', 'killed'] as const).filter(
   (ending) => (flags.ending ?? ending) === ending,
 )
-const kinds = [...logKinds, ...partitionKinds, ...directoryKindsAll].filter(
-  ({ name, file }) =>
-    flags.only?.split(',').some((part) => `${file} ${name}`.includes(part)) ?? true,
+const kinds = choose(
+  [...logKinds, ...partitionKinds, ...directoryKindsAll],
+  flags.only,
+  ({ name, file }) => `${file} ${name}`,
 )
 const brokers = (flags.brokers ?? (flags.kafka ? 'millrace,kafka' : 'millrace')).split(',')
 const work = mkdtempSync(join(tmpdir(), 'millrace-damage-'))

@@ -3,9 +3,7 @@
  * produces and fetches at a fixed rate, and beside it one attack after the other. One table: what was sent,
  * what the attacker got, the broker's memory and open files, and what the client felt. The exit code is 1
  * where the broker died or logged an error, the client got one, or memory rose or stayed above its bound.
- *
- * `--seconds N` for each attack (4), `--only TEXT,…`, `--rate N` records a second (200), `--json FILE`,
- * `--restart` for a fresh broker for each attack. Memory and files are read from /proc: Linux only.
+ * Memory and files are read from /proc: Linux only.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +11,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { apis } from '../protocol/apis.ts'
 import { encodeBatch } from '../protocol/records/record.ts'
@@ -22,16 +19,24 @@ import { connectionAttacks } from '../test/hostile/connection-attacks.ts'
 import type { Measured } from '../test/hostile/good-client.ts'
 import { Outcome, Peer } from '../test/hostile/peer.ts'
 import { requestAttacks } from '../test/hostile/request-attacks.ts'
+import { choose, readOptions } from './options.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '4' },
-    rate: { type: 'string', default: '200' },
-    only: { type: 'string' },
-    json: { type: 'string' },
-    restart: { type: 'boolean', default: false },
-  },
+const usage = `Usage: npm run hostile -- [--only TEXT,...] [--seconds N] [--rate N] [--restart] [--json FILE]
+
+  --only TEXT,...  attacks whose names hold one of the texts
+  --seconds N      how long each attack lasts, 4 unless given
+  --rate N         records a second of the well-behaved client, 200 unless given
+  --restart        a fresh broker for each attack
+  --json FILE      the table, for programs
+`
+const flags = readOptions(usage, {
+  seconds: { type: 'string', default: '4' },
+  rate: { type: 'string', default: '200' },
+  only: { type: 'string' },
+  json: { type: 'string' },
+  restart: { type: 'boolean', default: false },
 })
+const attacks = choose([...connectionAttacks, ...requestAttacks], flags.only, ({ name }) => name)
 
 const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
 const goodClient = new URL('../test/hostile/good-client.js', import.meta.url)
@@ -280,14 +285,11 @@ const head = [
 ].join('')
 
 async function run(): Promise<Row[]> {
-  const wanted = [...connectionAttacks, ...requestAttacks].filter(
-    ({ name }) => flags.only === undefined || flags.only.split(',').some((t) => name.includes(t)),
-  )
   const rows: Row[] = []
   let scene = await setScene()
   process.stdout.write(`${head}\n`)
   try {
-    for (const attack of [nothing, ...wanted, nothing]) {
+    for (const attack of [nothing, ...attacks, nothing]) {
       const row = await measure(scene, attack)
       rows.push(row)
       process.stdout.write(`${shown(row)}\n`)

@@ -4,12 +4,10 @@
  * Each client that can be had here produces a public data set of over 200 000 rows, and every client
  * consumes, in a group, what every other one wrote: every row in, every row out, once. Then each does
  * what an administrator does, and Kafka's own command line tools are run. Last, data directories are
- * exchanged with Apache Kafka in both directions. What is not installed is skipped by name. `--only
- * java,go` runs some (also `tools` and `directories`); `--bootstrap host:port` uses a broker that runs
- * already; `--rows N` takes fewer rows. Only where they are named, since they take minutes: `--only
- * compared` runs Kafka's tools against this broker and against Apache Kafka and compares what they
- * print; `--only differential` sends the same requests to both and tells what differs (`--apis
- * produce,fetch`, `--cases N` a version, `--seed N`).
+ * exchanged with Apache Kafka in both directions. What is not installed is skipped by name.
+ *
+ * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
+ * and compares what they print; `differential` sends the same requests to both and tells what differs.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -28,27 +26,35 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { compareTools } from '../test/interop/tools/comparison.ts'
+import { choose, readOptions } from './options.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    bootstrap: { type: 'string' },
-    rows: { type: 'string' },
-    apis: { type: 'string' },
-    cases: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '1' },
-    cache: { type: 'string', default: join(tmpdir(), 'millrace-interop') },
-  },
+const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
+
+  --only NAME,...        of the clients java, python, go, kafkajs, and of tools and directories, which all
+                         run unless given; and of compared and differential, which run only where named
+  --bootstrap HOST:PORT  a broker that runs already
+  --rows N               of the data set, all unless given
+  --apis NAME,...        of differential, all unless given
+  --cases N              of differential for each API and version, 20 unless given
+  --seed S               of differential, 1 unless given
+  --cache DIR            where clients and data are kept from run to run
+`
+const flags = readOptions(usage, {
+  only: { type: 'string' },
+  bootstrap: { type: 'string' },
+  rows: { type: 'string' },
+  apis: { type: 'string' },
+  cases: { type: 'string', default: '20' },
+  seed: { type: 'string', default: '1' },
+  cache: { type: 'string', default: join(tmpdir(), 'millrace-interop') },
 })
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const clientsFolder = join(root, 'test/interop/clients')
 const cache = flags.cache
-const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 /** Of the official client; and of Kafka's command line tools. */
 const javaVersions = { client: '4.4.0', tools: '4.3.1' }
 
@@ -150,6 +156,11 @@ const clients: readonly Client[] = [
     variables: { KAFKAJS_HOME: join(cache, 'kafkajs') },
   },
 ]
+
+const usual = [...clients.map(({ name }) => name), 'tools', 'directories']
+const parts = flags.only === undefined ? usual : [...usual, 'compared', 'differential']
+const chosen = new Set(choose(parts, flags.only, (part) => part))
+const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
 /** go.sum is written beside a copy of go.mod, so that a run changes nothing in the checkout. */
 function goModule(): string {
@@ -447,7 +458,6 @@ function runTools(bootstrap: string, topic: string): void {
 
 async function main(): Promise<void> {
   mkdirSync(cache, { recursive: true })
-  const only = flags.only?.split(',')
   let rows = dataset()
   if (flags.rows !== undefined) {
     const few = readFileSync(rows, 'utf8').split('\n').slice(0, Number(flags.rows))
@@ -456,7 +466,7 @@ async function main(): Promise<void> {
   }
   const expected = fingerprint(rows)
   const ready = clients.filter((client) => {
-    if (only !== undefined && !only.includes(client.name)) return false
+    if (!chosen.has(client.name)) return false
     const reason = client.prepare()
     if (reason !== null) report(client.name, null, reason)
     return reason === null
@@ -504,14 +514,14 @@ async function main(): Promise<void> {
         )
       }
     }
-    if (only === undefined || only.includes('tools')) runTools(bootstrap, run)
+    if (chosen.has('tools')) runTools(bootstrap, run)
   } finally {
     if (broker.child !== null) await stopBroker(broker.child)
   }
   try {
-    if (only === undefined || only.includes('directories')) await exchangeDirectories(work, report)
-    if (only?.includes('compared')) await compareTools(work, report)
-    if (only?.includes('differential')) {
+    if (chosen.has('directories')) await exchangeDirectories(work, report)
+    if (chosen.has('compared')) await compareTools(work, report)
+    if (chosen.has('differential')) {
       const options = {
         seed: Number(flags.seed),
         cases: Number(flags.cases),

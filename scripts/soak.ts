@@ -2,18 +2,6 @@
  * `npm run soak`: the real broker under clients of several languages that come and go, while topics are
  * made and deleted and the process is killed. What was acknowledged is compared with what an independent
  * reader finds; memory, open files and latency have to stay level.
- *
- *   --minutes N        how long (5); --kills N goes on until the broker was killed so often
- *   --every A-B        seconds between kills (10-20); 0 kills nothing
- *   --round S          seconds of a round, after which all is read and compared (150)
- *   --clients a,b      of java, python, go, kafkajs (all); what is missing is skipped by name
- *   --rate N           records per second of each producer (100)
- *   --power-loss       each kill is a loss of power: what was not synced is gone, in part or whole;
- *                      topics are written with flush.messages=1 (Linux, needs a C compiler)
- *   --page-cache       with --power-loss: Kafka's default instead, which loses; told, not judged
- *   --seed S           of the plan; --port P; --broker FILE (the compiled main.js)
- *   --keep             leaves data and logs even if all is well
- *   --set NAME=VALUE   a further broker setting, may be given several times
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -21,7 +9,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { createNodeEnvironment } from '../src/environment/node/environment.ts'
 import { BrokerProcess } from '../test/soak/broker-process.ts'
 import { Chance } from '../test/soak/chance.ts'
@@ -31,23 +18,36 @@ import { languages, readyClients } from '../test/soak/load-clients.ts'
 import { PowerLoss } from '../test/soak/power-loss.ts'
 import { Round } from '../test/soak/round.ts'
 import { TopicChurn } from '../test/soak/topic-churn.ts'
+import { readOptions } from './options.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    minutes: { type: 'string' },
-    kills: { type: 'string' },
-    every: { type: 'string', default: '10-20' },
-    round: { type: 'string', default: '150' },
-    clients: { type: 'string', default: languages.join(',') },
-    rate: { type: 'string', default: '100' },
-    'power-loss': { type: 'boolean', default: false },
-    'page-cache': { type: 'boolean', default: false },
-    seed: { type: 'string' },
-    port: { type: 'string' },
-    broker: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-    set: { type: 'string', multiple: true, default: [] },
-  },
+const usage = `Usage: npm run soak -- [--minutes N] [--kills N] [--power-loss] ...
+
+  --minutes N        how long, 5 unless given; --kills N goes on until the broker was killed so often
+  --every A-B        seconds between kills, 10-20 unless given; 0 kills nothing
+  --round S          seconds of a round, after which all is read and compared, 150 unless given
+  --clients a,b      of java, python, go, kafkajs, all unless given; what is missing is skipped by name
+  --rate N           records per second of each producer, 100 unless given
+  --power-loss       each kill is a loss of power: what was not synced is gone, in part or whole;
+                     topics are written with flush.messages=1 (Linux, needs a C compiler)
+  --page-cache       with --power-loss: Kafka's default instead, which loses; told, not judged
+  --seed S           of the plan; --port P; --broker FILE (the compiled main.js)
+  --keep             leaves data and logs even if all is well
+  --set NAME=VALUE   a further broker setting, may be given several times
+`
+const flags = readOptions(usage, {
+  minutes: { type: 'string' },
+  kills: { type: 'string' },
+  every: { type: 'string', default: '10-20' },
+  round: { type: 'string', default: '150' },
+  clients: { type: 'string', default: languages.join(',') },
+  rate: { type: 'string', default: '100' },
+  'power-loss': { type: 'boolean', default: false },
+  'page-cache': { type: 'boolean', default: false },
+  seed: { type: 'string' },
+  port: { type: 'string' },
+  broker: { type: 'string' },
+  keep: { type: 'boolean', default: false },
+  set: { type: 'string', multiple: true, default: [] },
 })
 
 const seed = Number(flags.seed ?? Date.now() % 1_000_000)
