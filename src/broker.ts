@@ -58,6 +58,7 @@ import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
 import type { ReplicaConfig } from './replication/partition.ts'
 import { Replicas } from './replication/replicas.ts'
+import { type ShareDelivery, shareDelivery } from './replication/share/share-delivery.ts'
 import { ServerCounters } from './server/counters.ts'
 import { Limits } from './server/limits.ts'
 import { Listener } from './server/listener.ts'
@@ -110,6 +111,7 @@ export class Broker {
   #replicas: Replicas | null = null
   #coordinators: Coordinators | null = null
   #parkedFetches: ParkedFetches | null = null
+  #shares: ShareDelivery | null = null
   #access: ConfiguredAuthorizer | null = null
   #stopping: Promise<void> | null = null
 
@@ -394,6 +396,13 @@ export class Broker {
     const limits = new Limits(clock, limitOptions(this.#config))
     const counters = new ServerCounters()
     this.#parkedFetches = new ParkedFetches({ timers })
+    this.#shares = shareDelivery({
+      environment,
+      config: this.#config,
+      cache: metadata.cache,
+      replicas,
+      persister: coordinators.shareState,
+    })
     const handlers = handlerTable({
       environment,
       config: this.#config,
@@ -407,6 +416,7 @@ export class Broker {
         slotsMax: this.#config.get('max.incremental.fetch.session.cache.slots'),
       }),
       parkedFetches: this.#parkedFetches,
+      delivery: this.#shares,
       advertised: (context) => this.#advertised(context),
     })
     this.#access = configuredAuthorizer(environment, this.#config, metadata.cache)
@@ -452,6 +462,7 @@ export class Broker {
     await this.#starting?.catch(() => {})
     // Whoever waits is answered now, so that connections can end.
     this.#parkedFetches?.close()
+    this.#shares?.shares.close()
     this.#coordinators?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     this.#access?.close()

@@ -17,6 +17,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { FetchSessions } from '../replication/fetch-sessions.ts'
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import type { ShareDelivery } from '../replication/share/share-delivery.ts'
 import type { AnyHandler } from '../server/handler.ts'
 import { alterClientQuotas } from './alter-client-quotas.ts'
 import { alterConfigs } from './alter-configs.ts'
@@ -70,6 +71,8 @@ import { pushTelemetry } from './push-telemetry.ts'
 import { readShareGroupState } from './read-share-group-state.ts'
 import { readShareGroupStateSummary } from './read-share-group-state-summary.ts'
 import { renewDelegationToken } from './renew-delegation-token.ts'
+import { shareAcknowledge } from './share-acknowledge.ts'
+import { shareFetch } from './share-fetch.ts'
 import { syncGroup } from './sync-group.ts'
 import { topicView } from './topic-view.ts'
 import { txnOffsetCommit } from './txn-offset-commit.ts'
@@ -101,6 +104,7 @@ export interface HandlerParts {
   readonly nodeId: number
   readonly fetchSessions: FetchSessions
   readonly parkedFetches: ParkedFetches
+  readonly delivery: ShareDelivery
   readonly advertised: Advertised
 }
 
@@ -119,6 +123,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     retryBackoffMs: () => config.get('add.partitions.to.txn.retry.backoff.ms'),
     retryMsMax: () => config.get('add.partitions.to.txn.retry.backoff.max.ms'),
   })
+  const bytesMax = () => config.get('fetch.max.bytes')
+  const shareParts = { ...parts.delivery, parked: parts.parkedFetches, image, bytesMax }
   const table: readonly AnyHandler[] = [
     produce({ replicas, image, admission }),
     fetch({
@@ -126,7 +132,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
       image,
       sessions: parts.fetchSessions,
       parked: parts.parkedFetches,
-      bytesMax: () => config.get('fetch.max.bytes'),
+      bytesMax,
     }),
     listOffsets({ replicas }),
     metadata({ ...nodes, autoTopics }),
@@ -177,6 +183,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     pushTelemetry({ telemetry }),
     listConfigResources({ cache }),
     describeTopicPartitions({ cache, config }),
+    shareFetch({ ...shareParts, clock: environment.clock }),
+    shareAcknowledge(shareParts),
     initializeShareGroupState({ shareState }),
     readShareGroupState({ shareState }),
     writeShareGroupState({ shareState }),

@@ -9,6 +9,9 @@ export const metadataVersionFeature = 'metadata.version'
 /** Eligible leader replicas (KIP-966). */
 export const elrFeature = 'eligible.leader.replicas.version'
 
+/** Share groups (KIP-932). */
+export const shareVersionFeature = 'share.version'
+
 /** 3.3-IV3, the first that has feature records. */
 export const metadataVersionMin = 7
 /** 4.3-IV0. */
@@ -22,13 +25,14 @@ export const supportedFeatures: readonly VersionRange[] = [
     minSupportedVersion: metadataVersionMin,
     maxSupportedVersion: metadataVersionLatest,
   },
+  { name: shareVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
 ]
 
 /** Features of Apache Kafka that this version does not serve; a directory of Kafka's may have them finalized. */
 export const kafkaFeatures: ReadonlySet<string> = new Set([
   'group.version',
   'kraft.version',
-  'share.version',
+  shareVersionFeature,
   'streams.version',
   'transaction.version',
 ])
@@ -98,4 +102,8 @@ export function registerBrokerVersion(level: number): number {
 export function partitionVersion(level: number): number {
   if (level >= 23) return 2
   return level >= 17 ? 1 : 0
+}
+
+export function isShareGroupsEnabled(image: MetadataImage): boolean {
+  return (image.features.get(shareVersionFeature) ?? 0) > 0
 }

@@ -3,7 +3,7 @@
  * append that satisfies it, a change of a partition, its deadline, or the end of its connection.
  */
 import type { Milliseconds, Timer, Timers } from '../environment/environment.ts'
-import type { Partition, PartitionWatcher } from './partition.ts'
+import type { PartitionWatcher } from './partition.ts'
 
 /** Each connection waits in at most a few fetches, so this is felt only when far too many are open. */
 const parkedMaxDefault = 100_000
@@ -15,12 +15,18 @@ export interface FetcherConnection {
   onClose(callback: () => void): void
 }
 
+/** What a fetch may wait for: a partition, or what else tells its watchers that there is more to read. */
+export interface Watched {
+  watch(watcher: PartitionWatcher): void
+  unwatch(watcher: PartitionWatcher): void
+}
+
 /** What ended the wait. `read`: read again and answer; `gone`: nobody is there to be answered. */
 export type Woken = 'read' | 'gone'
 
 /** What a fetch waits for. */
 interface Wanted {
-  readonly partitions: readonly Partition[]
+  readonly partitions: readonly Watched[]
   readonly missingBytes: number
   /** Only bytes below the last stable offset count. */
   readonly isReadCommitted: boolean
@@ -29,7 +35,7 @@ interface Wanted {
 class ParkedFetch implements PartitionWatcher {
   #missingBytes: number
   readonly #isReadCommitted: boolean
-  readonly #partitions: readonly Partition[]
+  readonly #partitions: readonly Watched[]
   readonly #leave: (fetch: ParkedFetch) => void
   readonly #resolve: (woken: Woken) => void
   #timer: Timer | null = null
@@ -75,6 +81,7 @@ export class ParkedFetches {
   readonly #parkedMax: number
   readonly #parked = new Set<ParkedFetch>()
   readonly #ofConnection = Symbol('parked fetches')
+  #isClosed = false
 
   constructor(options: { timers: Timers; parkedMax?: number }) {
     this.#timers = options.timers
@@ -85,6 +92,11 @@ export class ParkedFetches {
     return this.#parked.size
   }
 
+  /** Whether the broker stops: who is woken should answer, whatever there is. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /**
    * Waits until `missingBytes` more can be read from the partitions, one of them changes, or `maxWaitMs`
    * have passed. Where too many wait already, it does not wait at all.
@@ -93,7 +105,7 @@ export class ParkedFetches {
     options: Wanted & { maxWaitMs: Milliseconds; connection: FetcherConnection },
   ): Promise<Woken> {
     if (!options.connection.isOpen) return Promise.resolve('gone')
-    if (this.#parked.size >= this.#parkedMax) return Promise.resolve('read')
+    if (this.#isClosed || this.#parked.size >= this.#parkedMax) return Promise.resolve('read')
     const ofConnection = this.#waitingOn(options.connection)
     return new Promise((resolve) => {
       const fetch = new ParkedFetch(options, resolve, (woken) => {
@@ -108,6 +120,7 @@ export class ParkedFetches {
 
   /** Wakes all, so that they are answered before the broker stops. */
   close(): void {
+    this.#isClosed = true
     for (const fetch of this.#parked) fetch.wake('read')
   }
 

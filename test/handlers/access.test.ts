@@ -231,12 +231,27 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   ReadShareGroupStateSummary: (...met) => ofPartition(...met),
   WriteShareGroupState: (...met) => ofPartition(...met),
   DeleteShareGroupState: (...met) => ofPartition(...met),
+  // Each opens the session anew, in which ShareAcknowledge then comes with one epoch after the other.
+  ShareFetch: (_, topicId) => {
+    shareEpoch = 0
+    const topics = [{ topicId, partitions: [{ partitionIndex: 0, acknowledgementBatches: [] }] }]
+    const limits = { maxWaitMs: 0, minBytes: 0, maxRecords: 1, batchSize: 1 }
+    return { ...shareMember, ...limits, shareSessionEpoch: 0, topics, forgottenTopicsData: [] }
+  },
+  ShareAcknowledge: ({ resource }, topicId) => ({
+    ...shareMember,
+    shareSessionEpoch: resource === 'TOPIC' ? ++shareEpoch : 99,
+    topics: [{ topicId, partitions: [{ partitionIndex: 0, acknowledgementBatches: [] }] }],
+  }),
   DescribeTopicPartitions: ({ denial }) => ({
     topics: denial === 'lack' ? [] : [{ name: topic }],
     responsePartitionLimit: 100,
     cursor: null,
   }),
 }
+
+let shareEpoch = 0
+const shareMember = { groupId: group, memberId: 'AAAAAAAAAAAAAAAAAAAAAQ', isRenewAck: false }
 
 /** What the five APIs of group state ask about a partition. */
 const ofPartition = (_rule: AccessRule, topicId: string) => ({
