@@ -19,6 +19,15 @@ export const commands: Readonly<Record<string, Listed>> = {
   consume: { summary: 'Read records from topics', load: () => import('./consume.ts') },
   groups: { summary: 'List, describe, reset and delete groups', load: () => import('./groups.ts') },
   configs: { summary: 'Show and change settings', load: () => import('./configs.ts') },
+  acls: { summary: 'Show and change who may do what', load: () => import('./acls.ts') },
+  users: {
+    summary: 'Show, set and delete passwords of users',
+    load: () => import('./users.ts'),
+  },
+  quotas: {
+    summary: 'Show and change how much users, clients and addresses may take',
+    load: () => import('./quotas.ts'),
+  },
   cluster: {
     summary: 'Show brokers, features, quorum and versions',
     load: () => import('./cluster.ts'),

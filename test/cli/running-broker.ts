@@ -53,11 +53,13 @@ export function start(
 
 export async function startBroker(
   directory: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<{ address: string; stop: () => Promise<void> }> {
   const settings = {
     listeners: 'PLAINTEXT://127.0.0.1:0',
     'log.dirs': directory,
     'offsets.topic.num.partitions': '1',
+    ...more,
   }
   const broker = await Broker.start({
     environment: createNodeEnvironment({ log: { level: 'silent' } }),
