@@ -4,6 +4,7 @@ import { ConfigError } from './config/definition.ts'
 import { groupSetting } from './config/group-configs.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './coordinator/group/config.ts'
 import type { ShareCoordinatorConfig } from './coordinator/share/config.ts'
+import type { CompactionConfig } from './log/compaction/compactor.ts'
 import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
 import { standardAuthorizerClass } from './metadata/authorizer/standard-authorizer.ts'
 import { defaultLimits, type LimitOptions } from './server/limits.ts'
@@ -106,6 +107,19 @@ export function groupSettingOf(
   overridesOf: (groupId: string) => ReadonlyMap<string, string>,
 ): GroupSetting {
   return (groupId, name) => groupSetting(name, overridesOf(groupId), config)
+}
+
+/** Read anew whenever it matters: all but `log.cleaner.enable` can be changed at run time. */
+export function compactionConfig(config: BrokerConfig): CompactionConfig {
+  return {
+    // One log at a time, however many threads are asked for.
+    isEnabled: config.get('log.cleaner.enable') && config.get('log.cleaner.threads') > 0,
+    backoffMs: config.get('log.cleaner.backoff.ms'),
+    dedupeBufferSize: config.get('log.cleaner.dedupe.buffer.size'),
+    ioBufferSize: config.get('log.cleaner.io.buffer.size'),
+    ioBufferLoadFactor: config.get('log.cleaner.io.buffer.load.factor'),
+    ioMaxBytesPerSecond: config.get('log.cleaner.io.max.bytes.per.second'),
+  }
 }
 
 /** Kafka's limit for one batch of the metadata log; the controller stays below it. */

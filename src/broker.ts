@@ -8,6 +8,7 @@
  */
 
 import {
+  compactionConfig,
   groupCoordinatorConfig,
   groupSettingOf,
   limitOptions,
@@ -315,6 +316,7 @@ export class Broker {
       tailCache: new TailCache(this.#options.tailCacheBytes ?? tailCacheBytesDefault),
       configFor: (topic) => this.#replicaConfig(cache.image, topic),
       producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+      compaction: () => compactionConfig(config),
       intervals: {
         checkpointMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
         firstRetentionMs: 30_000,

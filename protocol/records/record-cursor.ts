@@ -22,6 +22,11 @@ export class RecordCursor {
   #read = 0
   #headersAt = 0
 
+  /** Where the record begins in `bytes`, with its length, and where it ends. */
+  recordAt = 0
+  recordEnd = 0
+  /** What does not depend on the batch's timestamps begins here: the offset delta and all behind it. */
+  bodyAt = 0
   offset = -1
   timestamp = -1
   attributes = 0
@@ -78,11 +83,14 @@ export class RecordCursor {
       if (this.#position === this.#end) return false
       throw new CorruptRecords(`${this.#end - this.#position} bytes after the last record`)
     }
+    this.recordAt = this.#position
     const length = this.#varint32()
     const end = this.#position + length
+    this.recordEnd = end
     if (length < 0 || end > this.#end) throw new CorruptRecords(`Record length ${length}`)
     this.attributes = this.#bytes[this.#position++] ?? 0
     const timestampDelta = this.#varint64()
+    this.bodyAt = this.#position
     const offsetDelta = this.#varint32()
     this.offset = this.#start.baseOffset + offsetDelta
     this.timestamp = this.#start.logAppendTimeMs ?? this.#start.baseTimestamp + timestampDelta

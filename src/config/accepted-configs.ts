@@ -67,15 +67,6 @@ export const acceptedConfigs = {
   'kafka.metrics.polling.interval.secs': int(10, atLeast(1)),
   'kafka.metrics.reporters': list([]),
   'leader.imbalance.check.interval.seconds': long(300, atLeast(1)),
-  'log.cleaner.backoff.ms': long(15000, atLeast(0), { scope: 'cluster-wide' }),
-  'log.cleaner.dedupe.buffer.size': long(134217728, any, { scope: 'cluster-wide' }),
-  'log.cleaner.enable': boolean(true),
-  'log.cleaner.io.buffer.load.factor': double(0.9, any, { scope: 'cluster-wide' }),
-  'log.cleaner.io.buffer.size': int(524288, atLeast(0), { scope: 'cluster-wide' }),
-  'log.cleaner.io.max.bytes.per.second': double('1.7976931348623157E308', any, {
-    scope: 'cluster-wide',
-  }),
-  'log.cleaner.threads': int(1, atLeast(0), { scope: 'cluster-wide' }),
   'log.dir.failure.timeout.ms': long(30000, atLeast(1)),
   // A leader that writes NoOp records shows its followers that it lives; a quorum of one has none, and its
   // log, like its disk, is left in peace.

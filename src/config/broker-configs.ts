@@ -80,12 +80,31 @@ export const brokerConfigs = {
     scope: 'per-broker',
     doc: 'The addresses on which the broker listens, as NAME://host:port; port 0 takes any free one.',
   }),
+  'log.cleaner.backoff.ms': long(15000, atLeast(0), {
+    scope: 'cluster-wide',
+    doc: 'How long the compactor waits before it looks again, where no log was dirty enough.',
+  }),
+  'log.cleaner.dedupe.buffer.size': long(134217728, any, {
+    scope: 'cluster-wide',
+    doc: 'The most memory in which the compactor remembers keys: 24 bytes each.',
+  }),
   'log.cleaner.delete.retention.ms': long(86400000, atLeast(0), { scope: 'cluster-wide' }),
+  'log.cleaner.enable': boolean(true, { doc: 'Whether compacted topics are compacted.' }),
+  'log.cleaner.io.buffer.load.factor': double(0.9, any, { scope: 'cluster-wide' }),
+  'log.cleaner.io.buffer.size': int(524288, atLeast(0), { scope: 'cluster-wide' }),
+  'log.cleaner.io.max.bytes.per.second': double('1.7976931348623157E308', any, {
+    scope: 'cluster-wide',
+    doc: 'What the compactor may read and write, together.',
+  }),
   'log.cleaner.max.compaction.lag.ms': long('9223372036854775807', atLeast(1), {
     scope: 'cluster-wide',
   }),
   'log.cleaner.min.cleanable.ratio': double(0.5, between(0, 1), { scope: 'cluster-wide' }),
   'log.cleaner.min.compaction.lag.ms': long(0, atLeast(0), { scope: 'cluster-wide' }),
+  'log.cleaner.threads': int(1, atLeast(0), {
+    scope: 'cluster-wide',
+    doc: 'One log is compacted at a time; with 0 none is.',
+  }),
   'log.cleanup.policy': list(['delete'], eachOneOf('compact', 'delete'), { scope: 'cluster-wide' }),
   'log.dir': list(['/tmp/kafka-logs'], any, {
     doc: 'The directory in which partitions are stored, where log.dirs is not set.',

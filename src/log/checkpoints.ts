@@ -11,6 +11,7 @@ import { isDeviceError } from './fenced-disk.ts'
 export const recoveryPointFile = 'recovery-point-offset-checkpoint'
 export const highWatermarkFile = 'replication-offset-checkpoint'
 export const logStartFile = 'log-start-offset-checkpoint'
+export const cleanerFile = 'cleaner-offset-checkpoint'
 
 const damagedSuffix = '.damaged'
 

@@ -19,6 +19,14 @@ export interface LogConfig {
   readonly fileDeleteDelayMs: Milliseconds
   /** `delete`, `compact`, both or neither. */
   readonly cleanupPolicy: readonly string[]
+  /** Compaction begins where more than this part of the bytes is not compacted yet. */
+  readonly minCleanableDirtyRatio: number
+  /** Younger records are not compacted. */
+  readonly minCompactionLagMs: Milliseconds
+  /** Older records are, whatever the ratio. */
+  readonly maxCompactionLagMs: Milliseconds
+  /** Tombstones and transaction markers stay so long after the compaction that made them superfluous. */
+  readonly deleteRetentionMs: Milliseconds
   /** `producer`, `uncompressed`, `gzip`, `snappy`, `lz4` or `zstd`. */
   readonly compressionType: string
   /** `CreateTime` or `LogAppendTime`. */
@@ -46,6 +54,10 @@ export const defaultLogConfig: LogConfig = {
   retentionMs: 7 * 24 * 3600 * 1000,
   fileDeleteDelayMs: 60_000,
   cleanupPolicy: ['delete'],
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: unlimited,
+  deleteRetentionMs: 24 * 3600 * 1000,
   compressionType: 'producer',
   messageTimestampType: 'CreateTime',
   messageTimestampBeforeMaxMs: unlimited,

@@ -13,7 +13,7 @@ import type { Environment, Milliseconds } from '../environment/environment.ts'
 import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoints.ts'
 import { FencedDisk } from './fenced-disk.ts'
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
-import { type CheckpointedOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
+import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
 import { isPartitionMetadataDamaged, readPartitionMetadata } from './partition-metadata.ts'
 
 export type { CheckpointedOffsets, MetaProperties }
@@ -180,15 +180,15 @@ export class LogDirectory {
     if (this.#missing.delete(name)) this.#checkpoints?.forget(name)
   }
 
-  /** Writes the recovery-point, log-start and high-watermark checkpoints. Throws DiskError. */
+  /** Writes the recovery-point, log-start, high-watermark and cleaner checkpoints. Throws DiskError. */
   writeCheckpoints(): void {
     this.#noteLogs()
     this.#checkpoints?.writeNow()
   }
 
   /**
-   * As `writeCheckpoints`, off the event loop; log starts are durable when it resolves. Rejects with
-   * DiskError.
+   * As `writeCheckpoints`, off the event loop; log starts, and what is compacted, are durable when it
+   * resolves. Rejects with DiskError.
    */
   async checkpoint(): Promise<void> {
     this.#disk.check(null)
@@ -265,7 +265,7 @@ export class LogDirectory {
   offsetsOf(name: string): CheckpointedOffsets {
     this.#disk.check(name)
     this.#checkpoints?.reuse(name)
-    return this.#checkpoints?.of(name) ?? { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
+    return this.#checkpoints?.of(name) ?? noOffsets
   }
 
   /** A log was opened here, and is in order now. */

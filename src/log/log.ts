@@ -9,7 +9,7 @@
  *
  * In this folder: the log and its files (`segments`, `segment`, the indexes, `scan`), what opens it
  * (`recovery`, which says what becomes of damage), what checks appends (`validation`,
- * `producer-states`), what cuts it (`retention`, `leader-epochs`), and the directory that holds many
+ * `producer-states`), what cuts it (`retention`, `leader-epochs`, `compaction/`), and the directory that holds many
  * of them (`log-directory`, `checkpoints`). Not here: topics' metadata, replication, who may read up
  * to where. It imports protocol and environment.
  *
@@ -20,6 +20,7 @@ import * as header from '../../protocol/records/batch.ts'
 import type { Allowance } from '../../protocol/records/message-set.ts'
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
+import { CleanableLog } from './compaction/cleanable-log.ts'
 import { Durability, mustSyncAtStart } from './durability.ts'
 import { type Group, GroupCommit } from './group-commit.ts'
 import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
@@ -59,6 +60,8 @@ export class Log {
   readonly directory: LogDirectory
   /** Runs synchronously each time logEndOffset has moved forwards, before `written` resolves. */
   onWritten: (() => void) | null = null
+  /** How compaction reaches the segments. */
+  readonly cleanable: CleanableLog
   readonly #environment: Environment
   readonly #disk: Disk
   readonly #path: string
@@ -114,7 +117,7 @@ export class Log {
       ...checkpoints,
       epochs: this.#epochs,
       producers: this.#producers,
-      isGapless: !isCompacted(config),
+      isGapless: !isCompacted(config) && checkpoints.cleanedOffset < 0,
       mustSync: (records) => mustSyncAtStart(config, records),
       onDamage: options.onDamage ?? 'cut',
       now: environment.clock.now(),
@@ -138,6 +141,15 @@ export class Log {
       epochs: this.#epochs,
       writtenOffset: () => this.#writtenOffset,
       name: this.#name,
+    })
+    this.cleanable = new CleanableLog({
+      log: this,
+      disk: this.#disk,
+      path: this.#path,
+      segments: this.#segments,
+      snapshots: this.#snapshots,
+      cleanedOffset: checkpoints.cleanedOffset,
+      segmentOptions: (baseOffset) => this.#segmentOptions(baseOffset),
     })
     this.#rollJitterMs = drawJitter(this.#config, this.#environment.random)
     this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
@@ -180,6 +192,16 @@ export class Log {
   /** Everything below is on the device. */
   get recoveryPoint(): number {
     return this.#segments.recoveryPoint
+  }
+
+  /** Up to where it is compacted; -1: it never was. */
+  get cleanedOffset(): number {
+    return this.cleanable.cleanedOffset
+  }
+
+  /** Not closed, and not fenced with its directory. */
+  get isUsable(): boolean {
+    return !this.#isClosed && this.directory.failure === null
   }
 
   /** Bytes. */
@@ -564,6 +586,7 @@ export class Log {
     this.#commit.truncate(offset)
     if (this.#segments.recoveryPoint > offset) this.directory.checkpointThisTurn()
     this.#segments.onTruncated(offset)
+    this.cleanable.onTruncated(offset)
     this.#nextOffset = offset
     this.#writtenOffset = offset
     this.#logEndOffset = offset

@@ -1,8 +1,9 @@
 /**
- * The three checkpoint files of a log directory: up to where each log is on the device
+ * The four checkpoint files of a log directory: up to where each log is on the device
  * (`recovery-point-offset-checkpoint`), where it begins (`log-start-offset-checkpoint`, only what is
- * above 0) and what was committed (`replication-offset-checkpoint`). A file is written only if
- * something in it has changed.
+ * above 0), what was committed (`replication-offset-checkpoint`) and up to where it is compacted
+ * (`cleaner-offset-checkpoint`, only logs that ever were). A file is written only if something in it
+ * has changed.
  *
  * An entry that is older than the truth costs a longer recovery. One that is newer is never written,
  * and a name that is used again must not find its predecessor's: until the files are without it on
@@ -12,6 +13,7 @@ import type { Disk } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
 import {
   besideOf,
+  cleanerFile,
   formatOffsets,
   highWatermarkFile,
   logStartFile,
@@ -27,17 +29,28 @@ export interface CheckpointedOffsets {
   readonly recoveryPoint: number
   readonly logStartOffset: number
   readonly highWatermark: number
+  /** Up to where the log is compacted, -1 where it never was: else offsets may be missing in it. */
+  readonly cleanedOffset: number
 }
 
 interface CheckpointFile {
   readonly path: string
   readonly key: keyof CheckpointedOffsets
+  /** What is not worth an entry. */
+  readonly unwritten: number
+  /** What it says must outlast a loss of power once it was written. */
+  readonly isPromise: boolean
   /** How often its content has changed, and which of these contents it holds. */
   changes: number
   written: number
 }
 
-const noOffsets: CheckpointedOffsets = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
+export const noOffsets: CheckpointedOffsets = {
+  recoveryPoint: 0,
+  logStartOffset: 0,
+  highWatermark: 0,
+  cleanedOffset: -1,
+}
 
 export class OffsetCheckpoints {
   readonly #disk: Disk
@@ -56,13 +69,17 @@ export class OffsetCheckpoints {
   constructor(disk: Disk, directory: string, log: Logger) {
     this.#disk = disk
     this.#directory = directory
-    const file = (name: string, key: keyof CheckpointedOffsets): CheckpointFile => {
-      return { path: `${directory}/${name}`, key, changes: 0, written: 0 }
+    const counts = { changes: 0, written: 0 }
+    const file = (name: string, key: keyof CheckpointedOffsets, unwritten: number | null) => {
+      const path = `${directory}/${name}`
+      const isPromise = unwritten !== null
+      return { path, key, unwritten: unwritten ?? Number.NEGATIVE_INFINITY, isPromise, ...counts }
     }
     this.#files = [
-      file(recoveryPointFile, 'recoveryPoint'),
-      file(logStartFile, 'logStartOffset'),
-      file(highWatermarkFile, 'highWatermark'),
+      file(recoveryPointFile, 'recoveryPoint', null),
+      file(logStartFile, 'logStartOffset', noOffsets.logStartOffset),
+      file(highWatermarkFile, 'highWatermark', null),
+      file(cleanerFile, 'cleanedOffset', noOffsets.cleanedOffset),
     ]
     for (const one of this.#files) {
       const { path, key } = one
@@ -86,19 +103,20 @@ export class OffsetCheckpoints {
   note(name: string, now: CheckpointedOffsets): void {
     const before = this.#offsets.get(name)
     for (const file of this.#files) {
-      // Only log starts above 0 are in their file.
-      const written = before?.[file.key] ?? (file.key === 'logStartOffset' ? 0 : -1)
+      const written = before?.[file.key] ?? file.unwritten
       if (written !== now[file.key]) file.changes++
     }
-    const { recoveryPoint, logStartOffset, highWatermark } = now
-    this.#offsets.set(name, { recoveryPoint, logStartOffset, highWatermark })
+    const { recoveryPoint, logStartOffset, highWatermark, cleanedOffset } = now
+    this.#offsets.set(name, { recoveryPoint, logStartOffset, highWatermark, cleanedOffset })
   }
 
   /** There is no log of this name any more. */
   forget(name: string): void {
-    if (!this.#offsets.delete(name)) return
+    const before = this.#offsets.get(name)
+    if (before === undefined) return
+    this.#offsets.delete(name)
     this.#forgotten.add(name)
-    for (const file of this.#files) file.changes++
+    for (const file of this.#files) if (before[file.key] > file.unwritten) file.changes++
   }
 
   /** The names of all logs that the files know. */
@@ -123,8 +141,8 @@ export class OffsetCheckpoints {
   }
 
   /**
-   * Writes what has changed before this call, off the event loop. Log starts, and that a name was
-   * forgotten, are durable when it resolves; of the rest a loss of power may bring back the file
+   * Writes what has changed before this call, off the event loop. Log starts, what is compacted, and
+   * that a name was forgotten, are durable when it resolves; of the rest a loss of power may bring back the file
    * before, which only makes a recovery longer. Rejects with DiskError.
    */
   write(): Promise<void> {
@@ -151,7 +169,7 @@ export class OffsetCheckpoints {
     for (const file of this.#files) {
       const { changes } = file
       if (file.written === changes) continue
-      mustBeDurable ||= file.key === 'logStartOffset'
+      mustBeDurable ||= file.isPromise
       await replaceFileInBackground(this.#disk, file.path, this.#format(file), isCurrent)
       // Who came between has written this one, or has failed to.
       if (!isCurrent()) return this.#run(mustBeDurable)
@@ -161,11 +179,10 @@ export class OffsetCheckpoints {
     for (const name of forgotten) this.#forgotten.delete(name)
   }
 
-  #format({ key }: CheckpointFile): string {
+  #format({ key, unwritten }: CheckpointFile): string {
     const entries = new Map<string, number>()
     for (const [name, offsets] of this.#offsets) {
-      const offset = offsets[key]
-      if (offset > 0 || key !== 'logStartOffset') entries.set(name, offset)
+      if (offsets[key] > unwritten) entries.set(name, offsets[key])
     }
     return formatOffsets(entries)
   }

@@ -48,6 +48,10 @@ export class OffsetIndex {
     return this.#file.count
   }
 
+  get bytes(): number {
+    return this.#file.count * entrySize
+  }
+
   /** Adds an entry; one that does not lie above the last is left out. */
   append(offset: number, position: number): void {
     if (this.#file.count > 0 && offset <= this.#lastOffset) return

@@ -129,9 +129,11 @@ function isThere(entry: AbortedTransaction, segments: Segments): boolean {
     const segment = segments.list[segments.indexOf(offset)] as Segment
     // What retention took cannot be asked any more.
     if (offset < segment.baseOffset) return true
-    let isFound = false
+    // Compaction takes what was aborted, and its marker in the end.
+    let isFound = !segments.isGapless
     segment.scan(segment.positionOf(offset), (buffer, at) => {
       if (lastOffsetOf(buffer, at) < offset) return true
+      if (!segments.isGapless && header.baseOffset(buffer, at) > offset) return false
       isFound =
         header.baseOffset(buffer, at) === offset &&
         header.producerId(buffer, at) === producerId &&

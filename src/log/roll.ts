@@ -4,7 +4,7 @@
  */
 import type { Milliseconds, Random } from '../environment/environment.ts'
 import { largestTimestampOf } from './links.ts'
-import type { LogConfig } from './log-config.ts'
+import { isCompacted, type LogConfig } from './log-config.ts'
 import type { Segment } from './segment.ts'
 
 const relativeOffsetMax = 0x7fff_ffff
@@ -35,9 +35,13 @@ export function mustRoll(
     segment.firstTimestamp >= 0
       ? largestTimestampOf(bytes) - segment.firstTimestamp
       : now - segment.createdMs
-  return age > config.segmentMs - jitterMs
+  return age > maxAgeMs(config) - jitterMs
 }
+
+/** A compacted log rolls in time for what is in the active segment to be compacted. */
+const maxAgeMs = (config: LogConfig): Milliseconds =>
+  isCompacted(config) ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs
 
 /** Up to segment.jitter.ms at random, so that not all logs roll at once. */
 export const drawJitter = (config: LogConfig, random: Random): Milliseconds =>
-  Math.floor(random.float() * Math.min(config.segmentJitterMs, config.segmentMs))
+  Math.floor(random.float() * Math.min(config.segmentJitterMs, maxAgeMs(config)))

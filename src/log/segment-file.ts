@@ -50,6 +50,11 @@ export class SegmentFile {
     return this.#using(async (file) => window.subarray(0, await file.readAsync(window, position)))
   }
 
+  /** Fills `target` from `position` on; gives the bytes read. */
+  readInto(target: Buffer, position: number): Promise<number> {
+    return this.#using((file) => file.readAsync(target, position))
+  }
+
   /** Closes it, as soon as no read or sync needs it; unless for good, it is opened again when it is needed. */
   close(isForGood = false): void {
     this.#isGivenUp ||= isForGood

@@ -10,7 +10,14 @@ import { moveAside } from './checkpoints.ts'
 import { isSound, lastOffsetOf, leaderEpochOf, plausibleBytes } from './links.ts'
 import { snapshotSuffix } from './producer-snapshot.ts'
 import { scanBatches } from './scan.ts'
-import { deletedSuffix, fileNameOf, nameOf, segmentSuffixes } from './segment-options.ts'
+import {
+  cleanedSuffix,
+  deletedSuffix,
+  fileNameOf,
+  nameOf,
+  segmentSuffixes,
+  swapSuffix,
+} from './segment-options.ts'
 
 export interface SegmentFiles {
   /** Base offsets, rising. */
@@ -30,8 +37,6 @@ export interface TidyOptions {
 }
 
 const partSuffixes = [...segmentSuffixes, snapshotSuffix]
-const cleanedSuffix = '.cleaned'
-const swapSuffix = '.swap'
 
 /** Lists what stays. Throws DiskError, EDAMAGED where a log file is none. */
 export function tidy(options: TidyOptions): SegmentFiles {

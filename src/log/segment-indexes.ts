@@ -11,6 +11,8 @@ export interface SegmentIndexesOptions {
   readonly disk: Disk
   /** The path of the segment, without a suffix. */
   readonly path: string
+  /** Behind the names of the files. */
+  readonly suffix: string
   readonly baseOffset: number
   readonly bytesMax: number
 }
@@ -20,9 +22,10 @@ export class SegmentIndexes {
   readonly times: TimeIndex
 
   private constructor(options: SegmentIndexesOptions, offsetBytes: number, timeBytes: number) {
-    const { disk, path, baseOffset, bytesMax } = options
-    this.offsets = new OffsetIndex(disk, `${path}.index`, baseOffset, bytesMax, offsetBytes)
-    this.times = new TimeIndex(disk, `${path}.timeindex`, baseOffset, bytesMax, timeBytes)
+    const { disk, baseOffset, bytesMax } = options
+    const { offsets, times } = pathsOf(options)
+    this.offsets = new OffsetIndex(disk, offsets, baseOffset, bytesMax, offsetBytes)
+    this.times = new TimeIndex(disk, times, baseOffset, bytesMax, timeBytes)
   }
 
   /** Empty ones, in the place of those that may be there. */
@@ -32,15 +35,16 @@ export class SegmentIndexes {
 
   /** Those in the files; null where one is missing, cannot be read or has no index's size. */
   static open(options: SegmentIndexesOptions): SegmentIndexes | null {
-    const { disk, path } = options
-    const offsetBytes = sizeOf(disk, `${path}.index`)
-    const timeBytes = sizeOf(disk, `${path}.timeindex`)
+    const { disk } = options
+    const { offsets, times } = pathsOf(options)
+    const offsetBytes = sizeOf(disk, offsets)
+    const timeBytes = sizeOf(disk, times)
     if (!OffsetIndex.isSize(offsetBytes) || !TimeIndex.isSize(timeBytes)) return null
     try {
       return new SegmentIndexes(options, offsetBytes, timeBytes)
     } catch (error) {
       if (!(error instanceof DiskError) || isDeviceError(error)) throw error
-      for (const file of [`${path}.index`, `${path}.timeindex`]) disk.remove(file)
+      for (const file of [offsets, times]) disk.remove(file)
       return null
     }
   }
@@ -56,13 +60,21 @@ export class SegmentIndexes {
   }
 }
 
+const pathsOf = ({ path, suffix }: SegmentIndexesOptions) => ({
+  offsets: `${path}.index${suffix}`,
+  times: `${path}.timeindex${suffix}`,
+})
+
 /** -1 where there is no file. */
 const sizeOf = (disk: Disk, path: string): number => (disk.exists(path) ? disk.stat(path).size : -1)
 
-/** Makes durable what there is of the index files of a segment, whose path comes without a suffix. */
-export async function syncIndexFiles(disk: Disk, segmentPath: string): Promise<void> {
-  for (const suffix of ['.index', '.timeindex', '.txnindex']) {
-    const path = `${segmentPath}${suffix}`
+/** Makes durable what there is of the index files of a segment. */
+export async function syncIndexFiles(
+  disk: Disk,
+  { path: segmentPath, suffix }: Pick<SegmentIndexesOptions, 'path' | 'suffix'>,
+): Promise<void> {
+  for (const index of ['.index', '.timeindex', '.txnindex']) {
+    const path = `${segmentPath}${index}${suffix}`
     if (!disk.exists(path)) continue
     const file = disk.open(path, 'write')
     try {

@@ -13,6 +13,8 @@ export interface SegmentOptions {
   readonly indexBytesMax: number
   readonly indexIntervalBytes: number
   readonly createdMs: Milliseconds
+  /** Behind the names of all its files, while compaction writes them. */
+  readonly suffix?: string
   readonly log: Logger
 }
 
@@ -30,8 +32,27 @@ export type RebuildOptions = Pick<Examination, 'mayResume' | 'unsettledFrom'>
 
 export const segmentSuffixes = ['.log', '.index', '.timeindex', '.txnindex'] as const
 export const deletedSuffix = '.deleted'
+/** Being written by compaction: worth nothing yet. */
+export const cleanedSuffix = '.cleaned'
+/** Whole and durable: takes the place of what it was made from, if need be at the next start. */
+export const swapSuffix = '.swap'
 
 export const fileNameOf = (offset: number): string => String(offset).padStart(20, '0')
 
 /** `topic-partition`, of a partition's directory. */
 export const nameOf = (directory: string): string => directory.slice(directory.lastIndexOf('/') + 1)
+
+/** Renames the files of a segment, the log first, from one suffix to another; gives the new paths. */
+export function renameSegment(
+  disk: Disk,
+  path: string,
+  { from, to }: { from: string; to: string },
+): string[] {
+  const renamed: string[] = []
+  for (const suffix of segmentSuffixes) {
+    if (!disk.exists(path + suffix + from)) continue
+    disk.rename(path + suffix + from, path + suffix + to)
+    renamed.push(path + suffix + to)
+  }
+  return renamed
+}

@@ -40,9 +40,9 @@ import {
   fileNameOf,
   nameOf,
   type RebuildOptions,
+  renameSegment,
   type SegmentEnd,
   type SegmentOptions,
-  segmentSuffixes,
 } from './segment-options.ts'
 import { nothingAt, type ReadOptions, type ReadResult, take } from './segment-read.ts'
 import { TransactionIndex } from './transaction-index.ts'
@@ -153,6 +153,12 @@ export class Segment {
     return this.#options.disk.stat(this.#path('.log')).modifiedMs
   }
 
+  /** Bytes of each of the two indexes that every segment has. */
+  get indexBytes(): { readonly offsets: number; readonly times: number } {
+    const { offsets, times } = this.#opened
+    return { offsets: offsets.bytes, times: times.bytes }
+  }
+
   /** A batch of `bytes` comes next: keeps the indexes. */
   note(bytes: number, lastOffset: number, maxTimestamp: number): void {
     const indexes = this.#opened
@@ -195,7 +201,7 @@ export class Segment {
 
   /** Makes the index files durable, once they are written. */
   syncIndexes(): Promise<void> {
-    return syncIndexFiles(this.#options.disk, this.#path(''))
+    return syncIndexFiles(this.#options.disk, this.#indexOptions)
   }
 
   /**
@@ -301,6 +307,11 @@ export class Segment {
     this.#isDamageTold = true
     const message = `Offset ${offset} of ${this.partition} is not readable: ${file} is damaged.`
     return new KafkaError(errors.CORRUPT_MESSAGE, message)
+  }
+
+  /** Fills `target` from `position` on, off the event loop; gives the bytes read. */
+  readInto(target: Buffer, position: number): Promise<number> {
+    return this.#file.readInto(target, position)
   }
 
   /**
@@ -525,15 +536,9 @@ export class Segment {
   /** Renames all files to `.deleted`; gives the new names. */
   markDeleted(): string[] {
     this.#queued = []
-    this.close()
-    const renamed: string[] = []
-    for (const suffix of segmentSuffixes) {
-      const path = this.#path(suffix)
-      if (!this.#options.disk.exists(path)) continue
-      this.#options.disk.rename(path, path + deletedSuffix)
-      renamed.push(path + deletedSuffix)
-    }
-    return renamed
+    // Compaction puts other files under its name.
+    this.close(true)
+    return renameSegment(this.#options.disk, this.path, { from: '', to: deletedSuffix })
   }
 
   get #opened(): SegmentIndexes {
@@ -585,7 +590,8 @@ export class Segment {
 
   get #indexOptions() {
     const { disk, baseOffset, indexBytesMax } = this.#options
-    return { disk, path: this.#path(''), baseOffset, bytesMax: indexBytesMax }
+    const { path, suffix } = this
+    return { disk, path, suffix, baseOffset, bytesMax: indexBytesMax }
   }
 
   /** `topic-partition`. */
@@ -593,7 +599,16 @@ export class Segment {
     return nameOf(this.#options.directory)
   }
 
-  #path(suffix: string): string {
-    return `${this.#options.directory}/${fileNameOf(this.#options.baseOffset)}${suffix}`
+  /** Of its files, without their suffixes. */
+  get path(): string {
+    return `${this.#options.directory}/${fileNameOf(this.#options.baseOffset)}`
+  }
+
+  get suffix(): string {
+    return this.#options.suffix ?? ''
+  }
+
+  #path(kind: string): string {
+    return this.path + kind + this.suffix
   }
 }

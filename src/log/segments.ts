@@ -8,7 +8,7 @@ import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import { parentOf } from './checkpoints.ts'
 import type { Segment } from './segment.ts'
-import { nameOf } from './segment-options.ts'
+import { cleanedSuffix, nameOf, renameSegment, swapSuffix } from './segment-options.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 
@@ -49,10 +49,12 @@ export class Segments {
    */
   #truncations = 0
   #cold: Segment | null = null
-  readonly #isGapless: boolean
+  #isGapless: boolean
   readonly #log: Logger
   /** Behind these a hole was found, and logged. */
   readonly #beforeHoles = new WeakSet<Segment>()
+  /** Compacted ones have taken their places. */
+  readonly #replaced = new WeakSet<Segment>()
 
   constructor(options: SegmentsOptions) {
     this.list = options.list
@@ -72,6 +74,16 @@ export class Segments {
 
   get recoveryPoint(): number {
     return this.#recoveryPoint
+  }
+
+  /** No offset may be missing: nothing was ever compacted here. */
+  get isGapless(): boolean {
+    return this.#isGapless
+  }
+
+  /** How often the log was cut. */
+  get truncations(): number {
+    return this.#truncations
   }
 
   get bytes(): number {
@@ -110,13 +122,27 @@ export class Segments {
     while (segment !== undefined && segment.baseOffset < options.upToOffset) {
       // Of the segments that are not active, one stays open.
       if (segment !== this.active) this.#cool(segment)
-      const found = await segment.read(options)
+      const found = await this.#readOne(segment, options)
+      if (found === 'replaced') {
+        segment = this.list[this.indexOf(options.offset)]
+        continue
+      }
       if (found !== null) return found
       const next = this.#after(segment)
       if (next !== undefined) this.#noteHole(segment, options.offset, next.baseOffset)
       segment = next
     }
     return nothingAt(options.offset)
+  }
+
+  async #readOne(segment: Segment, options: ReadOptions): Promise<ReadResult | null | 'replaced'> {
+    try {
+      const found = await segment.read(options)
+      if (found !== null) return found
+    } catch (error) {
+      if (!this.#replaced.has(segment)) throw error
+    }
+    return this.#replaced.has(segment) ? 'replaced' : null
   }
 
   /** `segment` ends before `fromOffset`, from which on records are missing. */
@@ -158,6 +184,32 @@ export class Segments {
   replaceFrom(index: number, create: () => Segment): void {
     this.removeFrom(index)
     this.list.push(create())
+  }
+
+  /**
+   * The cleaned files of `by`, which are durable, take the place of the segments they were made from;
+   * those go after `delayMs`. False: they do not lie here in a row any more. Throws DiskError; what is
+   * done by then is finished, or undone, when the log is opened next.
+   */
+  replace(
+    replaced: readonly Segment[],
+    by: { readonly path: string; readonly open: () => Segment; readonly delayMs: Milliseconds },
+  ): boolean {
+    const index = this.list.indexOf(replaced[0] as Segment)
+    const isInRow = replaced.every((segment, at) => this.list[index + at] === segment)
+    if (index < 0 || !isInRow || replaced.includes(this.active)) return false
+    renameSegment(this.#disk, by.path, { from: cleanedSuffix, to: swapSuffix })
+    // From here on there is no way back, and nothing goes before that is certain.
+    this.#disk.syncDirectory(this.#directory)
+    for (const segment of replaced) this.#replaced.add(segment)
+    this.#discard([...replaced], by.delayMs)
+    renameSegment(this.#disk, by.path, { from: swapSuffix, to: '' })
+    const { endOffset } = replaced.at(-1) as Segment
+    const segment = by.open()
+    segment.endOffset = endOffset
+    this.list.splice(index, replaced.length, segment)
+    this.#isGapless = false
+    return true
   }
 
   /** The log ends at `offset` now. */

@@ -50,6 +50,10 @@ export class TimeIndex {
     return this.#file.count
   }
 
+  get bytes(): number {
+    return this.#file.count * entrySize
+  }
+
   /** Adds an entry if it rises in both. */
   append(timestamp: number, offset: number): void {
     if (timestamp < 0 || timestamp <= this.#lastTimestamp) return

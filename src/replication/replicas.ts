@@ -1,7 +1,7 @@
 /**
  * The partitions that this broker hosts: made, changed and removed as the metadata says, each with its
- * log in one of the log directories, and looked after periodically (checkpoints, retention, expiry of
- * producers).
+ * log in one of the log directories, and looked after periodically (checkpoints, retention, compaction,
+ * expiry of producers).
  *
  * What lives in this folder: a partition's place in the cluster over its log (`partition.ts`), those
  * who wait for its records (`parked-fetches.ts`), what fetchers need not repeat (`fetch-sessions.ts`)
@@ -12,6 +12,8 @@
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
+import type { CleanableLog } from '../log/compaction/cleanable-log.ts'
+import { type CompactionConfig, Compactor } from '../log/compaction/compactor.ts'
 import { Log } from '../log/log.ts'
 import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
 import { isOfTopic } from '../log/partition-metadata.ts'
@@ -53,6 +55,8 @@ export interface ReplicasOptions {
   /** The effective settings of a topic. */
   readonly configFor: (topic: string) => ReplicaConfig
   readonly producerIdExpirationMs: Milliseconds
+  /** Read anew whenever it matters. */
+  readonly compaction: () => CompactionConfig
   readonly intervals: {
     /** replica.high.watermark.checkpoint.interval.ms. */
     readonly checkpointMs: Milliseconds
@@ -80,6 +84,7 @@ export class Replicas {
   readonly #environment: Environment
   readonly #options: ReplicasOptions
   readonly #placement: Placement
+  readonly #compactor: Compactor
   readonly #byName = new Map<string, HostedTopic>()
   readonly #byId = new Map<string, HostedTopic>()
   #topics: AssignedTopics = { byName: new Map(), byId: new Map() }
@@ -94,6 +99,8 @@ export class Replicas {
     this.#options = options
     const { directories, brokerId, environment } = options
     this.#placement = new Placement(directories, brokerId, environment.log)
+    const logs = () => this.#openLogsToCompact()
+    this.#compactor = new Compactor({ environment, logs, config: options.compaction })
     for (const directory of directories) {
       directory.onPartitionFailure = (name, error) => this.#partitionFailed(directory, name, error)
     }
@@ -101,6 +108,11 @@ export class Replicas {
 
   get directories(): readonly LogDirectory[] {
     return this.#options.directories
+  }
+
+  /** What compacts the logs, and what it has done. */
+  get compactor(): Compactor {
+    return this.#compactor
   }
 
   /** All partitions hosted here, grouped by topic. */
@@ -151,6 +163,7 @@ export class Replicas {
     this.#every(intervals.producerExpiryMs, intervals.producerExpiryMs, () => {
       for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
     })
+    this.#compactor.start()
   }
 
   /** How many of the logs on disk are open, while they are being opened. */
@@ -230,10 +243,18 @@ export class Replicas {
     this.#isClosing = true
     for (const timer of this.#duties.values()) timer.cancel()
     this.#duties.clear()
+    await this.#compactor.stop()
     await Promise.all(this.#options.directories.map((directory) => directory.close(brokerEpoch)))
     for (const partition of this.partitions()) partition.release()
     this.#byName.clear()
     this.#byId.clear()
+  }
+
+  *#openLogsToCompact(): IterableIterator<CleanableLog> {
+    for (const partition of this.partitions()) {
+      const log = partition.openedLog
+      if (log !== null && !partition.isOffline) yield log.cleanable
+    }
   }
 
   /** The directories of the logs on disk that belong to assigned partitions; all others are set aside. */

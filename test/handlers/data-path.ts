@@ -12,6 +12,7 @@ import {
   type PartitionsInTransaction,
   type TransactionVerifier,
 } from '../../src/coordinator/transaction/participants.ts'
+import { defaultCompactionConfig } from '../../src/log/compaction/compactor.ts'
 import { defaultLogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
@@ -274,6 +275,7 @@ export class DataPath {
         ...this.configs.get(topic),
       }),
       producerIdExpirationMs: 86_400_000,
+      compaction: () => defaultCompactionConfig,
       intervals: {
         checkpointMs: 5_000,
         firstRetentionMs: 30_000,

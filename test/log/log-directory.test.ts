@@ -23,6 +23,7 @@ class Offsets {
   recoveryPoint = 0
   logStartOffset = 0
   highWatermark = 0
+  cleanedOffset = -1
   closing: () => Promise<void> = () => Promise.resolve()
 
   constructor(topic: string) {

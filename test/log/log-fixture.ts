@@ -75,6 +75,11 @@ export class Fixture {
     return this.#reopen()
   }
 
+  /** What its process left, after it died within an operation of the disk. */
+  revive(): this {
+    return this.#reopen()
+  }
+
   /** Appends values as one batch and waits until they are written. */
   async append(values: readonly string[], batch: Partial<NewBatch> = {}, leaderEpoch = 0) {
     const result = this.log.append(this.batch(values, batch), leaderEpoch)

@@ -1,0 +1,140 @@
+/**
+ * One log as compaction sees it: what it may read, and how cleaned segments take the place of those
+ * they were made from.
+ *
+ *     00…0.log                     00…0.log                      00…0.log.deleted
+ *     00…9.log       cleaned,      00…9.log        renamed,      00…9.log.deleted     00…0.log
+ *     00…0.log.cleaned  synced     00…0.log.swap   synced        00…0.log.swap
+ *
+ * Up to the second picture a crash leaves the old segments (`.cleaned` is removed at the next start),
+ * from then on the new one (`.swap` is put in its place). The names are Kafka's, and so is the order.
+ */
+import type { Disk, DiskError } from '../../environment/disk.ts'
+import type { LogConfig } from '../log-config.ts'
+import type { LogDirectory } from '../log-directory.ts'
+import type { ProducerSnapshots, SnapshotEntry } from '../producer-snapshot.ts'
+import { Segment } from '../segment.ts'
+import { cleanedSuffix, type SegmentOptions, segmentSuffixes } from '../segment-options.ts'
+import type { Segments } from '../segments.ts'
+import type { AbortedTransaction } from '../transaction-index.ts'
+
+/** What a log tells compaction of itself. */
+export interface CleanedLog {
+  readonly topic: string
+  readonly partition: number
+  readonly directory: LogDirectory
+  readonly config: LogConfig
+  readonly isUsable: boolean
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  readonly lastStableOffset: number
+  /** Each producer with its last batch. */
+  activeProducers(): SnapshotEntry[]
+  abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[]
+}
+
+export interface CleanableLogOptions {
+  readonly log: CleanedLog
+  readonly disk: Disk
+  /** The partition's directory. */
+  readonly path: string
+  readonly segments: Segments
+  readonly snapshots: ProducerSnapshots
+  /** From the checkpoint; -1 where the log never was compacted. */
+  readonly cleanedOffset: number
+  readonly segmentOptions: (baseOffset: number) => SegmentOptions
+}
+
+export class CleanableLog {
+  readonly #options: CleanableLogOptions
+  #cleanedOffset: number
+
+  constructor(options: CleanableLogOptions) {
+    this.#options = options
+    this.#cleanedOffset = options.cleanedOffset
+  }
+
+  get log(): CleanedLog {
+    return this.#options.log
+  }
+
+  /** `topic-partition`. */
+  get name(): string {
+    return `${this.log.topic}-${this.log.partition}`
+  }
+
+  /** In offset order, the active one last. */
+  get segments(): readonly Segment[] {
+    return this.#options.segments.list
+  }
+
+  /** Everything below is on the device. */
+  get recoveryPoint(): number {
+    return this.#options.segments.recoveryPoint
+  }
+
+  /** How often the log was cut: what was learned of its records before does not hold after. */
+  get truncations(): number {
+    return this.#options.segments.truncations
+  }
+
+  /** Up to where the log is compacted; -1: it never was. */
+  get cleanedOffset(): number {
+    return this.#cleanedOffset
+  }
+
+  /**
+   * The log is compacted up to `offset`, or is about to be compacted for the first time: from then on
+   * offsets may be missing in it. Resolves when that is durable. Rejects with DiskError.
+   */
+  async markCleaned(offset: number): Promise<void> {
+    this.#options.disk.syncDirectory(this.#options.path)
+    this.#cleanedOffset = offset
+    await this.log.directory.checkpoint()
+  }
+
+  /** The log ends at `offset` now. */
+  onTruncated(offset: number): void {
+    this.#cleanedOffset = Math.min(this.#cleanedOffset, offset)
+  }
+
+  /** An empty segment in `.cleaned` files. Throws DiskError. */
+  create(baseOffset: number): Segment {
+    const options = { ...this.#options.segmentOptions(baseOffset), suffix: cleanedSuffix }
+    const segment = Segment.create(options)
+    this.#options.disk.remove(`${segment.path}.txnindex${cleanedSuffix}`)
+    return segment
+  }
+
+  /** Gives a segment of `create` up again. Throws DiskError. */
+  discard(segment: Segment): void {
+    segment.close(true)
+    for (const kind of segmentSuffixes) {
+      this.#options.disk.remove(segment.path + kind + segment.suffix)
+    }
+  }
+
+  /**
+   * Puts a segment of `create`, which is durable, in the place of those it was made from. False: they
+   * are not all there any more. Throws DiskError, and the partition is offline then: what is on disk is
+   * put in order at the next start.
+   */
+  replace(replaced: readonly Segment[], cleaned: Segment): boolean {
+    const { segments, snapshots, segmentOptions, log } = this.#options
+    const { path, baseOffset } = cleaned
+    cleaned.close(true)
+    const gone = new Set(replaced.slice(1).map((segment) => segment.baseOffset))
+    try {
+      const isReplaced = segments.replace(replaced, {
+        path,
+        open: () => Segment.open(segmentOptions(baseOffset)),
+        delayMs: log.config.fileDeleteDelayMs,
+      })
+      if (isReplaced) snapshots.keepOnly((offset) => !gone.has(offset))
+      return isReplaced
+    } catch (error) {
+      log.directory.failPartition(this.name, error as DiskError)
+      throw error
+    }
+  }
+}
