@@ -4,6 +4,7 @@ import { ConfigError } from './config/definition.ts'
 import { groupSetting } from './config/group-configs.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './coordinator/group/config.ts'
 import type { ShareCoordinatorConfig } from './coordinator/share/config.ts'
+import type { TransactionCoordinatorConfig } from './coordinator/transaction/config.ts'
 import type { CompactionConfig } from './log/compaction/compactor.ts'
 import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
 import { standardAuthorizerClass } from './metadata/authorizer/standard-authorizer.ts'
@@ -120,6 +121,24 @@ export function compactionConfig(config: BrokerConfig): CompactionConfig {
     ioBufferLoadFactor: config.get('log.cleaner.io.buffer.load.factor'),
     ioMaxBytesPerSecond: config.get('log.cleaner.io.max.bytes.per.second'),
   }
+}
+
+/** Each call of the returned function reads the settings, and the features, anew. */
+export function transactionCoordinatorConfig(
+  config: BrokerConfig,
+  transactionVersion: () => number,
+): () => TransactionCoordinatorConfig {
+  const interval = 'transaction.cleanup.interval.ms'
+  return () => ({
+    addPartitionsRetryMaxMs: config.get('add.partitions.to.txn.retry.backoff.max.ms'),
+    abortTimedOutIntervalMs: config.get(`transaction.abort.timed.out.${interval}`),
+    transactionMaxTimeoutMs: config.get('transaction.max.timeout.ms'),
+    removeExpiredIntervalMs: config.get(`transaction.remove.expired.${interval}`),
+    isTwoPhaseCommitEnabled: config.get('transaction.two.phase.commit.enable'),
+    transactionalIdExpirationMs: config.get('transactional.id.expiration.ms'),
+    requestTimeoutMs: config.get('request.timeout.ms'),
+    transactionVersion: transactionVersion(),
+  })
 }
 
 /** Kafka's limit for one batch of the metadata log; the controller stays below it. */

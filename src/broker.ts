@@ -15,6 +15,7 @@ import {
   metadataLogConfig,
   refuseUnkept,
   shareCoordinatorConfig,
+  transactionCoordinatorConfig,
 } from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
@@ -22,7 +23,7 @@ import { type ListenerAddress, type Listeners, readListeners } from './config/li
 import { resolveTopicConfig } from './config/topic-configs.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { ShareCoordinator } from './coordinator/share/share-coordinator.ts'
-import { noTransactions } from './coordinator/transaction/participants.ts'
+import { TransactionCoordinator } from './coordinator/transaction/transaction-coordinator.ts'
 import { Coordinators } from './coordinators.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
@@ -35,6 +36,7 @@ import {
   type HandlerParts,
   handlerTable,
   shareGroupStateTopic,
+  transactionStateTopic,
 } from './handlers/handler-table.ts'
 import { LocalMarkers } from './handlers/local-markers.ts'
 import { topicView } from './handlers/topic-view.ts'
@@ -45,6 +47,7 @@ import { QuorumLog } from './log/quorum-log.ts'
 import { TailCache } from './log/tail-cache.ts'
 import { formatMetadata } from './metadata/bootstrap.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
+import { transactionVersion } from './metadata/features.ts'
 import {
   configResource,
   configTexts,
@@ -85,7 +88,7 @@ const metadataTopic = '__cluster_metadata'
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
 /** What handlers ask of the coordinators. */
-type LoadedCoordinators = Pick<HandlerParts, 'groups' | 'shareState' | 'markers' | 'verifier'>
+type LoadedCoordinators = Pick<HandlerParts, 'groups' | 'shareState' | 'transactions' | 'markers'>
 
 /** `stop` was called before the start was done. */
 export class StartEnded extends Error {
@@ -197,7 +200,7 @@ export class Broker {
     this.#checkNotStopping()
     const replicas = await this.#hostPartitions(metadata.cache)
     this.#checkNotStopping()
-    const coordinators = await this.#loadCoordinators(metadata.cache, replicas)
+    const coordinators = await this.#loadCoordinators(metadata, replicas)
     this.#checkNotStopping()
     this.#follow(metadata.cache, replicas)
     await this.#listen(metadata, replicas, coordinators)
@@ -336,7 +339,10 @@ export class Broker {
     return resolveTopicConfig(topicOverrides(image, topic), this.#config)
   }
 
-  async #loadCoordinators(cache: MetadataCache, replicas: Replicas): Promise<LoadedCoordinators> {
+  async #loadCoordinators(
+    { cache, producerIds }: Metadata,
+    replicas: Replicas,
+  ): Promise<LoadedCoordinators> {
     const config = this.#config
     const environment = this.#environment
     const partitionsOf = (topic: string) => cache.image.topics.byName.get(topic)?.partitions.length
@@ -358,11 +364,20 @@ export class Broker {
         config.get('share.coordinator.state.topic.num.partitions'),
       partitionCountOf: (topicId) => cache.image.topics.byId.get(topicId)?.partitions.length,
     })
-    const coordinators = [groups, shareState]
+    const markers = new LocalMarkers({ environment, replicas, groups })
+    const transactions = new TransactionCoordinator({
+      environment,
+      config: transactionCoordinatorConfig(config, () => transactionVersion(cache.image)),
+      partitionCount: () =>
+        partitionsOf(transactionStateTopic) ?? config.get('transaction.state.log.num.partitions'),
+      producerIds,
+      markers,
+      isDeleted: (topic, index) => index >= (partitionsOf(topic) ?? 0),
+    })
+    const coordinators = [groups, shareState, transactions]
     this.#coordinators = new Coordinators({ log: environment.log, replicas, coordinators })
     await this.#coordinators.elect(cache.image)
-    const markers = new LocalMarkers({ environment, replicas, groups })
-    return { groups, shareState, markers, verifier: noTransactions }
+    return { groups, shareState, transactions, markers }
   }
 
   /** From here on every committed change of the metadata takes effect, before its request is answered. */

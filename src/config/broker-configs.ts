@@ -211,6 +211,7 @@ export const brokerConfigs = {
     doc: 'Requests of one connection that may wait for their answers; reading stops beyond it.',
   }),
   'remote.log.storage.system.enable': boolean(false),
+  'request.timeout.ms': int(30000),
   'replica.high.watermark.checkpoint.interval.ms': long(5000),
   'share.coordinator.cold.partition.snapshot.interval.ms': int(300000, atLeast(1)),
   'share.coordinator.snapshot.update.records.per.snapshot': int(500, between(0, 500), {
@@ -237,7 +238,26 @@ export const brokerConfigs = {
   'telemetry.max.bytes': int(1048576, atLeast(1), {
     doc: 'The most bytes of metrics that a client may push at once.',
   }),
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(10000, atLeast(1), {
+    doc: 'How often transactions that take too long are looked for, to abort them.',
+  }),
+  'transaction.max.timeout.ms': int(900000, atLeast(1), {
+    doc: 'The longest transaction timeout a producer may ask for.',
+  }),
   'transaction.partition.verification.enable': boolean(true, { scope: 'cluster-wide' }),
+  'transaction.remove.expired.transaction.cleanup.interval.ms': int(3600000, atLeast(1)),
+  'transaction.state.log.min.isr': int(2, atLeast(1)),
+  'transaction.state.log.num.partitions': int(50, atLeast(1), {
+    doc: 'Partitions of __transaction_state.',
+  }),
+  'transaction.state.log.replication.factor': short(3, atLeast(1), {
+    doc: 'Replicas of __transaction_state; unset, as many as there are nodes, 3 at the most.',
+  }),
+  'transaction.state.log.segment.bytes': int(104857600, atLeast(1)),
+  'transaction.two.phase.commit.enable': boolean(false),
+  'transactional.id.expiration.ms': int(604800000, atLeast(1), {
+    doc: 'How long a transactional id that nobody uses is remembered.',
+  }),
   'unclean.leader.election.enable': boolean(false, { scope: 'cluster-wide' }),
 
   ...groupTypeConfigs,

@@ -10,7 +10,8 @@ import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts
 import { isCoordinatorKey } from '../coordinator/share/records.ts'
 import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
 import { Admission } from '../coordinator/transaction/admission.ts'
-import type { MarkerWriter, TransactionVerifier } from '../coordinator/transaction/participants.ts'
+import type { MarkerWriter } from '../coordinator/transaction/participants.ts'
+import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../environment/environment.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -19,6 +20,8 @@ import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import type { ShareDelivery } from '../replication/share/share-delivery.ts'
 import type { AnyHandler } from '../server/handler.ts'
+import { addOffsetsToTxn } from './add-offsets-to-txn.ts'
+import { addPartitionsToTxn } from './add-partitions-to-txn.ts'
 import { alterClientQuotas } from './alter-client-quotas.ts'
 import { alterConfigs } from './alter-configs.ts'
 import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
@@ -45,8 +48,10 @@ import { describeLogDirs } from './describe-log-dirs.ts'
 import { describeProducers } from './describe-producers.ts'
 import { describeQuorum } from './describe-quorum.ts'
 import { describeTopicPartitions } from './describe-topic-partitions.ts'
+import { describeTransactions } from './describe-transactions.ts'
 import { describeUserScramCredentials } from './describe-user-scram-credentials.ts'
 import { electLeaders } from './elect-leaders.ts'
+import { endTxn } from './end-txn.ts'
 import { expireDelegationToken } from './expire-delegation-token.ts'
 import { fetch } from './fetch.ts'
 import { type CoordinatedTopic, findCoordinator } from './find-coordinator.ts'
@@ -61,6 +66,7 @@ import { listConfigResources } from './list-config-resources.ts'
 import { listGroups } from './list-groups.ts'
 import { listOffsets } from './list-offsets.ts'
 import { listPartitionReassignments } from './list-partition-reassignments.ts'
+import { listTransactions } from './list-transactions.ts'
 import { metadata } from './metadata.ts'
 import { offsetCommit } from './offset-commit.ts'
 import { offsetDelete } from './offset-delete.ts'
@@ -86,9 +92,13 @@ export const consumerOffsetsTopic = '__consumer_offsets'
 /** Where share groups keep what they have read. */
 export const shareGroupStateTopic = '__share_group_state'
 
+/** Where transactions are kept. */
+export const transactionStateTopic = '__transaction_state'
+
 /** Key types of FindCoordinator, and the topics whose leaders coordinate them. */
 const coordinatedTopics: readonly Omit<CoordinatedTopic, 'partitionCount'>[] = [
   { keyType: 0, topic: consumerOffsetsTopic },
+  { keyType: 1, topic: transactionStateTopic },
   { keyType: 2, topic: shareGroupStateTopic, isKey: isCoordinatorKey },
 ]
 
@@ -99,7 +109,7 @@ export interface HandlerParts {
   readonly replicas: Replicas
   readonly groups: GroupCoordinator
   readonly shareState: ShareCoordinator
-  readonly verifier: TransactionVerifier
+  readonly transactions: TransactionCoordinator
   readonly markers: MarkerWriter
   readonly nodeId: number
   readonly fetchSessions: FetchSessions
@@ -109,7 +119,7 @@ export interface HandlerParts {
 }
 
 export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
-  const { config, environment, groups, replicas, shareState } = parts
+  const { config, environment, groups, replicas, shareState, transactions } = parts
   const { cache, controller, producerIds, quorum } = parts.metadata
   const nodes = { cache, config, nodeId: parts.nodeId, advertised: parts.advertised }
   const image = () => cache.image
@@ -118,7 +128,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
   const admission = new Admission({
     environment,
-    verifier: parts.verifier,
+    verifier: transactions,
     isVerifying: () => config.get('transaction.partition.verification.enable'),
     retryBackoffMs: () => config.get('add.partitions.to.txn.retry.backoff.ms'),
     retryMsMax: () => config.get('add.partitions.to.txn.retry.backoff.max.ms'),
@@ -149,8 +159,11 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     createTopics({ controller }),
     deleteTopics({ cache, controller, config }),
     deleteRecords({ replicas }),
-    initProducerId({ producerIds }),
+    initProducerId({ producerIds, transactions }),
     offsetForLeaderEpoch({ replicas }),
+    addPartitionsToTxn({ transactions, topics }),
+    addOffsetsToTxn({ groups, transactions }),
+    endTxn({ transactions }),
     writeTxnMarkers({ markers: parts.markers }),
     txnOffsetCommit({ groups, topics, replicas, admission }),
     describeConfigs(nodes),
@@ -181,6 +194,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     describeProducers({ replicas }),
     getTelemetrySubscriptions({ telemetry }),
     pushTelemetry({ telemetry }),
+    describeTransactions({ transactions }),
+    listTransactions({ transactions }),
     listConfigResources({ cache }),
     describeTopicPartitions({ cache, config }),
     shareFetch({ ...shareParts, clock: environment.clock }),

@@ -1,6 +1,6 @@
 /**
- * InitProducerId: gives an idempotent producer its id (KIP-98). There is no transaction coordinator in
- * this version, so a transactional id is refused, for good: nothing would get better by trying again.
+ * InitProducerId (KIP-98, KIP-360): gives an idempotent producer its id; makes the one who asks the only
+ * producer of a transactional id.
  */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
@@ -8,9 +8,12 @@ import type {
   InitProducerIdRequest,
   InitProducerIdResponse,
 } from '../../protocol/messages/init-producer-id.ts'
+import type { ProducerAnswer } from '../coordinator/transaction/producer-answer.ts'
+import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
 import type { ProducerIds } from '../metadata/producer-ids.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { fencedAs } from './fenced-as.ts'
 
 const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', 'errorCode')
 const writeIdempotently = rule('IDEMPOTENT_WRITE', 'CLUSTER', 'errorCode', {
@@ -20,17 +23,30 @@ const writeIdempotently = rule('IDEMPOTENT_WRITE', 'CLUSTER', 'errorCode', {
 
 const noProducerId = -1
 const noProducerEpoch = -1
+const firstVersionWithProducerFenced = 4
 
-export const initProducerId = ({ producerIds }: { producerIds: ProducerIds }) =>
+export interface InitProducerIdParts {
+  readonly producerIds: ProducerIds
+  readonly transactions: TransactionCoordinator
+}
+
+export const initProducerId = ({ producerIds, transactions }: InitProducerIdParts) =>
   handler(
     apis.initProducerId,
     (request, context) => {
-      if (request.transactionalId === null) writeIdempotently.require(context)
-      else writeTransactionalId.require(context, request.transactionalId)
-      const error = refuse(request)
-      if (error !== undefined) return failed(error)
-      const producerId = producerIds.next()
-      return typeof producerId === 'number' ? given(producerId) : producerId.then(given)
+      const { transactionalId, producerId, producerEpoch } = request
+      if (transactionalId === null) writeIdempotently.require(context)
+      else writeTransactionalId.require(context, transactionalId)
+      if ((producerId === noProducerId) !== (producerEpoch === noProducerEpoch)) {
+        return failed(errors.INVALID_REQUEST)
+      }
+      if (transactionalId === null) {
+        const id = producerIds.next()
+        return typeof id === 'number' ? given(id) : id.then(given)
+      }
+      return transactions
+        .initProducerId({ ...producerRequest(request), transactionalId })
+        .then((answer) => answered(answer, context.apiVersion))
     },
     {
       access: [writeTransactionalId, writeIdempotently],
@@ -40,13 +56,20 @@ export const initProducerId = ({ producerIds }: { producerIds: ProducerIds }) =>
     },
   )
 
-function refuse(request: InitProducerIdRequest): ErrorRow | undefined {
-  const { transactionalId, producerId, producerEpoch } = request
-  if ((producerId === noProducerId) !== (producerEpoch === noProducerEpoch)) {
-    return errors.INVALID_REQUEST
+function producerRequest(request: InitProducerIdRequest) {
+  const { transactionTimeoutMs, producerId, producerEpoch, enable2Pc, keepPreparedTxn } = request
+  return {
+    timeoutMs: transactionTimeoutMs,
+    expected: producerId === noProducerId ? null : { producerId, producerEpoch },
+    isTwoPhaseCommit: enable2Pc,
+    keepsPrepared: keepPreparedTxn,
   }
-  if (transactionalId === null) return undefined
-  return transactionalId === '' ? errors.INVALID_REQUEST : errors.UNSUPPORTED_VERSION
+}
+
+function answered(answer: ProducerAnswer, version: number): InitProducerIdResponse {
+  const { producerId, producerEpoch } = answer
+  const error = fencedAs(answer.error, version >= firstVersionWithProducerFenced)
+  return { errorCode: error.code, producerId, producerEpoch }
 }
 
 function given(producerId: number): InitProducerIdResponse {

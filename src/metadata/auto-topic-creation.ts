@@ -17,9 +17,11 @@ interface InternalTopic {
   readonly partitions:
     | 'offsets.topic.num.partitions'
     | 'share.coordinator.state.topic.num.partitions'
+    | 'transaction.state.log.num.partitions'
   readonly replicas:
     | 'offsets.topic.replication.factor'
     | 'share.coordinator.state.topic.replication.factor'
+    | 'transaction.state.log.replication.factor'
   readonly configs: (config: BrokerConfig) => Readonly<Record<string, string>>
 }
 
@@ -45,10 +47,18 @@ const internalTopics: Readonly<Record<string, InternalTopic>> = {
       'segment.bytes': String(config.get('share.coordinator.state.topic.segment.bytes')),
     }),
   },
+  __transaction_state: {
+    partitions: 'transaction.state.log.num.partitions',
+    replicas: 'transaction.state.log.replication.factor',
+    configs: (config) => ({
+      'cleanup.policy': 'compact',
+      'compression.type': 'uncompressed',
+      'min.insync.replicas': String(config.get('transaction.state.log.min.isr')),
+      'segment.bytes': String(config.get('transaction.state.log.segment.bytes')),
+      'unclean.leader.election.enable': 'false',
+    }),
+  },
 }
-
-/** State of coordinators that this version does not have: nobody would keep these topics. */
-const unserved = new Set(['__transaction_state'])
 
 export class AutoTopicCreation {
   readonly #controller: Controller
@@ -70,7 +80,6 @@ export class AutoTopicCreation {
     const topics: CreatableTopic[] = []
     for (const name of new Set(names)) {
       if (invalidTopicName(name) !== undefined) outcomes.set(name, errors.INVALID_TOPIC_EXCEPTION)
-      else if (unserved.has(name)) outcomes.set(name, errors.UNKNOWN_TOPIC_OR_PARTITION)
       else topics.push(this.#creatable(name))
     }
     if (topics.length === 0) return outcomes

@@ -6,6 +6,8 @@
 import type { MetadataImage, VersionRange } from './image.ts'
 
 export const metadataVersionFeature = 'metadata.version'
+/** How transactions are verified and ended (KIP-890): at 2, with a new epoch each. */
+export const transactionVersionFeature = 'transaction.version'
 /** Eligible leader replicas (KIP-966). */
 export const elrFeature = 'eligible.leader.replicas.version'
 
@@ -26,6 +28,7 @@ export const supportedFeatures: readonly VersionRange[] = [
     maxSupportedVersion: metadataVersionLatest,
   },
   { name: shareVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
+  { name: transactionVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 2 },
 ]
 
 /** Features of Apache Kafka that this version does not serve; a directory of Kafka's may have them finalized. */
@@ -34,7 +37,6 @@ export const kafkaFeatures: ReadonlySet<string> = new Set([
   'kraft.version',
   shareVersionFeature,
   'streams.version',
-  'transaction.version',
 ])
 
 /** Levels at which the stored metadata changed form: no way back across them. */
@@ -89,6 +91,10 @@ export function losesMetadata(from: number, to: number): boolean {
 
 export function metadataVersion(image: MetadataImage): number {
   return image.features.get(metadataVersionFeature) ?? metadataVersionMin
+}
+
+export function transactionVersion(image: MetadataImage): number {
+  return image.features.get(transactionVersionFeature) ?? 0
 }
 
 /** Version in which RegisterBroker is stored. */

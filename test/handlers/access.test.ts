@@ -25,6 +25,7 @@ import { OneBroker } from './one-broker.ts'
 const topic = 'orders'
 const group = 'readers'
 const transactionalId = 'payments'
+const openTransactionalId = 'open-payments'
 const doomedTopic = 'doomed'
 
 /** What handlers are made of, where only what they declare is asked for: anything will do. */
@@ -154,6 +155,15 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   OffsetForLeaderEpoch: () => ({
     topics: [{ topic, partitions: [{ partition: 0, leaderEpoch: 0 }] }],
   }),
+  AddPartitionsToTxn: ({ resource }) => {
+    const topics = [{ name: topic, partitions: [0] }]
+    const producer = { transactionalId, producerId: 9, producerEpoch: 0, topics }
+    return resource === 'CLUSTER'
+      ? { transactions: [{ ...producer, verifyOnly: true }] }
+      : addPartitionsInput(producer)
+  },
+  AddOffsetsToTxn: () => ({ transactionalId, producerId: 9, producerEpoch: 0, groupId: group }),
+  EndTxn: () => ({ transactionalId, producerId: 9, producerEpoch: 0, committed: true }),
   WriteTxnMarkers: () => ({
     markers: [
       {
@@ -225,6 +235,8 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   UpdateFeatures: () => ({ featureUpdates: [], validateOnly: true, timeoutMs: 1000 }),
   DescribeCluster: () => ({ includeClusterAuthorizedOperations: true }),
   DescribeProducers: () => ({ topics: [{ name: topic, partitionIndexes: [0] }] }),
+  DescribeTransactions: () => ({ transactionalIds: [openTransactionalId] }),
+  ListTransactions: () => ({ stateFilters: [], producerIdFilters: [] }),
   ListConfigResources: () => ({ resourceTypes: [] }),
   InitializeShareGroupState: (...met) => ofPartition(...met),
   ReadShareGroupState: (...met) => ofPartition(...met),
@@ -265,6 +277,21 @@ const ofPartition = (_rule: AccessRule, topicId: string) => ({
     },
   ],
 })
+
+/** As a producer asks; brokers ask in a form of their own. */
+function addPartitionsInput(asked: {
+  transactionalId: string
+  producerId: number
+  producerEpoch: number
+  topics: { name: string; partitions: number[] }[]
+}) {
+  return {
+    v3AndBelowTransactionalId: asked.transactionalId,
+    v3AndBelowProducerId: asked.producerId,
+    v3AndBelowProducerEpoch: asked.producerEpoch,
+    v3AndBelowTopics: asked.topics,
+  }
+}
 
 const ofEveryKind = [
   { resourceType: configResource.TOPIC, resourceName: topic, configurationKeys: null },
@@ -327,15 +354,24 @@ class Stage extends OneBroker {
     await this.ask('admin', apis.findCoordinator, { keyType: 0, coordinatorKeys: [group] })
     const commit = requests.OffsetCommit as (rule: AccessRule, id: string) => never
     await this.ask('admin', apis.offsetCommit, commit(undefined as never, this.topicId))
+    await this.#openTransaction()
+  }
+
+  async #openTransaction(): Promise<void> {
+    const id = openTransactionalId
+    await this.ask('admin', apis.findCoordinator, { keyType: 1, coordinatorKeys: [id] })
+    const init = { transactionalId: id, transactionTimeoutMs: 900_000 }
+    const producer = await this.ask('admin', apis.initProducerId, init)
+    const topics = [{ name: topic, partitions: [0] }]
+    const added = addPartitionsInput({ transactionalId: id, ...producer, topics })
+    await this.ask('admin', apis.addPartitionsToTxn, added, 3)
   }
 
   /** Asks as the client, in the latest version that has what the rule is about. */
   async meet(api: ApiRow, rule: AccessRule): Promise<unknown> {
     if (api.name === 'DeleteTopics') await this.createTopic('admin', doomedTopic)
     const input = requests[api.name]?.(rule, this.topicId) as never
-    // Later ones leave the cluster's operations to DescribeCluster.
-    const isOld = rule.at === 'clusterAuthorizedOperations' && api.name === 'Metadata'
-    return this.ask('client', api, input, isOld ? 10 : undefined)
+    return this.ask('client', api, input, versionFor(api, rule))
   }
 
   async give(creations: readonly ReturnType<typeof acl>[]): Promise<void> {
@@ -355,6 +391,15 @@ class Stage extends OneBroker {
       })),
     })
   }
+}
+
+/** Undefined: the latest. */
+function versionFor({ name }: ApiRow, { at, resource }: AccessRule): number | undefined {
+  // Later ones leave the cluster's operations to DescribeCluster.
+  if (name === 'Metadata' && at === 'clusterAuthorizedOperations') return 10
+  // Later ones come from brokers.
+  if (name === 'AddPartitionsToTxn' && resource !== 'CLUSTER') return 3
+  return undefined
 }
 
 /** Everything at a place of an answer, whatever lists are on the way. */

@@ -8,6 +8,9 @@ import { apis } from '../../protocol/apis.ts'
 import { decode, encode } from '../../protocol/codec.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
+import { transactionCoordinatorConfig } from '../../src/broker-settings.ts'
+import { TransactionCoordinator } from '../../src/coordinator/transaction/transaction-coordinator.ts'
+import type { Environment } from '../../src/environment/environment.ts'
 import { alterConfigs } from '../../src/handlers/alter-configs.ts'
 import { apiVersions } from '../../src/handlers/api-versions.ts'
 import { createPartitions } from '../../src/handlers/create-partitions.ts'
@@ -36,7 +39,17 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     const { perBroker, clusterDefault } = dynamicBrokerTexts(image, 1)
     config.setDynamic(perBroker, clusterDefault)
   })
+  const transactions = new TransactionCoordinator({
+    // Neither of what is missing is asked for.
+    environment: node.turns.environment as Environment,
+    config: transactionCoordinatorConfig(config, () => 2),
+    partitionCount: () => 1,
+    producerIds,
+    markers: { writeMarkers: async () => new Map() },
+    isDeleted: () => false,
+  })
   const parts = {
+    transactions,
     cache,
     controller,
     quorum,

@@ -306,7 +306,7 @@ t.test('InitProducerId gives ids to idempotent producers, and refuses transactio
   t.not(first.producerId, second.producerId)
   t.match(await init({ producerId: 5 }), { errorCode: 42, producerId: -1 })
   t.match(await init({ transactionalId: '' }), { errorCode: 42 })
-  t.match(await init({ transactionalId: 'tx' }), { errorCode: 35 })
+  t.match(await init({ transactionalId: 'tx' }), { errorCode: 16 }, 'nobody coordinates here')
 })
 
 t.test('ApiVersions tells what is in the table, and nothing else', async (t) => {
@@ -321,10 +321,15 @@ t.test('ApiVersions tells what is in the table, and nothing else', async (t) => 
   const named = (name: string) => answer.supportedFeatures.find((one) => one.name === name)
   t.strictSame(named(elr.name), elr)
   t.strictSame(named(told.name), told)
+  const transactions = { name: 'transaction.version', minVersion: 0, maxVersion: 2 }
+  t.strictSame(named(transactions.name), transactions)
   const older = await ask(apis.apiVersions, 3, client)
   t.strictSame(older.supportedFeatures, [told], 'no lowest level 0 in older versions')
   t.equal(answer.finalizedFeaturesEpoch, metadata.image.offset)
-  t.match(answer.finalizedFeatures, [{ name: 'metadata.version', maxVersionLevel: 30 }])
+  const finalized = Object.fromEntries(
+    answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]),
+  )
+  t.match(finalized, { 'metadata.version': 30, 'transaction.version': 2 })
   t.equal(connection.softwareName, 'a-client')
   const bad = { ...client, clientSoftwareName: 'a client' }
   t.match(await ask(apis.apiVersions, 3, bad), { errorCode: 42, apiKeys: [] })

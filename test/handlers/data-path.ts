@@ -4,13 +4,14 @@
  */
 import type { ApiRow } from '../../protocol/apis.ts'
 import { decode, encode } from '../../protocol/codec.ts'
+import { errors } from '../../protocol/errors.ts'
 import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
+import { eachPartition } from '../../src/coordinator/transaction/add-partitions.ts'
 import { Admission } from '../../src/coordinator/transaction/admission.ts'
-import {
-  noTransactions,
-  type PartitionsInTransaction,
-  type TransactionVerifier,
+import type {
+  PartitionsInTransaction,
+  TransactionVerifier,
 } from '../../src/coordinator/transaction/participants.ts'
 import { defaultCompactionConfig } from '../../src/log/compaction/compactor.ts'
 import { defaultLogConfig } from '../../src/log/log-config.ts'
@@ -85,7 +86,8 @@ export class DataPath {
   parked: ParkedFetches
   image: MetadataImage = emptyImage('cluster')
   /** Answers for the coordinator of transactions; what it was asked is kept. */
-  verify: TransactionVerifier['verify'] = noTransactions.verify
+  verify: TransactionVerifier['verify'] = async (request) =>
+    eachPartition(request, errors.INVALID_PRODUCER_ID_MAPPING)
   readonly verified: PartitionsInTransaction[] = []
   isVerifying = true
   admission: Admission

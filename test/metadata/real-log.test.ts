@@ -1,5 +1,6 @@
 /** The metadata on the files of the real log: segments that go, torn ends, damage in the middle. */
 import t from 'tap'
+import { headerBytes } from '../../protocol/records/batch.ts'
 import { BrokerConfig } from '../../src/config/broker-config.ts'
 import { QuorumLog } from '../../src/log/quorum-log.ts'
 import { Metadata } from '../../src/metadata/metadata.ts'
@@ -97,8 +98,10 @@ t.test('a flipped bit is found after a clean stop, and told with its file', asyn
   await fixture.restart(() => {
     const file = fixture.disk.open(path, 'write')
     const byte = Buffer.alloc(1)
-    file.read(byte, 1000)
-    file.write([Buffer.from([(byte[0] ?? 0) ^ 4])], 1000)
+    // In the first record: what stands before the checksum, as a leader epoch, is not covered by it.
+    const at = headerBytes + 5
+    file.read(byte, at)
+    file.write([Buffer.from([(byte[0] ?? 0) ^ 4])], at)
   })
   await t.rejects(open(fixture, {}), {
     name: 'MetadataError',

@@ -2,7 +2,7 @@
  * What a transaction coordinator and the partitions in its transactions ask of each other. Either side
  * may be on another node: both answer with promises, and every failure is a row of `errors.ts`.
  */
-import { type ErrorRow, errors } from '../../../protocol/errors.ts'
+import type { ErrorRow } from '../../../protocol/errors.ts'
 
 /** Some partitions of one topic. */
 export interface TopicPartitions {
@@ -45,14 +45,4 @@ export interface PartitionsInTransaction {
 export interface TransactionVerifier {
   /** One row for each partition; never rejects. */
   verify(request: PartitionsInTransaction): Promise<ReadonlyMap<PartitionName, ErrorRow>>
-}
-
-/** Where no transaction is coordinated, none is known. */
-export const noTransactions: TransactionVerifier = {
-  verify: async ({ partitions }) => {
-    const names = partitions.flatMap((one) =>
-      one.partitions.map((index) => `${one.topic}-${index}`),
-    )
-    return new Map(names.map((name) => [name, errors.INVALID_PRODUCER_ID_MAPPING]))
-  },
 }

@@ -1,0 +1,130 @@
+/**
+ * AddPartitionsToTxn: producers enter the partitions that they are about to write to (KIP-98); leaders
+ * enter or verify those that their producers write to, for several transactions at once (KIP-890).
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type {
+  AddPartitionsToTxnRequest,
+  AddPartitionsToTxnResponse,
+} from '../../protocol/messages/add-partitions-to-txn.ts'
+import type { TopicLookup } from '../coordinator/group/topics.ts'
+import { eachPartition } from '../coordinator/transaction/add-partitions.ts'
+import type { PartitionName, TopicPartitions } from '../coordinator/transaction/participants.ts'
+import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
+import { isInternalTopic } from '../metadata/image.ts'
+import { rule } from '../server/access.ts'
+import { handler } from '../server/handler.ts'
+import { fencedAs } from './fenced-as.ts'
+
+const answeredAt = 'resultsByTopicV3AndBelow.resultsByPartition.partitionErrorCode'
+const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', answeredAt)
+const writeTopic = rule('WRITE', 'TOPIC', answeredAt)
+/** What comes from leaders is batched. */
+const actForCluster = rule('CLUSTER_ACTION', 'CLUSTER', 'errorCode')
+
+const firstVersionWithProducerFenced = 2
+const firstVersionOfLeaders = 4
+
+type Asked = AddPartitionsToTxnRequest['transactions'][number]
+type Rows = ReadonlyMap<PartitionName, ErrorRow>
+type AnsweredTopics = NonNullable<AddPartitionsToTxnResponse['resultsByTopicV3AndBelow']>
+
+interface Parts {
+  readonly transactions: TransactionCoordinator
+  readonly topics: TopicLookup
+}
+
+export const addPartitionsToTxn = (parts: Parts) =>
+  handler(
+    apis.addPartitionsToTxn,
+    async (request, context) => {
+      const { apiVersion } = context
+      if (apiVersion < firstVersionOfLeaders) {
+        const asked = ofProducer(request)
+        writeTransactionalId.require(context, asked.transactionalId)
+        const mayWrite = (topic: string) =>
+          !isInternalTopic(topic) && writeTopic.allows(context, topic)
+        const rows = await rowsOf(parts, asked, 0, mayWrite)
+        const knowsFenced = apiVersion >= firstVersionWithProducerFenced
+        return { resultsByTopicV3AndBelow: answeredTopics(asked, rows, knowsFenced) }
+      }
+      actForCluster.require(context)
+      const results = request.transactions.map(async (asked) => {
+        const rows = await rowsOf(parts, asked, 2, () => true)
+        const topicResults = answeredTopics(asked, rows, true)
+        return { transactionalId: asked.transactionalId, topicResults }
+      })
+      return { errorCode: errors.NONE.code, resultsByTransaction: await Promise.all(results) }
+    },
+    {
+      access: [writeTransactionalId, writeTopic, actForCluster],
+      onError: (request, error, version) => {
+        if (version >= firstVersionOfLeaders) return { errorCode: error.code }
+        const asked = ofProducer(request)
+        const rows = eachPartition({ partitions: partitionsOf(asked) }, error)
+        return { resultsByTopicV3AndBelow: answeredTopics(asked, rows, true) }
+      },
+    },
+  )
+
+function ofProducer(request: AddPartitionsToTxnRequest): Asked {
+  return {
+    transactionalId: request.v3AndBelowTransactionalId,
+    producerId: request.v3AndBelowProducerId,
+    producerEpoch: request.v3AndBelowProducerEpoch,
+    verifyOnly: false,
+    topics: request.v3AndBelowTopics,
+  }
+}
+
+function partitionsOf({ topics }: Asked): TopicPartitions[] {
+  return topics.map(({ name, partitions }) => ({ topic: name, partitions }))
+}
+
+async function rowsOf(
+  parts: Parts,
+  asked: Asked,
+  clientVersion: number,
+  mayWrite: (topic: string) => boolean,
+): Promise<Rows> {
+  const { transactionalId, producerId, producerEpoch, verifyOnly } = asked
+  const partitions = partitionsOf(asked)
+  const request = { transactionalId, producerId, producerEpoch, partitions }
+  const refused = refusedPartitions(parts.topics, partitions, mayWrite)
+  if (refused.size > 0) {
+    // With one that is refused, none is added.
+    return new Map([...eachPartition(request, errors.OPERATION_NOT_ATTEMPTED), ...refused])
+  }
+  if (verifyOnly) return await parts.transactions.verifyPartitions(request)
+  return eachPartition(request, await parts.transactions.addPartitions(request, clientVersion))
+}
+
+function refusedPartitions(
+  topics: TopicLookup,
+  partitions: readonly TopicPartitions[],
+  mayWrite: (topic: string) => boolean,
+): Rows {
+  const refused = new Map<PartitionName, ErrorRow>()
+  for (const { topic, partitions: indexes } of partitions) {
+    const isAllowed = mayWrite(topic)
+    const count = topics.partitionCountOf(topic) ?? 0
+    for (const index of indexes) {
+      const isKnown = index >= 0 && index < count
+      if (isAllowed && isKnown) continue
+      const row = isAllowed ? errors.UNKNOWN_TOPIC_OR_PARTITION : writeTopic.error
+      refused.set(`${topic}-${index}`, row)
+    }
+  }
+  return refused
+}
+
+function answeredTopics({ topics }: Asked, rows: Rows, knowsFenced: boolean): AnsweredTopics {
+  return topics.map(({ name, partitions }) => ({
+    name,
+    resultsByPartition: partitions.map((partitionIndex) => {
+      const row = rows.get(`${name}-${partitionIndex}`) ?? errors.UNKNOWN_SERVER_ERROR
+      return { partitionIndex, partitionErrorCode: fencedAs(row, knowsFenced).code }
+    }),
+  }))
+}

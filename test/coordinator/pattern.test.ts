@@ -1,0 +1,142 @@
+/** Patterns against JavaScript's own, where both mean the same; and where theirs would take for ever. */
+import t from 'tap'
+import { Pattern } from '../../src/coordinator/pattern.ts'
+import { PatternError } from '../../src/coordinator/pattern-syntax.ts'
+import { SeededRandom } from '../simulator/random.ts'
+
+const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+  ['', [''], ['a']],
+  ['abc', ['abc'], ['', 'ab', 'abcd', 'xabc']],
+  ['a|bc|', ['a', 'bc', ''], ['ab', 'c']],
+  ['(a|b)*c', ['c', 'abbac'], ['ab', 'ca']],
+  ['a{2}', ['aa'], ['a', 'aaa']],
+  ['a{2,}', ['aa', 'aaaaa'], ['a']],
+  ['a{1,3}b?', ['a', 'aaab'], ['aaaa', 'b']],
+  ['a{,3}', ['a{,3}'], ['a']],
+  ['a+?b*?c??', ['a', 'aabbc'], ['b']],
+  ['tx-\\d+', ['tx-1', 'tx-42'], ['tx-', 'tx-x']],
+  ['my\\.id', ['my.id'], ['myxid']],
+  ['.*', ['', 'anything'], ['two\nlines']],
+  ['(?s).*', ['two\nlines'], []],
+  ['(?i)ab(c)', ['ABC', 'aBc'], ['abd']],
+  ['(?i:a)b', ['Ab', 'ab'], ['aB']],
+  ['((?i)a)b', ['Ab'], ['AB']],
+  ['(?i:a(b)c)d', ['aBCd'], ['abcD']],
+  ['(?i-s:A)', ['a'], []],
+  ['(?i)[a-c]+', ['aBC'], ['d']],
+  ['(?i)S', ['s'], ['ß']],
+  ['[a-c]', ['a', 'b', 'c'], ['d', 'A']],
+  ['[^a-c]', ['d', '\n'], ['a']],
+  ['[]a]', [']', 'a'], ['b']],
+  ['[a\\-\\]]', ['a', '-', ']'], ['\\']],
+  ['[a-]', ['a', '-'], ['b']],
+  ['[\\d_]+', ['1_2'], ['a']],
+  ['[[:alpha:]][[:^digit:]]', ['ab', 'a-'], ['1a', 'a1']],
+  ['\\Qa.b*\\E+', ['a.b*', 'a.b**'], ['axb', 'a.b']],
+  ['\\Qa.b', ['a.b'], ['axb']],
+  ['\\x41\\x{1F600}', ['A😀'], ['A']],
+  ['\\pL\\p{Lu}\\P{L}', ['aA1'], ['aa1', 'aAa']],
+  ['\\p{Greek}+', ['αβγ'], ['abc']],
+  ['\\p{^Greek}', ['a'], ['α']],
+  ['^a$', ['a'], ['ba']],
+  ['\\Aa\\z', ['a'], ['ab']],
+  ['(?m)a$\n^b', ['a\nb'], ['ab']],
+  ['a\\b.\\Bc', [], ['axc', 'a c']],
+  ['a\\b-\\bc', ['a-c'], ['abc']],
+  ['a\\Bb', ['ab'], ['a-']],
+  ['(?P<name>a)(?<other>b)', ['ab'], ['a']],
+  ['(a*)*b', ['b', 'aaab'], ['aaa']],
+  ['(|a)+', ['', 'aaa'], ['b']],
+  ['\\t\\n\\r\\f\\v\\a\\0', ['\t\n\r\f\v\x07\0'], ['']],
+  ['😀?', ['😀', ''], ['😀😀']],
+]
+
+t.test('what expressions mean', async (t) => {
+  for (const [expression, matching, others] of cases) {
+    const pattern = new Pattern(expression)
+    for (const text of matching)
+      t.ok(pattern.matches(text), `${expression} is ${JSON.stringify(text)}`)
+    for (const text of others)
+      t.notOk(pattern.matches(text), `${expression} is not ${JSON.stringify(text)}`)
+  }
+})
+
+t.test('what is no expression', async (t) => {
+  const invalid = [
+    '(',
+    ')',
+    'a)',
+    '(a',
+    '[',
+    '[a',
+    '[b-a]',
+    '*',
+    '+a',
+    'a|*',
+    'a**',
+    'a{2}{3}',
+    '\\',
+    '\\1',
+    '\\k',
+    '\\C',
+    '(?=a)',
+    '(?!a)',
+    '(?<=a)',
+    '(?<!a)',
+    '(?P=a)',
+    '(?x)',
+    '(?<a-b>c)',
+    'a{1001}',
+    'a{3,2}',
+    '(a{1000}){1000}',
+    '\\p{Nonsense}',
+    '\\p{',
+    '\\x{110000}',
+    '\\xZZ',
+    '[[:nonsense:]]',
+    '(?',
+    '(?i',
+    `${'('.repeat(5000)}`,
+  ]
+  for (const expression of invalid) {
+    t.throws(() => new Pattern(expression), PatternError, expression.slice(0, 40))
+  }
+})
+
+t.test('small expressions mean what they mean to JavaScript', async (t) => {
+  const random = new SeededRandom(17)
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random.float() * items.length)] as T
+  const make = (depth: number): string => {
+    if (depth === 0) return pick(['a', 'b', '.', '[ab]', '[^a]', '\\b', ''])
+    const part = make(depth - 1)
+    switch (Math.floor(random.float() * 4)) {
+      case 0:
+        return `(?:${part})${pick(['*', '+', '?', '{2}', '{1,2}', '{2,}', '*?'])}`
+      case 1:
+        return `(?:${part}|${make(depth - 1)})`
+      default:
+        return part + make(depth - 1)
+    }
+  }
+  let compared = 0
+  let matched = 0
+  for (let round = 0; round < 400; round++) {
+    const expression = make(4)
+    const pattern = new Pattern(expression)
+    const twin = new RegExp(`^(?:${expression})$`, 'u')
+    for (const text of ['', 'a', 'b', 'ab', 'ba', 'aab', 'abab', 'bbbaa', 'a b', 'ab-ab']) {
+      compared++
+      if (twin.test(text)) matched++
+      if (pattern.matches(text) !== twin.test(text)) t.fail(`${expression} and ${text}`)
+    }
+  }
+  t.ok(matched > 200 && matched < compared - 200, `${matched} of ${compared} match`)
+})
+
+t.test('time is linear in the text', async (t) => {
+  const pattern = new Pattern('(a+)+|(a|a)*b|(.*)*c')
+  const before = process.hrtime.bigint()
+  t.notOk(pattern.matches(`${'a'.repeat(20_000)}!`))
+  const tookMs = Number(process.hrtime.bigint() - before) / 1e6
+  t.ok(tookMs < 5000, `${tookMs} ms`)
+})
