@@ -7,7 +7,8 @@
  * exchanged with Apache Kafka in both directions. What is not installed is skipped by name.
  *
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
- * and compares what they print; `differential` sends the same requests to both and tells what differs.
+ * and compares what they print; `differential` sends the same requests to both and tells what differs;
+ * `transactions` copies records exactly once while broker and application are killed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -29,12 +30,14 @@ import { fileURLToPath } from 'node:url'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { compareTools } from '../test/interop/tools/comparison.ts'
+import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
 import { choose, readOptions } from './options.ts'
 
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools and directories, which all
-                         run unless given; and of compared and differential, which run only where named
+                         run unless given; and of compared, differential and transactions, which run
+                         only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -158,7 +161,8 @@ const clients: readonly Client[] = [
 ]
 
 const usual = [...clients.map(({ name }) => name), 'tools', 'directories']
-const parts = flags.only === undefined ? usual : [...usual, 'compared', 'differential']
+const parts =
+  flags.only === undefined ? usual : [...usual, 'compared', 'differential', 'transactions']
 const chosen = new Set(choose(parts, flags.only, (part) => part))
 const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
@@ -456,6 +460,30 @@ function runTools(bootstrap: string, topic: string): void {
   }
 }
 
+/** With clients of both transaction protocols: since version 4 they add partitions by producing. */
+async function copyUnderFire(): Promise<void> {
+  for (const version of ['4.3.1', '3.9.1']) {
+    const reason = fetchJars('java', version)
+    if (reason !== null) {
+      report(`java ${version}: exactly once`, null, reason)
+      continue
+    }
+    const directory = join(work, `transactions-${version}`)
+    mkdirSync(directory)
+    const copied = await copyExactlyOnce({
+      program: join(root, 'build/bundle/millrace.js'),
+      jars: jars(version),
+      sources: join(clientsFolder, 'java'),
+      directory,
+      count: Number(flags.rows ?? 60_000),
+      kills: 9,
+    })
+    const { isExact, found, brokerStarts, copierStarts } = copied
+    const said = `${found}; broker started ${brokerStarts} times, copiers ${copierStarts} times`
+    report(`java ${version}: exactly once`, isExact, said)
+  }
+}
+
 async function main(): Promise<void> {
   mkdirSync(cache, { recursive: true })
   let rows = dataset()
@@ -520,6 +548,7 @@ async function main(): Promise<void> {
   }
   try {
     if (chosen.has('directories')) await exchangeDirectories(work, report)
+    if (chosen.has('transactions')) await copyUnderFire()
     if (chosen.has('compared')) await compareTools(work, report)
     if (chosen.has('differential')) {
       const options = {
