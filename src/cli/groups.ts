@@ -84,7 +84,7 @@ const describe = verb({
 
 async function describeOne(cluster: Cluster, groupId: string) {
   const group = await describeGroup(cluster, groupId)
-  const committed = await fetchCommitted(cluster, groupId, null)
+  const committed = await fetchCommitted(cluster, groupId, null, { isStable: false })
   const owners = new Map<string, (typeof group.members)[number]>()
   for (const member of group.members)
     for (const partition of member.assignment) owners.set(nameOf(partition), member)
@@ -231,7 +231,7 @@ const reset = verb({
     const { cluster } = session
     const target = targetOf(values)
     await requireEmpty(cluster, groupId)
-    const committed = await fetchCommitted(cluster, groupId, null)
+    const committed = await fetchCommitted(cluster, groupId, null, { isStable: false })
     const partitions = await selected(cluster, values, committed)
     const moves = await planned(cluster, partitions, committed, target)
     if (values.execute) {

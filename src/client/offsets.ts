@@ -109,11 +109,15 @@ export interface CommittedOffset extends TopicPartition {
   readonly metadata?: string | null | undefined
 }
 
-/** The offsets that a group has committed: of these partitions, or (null) of all. Rejects with KafkaError. */
+/**
+ * The offsets that a group has committed: of these partitions, or (null) of all. Waits for those that a
+ * transaction is about to replace, unless `isStable` is false. Rejects with KafkaError.
+ */
 export function fetchCommitted(
   cluster: Cluster,
   groupId: string,
   partitions: readonly TopicPartition[] | null,
+  { isStable = true } = {},
 ): Promise<CommittedOffset[]> {
   return cluster.retrying(`read the offsets of group ${groupId}`, async () => {
     const topics =
@@ -126,7 +130,7 @@ export function fetchCommitted(
     const answer = await cluster.callCoordinator(
       { type: 'group', id: groupId },
       apis.offsetFetch,
-      { groupId, topics, groups: [{ groupId, topics }], requireStable: true },
+      { groupId, topics, groups: [{ groupId, topics }], requireStable: isStable },
       // Later versions name topics by id only; the first lacks "all".
       { versionMin: partitions === null ? 2 : 1, versionMax: 9 },
     )
