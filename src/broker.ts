@@ -318,7 +318,7 @@ export class Broker {
       directories: this.#partitionDirectories,
       tailCache: new TailCache(this.#options.tailCacheBytes ?? tailCacheBytesDefault),
       configFor: (topic) => this.#replicaConfig(cache.image, topic),
-      producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+      producerIdExpirationMs: () => config.get('producer.id.expiration.ms'),
       compaction: () => compactionConfig(config),
       intervals: {
         checkpointMs: config.get('replica.high.watermark.checkpoint.interval.ms'),

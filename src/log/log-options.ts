@@ -21,8 +21,8 @@ export interface LogOptions {
   readonly config: LogConfig
   /** Shared by all logs of the broker; null: every read goes to the disk. */
   readonly tailCache: TailCache | null
-  /** producer.id.expiration.ms; a day where absent. */
-  readonly producerIdExpirationMs?: Milliseconds
+  /** producer.id.expiration.ms, read at each use; a day where absent. */
+  readonly producerIdExpirationMs?: () => Milliseconds
   /** What to do about damage that is more than a torn end; `cut` where absent. */
   readonly onDamage?: OnDamage
 }

@@ -50,7 +50,7 @@ import {
 import type { AbortedTransaction } from './transaction-index.ts'
 import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
 
-const dayMs = 24 * 3600 * 1000
+const oneDay = () => 24 * 3600 * 1000
 
 export class Log {
   readonly topic: string
@@ -109,7 +109,7 @@ export class Log {
     this.topicId = options.topicId
     claimDirectory(this.#disk, this.#path, this.topicId)
     this.#epochs = new LeaderEpochs(this.#disk, this.#path)
-    this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? dayMs)
+    this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? oneDay)
     const recovered = recover({
       disk: this.#disk,
       directory: this.#path,

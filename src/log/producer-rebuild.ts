@@ -157,7 +157,7 @@ function mayHoldTransactions(segment: Segment, known: KnownTransactions): boolea
 
 function abortedIn(segment: Segment, { segments, snapshots }: KnownTransactions) {
   const snapshot = snapshots.load(segment.baseOffset)
-  const producers = new ProducerStates('', Number.POSITIVE_INFINITY)
+  const producers = new ProducerStates('', () => Number.POSITIVE_INFINITY)
   producers.load(snapshot?.entries ?? [], 0)
   const found: AbortedTransaction[] = []
   const upTo = segments.list.slice(0, segments.list.indexOf(segment) + 1)

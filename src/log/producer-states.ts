@@ -72,7 +72,7 @@ interface ProducerState {
 
 export class ProducerStates {
   readonly #name: string
-  readonly #expirationMs: Milliseconds
+  readonly #expirationMs: () => Milliseconds
   readonly #producers = new Map<number, ProducerState>()
   /** Open transactions: producer id by first offset, in offset order. */
   readonly #open = new Map<number, number>()
@@ -88,7 +88,7 @@ export class ProducerStates {
   earlier: (() => readonly ProducerBatch[]) | null = null
 
   /** `name`: the partition, for messages. */
-  constructor(name: string, expirationMs: Milliseconds) {
+  constructor(name: string, expirationMs: () => Milliseconds) {
     this.#name = name
     this.#expirationMs = expirationMs
   }
@@ -251,8 +251,9 @@ export class ProducerStates {
 
   /** Forgets producers that wrote nothing for the expiration time and have no transaction open. */
   expire(now: Milliseconds): void {
+    const expirationMs = this.#expirationMs()
     for (const [producerId, state] of this.#producers) {
-      const isIdle = now - state.lastTimestamp >= this.#expirationMs
+      const isIdle = now - state.lastTimestamp >= expirationMs
       if (isIdle && state.transactionFirstOffset < 0) this.#producers.delete(producerId)
     }
   }

@@ -54,7 +54,7 @@ export interface ReplicasOptions {
   readonly tailCache: TailCache | null
   /** The effective settings of a topic. */
   readonly configFor: (topic: string) => ReplicaConfig
-  readonly producerIdExpirationMs: Milliseconds
+  readonly producerIdExpirationMs: () => Milliseconds
   /** Read anew whenever it matters. */
   readonly compaction: () => CompactionConfig
   readonly intervals: {

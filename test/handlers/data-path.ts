@@ -90,6 +90,7 @@ export class DataPath {
     eachPartition(request, errors.INVALID_PRODUCER_ID_MAPPING)
   readonly verified: PartitionsInTransaction[] = []
   isVerifying = true
+  producerIdExpirationMs = 86_400_000
   admission: Admission
   /** How often a handler gave back what it had read and not sent. */
   releasedUnsent = 0
@@ -276,7 +277,7 @@ export class DataPath {
         minInsyncReplicas: 1,
         ...this.configs.get(topic),
       }),
-      producerIdExpirationMs: 86_400_000,
+      producerIdExpirationMs: () => this.producerIdExpirationMs,
       compaction: () => defaultCompactionConfig,
       intervals: {
         checkpointMs: 5_000,

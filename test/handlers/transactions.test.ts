@@ -428,6 +428,21 @@ t.test('what is told of transactions that are open', async (t) => {
   t.equal(await offsets(1), 3)
 })
 
+t.test('producers that are idle are forgotten, when the setting says so now', async (t) => {
+  const story = new Story()
+  const { path } = story
+  t.equal(await story.send(['a']), 'NONE')
+  t.same(await story.end(), ['NONE'])
+  t.equal(await story.send(['b'], { producerId: 8, producerEpoch: 1 }), 'NONE')
+  path.producerIdExpirationMs = 1000
+  await path.world.runFor(600_000)
+  t.same(
+    story.orders.log.activeProducers().map((one) => one.producerId),
+    [8],
+    'never one with an open transaction',
+  )
+})
+
 t.test('a group commits offsets in transactions, in all versions', async (t) => {
   const story = new Story()
   const { path } = story
