@@ -7,8 +7,9 @@
  * exchanged with Apache Kafka in both directions. What is not installed is skipped by name.
  *
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
- * and compares what they print; `differential` sends the same requests to both and tells what differs;
- * `transactions` copies records exactly once while broker and application are killed.
+ * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
+ * the same requests to both and tells what differs; `transactions` copies records exactly once while
+ * broker and application are killed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -29,15 +30,15 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
-import { compareTools } from '../test/interop/tools/comparison.ts'
+import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
 import { choose, readOptions } from './options.ts'
 
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools and directories, which all
-                         run unless given; and of compared, differential and transactions, which run
-                         only where named
+                         run unless given; and of compared, access, differential and transactions, which
+                         run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -162,7 +163,9 @@ const clients: readonly Client[] = [
 
 const usual = [...clients.map(({ name }) => name), 'tools', 'directories']
 const parts =
-  flags.only === undefined ? usual : [...usual, 'compared', 'differential', 'transactions']
+  flags.only === undefined
+    ? usual
+    : [...usual, 'compared', 'access', 'differential', 'transactions']
 const chosen = new Set(choose(parts, flags.only, (part) => part))
 const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
@@ -550,6 +553,7 @@ async function main(): Promise<void> {
     if (chosen.has('directories')) await exchangeDirectories(work, report)
     if (chosen.has('transactions')) await copyUnderFire()
     if (chosen.has('compared')) await compareTools(work, report)
+    if (chosen.has('access')) await compareAccess(work, report)
     if (chosen.has('differential')) {
       const options = {
         seed: Number(flags.seed),

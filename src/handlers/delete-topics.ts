@@ -75,8 +75,8 @@ function authorize(
     const isThere = byName.has(topicName)
     if (isSeen && (!isThere || deleteTopic.allows(context, topicName))) return true
     if (name === null && deleteTopic.allows(context, topicName)) return true
-    const { code: errorCode, message: errorMessage } = deleteTopic.error
-    denied.push({ name: isSeen ? topicName : name, topicId, errorCode, errorMessage })
+    const errorCode = deleteTopic.error.code
+    denied.push({ name: isSeen ? topicName : name, topicId, errorCode, errorMessage: null })
     return false
   }
   const topics = request.topics.filter(({ name, topicId }) => isAllowed(name, topicId))

@@ -3,8 +3,8 @@
  * an image keeps a consistent view; a newer state is another image, made by `delta.ts`, sharing all that
  * did not change.
  *
- * What lives in this folder: the image, the delta, snapshots, loading, and `controller/`, which decides
- * what records answer a request. What must not: clients' wire messages, sockets, logs of topics. Both the
+ * What lives in this folder: the image, the delta, snapshots, loading, `controller/`, which decides what
+ * records answer a request, and `authorizer/`, which decides by the image who may do what. What must not: clients' wire messages, sockets, logs of topics. Both the
  * broker's view and the controller's are images made by the same replay of the same records.
  * Imports `protocol`, `environment`, `config` and, to append, `raft`.
  */

@@ -16,6 +16,7 @@ import {
 import { type ApiRow, apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
 import { encodeBatch } from '../../protocol/records/record.ts'
+import { zeroUuid } from '../../protocol/types.ts'
 import { type HandlerParts, handlerTable } from '../../src/handlers/handler-table.ts'
 import { configResource } from '../../src/metadata/image.ts'
 import type { AccessRule } from '../../src/server/access.ts'
@@ -489,4 +490,253 @@ t.test('what an API declares is enough to use it', async (t) => {
     }
     await stage.take(entries)
   }
+})
+
+/** A client that may do only what is given, by name. */
+function named(
+  operation: AclOperation | 'ALL',
+  resource: ResourceType,
+  resourceName: string,
+  permission: 'ALLOW' | 'DENY' = 'ALLOW',
+) {
+  return { ...acl(operation, resource, permission, 'client'), resourceName }
+}
+
+async function guardedStage(): Promise<Stage> {
+  const stage = new Stage()
+  await stage.start()
+  await stage.createTopic('admin', 'secret')
+  await stage.ask('admin', apis.deleteAcls, { filters: [{ ...anyAcl, hostFilter: 'client' }] })
+  return stage
+}
+
+const denied = errors.TOPIC_AUTHORIZATION_FAILED.code
+const NONE = errors.NONE.code
+
+t.test('what is not there and what may not be seen look alike', async (t) => {
+  const stage = await guardedStage()
+  await stage.give([named('DESCRIBE', 'TOPIC', topic)])
+  const ids = await stage.ask('admin', apis.metadata, { topics: [{ name: 'secret' }] })
+  const secretId = ids.topics[0]?.topicId as string
+  const unknownId = 'BBBBBBBBBBBBBBBBBBBBBA'
+
+  const byName = await stage.ask('client', apis.metadata, {
+    topics: [
+      { name: topic },
+      { name: 'secret' },
+      { name: 'missing' },
+      { name: '__consumer_offsets' },
+    ],
+    allowAutoTopicCreation: true,
+    includeTopicAuthorizedOperations: true,
+  })
+  const [seen, ...others] = byName.topics
+  t.match(seen, { errorCode: NONE, name: topic, topicAuthorizedOperations: 1 << 8 })
+  for (const { name, ...rest } of others) {
+    t.match(rest, { errorCode: denied, isInternal: false, partitions: [] }, `${name}`)
+    t.match(rest.topicId, /^A+$/, 'no id')
+  }
+  const byId = await stage.ask('client', apis.metadata, {
+    topics: [
+      { name: null, topicId: secretId },
+      { name: null, topicId: unknownId },
+    ],
+  })
+  t.match(byId.topics, [
+    { errorCode: denied, name: null, topicId: secretId },
+    { errorCode: errors.UNKNOWN_TOPIC_ID.code, name: null, topicId: unknownId },
+  ])
+  const all = await stage.ask('client', apis.metadata, { topics: null })
+  t.same(
+    all.topics.map(({ name }) => name),
+    [topic],
+  )
+  const pages = await stage.ask('client', apis.describeTopicPartitions, {
+    topics: [{ name: 'missing' }, { name: topic }, { name: 'secret' }],
+    responsePartitionLimit: 10,
+    cursor: null,
+  })
+  t.match(pages.topics, [
+    { errorCode: NONE, name: topic, topicAuthorizedOperations: 1 << 8 },
+    { errorCode: denied, name: 'missing' },
+    { errorCode: denied, name: 'secret' },
+  ])
+  const deleted = await stage.ask('client', apis.deleteTopics, {
+    topics: [
+      { name: topic, topicId: zeroUuid },
+      { name: 'missing', topicId: zeroUuid },
+      { name: 'secret', topicId: zeroUuid },
+      { name: null, topicId: secretId },
+      { name: null, topicId: stage.topicId },
+      { name: null, topicId: unknownId },
+    ],
+    timeoutMs: 1000,
+  })
+  const outcomes = deleted.responses.map(({ name, errorCode }) => [name, errorCode])
+  t.same(
+    new Set(outcomes.map((one) => JSON.stringify(one))),
+    new Set(
+      [
+        [topic, denied],
+        ['missing', denied],
+        ['secret', denied],
+        [null, denied],
+        [null, errors.UNKNOWN_TOPIC_ID.code],
+      ].map((one) => JSON.stringify(one)),
+    ),
+    'of a topic that may be seen the name is told, of another not',
+  )
+  const left = await stage.ask('admin', apis.metadata, { topics: null })
+  const names = left.topics.map(({ name }) => name)
+  t.ok(names.includes(topic) && names.includes('secret'), 'both are still there')
+})
+
+t.test('topics are made on demand by those who may make them', async (t) => {
+  const stage = await guardedStage()
+  const ask = async (name: string) => {
+    const request = { topics: [{ name }], allowAutoTopicCreation: true }
+    return (await stage.ask('client', apis.metadata, request)).topics[0]?.errorCode
+  }
+  await stage.give([named('DESCRIBE', 'TOPIC', '*')])
+  t.equal(await ask('wanted'), denied)
+  await stage.give([named('CREATE', 'TOPIC', 'wanted')])
+  t.equal(await ask('wanted'), NONE)
+  t.equal(await ask('another'), denied)
+  await stage.give([named('CREATE', 'CLUSTER', clusterName)])
+  t.equal(await ask('another'), NONE)
+})
+
+t.test('denied partitions keep their place, and nothing is written to them', async (t) => {
+  const stage = await guardedStage()
+  await stage.createTopic('admin', 'payments')
+  await stage.give([named('WRITE', 'TOPIC', topic), named('WRITE', 'TOPIC', 'payments')])
+  await stage.give([named('READ', 'TOPIC', topic), named('READ', 'TOPIC', 'payments')])
+  const order = ['payments', 'secret', topic, 'missing', 'secret']
+  const partitionData = () => [
+    {
+      index: 0,
+      records: [encodeBatch({ records: [{ timestamp: 1, key: null, value: Buffer.from('v') }] })],
+    },
+  ]
+  const produced = await stage.ask(
+    'client',
+    apis.produce,
+    {
+      transactionalId: null,
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: order.map((name) => ({ name, partitionData: partitionData() })),
+    },
+    12,
+  )
+  const codes = produced.responses.map(({ name, partitionResponses }) => [
+    name,
+    partitionResponses[0]?.errorCode,
+  ])
+  t.same(codes, [
+    ['payments', NONE],
+    ['secret', denied],
+    [topic, NONE],
+    ['missing', denied],
+    ['secret', denied],
+  ])
+  const fetched = await stage.ask(
+    'client',
+    apis.fetch,
+    {
+      maxWaitMs: 0,
+      minBytes: 0,
+      topics: order.slice(0, 4).map((name) => ({
+        topic: name,
+        partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }],
+      })),
+      forgottenTopicsData: [],
+    },
+    12,
+  )
+  t.same(
+    fetched.responses.map(({ topic: name, partitions }) => [name, partitions[0]?.errorCode]),
+    codes.slice(0, 4),
+  )
+  const ends = await stage.ask('admin', apis.listOffsets, {
+    replicaId: -1,
+    isolationLevel: 0,
+    topics: ['payments', 'secret', topic].map((name) => ({
+      name,
+      partitions: [{ partitionIndex: 0, timestamp: -1 }],
+    })),
+  })
+  t.same(
+    ends.topics.map(({ name, partitions }) => [name, partitions[0]?.offset]),
+    [
+      ['payments', 1],
+      ['secret', 0],
+      [topic, 1],
+    ],
+  )
+})
+
+t.test('operations in answers are those that are allowed', async (t) => {
+  const stage = await guardedStage()
+  const bits = (...words: AclOperation[]) =>
+    words.reduce((field, word) => field | (1 << aclOperations[word]), 0)
+  await stage.give([
+    named('READ', 'GROUP', group),
+    named('ALTER_CONFIGS', 'TOPIC', topic),
+    named('READ', 'TOPIC', topic),
+    named('ALTER', 'CLUSTER', clusterName),
+  ])
+  const groups = await stage.ask('client', apis.describeGroups, {
+    groups: [group, 'others'],
+    includeAuthorizedOperations: true,
+  })
+  const codes = new Map(groups.groups.map((one) => [one.groupId, one]))
+  t.equal(codes.get(group)?.authorizedOperations, bits('READ', 'DESCRIBE'))
+  t.equal(codes.get('others')?.errorCode, errors.GROUP_AUTHORIZATION_FAILED.code)
+  const described = await stage.ask('client', apis.metadata, {
+    topics: [{ name: topic }],
+    includeTopicAuthorizedOperations: true,
+  })
+  t.equal(
+    described.topics[0]?.topicAuthorizedOperations,
+    bits('READ', 'DESCRIBE', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'),
+  )
+  const cluster = await stage.ask('client', apis.describeCluster, {
+    includeClusterAuthorizedOperations: true,
+  })
+  t.equal(cluster.clusterAuthorizedOperations, bits('ALTER', 'DESCRIBE'))
+})
+
+t.test('entries are checked, made once, found, and kept through a kill', async (t) => {
+  const stage = await guardedStage()
+  const create = async (more: Readonly<Record<string, string | number>>) => {
+    const creations = [{ ...named('READ', 'TOPIC', 'x'), ...more } as ReturnType<typeof named>]
+    const { results } = await stage.ask('admin', apis.createAcls, { creations })
+    return results[0]?.errorMessage ?? results[0]?.errorCode
+  }
+  t.equal(await create({}), NONE)
+  t.equal(await create({}), NONE, 'again')
+  t.equal(await create({ resourceName: '' }), 'Invalid empty resource name')
+  t.match(await create({ resourceType: resourceTypes.CLUSTER }), /only valid name for the CLUSTER/)
+  t.equal(await create({ resourceType: resourceTypes.ANY }), 'Invalid resourceType ANY')
+  t.equal(await create({ resourcePatternType: patternTypes.MATCH }), 'Invalid patternType MATCH')
+  t.equal(await create({ operation: aclOperations.ANY }), 'Invalid operation ANY')
+  t.equal(await create({ permissionType: permissionTypes.ANY }), 'Invalid permissionType ANY')
+  t.match(await create({ principal: 'alice' }), /Could not parse principal from `alice`/)
+  await stage.restart()
+  const ofX = { ...anyAcl, resourceNameFilter: 'x' }
+  for (const version of [0, 1, 2, 3]) {
+    const { resources } = await stage.ask('admin', apis.describeAcls, ofX, version)
+    t.match(resources, [{ resourceName: 'x', patternType: patternTypes.LITERAL }])
+    t.equal(resources[0]?.acls.length, 1, `version ${version}`)
+  }
+  const unknown = await stage.ask('admin', apis.describeAcls, { ...ofX, operation: 99 })
+  t.equal(unknown.errorCode, errors.INVALID_REQUEST.code)
+  const filters = [ofX, ofX, { ...ofX, resourceNameFilter: 'y' }]
+  const { filterResults } = await stage.ask('admin', apis.deleteAcls, { filters })
+  t.same(
+    filterResults.map(({ matchingAcls }) => matchingAcls.length),
+    [1, 1, 0],
+  )
+  t.same((await stage.ask('admin', apis.describeAcls, ofX)).resources, [])
 })

@@ -39,8 +39,11 @@ export function createAcls(
   newUuid: () => Uuid,
 ): Decision<Outcome[]> {
   const records: MetadataRecord[] = []
+  const names = new Set(creations.map(({ resourceName }) => resourceName))
   const existing = new Set<string>()
-  for (const acl of image.acls.values()) existing.add(keyOf(acl))
+  for (const acl of image.acls.values()) {
+    if (names.has(acl.resourceName)) existing.add(keyOf(acl))
+  }
   const reply = creations.map((creation) => {
     const reason = refuseCreation(creation)
     if (reason !== undefined) return failed(errors.INVALID_REQUEST, reason)

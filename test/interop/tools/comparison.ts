@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { fetchKafka, fetchKafkaLogger, kafkaClassPath } from '../../../scripts/apache-kafka.ts'
 import { BrokerProcess } from '../../damage/broker-process.ts'
 import type { Report } from '../directories/exchange.ts'
+import { accessSettings, accessStory } from './access-commands.ts'
 import { jsonFiles, story, type ToolCommand } from './commands.ts'
 
 const source = fileURLToPath(
@@ -81,12 +82,29 @@ export async function compareTools(work: string, report: Report): Promise<void> 
   for (const [name, content] of Object.entries(jsonFiles))
     writeFileSync(join(files, name), JSON.stringify(content))
   writeFileSync(join(files, 'empty.properties'), '')
-  const ours = await BrokerProcess.start('millrace', join(work, 'tools-ours'))
-  const theirs = await BrokerProcess.start('kafka', join(work, 'tools-kafka'))
+  await compareStory(join(work, 'tools'), {}, (at) => story(at, files), report)
+}
+
+/** The same for brokers with an authorizer. */
+export async function compareAccess(work: string, report: Report): Promise<void> {
+  const failure = fetchKafka() ?? fetchKafkaLogger()
+  if (failure !== null) report('tools compared, with an authorizer', null, failure)
+  else await compareStory(join(work, 'tools-access'), accessSettings, accessStory, report)
+}
+
+async function compareStory(
+  directory: string,
+  settings: Readonly<Record<string, string>>,
+  tellTo: (at: string) => readonly ToolCommand[],
+  report: Report,
+): Promise<void> {
+  mkdirSync(directory, { recursive: true })
+  const ours = await BrokerProcess.start('millrace', join(directory, 'tools-ours'), { settings })
+  const theirs = await BrokerProcess.start('kafka', join(directory, 'tools-kafka'), { settings })
   const runners = [new ToolRunner(), new ToolRunner()] as const
   try {
-    const commands = story(`127.0.0.1:${ours.port}`, files)
-    const others = story(`127.0.0.1:${theirs.port}`, files)
+    const commands = tellTo(`127.0.0.1:${ours.port}`)
+    const others = tellTo(`127.0.0.1:${theirs.port}`)
     for (const [at, command] of commands.entries()) {
       const [mine, other] = await Promise.all([
         runners[0].run(command),
