@@ -30,6 +30,8 @@ export interface Stream {
    * stream. Whoever keeps bytes copies them.
    */
   onData: (chunk: Buffer) => void
+  /** How much to read at once, about: whoever reads on for others too takes small bites. */
+  readBytesMax: number
   /** Runs exactly once, after which nothing else runs. `error` where it did not end in good order. */
   onClose: (error?: Error) => void
   /** The bytes given to `write` have left after it had returned false. */

@@ -7,7 +7,8 @@
  * that may be large is not there yet, the peer does not read, or the broker's budget for requests is used
  * up; data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet while
  * the broker's budget for those is used up. Where memory is short, `memory-pressure.ts` asks how slowly
- * the peer sends and reads.
+ * the peer sends and reads. Who asks for much goes on in later turns, see `loop-turns.ts`, and is read in
+ * small bites: what was read and may not be looked at yet is memory.
  *
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
@@ -19,7 +20,7 @@ import type { ServerCounters } from './counters.ts'
 import type { Asker, Exchange } from './exchange.ts'
 import { FrameCutter } from './frames.ts'
 import type { Limits } from './limits.ts'
-import { Weight } from './loop-turns.ts'
+import { Credit } from './loop-turns.ts'
 import type { Holder } from './memory-pressure.ts'
 import type { PeerWarnings } from './peer-warnings.ts'
 import type { Router } from './router.ts'
@@ -40,6 +41,10 @@ const largeFrameBytesMin = 2 * 1024 * 1024
 
 /** Of one write: after each of them it shows whether the peer reads. */
 const writtenBytesMax = 1024 * 1024
+
+/** Of one read: at first, and of a stream that has been looked at whole again and again. */
+const firstBiteBytes = 16 * 1024
+const largestBiteBytes = 256 * 1024
 
 /** A peer that takes longer for one write reads too slowly where memory is short. */
 const slowWriteMs = 3000
@@ -96,7 +101,7 @@ export class Connection implements Asker, Gatherer, Holder {
   /** That budget is used up: nothing is read until others have finished. */
   #isHeld = false
   readonly #pace = new SendingPace()
-  readonly #weight = new Weight()
+  readonly #credit = new Credit()
   /** Requests are put off to a later turn of the event loop. */
   #isPutOff = false
   /** No more requests are taken; the connection closes when what was taken has been answered. */
@@ -118,6 +123,7 @@ export class Connection implements Asker, Gatherer, Holder {
     const { requestBytesMax } = owner.limits.options
     this.#frames = new FrameCutter(requestBytesMin, requestBytesMax, owner.buffers)
     this.#lastActiveMs = owner.clock.monotonic()
+    stream.readBytesMax = firstBiteBytes
     stream.onData = (chunk) => this.#receive(chunk)
     stream.onDrain = () => this.#drained()
     stream.onClose = () => this.#closed()
@@ -170,42 +176,64 @@ export class Connection implements Asker, Gatherer, Holder {
   #receive(chunk: Buffer): void {
     this.#owner.counters.bytesIn += chunk.length
     if (this.#isClosing) return
-    this.#lastActiveMs = this.#owner.clock.monotonic()
+    const nowMs = this.#owner.clock.monotonic()
+    this.#lastActiveMs = nowMs
+    this.limits.turns.spendRead(this.#credit, chunk.length, nowMs, this.#owner.timers)
     this.#frames.push(chunk)
-    this.#proceed(false, this.#lastActiveMs)
+    this.#proceed(nowMs)
     this.#frames.keep()
     this.#countKept()
-    if (!this.#isClosing) this.#pause(this.#frames.hasUnread || this.#isHeld)
+    if (this.#isClosing) return
+    const isWhole = chunk.length >= this.#stream.readBytesMax
+    if (isWhole) this.#mayReadOn(nowMs)
+    this.#adaptBites(isWhole)
+    this.#pause(this.#frames.hasUnread || this.#isHeld || this.#isPutOff)
+  }
+
+  /** There is more to read: in this turn only if that leaves room for others. */
+  #mayReadOn(nowMs: number): void {
+    if (this.#isPutOff || this.#frames.hasUnread || this.#isHeld) return
+    if (!this.limits.turns.mayGoOn(this.#credit, nowMs)) this.#putOff()
+  }
+
+  /** Larger where all that is read can be used, smaller where some of it has to be kept. */
+  #adaptBites(wasWhole: boolean): void {
+    const stream = this.#stream
+    if (this.#frames.hasUnread) {
+      if (stream.readBytesMax > firstBiteBytes) stream.readBytesMax /= 2
+    } else if (wasWhole && stream.readBytesMax < largestBiteBytes) stream.readBytesMax *= 2
   }
 
   #pause(isPaused: boolean): void {
     if (this.#isPaused === isPaused) return
     this.#isPaused = isPaused
-    if (isPaused) this.#stream.pause()
-    else this.#stream.resume()
+    if (isPaused) {
+      this.#stream.pause()
+      return
+    }
+    this.limits.turns.expectRead(this.#stream.readBytesMax)
+    this.#stream.resume()
   }
 
   /** Goes on with what has arrived, if there is anything; `nowMs` where it is known already. */
-  #proceed(isDue = false, nowMs?: number): void {
+  #proceed(nowMs?: number): void {
     if (this.#isPutOff) return
     if (!this.#frames.hasUnread) {
       if (!this.#isClosing) this.#pause(this.#isHeld)
       return
     }
-    this.#takeAll(isDue, nowMs ?? this.#owner.clock.monotonic())
+    this.#takeAll(nowMs ?? this.#owner.clock.monotonic())
   }
 
   /** Takes requests for as long as there are some and the limits allow; it is `beganMs` now. */
-  #takeAll(isDue: boolean, beganMs: number): void {
+  #takeAll(beganMs: number): void {
     const { turns } = this.limits
+    const credit = this.#credit
     let nowMs = beganMs
     while (this.#frames.hasUnread && !this.#isClosing) {
       if (!this.#mayTake()) return
-      const isSpent = turns.isSpent(nowMs - beganMs, isDue)
-      if (isSpent) this.#weight.exceed(nowMs)
-      if (isSpent || (!isDue && this.#weight.isPutOff(beganMs))) {
-        this.#isPutOff = true
-        turns.putOff(this.#goOn, this.#owner.timers)
+      if (!turns.mayGoOn(credit, nowMs)) {
+        this.#putOff()
         return
       }
       let frame: Buffer | undefined
@@ -220,16 +248,24 @@ export class Connection implements Asker, Gatherer, Holder {
       this.#take(frame)
       const takenMs = nowMs
       nowMs = this.#owner.clock.monotonic()
-      this.#weight.add(nowMs - takenMs)
-      if (!isDue) turns.spend(nowMs - takenMs, nowMs)
+      turns.spend(credit, nowMs - takenMs, nowMs, this.#owner.timers)
     }
+    credit.earn()
     if (!this.#isClosing) this.#pause(this.#isHeld)
+  }
+
+  #putOff(): void {
+    this.#isPutOff = true
+    this.limits.turns.putOff(this.#goOn, this.#credit, this.#owner.timers)
   }
 
   /** In a later turn. */
   readonly #goOn = (): void => {
     this.#isPutOff = false
-    if (this.isOpen) this.#proceed(true)
+    if (!this.isOpen) return
+    this.#proceed()
+    // What it costs to send belongs to its slice.
+    if (this.#isFlushDue) this.#flush()
   }
 
   /** Brings the broker's count of bytes in unfinished frames up to date. */

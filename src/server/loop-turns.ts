@@ -1,108 +1,180 @@
 /**
- * Turns of the event loop, shared fairly: a connection whose requests have taken long in this turn goes on
- * in a later one, after those that have only now something to ask. All that were put off share a part of
- * each turn, in the order in which they were put off; so a flood on some connections leaves the rest of
- * every turn to the others.
+ * Turns of the event loop, shared fairly. Whoever asks for little is heard in the turn in which it asks,
+ * whatever the others do; they share a bounded part of each turn:
  *
- * A connection that was put off stays among them for a while: a flood comes in many pieces. Those whose single
- * requests are heavy again and again are among them too: between two such requests everybody else is heard.
+ *     trusted      has asked for little, for a while    at once
+ *     all others   new, or asks for much                at once while nobody waits and the turn has time left;
+ *                                                       else put off, and in a later turn a slice at a time
+ *
+ * Those put off wait in two lines, heard by turns: newcomers, and those who have had more than their credit.
+ * So a flood on thousands of connections costs the rest the share of a turn, keeps no newcomer waiting for
+ * long, and is itself served as fast as that allows. Where nobody trusted asks, the share is larger: large
+ * turns are cheaper.
  */
-import type { Clock, Timers } from '../environment/environment.ts'
+import type { Clock, Milliseconds, Timers } from '../environment/environment.ts'
 
-/** What the requests of one connection may take of a turn before the next one is put off. */
-const sliceMs = 2
+/** Of each millisecond, what a connection may use and stay in credit: 5 %. */
+const earnedShare = 1 / 20
 
-/** The same for those that were put off, and for all where many have a lot to ask. */
-const crowdedSliceMs = 0.2
+/** The credit of a newcomer, and of those who have used up theirs. */
+const firstCreditMs = 0.2
 
-/** It is crowded where requests that were not put off take more than half of so many milliseconds. */
-const windowMs = 20
+/** What a read that was dealt with in credit adds to how much credit there may be. */
+const addedCreditMs = 0.1
 
-/** What all that were put off may take of a turn. */
-const putOffMsMax = 6
+/** From here on it is trusted. */
+const trustedCreditMs = 2
 
-/** A request, or a slice of small ones, that takes more is heavy: some ten thousand partitions. */
-const heavyMsMin = 20
+/** As much as a full collection of garbage in the wrong moment. */
+const creditMsMax = 20
 
-/** One may be an accident of the garbage collector, or of other processes. */
-const heavySlicesMin = 2
+/** What one of those put off may take before the next one. */
+const sliceMs = 0.2
 
-/** So many light ones, less one, and it is trusted again. */
-const heavySlicesMax = 16
+/** What all but the trusted may take of a turn, where trusted ones ask and where not. */
+const sharedMsMax = 1
+const unsharedMsMax = 6
 
-/** How long a connection that was put off counts as busy. */
-const busyMs = 1000
+/** Trusted ones ask while they have asked so long ago. */
+const recentMs = 100
 
-/** How much the requests of a connection have asked for of late. */
-export class Weight {
-  #heavySlices = 0
-  #busyUntilMs = Number.NEGATIVE_INFINITY
+/** Reading takes about so long for each byte, which nobody can measure: it was read when we are called. */
+const msPerByte = 0.4e-6
 
-  /** Whether its next request is put off at once. */
-  isPutOff(nowMs: number): boolean {
-    return nowMs < this.#busyUntilMs || this.#heavySlices >= heavySlicesMin
+/** What a connection may ask for, and stay ahead of the flood. */
+export class Credit {
+  isTrusted = false
+  #leftMs = firstCreditMs
+  #maxMs = firstCreditMs
+  #atMs = Number.NEGATIVE_INFINITY
+
+  get isUsedUp(): boolean {
+    return this.#leftMs <= 0
   }
 
-  add(tookMs: number): void {
-    if (tookMs > heavyMsMin) this.#heavySlices = Math.min(this.#heavySlices + 1, heavySlicesMax)
-    else this.#heavySlices = Math.max(0, this.#heavySlices - 1)
+  /** Everything that has come was dealt with: it has asked for little, or has waited for its turn. */
+  earn(): void {
+    if (this.#leftMs <= 0 || this.#maxMs >= creditMsMax) return
+    this.#maxMs += addedCreditMs
+    this.isTrusted = this.#maxMs >= trustedCreditMs
   }
 
-  /** It has had its share of a turn, and wants more. */
-  exceed(nowMs: number): void {
-    this.#busyUntilMs = nowMs + busyMs
+  spend(tookMs: number, nowMs: Milliseconds): void {
+    const earnedMs = (nowMs - this.#atMs) * earnedShare
+    this.#atMs = nowMs
+    this.#leftMs = Math.min(this.#maxMs, this.#leftMs + earnedMs) - tookMs
+    if (this.#leftMs > 0) return
+    this.#leftMs = Math.max(-firstCreditMs, this.#leftMs)
+    this.#maxMs = firstCreditMs
+    this.isTrusted = false
   }
 }
 
 export class LoopTurns {
   readonly #clock: Clock
-  readonly #putOff = new Set<() => void>()
+  readonly #newcomers = new Set<() => void>()
+  readonly #others = new Set<() => void>()
+  #isNewcomersTurn = true
   #isScheduled = false
-  #windowBeganMs = 0
-  #directMs = 0
+  /** What all but the trusted have taken of this turn. */
+  #spentMs = 0
+  #isEndAwaited = false
+  #trustedAskedMs = Number.NEGATIVE_INFINITY
+  /** Since when the one that was put off and is heard now is; undefined: none is. */
+  #sliceBeganMs: Milliseconds | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Whether so many milliseconds are the share of a connection, which was put off or was not. */
-  isSpent(tookMs: number, wasPutOff: boolean): boolean {
-    const isCrowded = this.#directMs > windowMs / 2
-    return tookMs > (wasPutOff || isCrowded ? crowdedSliceMs : sliceMs)
+  /** Whether a connection of this credit may go on at once. */
+  mayGoOn({ isTrusted }: Credit, nowMs: Milliseconds): boolean {
+    if (isTrusted) return true
+    const isAlone = this.#newcomers.size === 0 && this.#others.size === 0
+    if (this.#sliceBeganMs === undefined || isAlone) {
+      return isAlone && this.#spentMs < this.#msMax(nowMs)
+    }
+    return nowMs - this.#sliceBeganMs < sliceMs
   }
 
-  /** A request that was not put off took so long. */
-  spend(tookMs: number, nowMs: number): void {
-    if (nowMs - this.#windowBeganMs > windowMs) {
-      this.#windowBeganMs = nowMs
-      this.#directMs = 0
+  /** A request of a connection of this credit took so long. */
+  spend(credit: Credit, tookMs: number, nowMs: Milliseconds, timers: Timers): void {
+    credit.spend(tookMs, nowMs)
+    if (credit.isTrusted) {
+      this.#trustedAskedMs = nowMs
+      return
     }
-    this.#directMs += tookMs
+    this.#spentMs += tookMs
+    if (this.#isEndAwaited) return
+    this.#isEndAwaited = true
+    timers.endOfTurn(this.#turnEnded)
+  }
+
+  /** So many bytes were read for it. */
+  spendRead(credit: Credit, bytes: number, nowMs: Milliseconds, timers: Timers): void {
+    this.spend(credit, bytes * msPerByte, nowMs, timers)
+  }
+
+  /** One of those put off may be read again: so many bytes, as soon as this turn ends. */
+  expectRead(bytes: number): void {
+    if (this.#sliceBeganMs !== undefined) this.#spentMs += bytes * msPerByte
   }
 
   /** Runs `callback` in a later turn. */
-  putOff(callback: () => void, timers: Timers): void {
-    this.#putOff.add(callback)
+  putOff(callback: () => void, credit: Credit, timers: Timers): void {
+    const line = credit.isUsedUp ? this.#others : this.#newcomers
+    line.add(callback)
     this.#schedule(timers)
   }
 
   forget(callback: () => void): void {
-    this.#putOff.delete(callback)
+    this.#newcomers.delete(callback)
+    this.#others.delete(callback)
+  }
+
+  readonly #turnEnded = (): void => {
+    this.#isEndAwaited = false
+    this.#spentMs = 0
+  }
+
+  #msMax(nowMs: Milliseconds): number {
+    return nowMs - this.#trustedAskedMs < recentMs ? sharedMsMax : unsharedMsMax
   }
 
   #schedule(timers: Timers): void {
-    if (this.#isScheduled || this.#putOff.size === 0) return
+    if (this.#isScheduled || this.#newcomers.size + this.#others.size === 0) return
     this.#isScheduled = true
     timers.nextTurn(() => {
       this.#isScheduled = false
-      const beganMs = this.#clock.monotonic()
-      // The list grows at its end while it runs: those that are put off again come round again.
-      for (const callback of this.#putOff) {
-        this.#putOff.delete(callback)
-        callback()
-        if (this.#clock.monotonic() - beganMs > putOffMsMax) break
-      }
+      this.#hear()
       this.#schedule(timers)
     })
+  }
+
+  /** Those who are put off again come round again: the lines grow at their ends. */
+  #hear(): void {
+    const beganMs = this.#clock.monotonic()
+    const msMax = this.#msMax(beganMs)
+    this.#spentMs = 0
+    for (let nowMs = beganMs; nowMs - beganMs < msMax && this.#spentMs < msMax; ) {
+      const next = this.#next()
+      if (next === undefined) break
+      this.#sliceBeganMs = nowMs
+      try {
+        next()
+      } finally {
+        this.#sliceBeganMs = undefined
+      }
+      nowMs = this.#clock.monotonic()
+    }
+  }
+
+  #next(): (() => void) | undefined {
+    this.#isNewcomersTurn = !this.#isNewcomersTurn
+    const first = this.#isNewcomersTurn ? this.#newcomers : this.#others
+    const line = first.size > 0 ? first : this.#isNewcomersTurn ? this.#others : this.#newcomers
+    const [next] = line
+    if (next !== undefined) line.delete(next)
+    return next
   }
 }

@@ -7,7 +7,7 @@ import { type ApiRow, apis } from '../../protocol/apis.ts'
 import { decodeRequest, decodeRequestHeader } from '../../protocol/frame.ts'
 import { MalformedError, Reader } from '../../protocol/reader.ts'
 import { defaultLimits, type LimitOptions } from '../../src/server/limits.ts'
-import { LoopTurns, Weight } from '../../src/server/loop-turns.ts'
+import { Credit, LoopTurns } from '../../src/server/loop-turns.ts'
 import { SendingPace } from '../../src/server/sending-pace.ts'
 import { crowded } from '../hostile/attack.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
@@ -130,50 +130,111 @@ t.test('requests that wait for others keep nobody from being served', async (t) 
   })
 })
 
-t.test('what takes long is put off, and leaves time to others', async (t) => {
-  let nowMs = 0
-  const due: { atMs: number; callback: () => void }[] = []
-  const timers = {
-    after(delayMs: number, callback: () => void) {
-      due.push({ atMs: nowMs + delayMs, callback })
-      return { cancel() {} }
-    },
-    endOfTurn() {},
-    nextTurn(callback: () => void) {
-      this.after(0, callback)
-    },
+/** Turns of an event loop whose time passes when something takes time. */
+class Loop {
+  nowMs = 0
+  readonly turns = new LoopTurns({ now: () => this.nowMs, monotonic: () => this.nowMs })
+  #next: (() => void)[] = []
+  #ending: (() => void)[] = []
+  readonly timers = {
+    after: () => ({ cancel() {} }),
+    endOfTurn: (callback: () => void) => void this.#ending.push(callback),
+    nextTurn: (callback: () => void) => void this.#next.push(callback),
   }
-  const turns = new LoopTurns({ now: () => nowMs, monotonic: () => nowMs })
-  const done: string[] = []
-  const work = (name: string, tookMs: number) => () => {
-    nowMs += tookMs
-    done.push(name)
-  }
-  const turn = () => {
-    const { atMs, callback } = due.shift() as (typeof due)[number]
-    nowMs = Math.max(nowMs, atMs)
-    callback()
-  }
-  turns.putOff(work('a', 50), timers)
-  turns.putOff(work('b', 3), timers)
-  turns.putOff(work('c', 3), timers)
-  const gone = work('gone', 1)
-  turns.putOff(gone, timers)
-  turns.forget(gone)
-  turn()
-  t.same(done, ['a'], 'one long one is a turn of its own')
-  turn()
-  t.same(done, ['a', 'b', 'c'], 'short ones share one')
-  t.equal(due.length, 0)
 
-  const weight = new Weight()
-  weight.add(100)
-  t.notOk(weight.isPutOff(0), 'once may be an accident')
-  weight.add(100)
-  t.ok(weight.isPutOff(0))
-  weight.add(1)
-  t.notOk(weight.isPutOff(0))
-  weight.exceed(100)
-  t.ok(weight.isPutOff(500), 'a flood comes in many pieces')
-  t.notOk(weight.isPutOff(1200))
+  get isQuiet(): boolean {
+    return this.#next.length === 0
+  }
+
+  turn(): void {
+    for (const callback of this.#next.splice(0)) callback()
+    for (const callback of this.#ending.splice(0)) callback()
+  }
+
+  /** A connection asks, and each request takes so long; gives how many were answered at once. */
+  ask(credit: Credit, tookMs: number, count = 1): number {
+    for (let answered = 0; answered < count; answered++) {
+      if (!this.turns.mayGoOn(credit, this.nowMs)) return answered
+      this.nowMs += tookMs
+      this.turns.spend(credit, tookMs, this.nowMs, this.timers)
+    }
+    credit.earn()
+    return count
+  }
+
+  trusted(): Credit {
+    const credit = new Credit()
+    for (let times = 0; times < 200; times++) {
+      this.nowMs += 10
+      this.ask(credit, 0.05)
+      this.turn()
+    }
+    return credit
+  }
+}
+
+t.test('who asks for little is heard at once, whatever others ask for', async (t) => {
+  const loop = new Loop()
+  const good = loop.trusted()
+  t.ok(good.isTrusted)
+  const flood = new Credit()
+  const answered = loop.ask(flood, 0.1, 1000)
+  t.ok(answered >= 5 && answered <= 15, `a part of the turn, not more: ${answered}`)
+  t.ok(flood.isUsedUp)
+  loop.turns.putOff(() => undefined, flood, loop.timers)
+  t.equal(loop.ask(new Credit(), 0.1), 0, 'a newcomer waits behind those who do')
+  t.equal(loop.ask(good, 0.1, 5), 5, 'the trusted one does not')
+  t.equal(loop.ask(good, 15), 1)
+  t.ok(good.isTrusted, 'an accident of the garbage collector changes nothing')
+  loop.ask(good, 1, 1000)
+  t.notOk(good.isTrusted, 'asking for much does')
+})
+
+t.test(
+  'who was put off has a slice in each round, and newcomers do not wait for all',
+  async (t) => {
+    const loop = new Loop()
+    const good = loop.trusted()
+    const heard: string[] = []
+    const putOff = (name: string, credit: Credit, tookMs: number) => {
+      const callback = () => {
+        heard.push(name)
+        const began = loop.nowMs
+        loop.ask(credit, tookMs, 100)
+        if (loop.nowMs - began < 100 * tookMs) loop.turns.putOff(callback, credit, loop.timers)
+      }
+      loop.turns.putOff(callback, credit, loop.timers)
+      return callback
+    }
+    const floods = Array.from({ length: 100 }, () => new Credit())
+    for (const credit of floods) credit.spend(1, loop.nowMs)
+    floods.forEach((credit, index) => {
+      putOff(`flood ${index}`, credit, 0.1)
+    })
+    t.ok(floods.every(({ isUsedUp }) => isUsedUp))
+    putOff('newcomer', new Credit(), 0.0001)
+    loop.ask(good, 0.1)
+    const beganMs = loop.nowMs
+    loop.turn()
+    t.ok(loop.nowMs - beganMs < 2, 'a bounded part of the turn')
+    t.ok(heard.includes('newcomer'))
+    while (heard.length < 300) loop.turn()
+    t.equal(new Set(heard.slice(0, 210)).size, 101, 'all get on')
+  },
+)
+
+t.test('alone with the broker a connection may use long turns', async (t) => {
+  const loop = new Loop()
+  const only = new Credit()
+  t.equal(loop.ask(only, 1, 100), 6)
+  const goOn = () => loop.ask(only, 1, 100)
+  loop.turns.putOff(goOn, only, loop.timers)
+  loop.turns.forget(goOn)
+  const beganMs = loop.nowMs
+  loop.turn()
+  t.equal(loop.nowMs, beganMs, 'who has gone is not heard')
+  loop.turns.putOff(goOn, only, loop.timers)
+  loop.turn()
+  t.equal(loop.nowMs - beganMs, 6)
+  t.ok(loop.isQuiet)
 })

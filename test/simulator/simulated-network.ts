@@ -96,6 +96,7 @@ class SimulatedStream implements Stream {
   onData: (chunk: Buffer) => void = unset
   onClose: (error?: Error) => void = unset
   onDrain: () => void = unset
+  readBytesMax = Number.POSITIVE_INFINITY
   peer: SimulatedStream | undefined
   readonly #world: SimulatedWorld
   readonly #process: SimulatedProcess

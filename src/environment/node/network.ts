@@ -18,24 +18,51 @@ const waitingBytesMax = 64 * 1024
 /** Bytes of one read at most. */
 const readBytesMax = 256 * 1024
 
+/** Bytes of the first read of an accepted stream. */
+const firstReadBytes = 16 * 1024
+
 /** On Windows a read is given its memory long before there is anything to read. */
 const sharesReads = process.platform !== 'win32'
 
 let sharedBuffer: Buffer | undefined
 
+/** The first so many bytes of the shared buffer. */
+const bites = new Map<number, Buffer>()
+
+function biteOf(bytes: number): Buffer {
+  let bite = bites.get(bytes)
+  if (bite === undefined) {
+    sharedBuffer ??= Buffer.allocUnsafeSlow(readBytesMax)
+    bite = sharedBuffer.subarray(0, bytes)
+    bites.set(bytes, bite)
+  }
+  return bite
+}
+
 /** Until a stream is made for the socket nothing is read. */
 type Received = { stream: NodeStream | undefined }
 
-/** What makes `net` read into the shared buffer. */
-function sharedReads(received: Received): { onread: net.OnReadOpts } {
-  sharedBuffer ??= Buffer.allocUnsafeSlow(readBytesMax)
-  const buffer = sharedBuffer
+/** What makes `net` read into the shared buffer, so many bytes at first. */
+function sharedReads(received: Received, firstBytes: number): { onread: net.OnReadOpts } {
+  let bite = biteOf(firstBytes)
+  let isSet = false
+  /** Asked for before the first read and after each: what to read into next, if it is another. */
+  const buffer = (): Buffer => {
+    const bytes = received.stream?.readBytesMax ?? firstBytes
+    if (isSet && bite.length === bytes) return unchanged
+    isSet = true
+    bite = biteOf(bytes)
+    return bite
+  }
   const callback = (bytes: number): boolean => {
-    received.stream?.onData(buffer.subarray(0, bytes))
+    received.stream?.onData(bite.subarray(0, bytes))
     return true
   }
   return { onread: { buffer, callback } }
 }
+
+/** `net` goes on with the buffer that it has where it is given none; its types do not say so. */
+const unchanged = undefined as unknown as Buffer
 
 /**
  * Each stream is an open file. A quarter of what the process may open is left to logs: when they can open none
@@ -88,7 +115,7 @@ export class NodeNetwork implements Network {
         port: to.port,
         noDelay: true,
         keepAlive: true,
-        ...(sharesReads ? sharedReads(received) : {}),
+        ...(sharesReads ? sharedReads(received, readBytesMax) : {}),
       })
       socket.setTimeout(options?.timeoutMs ?? 0)
       socket.once('error', reject)
@@ -99,7 +126,7 @@ export class NodeNetwork implements Network {
       socket.once('connect', () => {
         socket.setTimeout(0)
         socket.off('error', reject)
-        received.stream = new NodeStream(socket, sharesReads)
+        received.stream = new NodeStream(socket, sharesReads, readBytesMax)
         resolve(received.stream)
       })
     })
@@ -120,14 +147,15 @@ function accept(socket: net.Socket): NodeStream {
   const accepted = socket as unknown as Accepted
   const handle = accepted._handle
   if (!sharesReads || typeof handle?.useUserBuffer !== 'function') {
-    const stream = new NodeStream(socket, false)
+    const stream = new NodeStream(socket, false, firstReadBytes)
     socket.resume()
     return stream
   }
   accepted._handle = null
   const received: Received = { stream: undefined }
-  const options = { handle, ...sharedReads(received) }
-  received.stream = new NodeStream(new net.Socket(options as net.SocketConstructorOpts), true)
+  const options = { handle, ...sharedReads(received, firstReadBytes) }
+  const second = new net.Socket(options as net.SocketConstructorOpts)
+  received.stream = new NodeStream(second, true, firstReadBytes)
   return received.stream
 }
 
@@ -138,11 +166,13 @@ class NodeStream implements Stream {
   onClose: (error?: Error) => void = unset
   onDrain: () => void = unset
   readonly #socket: net.Socket
+  #readBytesMax: number
   #error: Error | undefined
   #isClosed = false
 
-  constructor(socket: net.Socket, hasSharedReads: boolean) {
+  constructor(socket: net.Socket, hasSharedReads: boolean, readBytes: number) {
     this.#socket = socket
+    this.#readBytesMax = readBytes
     this.local = { host: plainHost(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
     this.remote = { host: plainHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
     if (!hasSharedReads) socket.on('data', (chunk) => this.onData(chunk))
@@ -155,6 +185,16 @@ class NodeStream implements Stream {
       if (this.#error === undefined) this.onClose()
       else this.onClose(this.#error)
     })
+  }
+
+  get readBytesMax(): number {
+    return this.#readBytesMax
+  }
+
+  /** A power of two, so that there are few kinds. */
+  set readBytesMax(bytes: number) {
+    const bite = 2 ** Math.floor(Math.log2(bytes))
+    this.#readBytesMax = Math.min(readBytesMax, Math.max(firstReadBytes, bite))
   }
 
   write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
