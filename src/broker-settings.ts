@@ -2,7 +2,11 @@
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { groupSetting } from './config/group-configs.ts'
-import type { GroupCoordinatorConfig, GroupSetting } from './coordinator/group/config.ts'
+import type {
+  GroupCoordinatorConfig,
+  GroupSetting,
+  MigrationPolicy,
+} from './coordinator/group/config.ts'
 import type { ShareCoordinatorConfig } from './coordinator/share/config.ts'
 import type { TransactionCoordinatorConfig } from './coordinator/transaction/config.ts'
 import type { CompactionConfig } from './log/compaction/compactor.ts'
@@ -86,6 +90,9 @@ export function groupCoordinatorConfig(
     offsetsCommitTimeoutMs: config.get('offsets.commit.timeout.ms'),
     offsetsRetentionMinutes: config.get('offsets.retention.minutes'),
     offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
+    groupConsumerMaxSize: config.get('group.consumer.max.size'),
+    groupConsumerAssignors: config.get('group.consumer.assignors'),
+    groupConsumerMigrationPolicy: migrationPolicy(config.get('group.consumer.migration.policy')),
     offsetsTopicCompressionCodec: config.get('offsets.topic.compression.codec'),
   })
 }
@@ -100,6 +107,11 @@ export function shareCoordinatorConfig(config: BrokerConfig): () => ShareCoordin
     stateTopicPruneIntervalMs: config.get(`${prefix}.state.topic.prune.interval.ms`),
     coldPartitionSnapshotIntervalMs: config.get(`${prefix}.cold.partition.snapshot.interval.ms`),
   })
+}
+
+/** Valid in whichever case it is written. */
+function migrationPolicy(text: string): MigrationPolicy {
+  return text.toLowerCase() as MigrationPolicy
 }
 
 /** `overridesOf`: what a group has set for itself. */

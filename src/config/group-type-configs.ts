@@ -7,7 +7,7 @@ import { atLeast, between, eachOneOf, int, list, oneOfInAnyCase, string } from '
 
 export const groupTypeConfigs = {
   'group.consumer.assignment.interval.ms': int(1000, atLeast(0)),
-  'group.consumer.assignors': list(['uniform', 'range']),
+  'group.consumer.assignors': list(['uniform', 'range'], eachOneOf('uniform', 'range')),
   'group.consumer.heartbeat.interval.ms': int(5000, atLeast(1)),
   'group.consumer.max.assignment.interval.ms': int(15000, atLeast(0)),
   'group.consumer.max.heartbeat.interval.ms': int(15000, atLeast(1)),

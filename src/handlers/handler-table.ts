@@ -14,6 +14,7 @@ import type { MarkerWriter } from '../coordinator/transaction/participants.ts'
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../environment/environment.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
+import { groupVersionFeature } from '../metadata/features.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { FetchSessions } from '../replication/fetch-sessions.ts'
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
@@ -29,6 +30,8 @@ import { alterUserScramCredentials } from './alter-user-scram-credentials.ts'
 import { apiVersions } from './api-versions.ts'
 import { type Advertised, brokerNodes } from './broker-nodes.ts'
 import { ClientTelemetry } from './client-telemetry.ts'
+import { consumerGroupDescribe } from './consumer-group-describe.ts'
+import { consumerGroupHeartbeat } from './consumer-group-heartbeat.ts'
 import { createAcls } from './create-acls.ts'
 import { createDelegationToken } from './create-delegation-token.ts'
 import { createPartitions } from './create-partitions.ts'
@@ -123,6 +126,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const { cache, controller, producerIds, quorum } = parts.metadata
   const nodes = { cache, config, nodeId: parts.nodeId, advertised: parts.advertised }
   const image = () => cache.image
+  const hasConsumerGroups = () => isGroupTypeEnabled(parts, 'consumer', groupVersionFeature)
   const topics = topicView(cache)
   const autoTopics = new AutoTopicCreation(controller, cache, config)
   const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
@@ -192,6 +196,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     updateFeatures({ controller }),
     describeCluster(nodes),
     describeProducers({ replicas }),
+    consumerGroupHeartbeat({ groups, isEnabled: hasConsumerGroups }),
+    consumerGroupDescribe({ groups, isEnabled: hasConsumerGroups }),
     getTelemetrySubscriptions({ telemetry }),
     pushTelemetry({ telemetry }),
     describeTransactions({ transactions }),
@@ -230,4 +236,14 @@ function coordinators(parts: HandlerParts, autoTopics: AutoTopicCreation) {
       return node && { nodeId: node.broker.id, host: node.host, port: node.port }
     },
   }
+}
+
+/** Of groups that are no classic ones: where the broker's settings name them and the feature is finalized. */
+function isGroupTypeEnabled(
+  { config, metadata }: HandlerParts,
+  type: string,
+  feature: string,
+): boolean {
+  const isNamed = config.get('group.coordinator.rebalance.protocols').includes(type)
+  return isNamed && (metadata.cache.image.features.get(feature) ?? 0) > 0
 }

@@ -10,6 +10,8 @@ export const metadataVersionFeature = 'metadata.version'
 export const transactionVersionFeature = 'transaction.version'
 /** Eligible leader replicas (KIP-966). */
 export const elrFeature = 'eligible.leader.replicas.version'
+/** Consumer groups (KIP-848). */
+export const groupVersionFeature = 'group.version'
 
 /** Share groups (KIP-932). */
 export const shareVersionFeature = 'share.version'
@@ -22,6 +24,7 @@ export const metadataVersionLatest = 30
 /** A new cluster begins with each at its highest level, as Kafka's format step does without being told. */
 export const supportedFeatures: readonly VersionRange[] = [
   { name: elrFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
+  { name: groupVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
   {
     name: metadataVersionFeature,
     minSupportedVersion: metadataVersionMin,
@@ -33,7 +36,6 @@ export const supportedFeatures: readonly VersionRange[] = [
 
 /** Features of Apache Kafka that this version does not serve; a directory of Kafka's may have them finalized. */
 export const kafkaFeatures: ReadonlySet<string> = new Set([
-  'group.version',
   'kraft.version',
   shareVersionFeature,
   'streams.version',

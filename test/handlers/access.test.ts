@@ -25,6 +25,7 @@ import { OneBroker } from './one-broker.ts'
 
 const topic = 'orders'
 const group = 'readers'
+const consumerGroup = 'consumers'
 const transactionalId = 'payments'
 const openTransactionalId = 'open-payments'
 const doomedTopic = 'doomed'
@@ -130,6 +131,15 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
     assignments: [],
   }),
   DescribeGroups: () => ({ groups: [group] }),
+  ConsumerGroupHeartbeat: () => ({
+    groupId: consumerGroup,
+    memberId: 'member',
+    memberEpoch: 0,
+    rebalanceTimeoutMs: 1000,
+    subscribedTopicNames: [topic],
+    topicPartitions: [],
+  }),
+  ConsumerGroupDescribe: () => ({ groupIds: [consumerGroup] }),
   ListGroups: () => ({ statesFilter: [], typesFilter: [] }),
   CreateTopics: () => ({
     topics: [

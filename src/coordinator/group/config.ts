@@ -10,6 +10,9 @@ export type GroupSetting = <Name extends GroupConfigName>(
   name: Name,
 ) => GroupConfigValue<Name>
 
+/** Which way a group may go online, between the classic protocol and that of KIP-848. */
+export type MigrationPolicy = 'disabled' | 'downgrade' | 'upgrade' | 'bidirectional'
+
 export interface GroupCoordinatorConfig {
   /** group.initial.rebalance.delay.ms: how long an empty group waits for more members. */
   readonly groupInitialRebalanceDelayMs: number
@@ -21,6 +24,10 @@ export interface GroupCoordinatorConfig {
   readonly offsetsCommitTimeoutMs: number
   readonly offsetsRetentionMinutes: number
   readonly offsetsRetentionCheckIntervalMs: number
+  readonly groupConsumerMaxSize: number
+  /** group.consumer.assignors: names of those that members may ask for; the first is the default. */
+  readonly groupConsumerAssignors: readonly string[]
+  readonly groupConsumerMigrationPolicy: MigrationPolicy
   /**
    * offsets.topic.compression.codec: the code of a compression type, as in a batch's attributes.
    */

@@ -9,6 +9,10 @@
  * Methods answer at once where they can, else with a promise that never rejects but for a bug.
  */
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
+import type {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse,
+} from '../../../protocol/messages/consumer-group-heartbeat.ts'
 import type { DeleteGroupsResponse } from '../../../protocol/messages/delete-groups.ts'
 import type { DescribeGroupsResponse } from '../../../protocol/messages/describe-groups.ts'
 import type { HeartbeatRequest, HeartbeatResponse } from '../../../protocol/messages/heartbeat.ts'
@@ -47,6 +51,13 @@ import { type Left, leaveGroup } from './classic/leave.ts'
 import type { Answer } from './classic/member.ts'
 import { syncGroup } from './classic/sync.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
+import {
+  type DescribedConsumerGroup,
+  describeConsumerGroup,
+  describedConsumerError,
+} from './consumer/describe.ts'
+import { consumerHeartbeat } from './consumer/heartbeat.ts'
+import { checkHeartbeat } from './consumer/request.ts'
 import {
   type DescribedGroup,
   describedError,
@@ -276,6 +287,42 @@ export class GroupCoordinator {
     return { groups: await Promise.all([...new Set(groupIds)].map(describe)) }
   }
 
+  consumerHeartbeat(
+    request: ConsumerGroupHeartbeatRequest,
+    caller: Caller,
+  ): Pending<ConsumerGroupHeartbeatResponse> {
+    const { groupId } = request
+    const fail = (error: ErrorRow, errorMessage: string | null) => ({
+      errorCode: error.code,
+      errorMessage,
+      memberId: null,
+      memberEpoch: 0,
+      heartbeatIntervalMs: 0,
+      assignment: null,
+    })
+    return this.#settled(fail, () => {
+      checkHeartbeat(request, caller.apiVersion, this.#config().groupConsumerAssignors)
+      return this.#runtime.write<ConsumerGroupHeartbeatResponse>(
+        this.partitionFor(groupId),
+        (shard, nowMs) =>
+          shard.guarded(groupId, () => consumerHeartbeat(shard.context, request, caller, nowMs)),
+      )
+    })
+  }
+
+  async describeConsumerGroups(groupIds: readonly string[]): Promise<DescribedConsumerGroup[]> {
+    const describe = (groupId: string) =>
+      this.#write<DescribedConsumerGroup>(
+        groupId,
+        (error) => describedConsumerError(groupId, error.code),
+        (shard) => ({
+          records: [],
+          reply: describeConsumerGroup(groupId, shard.group(groupId)),
+        }),
+      )
+    return Promise.all([...new Set(groupIds)].map(describe))
+  }
+
   /** The groups of all shards here; an error if one of them is still loading. */
   async listGroups(request: ListGroupsRequest): Promise<ListGroupsResponse> {
     const groups: ListedGroup[] = []
@@ -344,9 +391,12 @@ export class GroupCoordinator {
     return this.#settled(fail, () => this.#runtime.write(this.partitionFor(groupId), decide))
   }
 
-  #settled<T>(fail: (error: ErrorRow) => T, write: () => Pending<T>): Pending<T> {
+  #settled<T>(
+    fail: (error: ErrorRow, message: string | null) => T,
+    write: () => Pending<T>,
+  ): Pending<T> {
     const failed = (failure: unknown): T => {
-      if (failure instanceof KafkaError) return fail(failure.error)
+      if (failure instanceof KafkaError) return fail(failure.error, failure.message)
       throw failure
     }
     try {

@@ -60,7 +60,7 @@ const minuteMs = 60_000
 export class GroupShard implements Shard<GroupRecord> {
   readonly offsets: Offsets
   readonly #context: ShardContext<GroupRecord>
-  readonly #groupContext: GroupContext
+  readonly context: GroupContext
   readonly #config: () => GroupCoordinatorConfig
   /** A classic group as it was last recorded; any other as it is. */
   readonly #recorded: TimelineMap<string, GroupMetadata | AnyModernGroup>
@@ -70,11 +70,16 @@ export class GroupShard implements Shard<GroupRecord> {
   constructor(context: ShardContext<GroupRecord>, surroundings: Surroundings) {
     this.#context = context
     this.#config = surroundings.config
-    this.#groupContext = groupContext(context, surroundings, (group, decide) => {
-      const { groupId } = group
-      const isAlive = this.#alive.get(groupId) === group || this.#recorded.get(groupId) === group
-      return isAlive ? this.guarded(groupId, decide) : nothing
-    })
+    this.context = groupContext(
+      context,
+      surroundings,
+      (group, decide) => {
+        const { groupId } = group
+        const isAlive = this.#alive.get(groupId) === group || this.#recorded.get(groupId) === group
+        return isAlive ? this.guarded(groupId, decide) : nothing
+      },
+      (groupId) => this.group(groupId),
+    )
     this.#recorded = new TimelineMap(context.timeline)
     this.offsets = new Offsets(context.timeline)
     this.#expiry = context.deadline((nowMs) => this.#expire(nowMs))
@@ -143,7 +148,7 @@ export class GroupShard implements Shard<GroupRecord> {
     }
     // A tombstone of a group that is not there, or not of this type any more.
     if (record.value === null) return
-    const group = type.create(groupId, this.#groupContext)
+    const group = type.create(groupId, this.context)
     this.#recorded.set(groupId, group)
     this.#forget(groupId, errors.UNKNOWN_MEMBER_ID)
     group.apply(record)
@@ -185,7 +190,7 @@ export class GroupShard implements Shard<GroupRecord> {
     }
     const alive = this.#alive.get(groupId)
     if (alive !== undefined) return alive
-    const context = this.#groupContext
+    const context = this.context
     const group = ClassicGroup.fromMetadata(groupId, recorded, context, expireMember)
     this.#alive.set(groupId, group)
     return group
@@ -259,7 +264,7 @@ export class GroupShard implements Shard<GroupRecord> {
       join.answer(joinFailed(memberId, errors.UNKNOWN_MEMBER_ID))
       return nothing
     }
-    const group = new ClassicGroup(groupId, this.#groupContext)
+    const group = new ClassicGroup(groupId, this.context)
     const decision = joinGroup(group, join)
     if (group.members.size === 0 && group.pendingJoins.size === 0) return decision
     this.#alive.set(groupId, group)
@@ -275,7 +280,7 @@ export class GroupShard implements Shard<GroupRecord> {
     apiVersion: number,
     nowMs: Milliseconds,
   ): Decision<GroupRecord, OffsetCommitResponse> {
-    const { topics } = this.#groupContext
+    const { topics } = this.context
     const surroundings = { config: this.#config(), topics, apiVersion, nowMs }
     return commitOffsets(this.group(request.groupId), request, surroundings)
   }
@@ -284,7 +289,7 @@ export class GroupShard implements Shard<GroupRecord> {
     request: TxnOffsetCommitRequest,
     nowMs: Milliseconds,
   ): Decision<GroupRecord, TxnOffsetCommitResponse> {
-    const { topics } = this.#groupContext
+    const { topics } = this.context
     const surroundings = { config: this.#config(), topics, nowMs }
     return commitInTransaction(this.group(request.groupId), request, surroundings)
   }
@@ -364,10 +369,12 @@ function groupContext(
   context: ShardContext<GroupRecord>,
   surroundings: Surroundings,
   guard: Guard,
+  find: (groupId: string) => AnyGroup | null,
 ): GroupContext {
   const { clock, random } = context.environment
   return {
     ...surroundings,
+    group: find,
     log: context.log,
     timeline: context.timeline,
     now: () => clock.now(),

@@ -12,6 +12,7 @@ import type { Deadline } from '../deadlines.ts'
 import type { Decision } from '../shard.ts'
 import type { Timeline } from '../timeline.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
+import type { AnyGroup } from './group-types.ts'
 import type { MetadataHashes } from './modern/metadata-hash.ts'
 import type { CommittedOffset } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
@@ -79,6 +80,8 @@ export interface GroupContext {
   readonly topics: TopicView
   readonly hashes: MetadataHashes
   config(): GroupCoordinatorConfig
+  /** The group of that id, whatever its type, as it is now; null if there is none. */
+  group(groupId: string): AnyGroup | null
   /** The value in force of what a group may set for itself: its own, else the broker's. */
   readonly setting: GroupSetting
   now(): Milliseconds

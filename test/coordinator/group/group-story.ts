@@ -29,6 +29,9 @@ export const defaults: GroupCoordinatorConfig = {
   offsetsCommitTimeoutMs: 5000,
   offsetsRetentionMinutes: 10_080,
   offsetsRetentionCheckIntervalMs: 600_000,
+  groupConsumerMaxSize: 2_147_483_647,
+  groupConsumerAssignors: ['uniform', 'range'],
+  groupConsumerMigrationPolicy: 'bidirectional',
   offsetsTopicCompressionCodec: 0,
 }
 

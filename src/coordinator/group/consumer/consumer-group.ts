@@ -24,6 +24,7 @@ import { ModernGroup } from '../modern/modern-group.ts'
 import { memberState, memberStateFrom } from '../modern/reconciliation.ts'
 import { SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { ConsumerGroupRecord, GroupRecord } from '../records.ts'
+import { startDeadlines } from './deadlines.ts'
 import {
   assignmentEpochOf,
   type ConsumerMember,
@@ -167,8 +168,9 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
     return groupTombstones(this, this.members.keys())
   }
 
+  /** Members are given a whole session to show up. */
   onLoaded(): void {
-    // Sessions begin with the heartbeats that this version does not answer yet.
+    for (const member of this.members.values()) startDeadlines(this, member, true)
   }
 
   apply(record: ConsumerGroupRecord): void {

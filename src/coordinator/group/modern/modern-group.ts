@@ -51,9 +51,11 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
   readonly #metadataHash: TimelineValue<bigint>
   readonly #assignmentEpoch: TimelineValue<number>
   readonly #assignedAtMs: TimelineValue<Milliseconds>
+  /** Until when what the topics look like is taken for granted, if no change of them is told. */
   #refreshAtMs: Milliseconds = 0
-  /** The epoch that the group was to have then: a refused record took it back if it has not. */
-  #refreshEpoch = 0
+  /** Versions of the topics: when they were last looked at, and when they last changed. */
+  #seenVersion = 0
+  #changedVersion = 0
   #heldBytes = 0
 
   constructor(groupId: string, context: GroupContext) {
@@ -166,20 +168,20 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
 
   /** Whether the topics must be looked at again before the target is trusted. */
   isMetadataStale(nowMs: Milliseconds): boolean {
-    return nowMs >= this.#refreshAtMs || this.groupEpoch < this.#refreshEpoch
+    return nowMs >= this.#refreshAtMs || this.#changedVersion > this.#seenVersion
   }
 
-  /** The topics were looked at for a decision after which the group has epoch `groupEpoch`. */
-  trustMetadata(nowMs: Milliseconds, groupEpoch: number): void {
+  /** The topics were looked at in their version `version`, and what came of it is committed. */
+  trustMetadata(nowMs: Milliseconds, version: number): void {
     this.#refreshAtMs = nowMs + refreshIntervalMs
-    this.#refreshEpoch = groupEpoch
+    this.#seenVersion = version
   }
 
   /** The next heartbeat looks at the topics again, if one of the group's is among the changed. */
   onTopicsChanged({ changed, deleted }: TopicChanges): void {
     const isConcerned = (name: string) => this.isSubscribedTo(name)
     if ([...changed].some(isConcerned) || [...deleted.values()].some(isConcerned)) {
-      this.#refreshAtMs = 0
+      this.#changedVersion = this.context.topics.version
     }
   }
 

@@ -1,0 +1,144 @@
+/**
+ * ConsumerGroupHeartbeat: the one request of a member. It joins with epoch 0, changes what it wants,
+ * says what it owns and hears what to own; with epoch -1 it leaves, with -2 for a while (`leave.ts`).
+ *
+ *   1. the member, new or changed, is recorded; if subscriptions or topics changed, so is a new epoch
+ *      of the group;
+ *   2. if the target is older than the group's epoch, a new one is computed and recorded;
+ *   3. the member is brought a step closer to the target (`reconcile.ts`).
+ */
+import { errors, KafkaError } from '../../../../protocol/errors.ts'
+import type {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse,
+} from '../../../../protocol/messages/consumer-group-heartbeat.ts'
+import type { Milliseconds } from '../../../environment/environment.ts'
+import type { Decision } from '../../shard.ts'
+import type { Caller, GroupContext } from '../group.ts'
+import { topicPartitionsOf } from '../modern/assignment.ts'
+import type { GroupRecord } from '../records.ts'
+import { ConsumerGroup } from './consumer-group.ts'
+import { startDeadlines } from './deadlines.ts'
+import { consumerGroupOrNull, type Draft, notFound } from './draft.ts'
+import { leave } from './leave.ts'
+import { type ConsumerMember, leaveEpoch, memberBytes, staticLeaveEpoch } from './member.ts'
+import { findMember } from './membership.ts'
+import { reconcile } from './reconcile.ts'
+import { noteSubscription } from './subscription.ts'
+import { currentTarget } from './target.ts'
+
+export function consumerHeartbeat(
+  context: GroupContext,
+  request: ConsumerGroupHeartbeatRequest,
+  caller: Caller,
+  nowMs: Milliseconds,
+): Decision<GroupRecord, ConsumerGroupHeartbeatResponse> {
+  const { memberEpoch } = request
+  if (memberEpoch === leaveEpoch || memberEpoch === staticLeaveEpoch) return leave(context, request)
+  const draft = draftFor(context, request, nowMs)
+  const { group, records } = draft
+  const memberId = request.memberId === '' ? context.shortUuid() : request.memberId
+  checkSize(group, memberId)
+  const before = findMember(draft, { ...request, memberId })
+  const said = updated(before, request, caller)
+  checkMemory(group, before, said)
+  const subscription = noteSubscription(draft, before, said)
+  const target = currentTarget(draft, before, said, subscription)
+  const after = reconcile(draft, said, target, {
+    hasSubscriptionChanged: subscription.hasChanged,
+    owned: request.topicPartitions,
+    regexes: subscription.regexes,
+  })
+  return {
+    records,
+    reply: replyTo(group, request, before, after),
+    onCommitted: () => {
+      const living = consumerGroupOrNull(context, request.groupId)
+      if (living === null) return
+      if (subscription.seenVersion !== null) living.trustMetadata(nowMs, subscription.seenVersion)
+      startDeadlines(living, after, after !== said)
+    },
+  }
+}
+
+/** Throws KafkaError GROUP_ID_NOT_FOUND. */
+function draftFor(
+  context: GroupContext,
+  { groupId, memberEpoch }: ConsumerGroupHeartbeatRequest,
+  nowMs: Milliseconds,
+): Draft {
+  const existing = context.group(groupId)
+  if (existing?.type === 'consumer') return { group: existing, records: [], nowMs }
+  if (memberEpoch !== 0) {
+    throw notFound(
+      existing === null
+        ? `Consumer group ${groupId} not found.`
+        : `Group ${groupId} is not a consumer group.`,
+    )
+  }
+  const isReplaceable = existing === null || (existing.type === 'classic' && existing.isEmpty)
+  if (!isReplaceable) throw notFound(`Group ${groupId} is not a consumer group.`)
+  const group = new ConsumerGroup(groupId, context)
+  return { group, records: existing?.tombstones() ?? [], nowMs }
+}
+
+function checkSize(group: ConsumerGroup, memberId: string): void {
+  const { groupConsumerMaxSize: sizeMax } = group.context.config()
+  if (group.members.size < sizeMax || group.members.has(memberId)) return
+  const message = `The consumer group has reached its maximum capacity of ${sizeMax} members.`
+  throw new KafkaError(errors.GROUP_MAX_SIZE_REACHED, message)
+}
+
+/** What members say is kept in memory, for all groups together no more than there is room for. */
+function checkMemory(group: ConsumerGroup, before: ConsumerMember, after: ConsumerMember): void {
+  const isMember = group.members.has(before.memberId)
+  const bytes = memberBytes(after) - (isMember ? memberBytes(before) : 0)
+  if (!group.context.shared.hasRoomFor(bytes)) {
+    throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
+  }
+}
+
+/** Null is no change. */
+function updated(
+  member: ConsumerMember,
+  request: ConsumerGroupHeartbeatRequest,
+  caller: Caller,
+): ConsumerMember {
+  const { rebalanceTimeoutMs, subscribedTopicNames } = request
+  return {
+    ...member,
+    instanceId: request.instanceId ?? member.instanceId,
+    rackId: request.rackId ?? member.rackId,
+    rebalanceTimeoutMs: rebalanceTimeoutMs === -1 ? member.rebalanceTimeoutMs : rebalanceTimeoutMs,
+    serverAssignor: request.serverAssignor ?? member.serverAssignor,
+    subscribedTopicNames:
+      subscribedTopicNames === null
+        ? member.subscribedTopicNames
+        : [...new Set(subscribedTopicNames)].sort(),
+    subscribedTopicRegex: request.subscribedTopicRegex ?? member.subscribedTopicRegex,
+    clientId: caller.clientId,
+    clientHost: caller.clientHost,
+    classic: null,
+  }
+}
+
+/** The assignment is told when it changed, and to a member that said all there is to say. */
+function replyTo(
+  group: ConsumerGroup,
+  request: ConsumerGroupHeartbeatRequest,
+  before: ConsumerMember,
+  after: ConsumerMember,
+): ConsumerGroupHeartbeatResponse {
+  const { rebalanceTimeoutMs, subscribedTopicNames, subscribedTopicRegex } = request
+  const isSubscription = subscribedTopicNames !== null || subscribedTopicRegex !== null
+  const isFull = rebalanceTimeoutMs !== -1 && isSubscription && request.topicPartitions !== null
+  const isTold = request.memberEpoch === 0 || isFull || before.assigned !== after.assigned
+  return {
+    errorCode: errors.NONE.code,
+    errorMessage: null,
+    memberId: after.memberId,
+    memberEpoch: after.memberEpoch,
+    heartbeatIntervalMs: group.context.setting(group.groupId, 'consumer.heartbeat.interval.ms'),
+    assignment: isTold ? { topicPartitions: topicPartitionsOf(after.assigned) } : null,
+  }
+}

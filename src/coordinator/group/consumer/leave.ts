@@ -1,0 +1,127 @@
+/**
+ * How members go: of their own will, for a while (static ones), or because they did not show up or did
+ * not give up their partitions in time. Each time the group's epoch grows, and the next heartbeat of
+ * another member makes a new target.
+ */
+import type {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse,
+} from '../../../../protocol/messages/consumer-group-heartbeat.ts'
+import type { Decision } from '../../shard.ts'
+import { type GroupContext, nothing } from '../group.ts'
+import { noPartitions, ownedSince } from '../modern/assignment.ts'
+import type { GroupRecord } from '../records.ts'
+import type { ConsumerGroup } from './consumer-group.ts'
+import { consumerGroupOf, consumerGroupOrNull } from './draft.ts'
+import { type ConsumerMember, regexOf, staticLeaveEpoch } from './member.ts'
+import { heldBy } from './membership.ts'
+import { currentRecord, groupRecord, memberTombstones, regexTombstone } from './records.ts'
+
+/** Throws KafkaError GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID. */
+export function leave(
+  context: GroupContext,
+  { groupId, memberId, memberEpoch, instanceId }: ConsumerGroupHeartbeatRequest,
+): Decision<GroupRecord, ConsumerGroupHeartbeatResponse> {
+  const group = consumerGroupOf(context, groupId)
+  const member =
+    instanceId === null
+      ? group.member(memberId)
+      : heldBy(group.staticMember(instanceId), memberId, instanceId)
+  const reply = {
+    errorCode: 0,
+    errorMessage: null,
+    memberId,
+    memberEpoch,
+    heartbeatIntervalMs: 0,
+    assignment: null,
+  }
+  if (memberEpoch === staticLeaveEpoch) return { ...leaveForAWhile(group, member), reply }
+  return { ...fence(group, [member]), reply }
+}
+
+/**
+ * The member's place is kept, with its partitions, as long as its session would have lasted: who comes
+ * back with the same instance id takes it.
+ */
+function leaveForAWhile(group: ConsumerGroup, member: ConsumerMember): Decision<GroupRecord, void> {
+  const away = {
+    ...member,
+    memberEpoch: staticLeaveEpoch,
+    assigned: ownedSince(member.assigned, 0),
+    pendingRevocation: noPartitions,
+  }
+  return { records: [currentRecord(group.groupId, away)], reply: undefined }
+}
+
+/** The session of `memberId` ran out. */
+export function expireSession(
+  context: GroupContext,
+  groupId: string,
+  memberId: string,
+): Decision<GroupRecord, void> {
+  return fenceLate(context, groupId, memberId, 'its session expired')
+}
+
+/** The time in which `memberId` was to give up partitions ran out, if it still is in `epoch`. */
+export function expireRebalance(
+  context: GroupContext,
+  groupId: string,
+  memberId: string,
+  epoch: number,
+): Decision<GroupRecord, void> {
+  const member = consumerGroupOrNull(context, groupId)?.members.get(memberId)
+  if (member?.memberEpoch !== epoch) return nothing
+  return fenceLate(context, groupId, memberId, 'it kept partitions that it was to give up')
+}
+
+export function fenceLate(
+  context: GroupContext,
+  groupId: string,
+  memberId: string,
+  reason: string,
+): Decision<GroupRecord, void> {
+  const group = consumerGroupOrNull(context, groupId)
+  const member = group?.members.get(memberId)
+  if (group === null || member === undefined) return nothing
+  const { shared, log, now } = group.context
+  const fields = { groupId, memberId, reason }
+  shared.tell(log, now(), 'a member is out', fields)
+  return fence(group, [member])
+}
+
+/** Takes members out, and with them the regular expressions that nobody else has. */
+export function fence(
+  group: ConsumerGroup,
+  members: readonly ConsumerMember[],
+): Decision<GroupRecord, void> {
+  const { groupId, context } = group
+  const records: GroupRecord[] = members.flatMap(({ memberId }) =>
+    memberTombstones(groupId, memberId),
+  )
+  const counts = group.subscriptions.copy()
+  for (const { subscribedTopicNames } of members) counts.countNames(subscribedTopicNames, -1)
+  for (const regex of orphans(group, members)) {
+    records.push(regexTombstone(groupId, regex))
+    counts.countRegex(group.regexes.get(regex)?.topics ?? [], -1)
+  }
+  const hash = context.hashes.of(counts.topics())
+  records.push(groupRecord(groupId, group.groupEpoch + 1, hash))
+  return {
+    records,
+    reply: undefined,
+    onCommitted: () => {
+      for (const { memberId } of members) group.deadlines.clearAll(memberId)
+    },
+  }
+}
+
+function orphans(group: ConsumerGroup, members: readonly ConsumerMember[]): string[] {
+  const leaving = new Map<string, number>()
+  for (const member of members) {
+    const regex = regexOf(member)
+    if (regex !== null) leaving.set(regex, (leaving.get(regex) ?? 0) + 1)
+  }
+  return [...leaving].flatMap(([regex, count]) =>
+    group.regexCounts.get(regex) === count ? [regex] : [],
+  )
+}

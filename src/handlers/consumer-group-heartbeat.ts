@@ -1,0 +1,48 @@
+/**
+ * ConsumerGroupHeartbeat: the one request of the members of consumer groups (KIP-848): joins, leaves,
+ * subscribes, says what it owns, and hears what it shall own.
+ */
+import { apis } from '../../protocol/apis.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import { rule } from '../server/access.ts'
+import { handler } from '../server/handler.ts'
+import { groupCaller } from './group-caller.ts'
+
+const readGroup = rule('READ', 'GROUP', 'errorCode')
+const describeTopics = rule('DESCRIBE', 'TOPIC', 'errorCode')
+
+interface Parts {
+  readonly groups: GroupCoordinator
+  /** Whether group.version and group.coordinator.rebalance.protocols have it so. */
+  readonly isEnabled: () => boolean
+}
+
+export const consumerGroupHeartbeat = ({ groups, isEnabled }: Parts) =>
+  handler(
+    apis.consumerGroupHeartbeat,
+    (request, context) => {
+      if (!isEnabled()) throw new KafkaError(errors.UNSUPPORTED_VERSION)
+      readGroup.require(context, request.groupId)
+      const names = request.subscribedTopicNames ?? []
+      if (describeTopics.split(context, names, (name) => name).denied.length > 0) {
+        throw new KafkaError(describeTopics.error)
+      }
+      return groups.consumerHeartbeat(request, groupCaller(context))
+    },
+    {
+      access: [readGroup, describeTopics],
+      onError: (_request, error, _version, message) => failed(error, message),
+    },
+  )
+
+function failed({ code }: ErrorRow, errorMessage: string | null) {
+  return {
+    errorCode: code,
+    errorMessage,
+    memberId: null,
+    memberEpoch: 0,
+    heartbeatIntervalMs: 0,
+    assignment: null,
+  }
+}
