@@ -29,9 +29,9 @@ export class OneBroker {
     await this.world.run(Broker.start({ environment, config, isDevelopment: true, onFatal }))
   }
 
-  /** Ends the process at once, and starts the next on what it left. */
-  async restart(): Promise<void> {
-    if (this.#process !== null) this.world.kill(this.#process)
+  /** Ends the process at once, or the power of its machine, and starts the next on what it left. */
+  async restart(how: 'kill' | 'crash' = 'kill'): Promise<void> {
+    if (this.#process !== null) this.world[how](this.#process)
     await this.start()
   }
 
