@@ -150,6 +150,7 @@ export class Log {
       snapshots: this.#snapshots,
       cleanedOffset: checkpoints.cleanedOffset,
       segmentOptions: (baseOffset) => this.#segmentOptions(baseOffset),
+      onReplaced: (endOffset) => this.#tail?.dropBelow(endOffset),
     })
     this.#rollJitterMs = drawJitter(this.#config, this.#environment.random)
     this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)

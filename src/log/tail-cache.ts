@@ -128,6 +128,16 @@ export class Tail {
     this.#head = 0
   }
 
+  /** Forgets what ends below `offset`: less is left of it on the disk. */
+  dropBelow(offset: number): void {
+    for (;;) {
+      const entry = this.#entries[this.#head]
+      if (entry === undefined || entry.lastOffset >= offset) return
+      entry.isDropped = true
+      this.dropOldest()
+    }
+  }
+
   /** This log's first entry is the oldest of all, and makes room. */
   dropOldest(): void {
     this.#head++

@@ -150,7 +150,7 @@ export function seen(batch: RecordBatch): OracleBatch {
     headers: headers.map((one) => `${one.key}=${one.value}`).join(),
   }))
   const { baseOffset, lastOffset, leaderEpoch, producerId, producerEpoch, baseSequence } = batch
-  const type = batch.records[0]?.key?.readInt16BE(2)
+  const type = batch.isControl ? batch.records[0]?.key?.readInt16BE(2) : undefined
   return {
     baseOffset,
     lastOffset,

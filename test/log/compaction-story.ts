@@ -40,9 +40,9 @@ export class Story {
   #compactor: Compactor | null = null
   #values = 0
 
-  constructor(seed: number, config: Partial<LogConfig> = {}) {
+  constructor(seed: number, config: Partial<LogConfig> = {}, tailBytes = 0) {
     this.random = new SeededRandom(seed)
-    this.fixture = new Fixture({ seed, config: { ...compacted, ...config } })
+    this.fixture = new Fixture({ seed, config: { ...compacted, ...config }, tailBytes })
     this.senders = [-1, 11, 12, 13, 14].map((producerId, index) => ({
       producerId,
       producerEpoch: producerId < 0 ? -1 : 0,

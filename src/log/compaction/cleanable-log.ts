@@ -43,6 +43,8 @@ export interface CleanableLogOptions {
   /** From the checkpoint; -1 where the log never was compacted. */
   readonly cleanedOffset: number
   readonly segmentOptions: (baseOffset: number) => SegmentOptions
+  /** What lies below `endOffset` was compacted. */
+  readonly onReplaced: (endOffset: number) => void
 }
 
 export class CleanableLog {
@@ -120,7 +122,7 @@ export class CleanableLog {
    * put in order at the next start.
    */
   replace(replaced: readonly Segment[], cleaned: Segment): boolean {
-    const { segments, snapshots, segmentOptions, log } = this.#options
+    const { segments, snapshots, segmentOptions, log, onReplaced } = this.#options
     const { path, baseOffset } = cleaned
     cleaned.close(true)
     const gone = new Set(replaced.slice(1).map((segment) => segment.baseOffset))
@@ -130,8 +132,10 @@ export class CleanableLog {
         open: () => Segment.open(segmentOptions(baseOffset)),
         delayMs: log.config.fileDeleteDelayMs,
       })
-      if (isReplaced) snapshots.keepOnly((offset) => !gone.has(offset))
-      return isReplaced
+      if (!isReplaced) return false
+      snapshots.keepOnly((offset) => !gone.has(offset))
+      onReplaced((replaced.at(-1) as Segment).endOffset)
+      return true
     } catch (error) {
       log.directory.failPartition(this.name, error as DiskError)
       throw error
