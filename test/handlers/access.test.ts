@@ -750,3 +750,15 @@ t.test('entries are checked, made once, found, and kept through a kill', async (
   )
   t.same((await stage.ask('admin', apis.describeAcls, ofX)).resources, [])
 })
+
+t.test('denials are logged, but not as often as a peer likes', async (t) => {
+  const stage = await guardedStage()
+  const groups = Array.from({ length: 50 }, (_, index) => `group-${index}`)
+  for (let times = 0; times < 4; times++) {
+    await stage.ask('client', apis.describeGroups, { groups })
+  }
+  const denials = stage.lines.filter((line) => line.includes('Denied operation = DESCRIBE'))
+  t.equal(denials.length, 1)
+  t.match(denials[0], /GROUP:LITERAL:group-0/)
+  t.match(denials[0], /DefaultDeny/)
+})

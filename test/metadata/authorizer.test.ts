@@ -7,10 +7,10 @@ import {
   permissionTypes,
   resourceTypes,
 } from '../../protocol/acls.ts'
+import { hostAddress } from '../../src/environment/host-address.ts'
 import { AclIndex, type Who } from '../../src/metadata/authorizer/acl-index.ts'
 import {
   type Action,
-  hostAddress,
   StandardAuthorizer,
   type Verdict,
 } from '../../src/metadata/authorizer/standard-authorizer.ts'

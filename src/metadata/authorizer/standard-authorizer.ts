@@ -12,6 +12,7 @@ import {
   type ResourceType,
   resourceTypes,
 } from '../../../protocol/acls.ts'
+import { hostAddress } from '../../environment/host-address.ts'
 import type { AclImage, MetadataImage } from '../image.ts'
 import type { MetadataCache } from '../metadata-cache.ts'
 import { AclIndex, type Who } from './acl-index.ts'
@@ -161,22 +162,4 @@ function remember(verdicts: Told['verdicts'], place: number, name: string, verdi
 
 function slot(operation: AclOperation, resource: ResourceType): number {
   return aclOperations[operation] * 8 + resourceTypes[resource]
-}
-
-/**
- * An address as Kafka writes it, in access control entries too: IPv4 also where it came over IPv6, and IPv6
- * with all of its eight groups.
- */
-export function hostAddress(host: string): string {
-  if (host.startsWith('::ffff:') && host.includes('.')) return host.slice('::ffff:'.length)
-  if (!host.includes(':')) return host
-  const [address = '', zone] = host.split('%')
-  const [head = '', tail] = address.split('::')
-  const groupsOf = (text: string): string[] => (text === '' ? [] : text.split(':'))
-  const before = groupsOf(head)
-  const after = groupsOf(tail ?? '')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length)
-  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after]
-  const written = groups.map((group) => group.replace(/^0+(?=.)/, '').toLowerCase()).join(':')
-  return zone === undefined ? written : `${written}%${zone}`
 }
