@@ -29,6 +29,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
+import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
@@ -550,7 +551,10 @@ async function main(): Promise<void> {
     if (broker.child !== null) await stopBroker(broker.child)
   }
   try {
-    if (chosen.has('directories')) await exchangeDirectories(work, report)
+    if (chosen.has('directories')) {
+      await exchangeDirectories(work, report)
+      await exchangeCompacted(work, report)
+    }
     if (chosen.has('transactions')) await copyUnderFire()
     if (chosen.has('compared')) await compareTools(work, report)
     if (chosen.has('access')) await compareAccess(work, report)
