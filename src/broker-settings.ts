@@ -93,6 +93,7 @@ export function groupCoordinatorConfig(
     groupConsumerMaxSize: config.get('group.consumer.max.size'),
     groupConsumerAssignors: config.get('group.consumer.assignors'),
     groupConsumerMigrationPolicy: migrationPolicy(config.get('group.consumer.migration.policy')),
+    groupConsumerRegexRefreshIntervalMs: config.get('group.consumer.regex.refresh.interval.ms'),
     offsetsTopicCompressionCodec: config.get('offsets.topic.compression.codec'),
   })
 }

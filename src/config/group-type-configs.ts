@@ -20,6 +20,7 @@ export const groupTypeConfigs = {
   'group.consumer.min.assignment.interval.ms': int(0, atLeast(0)),
   'group.consumer.min.heartbeat.interval.ms': int(5000, atLeast(1)),
   'group.consumer.min.session.timeout.ms': int(45000, atLeast(1)),
+  'group.consumer.regex.refresh.interval.ms': int(600000, atLeast(10000)),
   'group.consumer.session.timeout.ms': int(45000, atLeast(1)),
   'group.coordinator.rebalance.protocols': list(
     ['classic', 'consumer', 'streams'],

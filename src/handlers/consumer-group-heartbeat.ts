@@ -5,12 +5,14 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
-import { rule } from '../server/access.ts'
+import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import { groupCaller } from './group-caller.ts'
 
 const readGroup = rule('READ', 'GROUP', 'errorCode')
 const describeTopics = rule('DESCRIBE', 'TOPIC', 'errorCode')
+/** A regular expression stands for those topics only that its member may know of. */
+const findTopics = filter('DESCRIBE', 'TOPIC', 'assignment.topicPartitions')
 
 interface Parts {
   readonly groups: GroupCoordinator
@@ -28,10 +30,13 @@ export const consumerGroupHeartbeat = ({ groups, isEnabled }: Parts) =>
       if (describeTopics.split(context, names, (name) => name).denied.length > 0) {
         throw new KafkaError(describeTopics.error)
       }
-      return groups.consumerHeartbeat(request, groupCaller(context))
+      return groups.consumerHeartbeat(request, {
+        ...groupCaller(context),
+        mayDescribe: (topic) => findTopics.allows(context, topic),
+      })
     },
     {
-      access: [readGroup, describeTopics],
+      access: [readGroup, describeTopics, findTopics],
       onError: (_request, error, _version, message) => failed(error, message),
     },
   )

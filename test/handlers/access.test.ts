@@ -131,12 +131,13 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
     assignments: [],
   }),
   DescribeGroups: () => ({ groups: [group] }),
-  ConsumerGroupHeartbeat: () => ({
-    groupId: consumerGroup,
+  ConsumerGroupHeartbeat: ({ denial }) => ({
+    // What an expression stands for is looked up for a new group.
+    groupId: denial === 'lack' ? `${consumerGroup}-${created++}` : consumerGroup,
     memberId: 'member',
     memberEpoch: 0,
     rebalanceTimeoutMs: 1000,
-    subscribedTopicNames: [topic],
+    ...(denial === 'lack' ? { subscribedTopicRegex: topic } : { subscribedTopicNames: [topic] }),
     topicPartitions: [],
   }),
   ConsumerGroupDescribe: () => ({ groupIds: [consumerGroup] }),

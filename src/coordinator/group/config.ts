@@ -28,6 +28,7 @@ export interface GroupCoordinatorConfig {
   /** group.consumer.assignors: names of those that members may ask for; the first is the default. */
   readonly groupConsumerAssignors: readonly string[]
   readonly groupConsumerMigrationPolicy: MigrationPolicy
+  readonly groupConsumerRegexRefreshIntervalMs: number
   /**
    * offsets.topic.compression.codec: the code of a compression type, as in a batch's attributes.
    */

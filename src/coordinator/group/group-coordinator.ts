@@ -66,7 +66,7 @@ import {
   type ListedGroup,
   listedGroup,
 } from './describe.ts'
-import type { Caller } from './group.ts'
+import type { Caller, SubscribingCaller } from './group.ts'
 import { GroupShard } from './group-shard.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
@@ -95,7 +95,9 @@ export class GroupCoordinator {
   readonly #config: () => GroupCoordinatorConfig
   readonly #partitionCount: () => number
   readonly #log: Logger
+  readonly #topics: TopicView
   readonly #hashes: MetadataHashes
+  readonly #newTopics: { version: number }
   readonly #runtime: CoordinatorRuntime<GroupShard, GroupRecord>
 
   constructor({ environment, config, setting, topics, partitionCount }: GroupCoordinatorOptions) {
@@ -103,8 +105,12 @@ export class GroupCoordinator {
     this.#partitionCount = partitionCount
     this.#log = environment.log
     this.#hashes = new MetadataHashes(topics)
+    this.#newTopics = { version: topics.version }
+    this.#topics = topics
     const hashes = this.#hashes
-    const surroundings = { config, setting, topics, hashes, shared: new SharedLimits() }
+    const newTopics = this.#newTopics
+    const shared = new SharedLimits()
+    const surroundings = { config, setting, topics, newTopics, hashes, shared }
     this.#runtime = new CoordinatorRuntime(environment, {
       name: 'group',
       topic: this.topic,
@@ -289,7 +295,7 @@ export class GroupCoordinator {
 
   consumerHeartbeat(
     request: ConsumerGroupHeartbeatRequest,
-    caller: Caller,
+    caller: SubscribingCaller,
   ): Pending<ConsumerGroupHeartbeatResponse> {
     const { groupId } = request
     const fail = (error: ErrorRow, errorMessage: string | null) => ({
@@ -368,6 +374,7 @@ export class GroupCoordinator {
    */
   async onTopicsChanged(changes: TopicChanges): Promise<void> {
     this.#hashes.onTopicsChanged(changes)
+    if (changes.created.size > 0) this.#newTopics.version = this.#topics.version
     this.#runtime.forEachActive((shard) => shard.onTopicsChanged(changes))
     const gone = new Set(changes.deleted.values())
     if (gone.size === 0) return

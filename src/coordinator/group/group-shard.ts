@@ -42,7 +42,7 @@ import { type Join, joinFailed } from './classic/join-answer.ts'
 import { expireMember } from './classic/rebalance.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
 import { expireGroup } from './expiry.ts'
-import { type Group, type GroupContext, nothing } from './group.ts'
+import { type Group, type GroupContext, type NewTopics, nothing } from './group.ts'
 import { type AnyGroup, type AnyModernGroup, modernTypeOf } from './group-types.ts'
 import type { MetadataHashes } from './modern/metadata-hash.ts'
 import { ModernGroup } from './modern/modern-group.ts'
@@ -356,6 +356,7 @@ export interface Surroundings {
   readonly config: () => GroupCoordinatorConfig
   readonly setting: GroupSetting
   readonly topics: TopicView
+  readonly newTopics: NewTopics
   readonly hashes: MetadataHashes
   readonly shared: SharedLimits
 }

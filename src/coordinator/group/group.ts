@@ -79,6 +79,7 @@ export interface GroupContext {
   readonly shared: SharedLimits
   readonly topics: TopicView
   readonly hashes: MetadataHashes
+  readonly newTopics: NewTopics
   config(): GroupCoordinatorConfig
   /** The group of that id, whatever its type, as it is now; null if there is none. */
   group(groupId: string): AnyGroup | null
@@ -99,12 +100,22 @@ export interface GroupContext {
   write(decide: () => Decision<GroupRecord, void>): void
 }
 
+/** The version of the topics in which there last were new ones. */
+export interface NewTopics {
+  readonly version: number
+}
+
 /** Who asks, as far as the protocol of groups cares. */
 export interface Caller {
   readonly clientId: string
   /** As Java prints an address: `/192.0.2.1`. */
   readonly clientHost: string
   readonly apiVersion: number
+}
+
+/** One who subscribes to topics by a regular expression, and may know of some of them only. */
+export interface SubscribingCaller extends Caller {
+  mayDescribe(topic: string): boolean
 }
 
 /** Nothing to record. */

@@ -1,6 +1,6 @@
 /** Stories of consumer groups (KIP-848); after each, the log tells a new coordinator the same. */
 import t, { type Test } from 'tap'
-import { describe, StoryConsumer, settle } from './consumer-story.ts'
+import { describe, nameOf, StoryConsumer, settle } from './consumer-story.ts'
 import { GroupStory } from './group-story.ts'
 
 async function replay(t: Test, story: GroupStory, groupId = 'g'): Promise<void> {
@@ -50,4 +50,47 @@ t.test('members come, share, and go', async (t) => {
   await c.leave()
   t.equal((await describe(story)).groupState, 'Empty')
   await replay(t, story)
+})
+
+t.test('regular expressions stand for topics, now and later', async (t) => {
+  const story = storyWith({ 'a-1': 2, 'a-2': 1, b: 1, 'secret-a-1': 1 })
+  const regex = new StoryConsumer(story, 'r', { topics: null, regex: '.*a-\\d' })
+  const named = new StoryConsumer(story, 'n', { topics: ['b', 'a-1'] })
+  t.match(await regex.join(), { errorCode: 0 })
+  t.same(regex.owned, { 'a-1': [0, 1], 'a-2': [0] }, 'what it may not know of is not in it')
+  await named.join()
+  await settle([regex, named])
+  t.same(named.owned.b, [0])
+  t.equal(regex.size + named.size, 4)
+  await replay(t, story)
+  const { members } = await describe(story)
+  t.same(
+    members.map((member) => [member.memberId, member.subscribedTopicRegex]),
+    [
+      ['n', ''],
+      ['r', '.*a-\\d'],
+    ],
+  )
+  await story.createTopic('a-3', 1)
+  await regex.beat()
+  t.notOk(regex.owned['a-3'], 'not within ten seconds')
+  await story.pass(10_001)
+  await settle([regex, named])
+  t.same(regex.owned['a-3'], [0])
+  await story.deleteTopics('a-3')
+  await settle([regex, named])
+  t.notOk(regex.owned['a-3'])
+  t.equal(await regex.beatError({ subscribedTopicRegex: '(' }), 'INVALID_REGULAR_EXPRESSION')
+  await regex.beat({ subscribedTopicRegex: 'b' })
+  t.same(regex.owned, {}, 'what it does not want any more goes at once')
+  await settle([regex, named])
+  t.same([regex.size, named.size], [1, 2], 'the new one is looked up by the next heartbeat')
+  t.equal(nameOf((await regex.beat({ subscribedTopicRegex: '' })).errorCode), 'NONE')
+  await settle([regex, named])
+  t.same([regex.owned, named.size], [{}, 3])
+  await replay(t, story)
+  await regex.leave()
+  await named.leave()
+  const { groups } = await story.now(story.groups.listGroups({ statesFilter: [], typesFilter: [] }))
+  t.match(groups, [{ groupState: 'Empty', groupType: 'consumer', protocolType: 'consumer' }])
 })

@@ -83,7 +83,12 @@ export class StoryConsumer {
       topicPartitions: this.#ownedPartitions(),
       ...overrides,
     }
-    const caller = { clientId: 'c', clientHost: '/192.0.2.1', apiVersion: 1 }
+    const caller = {
+      clientId: 'c',
+      clientHost: '/192.0.2.1',
+      apiVersion: 1,
+      mayDescribe: (topic: string) => !topic.startsWith('secret'),
+    }
     const response = await story.now(this.#groups.consumerHeartbeat(request, caller))
     if (response.errorCode !== 0) return response
     this.memberId = response.memberId ?? this.memberId

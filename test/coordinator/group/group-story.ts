@@ -32,6 +32,7 @@ export const defaults: GroupCoordinatorConfig = {
   groupConsumerMaxSize: 2_147_483_647,
   groupConsumerAssignors: ['uniform', 'range'],
   groupConsumerMigrationPolicy: 'bidirectional',
+  groupConsumerRegexRefreshIntervalMs: 600_000,
   offsetsTopicCompressionCodec: 0,
 }
 
@@ -84,6 +85,10 @@ export class GroupStory {
       topics: this.topics,
       partitionCount: () => 1,
     })
+  }
+
+  async createTopic(name: string, partitionCount: number): Promise<void> {
+    await this.world.run(this.groups.onTopicsChanged(this.topics.create(name, partitionCount)))
   }
 
   async deleteTopics(...names: string[]): Promise<void> {

@@ -14,7 +14,7 @@ import type {
 } from '../../../../protocol/messages/consumer-group-heartbeat.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
 import type { Decision } from '../../shard.ts'
-import type { Caller, GroupContext } from '../group.ts'
+import type { GroupContext, SubscribingCaller } from '../group.ts'
 import { topicPartitionsOf } from '../modern/assignment.ts'
 import type { GroupRecord } from '../records.ts'
 import { ConsumerGroup } from './consumer-group.ts'
@@ -30,7 +30,7 @@ import { currentTarget } from './target.ts'
 export function consumerHeartbeat(
   context: GroupContext,
   request: ConsumerGroupHeartbeatRequest,
-  caller: Caller,
+  caller: SubscribingCaller,
   nowMs: Milliseconds,
 ): Decision<GroupRecord, ConsumerGroupHeartbeatResponse> {
   const { memberEpoch } = request
@@ -42,7 +42,7 @@ export function consumerHeartbeat(
   const before = findMember(draft, { ...request, memberId })
   const said = updated(before, request, caller)
   checkMemory(group, before, said)
-  const subscription = noteSubscription(draft, before, said)
+  const subscription = noteSubscription(draft, before, said, caller)
   const target = currentTarget(draft, before, said, subscription)
   const after = reconcile(draft, said, target, {
     hasSubscriptionChanged: subscription.hasChanged,
@@ -102,7 +102,7 @@ function checkMemory(group: ConsumerGroup, before: ConsumerMember, after: Consum
 function updated(
   member: ConsumerMember,
   request: ConsumerGroupHeartbeatRequest,
-  caller: Caller,
+  caller: SubscribingCaller,
 ): ConsumerMember {
   const { rebalanceTimeoutMs, subscribedTopicNames } = request
   return {

@@ -1,9 +1,110 @@
-/** What a regular expression to which members are subscribed stood for when it was last resolved. */
+/**
+ * Regular expressions to which members are subscribed (KIP-848): what each stands for is looked up in
+ * the topics and recorded, so that all members, and the next coordinator, go by the same.
+ *
+ * All of a group's are looked up together: when one is new, when there are new topics, and every so
+ * often, but not more often than every ten seconds. An expression stands for those topics only that
+ * the member whose heartbeat it is may know of.
+ */
+import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
+import type { SubscribingCaller } from '../group.ts'
+import type { ConsumerGroup } from './consumer-group.ts'
+import { addTo } from './consumer-group.ts'
+import { type ConsumerMember, regexOf } from './member.ts'
+import { InvalidPattern } from './pattern-parser.ts'
+import { TopicPattern } from './topic-pattern.ts'
 
 export interface ResolvedRegex {
   readonly topics: ReadonlySet<string>
   /** Of the metadata in which the topics were found. */
   readonly version: number
   readonly resolvedAtMs: Milliseconds
+}
+
+const refreshIntervalMsMin = 10_000
+/** In a group; looking all of them up must not keep others waiting. */
+const regexesMax = 100
+
+/** Throws KafkaError INVALID_REGULAR_EXPRESSION. */
+export function checkRegex(regex: string): void {
+  try {
+    new TopicPattern(regex)
+  } catch (failure) {
+    if (!(failure instanceof InvalidPattern)) throw failure
+    throw new KafkaError(
+      errors.INVALID_REGULAR_EXPRESSION,
+      `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${failure.message}.`,
+    )
+  }
+}
+
+/** How many members will be subscribed to each expression. Throws KafkaError. */
+export function regexCountsWith(
+  group: ConsumerGroup,
+  before: ConsumerMember,
+  after: ConsumerMember,
+): ReadonlyMap<string, number> {
+  const [old, regex] = [regexOf(before), regexOf(after)]
+  if (old === regex) return group.regexCounts
+  const counts = new Map(group.regexCounts)
+  if (old !== null) addTo(counts, old, -1)
+  if (regex === null) return counts
+  if (!counts.has(regex)) {
+    checkRegex(regex)
+    if (counts.size >= regexesMax) {
+      throw new KafkaError(
+        errors.INVALID_REGULAR_EXPRESSION,
+        `The group has ${regexesMax} regular expressions already.`,
+      )
+    }
+  }
+  addTo(counts, regex, 1)
+  return counts
+}
+
+/** Whether `regexes`, all of the group, are to be looked up now. */
+export function isLookupDue(
+  group: ConsumerGroup,
+  regexes: Iterable<string>,
+  nowMs: Milliseconds,
+): boolean {
+  const wanted = [...regexes]
+  if (wanted.length === 0) return false
+  const [last] = group.regexes.values()
+  if (last === undefined) return true
+  if (nowMs <= last.resolvedAtMs + refreshIntervalMsMin) return false
+  const { newTopics, config } = group.context
+  return (
+    wanted.some((regex) => group.regexes.get(regex) === undefined) ||
+    last.version < newTopics.version ||
+    nowMs > last.resolvedAtMs + config().groupConsumerRegexRefreshIntervalMs
+  )
+}
+
+export function lookUp(
+  { context }: ConsumerGroup,
+  regexes: Iterable<string>,
+  caller: SubscribingCaller,
+  resolvedAtMs: Milliseconds,
+): Map<string, ResolvedRegex> {
+  const { topics } = context
+  const { version } = topics
+  const mayDescribe = remembered((name) => caller.mayDescribe(name))
+  const resolved = new Map<string, ResolvedRegex>()
+  for (const regex of regexes) {
+    const pattern = new TopicPattern(regex)
+    const found = [...topics.names()].filter((name) => pattern.matches(name) && mayDescribe(name))
+    resolved.set(regex, { topics: new Set(found), version, resolvedAtMs })
+  }
+  return resolved
+}
+
+function remembered(ask: (name: string) => boolean): (name: string) => boolean {
+  const answers = new Map<string, boolean>()
+  return (name) => {
+    const known = answers.get(name) ?? ask(name)
+    answers.set(name, known)
+    return known
+  }
 }

@@ -2,11 +2,18 @@
  * What a group uses of the topics, and whether that changed: then its epoch grows, and a new target is
  * due.
  */
+import type { SubscribingCaller } from '../group.ts'
 import type { SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { Draft } from './draft.ts'
 import { type ConsumerMember, regexOf } from './member.ts'
-import { groupRecord, memberRecord, partitionMetadataTombstone } from './records.ts'
-import type { ResolvedRegex } from './regexes.ts'
+import {
+  groupRecord,
+  memberRecord,
+  partitionMetadataTombstone,
+  regexRecord,
+  regexTombstone,
+} from './records.ts'
+import { isLookupDue, lookUp, type ResolvedRegex, regexCountsWith } from './regexes.ts'
 
 export interface Subscription {
   /** Of the member: it may have to give up topics at once. */
@@ -19,39 +26,82 @@ export interface Subscription {
   readonly seenVersion: number | null
 }
 
-/** Records the member if it changed, and the group's epoch if that follows. */
+/**
+ * Records the member if it changed, what regular expressions stand for if that was looked up, and the
+ * group's epoch if it follows. Throws KafkaError INVALID_REGULAR_EXPRESSION.
+ */
 export function noteSubscription(
   draft: Draft,
   before: ConsumerMember,
   after: ConsumerMember,
+  caller: SubscribingCaller,
 ): Subscription {
   const { group, records, nowMs } = draft
+  const regexCounts = regexCountsWith(group, before, after)
   if (!isSameMember(before, after)) records.push(memberRecord(group.groupId, after))
-  const hasChanged = !isSameList(before.subscribedTopicNames, after.subscribedTopicNames)
-  const { regexes } = group
-  if (!hasChanged && !group.isMetadataStale(nowMs)) {
-    return { hasChanged, groupEpoch: group.groupEpoch, regexes, seenVersion: null }
-  }
+  const hasNewNames = !isSameList(before.subscribedTopicNames, after.subscribedTopicNames)
+  const hasNewRegex = regexOf(before) !== regexOf(after)
   const counts = group.subscriptions.copy()
   counts.countNames(before.subscribedTopicNames, -1)
   counts.countNames(after.subscribedTopicNames, 1)
-  return growEpoch(draft, counts, hasChanged, regexes)
+  const { regexes, hasMoved } = noteRegexes(draft, regexCounts, counts, caller)
+  const hasChanged = hasNewNames || hasNewRegex
+  // One that is not looked up yet will make the epoch grow when it is.
+  const isKnown = regexOf(after) === null || regexes.get(regexOf(after) as string) !== undefined
+  const mustGrow = hasNewNames || hasMoved || (hasNewRegex && isKnown)
+  if (!mustGrow && !group.isMetadataStale(nowMs)) {
+    return { hasChanged, groupEpoch: group.groupEpoch, regexes, seenVersion: null }
+  }
+  const groupEpoch = noteEpoch(draft, counts, mustGrow)
+  return { hasChanged, groupEpoch, regexes, seenVersion: group.context.topics.version }
+}
+
+/** Records which expressions are gone, and what the others stand for, if it is time to look them up. */
+function noteRegexes(
+  { group, records, nowMs }: Draft,
+  regexCounts: ReadonlyMap<string, number>,
+  counts: SubscriptionCounts,
+  caller: SubscribingCaller,
+): { readonly regexes: ReadonlyMap<string, ResolvedRegex>; readonly hasMoved: boolean } {
+  const { groupId } = group
+  const regexes = new Map(group.regexes)
+  for (const regex of group.regexCounts.keys()) {
+    if (regexCounts.has(regex)) continue
+    records.push(regexTombstone(groupId, regex))
+    counts.countRegex(regexes.get(regex)?.topics ?? [], -1)
+    regexes.delete(regex)
+  }
+  let hasMoved = false
+  if (isLookupDue(group, regexCounts.keys(), nowMs)) {
+    for (const [regex, resolved] of lookUp(group, regexCounts.keys(), caller, nowMs)) {
+      const old = regexes.get(regex)?.topics ?? new Set<string>()
+      records.push(regexRecord(groupId, regex, resolved))
+      counts.countRegex(old, -1)
+      counts.countRegex(resolved.topics, 1)
+      hasMoved ||= !isSameSet(old, resolved.topics)
+      regexes.set(regex, resolved)
+    }
+  }
+  return { regexes, hasMoved }
+}
+
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((each) => b.has(each))
 }
 
 /** Looks at the topics; the epoch grows if they are not as they were, or if it must anyway. */
-function growEpoch(
+function noteEpoch(
   { group, records }: Draft,
   counts: SubscriptionCounts,
   mustGrow: boolean,
-  regexes: Subscription['regexes'],
-): Subscription {
+): number {
   const { groupId, context } = group
   const hash = context.hashes.of(counts.topics())
   const grows = mustGrow || hash !== group.metadataHash
   const groupEpoch = group.groupEpoch + (grows ? 1 : 0)
   if (grows) records.push(groupRecord(groupId, groupEpoch, hash))
   if (group.hasPartitionMetadata) records.push(partitionMetadataTombstone(groupId))
-  return { hasChanged: mustGrow, groupEpoch, regexes, seenVersion: context.topics.version }
+  return groupEpoch
 }
 
 function isSameList(a: readonly string[], b: readonly string[]): boolean {
