@@ -13,6 +13,7 @@ import { gatherSettings } from './config/sources.ts'
 import { DiskError } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
+import { collectWhenIdle } from './environment/node/idle-collection.ts'
 import { type HealthServer, startHealthServer } from './http/health-server.ts'
 
 const usage = `Usage: millrace start [server.properties] [--override property=value]...
@@ -110,6 +111,7 @@ function readSettings({ file, overrides }: Flags): Start {
 async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
   const environment = createNodeEnvironment({ log: { level: config.get('log.level') as 'info' } })
   const { log } = environment
+  collectWhenIdle()
   process.on('uncaughtException', (err) => {
     log.error('A bug: the process ends, what was acknowledged is on disk', { err })
     process.exit(70)

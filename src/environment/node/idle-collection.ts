@@ -1,0 +1,69 @@
+/**
+ * Gives memory back after a peak. Buffers lie outside the JavaScript heap and go when their owners are
+ * collected, and V8 collects when it is asked for more: after a flood of requests a broker that has little
+ * to do would keep hundreds of megabytes of garbage for hours. So it is looked now and then how much there
+ * is; where that is far more than it has been and does not rise any more, V8 is asked for memory that nobody
+ * will touch, so that it collects, a step at a time beside its other work. Where nothing comes of it, all is
+ * in use, and the next time is twice as far away.
+ */
+
+const lookEveryMs = 2000
+
+/** More than this above the least that there was is worth a collection. */
+const garbageBytesMin = 64 * 1024 * 1024
+
+/** From one look to the next: more than this, and there is something going on. */
+const levelBytesMax = 8 * 1024 * 1024
+
+/** V8 begins to collect when buffers have grown by so much. */
+const nudgeBytes = 64 * 1024 * 1024
+
+/** From one nudge to the next, at most: about a minute. */
+const looksBetweenMax = 32
+
+export interface IdleCollectionOptions {
+  /** Bytes of all buffers, garbage among them. */
+  readonly measure: () => number
+  /** Takes memory for a buffer and forgets it. */
+  readonly nudge: (bytes: number) => void
+}
+
+export class IdleCollection {
+  readonly #options: IdleCollectionOptions
+  #lastBytes = 0
+  #leastBytes = Number.POSITIVE_INFINITY
+  /** Looks until the next nudge, and until the one after it. */
+  #looksLeft = 0
+  #looksBetween = 1
+
+  constructor(options: IdleCollectionOptions) {
+    this.#options = options
+  }
+
+  look(): void {
+    const bytes = this.#options.measure()
+    const isLevel = Math.abs(bytes - this.#lastBytes) <= levelBytesMax
+    this.#lastBytes = bytes
+    this.#leastBytes = Math.min(this.#leastBytes, bytes)
+    if (bytes - this.#leastBytes < garbageBytesMin) {
+      this.#looksLeft = 0
+      this.#looksBetween = 1
+    } else if (this.#looksLeft > 0) {
+      this.#looksLeft--
+    } else if (isLevel) {
+      this.#looksLeft = this.#looksBetween
+      this.#looksBetween = Math.min(2 * this.#looksBetween, looksBetweenMax)
+      this.#options.nudge(nudgeBytes)
+      this.#options.nudge(nudgeBytes)
+    }
+  }
+}
+
+/** For the process, for as long as it lives. */
+export function collectWhenIdle(): void {
+  const collection = new IdleCollection({
+    measure: () => process.memoryUsage().arrayBuffers,
+    nudge: (bytes) => void Buffer.allocUnsafeSlow(bytes),
+  })
+  setInterval(() => collection.look(), lookEveryMs).unref()
+}
