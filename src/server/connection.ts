@@ -104,6 +104,8 @@ export class Connection implements Asker, Gatherer, Holder {
   readonly #credit = new Credit()
   /** Requests are put off to a later turn of the event loop. */
   #isPutOff = false
+  /** This is that later turn. */
+  #isResumed = false
   /** No more requests are taken; the connection closes when what was taken has been answered. */
   #isClosing = false
   #lastActiveMs: number
@@ -250,7 +252,7 @@ export class Connection implements Asker, Gatherer, Holder {
       nowMs = this.#owner.clock.monotonic()
       turns.spend(credit, nowMs - takenMs, nowMs, this.#owner.timers)
     }
-    credit.earn()
+    if (!this.#isResumed) credit.earn()
     if (!this.#isClosing) this.#pause(this.#isHeld)
   }
 
@@ -263,7 +265,9 @@ export class Connection implements Asker, Gatherer, Holder {
   readonly #goOn = (): void => {
     this.#isPutOff = false
     if (!this.isOpen) return
+    this.#isResumed = true
     this.#proceed()
+    this.#isResumed = false
     // What it costs to send belongs to its slice.
     if (this.#isFlushDue) this.#flush()
   }
