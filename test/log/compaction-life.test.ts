@@ -406,3 +406,18 @@ t.test('segments that have become small are put together', async (t) => {
   t.equal(story.log.segmentCount, 2, 'the active one and another')
   t.ok(compacted.segmentBytes !== undefined && story.log.size < compacted.segmentBytes)
 })
+
+t.test('batches larger than what is read at a time', async (t) => {
+  const story = new Story(15, { segmentBytes: 60_000 })
+  const [plain] = story.senders
+  if (plain === undefined) throw new Error('no sender')
+  for (const bytes of [900, 1300, 5000, 20_000, 10, 1019, 7000, 300, 15_000, 1]) {
+    const value = story.random.bytes(bytes)
+    const record = { ...story.record(), value }
+    await story.send(plain, [record, { ...record, key: Buffer.from(`${bytes}`) }])
+    await story.write(2)
+  }
+  await story.settle()
+  t.ok(await story.compact())
+  t.strictSame(await story.stored(), story.expected)
+})

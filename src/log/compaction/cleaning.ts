@@ -173,7 +173,7 @@ export class Cleaning {
       this.#check()
       transactions.tell(log.log.abortedTransactions(segment.baseOffset, segment.endOffset))
       this.#group = [segment]
-      await this.#walk.walk(segment, 0, { batch })
+      await this.#walk.walk(segment, { batch })
       segment.close()
     }
     // So small a map would never come further.
@@ -195,7 +195,7 @@ export class Cleaning {
     try {
       for (const segment of group) {
         transactions.tell(log.log.abortedTransactions(segment.baseOffset, segment.endOffset))
-        await this.#walk.walk(segment, 0, new Copy(cleaned, filter))
+        await this.#walk.walk(segment, new Copy(cleaned, filter))
         segment.close()
       }
       cleaned.persistIndexes()
