@@ -57,13 +57,13 @@ t.test("users' passwords", async (t) => {
       deletions: [{ name: 'nobody', mechanism: 1 }],
     }),
     [
-      ['twice', errors.DUPLICATE_RESOURCE.code],
       ['nobody', errors.RESOURCE_NOT_FOUND.code],
       ['alice', NONE],
       ['few', errors.UNACCEPTABLE_CREDENTIAL.code],
       ['many', errors.UNACCEPTABLE_CREDENTIAL.code],
       ['strange', errors.UNSUPPORTED_SASL_MECHANISM.code],
       ['', errors.UNACCEPTABLE_CREDENTIAL.code],
+      ['twice', errors.DUPLICATE_RESOURCE.code],
     ],
   )
   await broker.restart()

@@ -23,6 +23,13 @@ type Result = ElectLeadersResponse['replicaElectionResults'][number]
 
 const electionType = { PREFERRED: 0, UNCLEAN: 1 } as const
 
+/** Of one partition. */
+interface Election {
+  readonly topicName: string
+  readonly index: number
+  readonly isUnclean: boolean
+}
+
 /** In records: elected without being in sync; data may be lost. */
 const recovering = 1
 
@@ -39,9 +46,8 @@ export function electLeaders(
   }
   const isUnclean = how === electionType.UNCLEAN
   const records: MetadataRecord[] = []
-  const elected = new Set<string>()
   const elect = (topicName: string, partitionId: number) => {
-    const outcome = electOne(image, topicName, partitionId, isUnclean, elected, records)
+    const outcome = electOne(image, { topicName, index: partitionId, isUnclean }, records)
     if (records.length > recordsPerRequestMax) throw tooLarge()
     const { error, message } = outcome
     return { partitionId, errorCode: error.code, errorMessage: message }
@@ -64,10 +70,7 @@ export function electLeaders(
 
 function electOne(
   image: MetadataImage,
-  name: string,
-  index: number,
-  isUnclean: boolean,
-  elected: Set<string>,
+  { topicName: name, index, isUnclean }: Election,
   records: MetadataRecord[],
 ): Outcome {
   const topic = image.topics.byName.get(name)
@@ -81,15 +84,13 @@ function electOne(
   const hasLeader = isUnclean
     ? partition.leader !== noLeader
     : partition.leader === partition.replicas[0]
-  const key = `${name}-${index}`
-  if (hasLeader || elected.has(key)) return failed(errors.ELECTION_NOT_NEEDED)
+  if (hasLeader) return failed(errors.ELECTION_NOT_NEEDED)
   const change = isUnclean ? uncleanChange(image, partition) : preferredChange(image, partition)
   if (change === undefined) {
     return failed(
       isUnclean ? errors.ELIGIBLE_LEADERS_NOT_AVAILABLE : errors.PREFERRED_LEADER_NOT_AVAILABLE,
     )
   }
-  elected.add(key)
   records.push(partitionChangeRecordOf(image, topic.id, index, change))
   return succeeded
 }

@@ -44,17 +44,11 @@ export function alterPartitionReassignments(
   request: Pick<AlterPartitionReassignmentsRequest, 'topics' | 'allowReplicationFactorChange'>,
 ): Decision<Result[]> {
   const records: MetadataRecord[] = []
-  const reassigned = new Set<string>()
   const alter = (name: string, wanted: Reassigned): Outcome => {
     const topic = image.topics.byName.get(name)
     const partition = topic?.partitions[wanted.partitionIndex]
     if (topic === undefined) throw unknown(`a topic named ${name}.`)
     if (partition === undefined) throw unknown(`partition ${name}:${wanted.partitionIndex}.`)
-    const key = `${name}-${wanted.partitionIndex}`
-    if (reassigned.has(key)) {
-      throw new KafkaError(errors.INVALID_REQUEST, `${key} is reassigned more than once.`)
-    }
-    reassigned.add(key)
     const after =
       wanted.replicas === null
         ? cancelled(topic, partition)

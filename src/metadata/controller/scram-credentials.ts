@@ -34,42 +34,35 @@ export function alterUserScramCredentials(
   { deletions, upsertions }: AlterUserScramCredentialsRequest,
 ): Decision<Result[]> {
   if (deletions.length + upsertions.length > recordsPerRequestMax) throw tooLarge()
-  const counts = new Map<string, number>()
-  for (const { name } of [...deletions, ...upsertions]) {
-    counts.set(name, (counts.get(name) ?? 0) + 1)
+  const changes = new Map<string, MetadataRecord | Outcome>()
+  const change = (user: string, decide: () => MetadataRecord | Outcome): void => {
+    const before = changes.get(user)
+    if (before === undefined) changes.set(user, decide())
+    else if ('type' in before) changes.set(user, alteredTwice)
   }
-  const outcomes = new Map<string, Outcome>()
+  for (const deletion of deletions) change(deletion.name, () => deletionOf(image, deletion))
+  for (const upsertion of upsertions) change(upsertion.name, () => credentialOf(upsertion))
   const records: MetadataRecord[] = []
-  for (const [user, count] of counts) {
-    if (count === 1) continue
-    const message = 'A user credential cannot be altered twice in the same request'
-    outcomes.set(user, failed(errors.DUPLICATE_RESOURCE, message))
-  }
-  for (const deletion of deletions) {
-    if (outcomes.has(deletion.name)) continue
-    const refusal = refuseDeletion(image, deletion)
-    outcomes.set(deletion.name, refusal ?? succeeded)
-    if (refusal === undefined) records.push(record('RemoveUserScramCredentialRecord', deletion))
-  }
-  for (const upsertion of upsertions) {
-    if (outcomes.has(upsertion.name)) continue
-    const credential = credentialOf(upsertion)
-    outcomes.set(upsertion.name, 'type' in credential ? succeeded : credential)
-    if ('type' in credential) records.push(credential)
-  }
-  const reply = [...outcomes].map(([user, { error, message }]) => ({
-    user,
-    errorCode: error.code,
-    errorMessage: message,
-  }))
+  const reply = [...changes].map(([user, decided]) => {
+    if ('type' in decided) records.push(decided)
+    const { error, message } = 'type' in decided ? succeeded : decided
+    return { user, errorCode: error.code, errorMessage: message }
+  })
   return { records, reply }
 }
 
-function refuseDeletion(image: MetadataImage, deletion: Deletion): Outcome | undefined {
+const alteredTwice = failed(
+  errors.DUPLICATE_RESOURCE,
+  'A user credential cannot be altered twice in the same request',
+)
+
+function deletionOf(image: MetadataImage, deletion: Deletion): MetadataRecord | Outcome {
   const { name, mechanism } = deletion
   const known = mechanismFor(name, mechanism)
   if (typeof known !== 'string') return known
-  if (image.scramCredentials.has(scramKey(mechanism, name))) return undefined
+  if (image.scramCredentials.has(scramKey(mechanism, name))) {
+    return record('RemoveUserScramCredentialRecord', deletion)
+  }
   const message = 'Attempt to delete a user credential that does not exist'
   return failed(errors.RESOURCE_NOT_FOUND, message)
 }
