@@ -1,11 +1,13 @@
 /**
  * When a log is synced: before an acknowledgement where flush.messages or flush.ms ask for it,
  * after flush.ms at the latest, after a roll, and on demand. Leader epochs go first, since recovery
- * finds them in the batches only above the recovery point.
+ * finds them in the batches only above the recovery point. Snapshots of producers go along, since
+ * retention will leave nothing else of them.
  */
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { type LogConfig, unlimited } from './log-config.ts'
+import type { ProducerSnapshots } from './producer-snapshot.ts'
 import type { Segments } from './segments.ts'
 
 /**
@@ -19,6 +21,7 @@ export interface DurabilityOptions {
   readonly environment: Environment
   readonly segments: Segments
   readonly epochs: LeaderEpochs
+  readonly snapshots: ProducerSnapshots
   /** The offset after what was handed to the operating system. */
   readonly writtenOffset: () => number
   /** The partition, for messages. */
@@ -45,9 +48,10 @@ export class Durability {
 
   /** Makes durable all that was written before. Rejects with DiskError. */
   async sync(): Promise<void> {
-    const { segments, epochs, writtenOffset, environment } = this.#options
+    const { segments, epochs, snapshots, writtenOffset, environment } = this.#options
     epochs.persist(writtenOffset(), { sync: true })
-    await segments.sync(writtenOffset)
+    const synced = segments.sync(writtenOffset)
+    await (snapshots.hasUnsynced ? Promise.all([synced, snapshots.sync()]) : synced)
     this.#lastSyncMs = environment.clock.monotonic()
   }
 

@@ -139,6 +139,7 @@ export class Log {
       environment,
       segments: this.#segments,
       epochs: this.#epochs,
+      snapshots: this.#snapshots,
       writtenOffset: () => this.#writtenOffset,
       name: this.#name,
     })
@@ -410,8 +411,9 @@ export class Log {
     })
     if (count === 0) return 0
     if (count === this.#segments.list.length) this.roll()
+    const { baseOffset } = this.#segments.list[count] as Segment
+    this.#snapshots.replaceBatchesBelow(baseOffset)
     this.#segments.removeFirst(count, this.#config.fileDeleteDelayMs)
-    const { baseOffset } = this.#segments.list[0] as Segment
     this.#snapshots.keepOnly((snapshot) => snapshot >= baseOffset)
     this.#startAt(baseOffset)
     return count
@@ -450,11 +452,11 @@ export class Log {
       this.#commit.commit()
       await this.#commit.settled
       this.#epochs.persist(this.#nextOffset, { sync: this.#nextOffset > this.#logStartOffset })
+      this.#segments.active.persistIndexes()
+      await this.#durability.sync()
       if (this.#nextOffset > 0) {
         this.#snapshots.take(this.#nextOffset, this.#producers.entries())
       }
-      this.#segments.active.persistIndexes()
-      await this.#durability.sync()
     } finally {
       this.#abandon()
     }

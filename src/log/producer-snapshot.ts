@@ -53,6 +53,10 @@ export class ProducerSnapshots {
   readonly #log: Logger
   /** Rising. */
   #offsets: number[]
+  /** Taken here, and not synced yet. */
+  #unsynced: number[] = []
+  /** Those that outlive a loss of power; of files found here nobody knows. */
+  readonly #durable = new Set<number>()
 
   /** `offsets`: those in the names of the files there are. */
   constructor(disk: Disk, directory: string, offsets: readonly number[], log: Logger) {
@@ -62,7 +66,10 @@ export class ProducerSnapshots {
     this.#offsets = [...offsets].sort((a, b) => a - b)
   }
 
-  /** Takes a snapshot unless there is one of that offset. Not synced: a damaged one is left out. */
+  /**
+   * Takes a snapshot unless there is one of that offset. It is durable after the next `sync`; one that a
+   * loss of power has damaged before is left out.
+   */
   take(offset: number, entries: readonly SnapshotEntry[]): void {
     if (this.#offsets.includes(offset)) return
     const file = this.#disk.open(this.#path(offset), 'create')
@@ -74,6 +81,43 @@ export class ProducerSnapshots {
     }
     this.#offsets.push(offset)
     this.#offsets.sort((a, b) => a - b)
+    this.#unsynced.push(offset)
+  }
+
+  get hasUnsynced(): boolean {
+    return this.#unsynced.length > 0
+  }
+
+  /** Makes durable what was taken before this call; the names are the directory's. Rejects with DiskError. */
+  async sync(): Promise<void> {
+    const offsets = this.#unsynced.filter((offset) => this.#offsets.includes(offset))
+    this.#unsynced = []
+    for (const offset of offsets) {
+      if (!this.#offsets.includes(offset)) continue
+      const file = this.#disk.open(this.#path(offset), 'write')
+      try {
+        await file.sync()
+      } finally {
+        file.close()
+      }
+      this.#durable.add(offset)
+    }
+  }
+
+  /**
+   * The batches below `offset` are about to go, and the snapshot of that offset is all that will be known
+   * of their producers: it must outlive a loss of power. Blocks where it may not yet. Throws DiskError.
+   */
+  replaceBatchesBelow(offset: number): void {
+    if (this.#durable.has(offset) || !this.#offsets.includes(offset)) return
+    const file = this.#disk.open(this.#path(offset), 'write')
+    try {
+      file.syncNow()
+    } finally {
+      file.close()
+    }
+    this.#disk.syncDirectory(this.#directory)
+    this.#durable.add(offset)
   }
 
   /** The newest sound one at or below `offsetMax`; damaged ones above it are removed. */
@@ -93,7 +137,11 @@ export class ProducerSnapshots {
 
   /** Removes the files of the offsets that `isKept` refuses. */
   keepOnly(isKept: (offset: number) => boolean): void {
-    for (const offset of this.#offsets) if (!isKept(offset)) this.#disk.remove(this.#path(offset))
+    for (const offset of this.#offsets) {
+      if (isKept(offset)) continue
+      this.#disk.remove(this.#path(offset))
+      this.#durable.delete(offset)
+    }
     this.#offsets = this.#offsets.filter(isKept)
   }
 

@@ -212,6 +212,26 @@ t.test('what a kill left in the page cache is durable before it is read', async 
   }
 })
 
+t.test('a producer whose batches retention took is known after a power loss', async (t) => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const config = { ...small, flushMessages: 1, retentionMs: 1_000 }
+    const fixture = new Fixture({ seed, config })
+    const producer = { producerId: 7, producerEpoch: 0 }
+    for (let baseSequence = 0; baseSequence < 12; baseSequence++) {
+      await fixture.append(['x'.repeat(200)], { ...producer, baseSequence })
+    }
+    fixture.log.updateHighWatermark(12)
+    await fixture.world.runFor(2_000)
+    // Half of them before the sync that follows a roll is done.
+    if (seed % 2 === 0) fixture.kill().log.updateHighWatermark(12)
+    t.ok(fixture.log.deleteOldSegments() > 0)
+    t.equal(fixture.log.logStartOffset, 12)
+    fixture.crash()
+    const again = fixture.log.append(fixture.batch(['again'], { ...producer, baseSequence: 11 }), 0)
+    t.ok(again.isDuplicate, `seed ${seed}`)
+  }
+})
+
 t.test('message sets of older releases stay where they are', async (t) => {
   const fixture = new Fixture()
   await fixture.append(['a', 'b'])
