@@ -126,6 +126,13 @@ const producers: readonly Mutation[] = [
     replace: 'const completed = null as ReturnType<typeof applyBatch>',
   },
   {
+    name: 'producer-snapshot-not-synced',
+    breaks: 'retention takes batches whose producers only a snapshot knows that is not durable',
+    file: 'src/log/producer-snapshot.ts',
+    find: '      await file.sync()\n',
+    replace: '',
+  },
+  {
     name: 'producer-ids-given-twice',
     breaks: 'the next block of producer ids is not recorded: after a restart they are given again',
     file: 'src/metadata/controller/allocate-producer-ids.ts',
@@ -366,6 +373,13 @@ const coordination: readonly Mutation[] = [
     replace: '',
   },
   {
+    name: 'deadline-not-moved',
+    breaks: 'a deadline passes when it was first to pass, although it was moved back',
+    file: 'src/coordinator/deadlines.ts',
+    find: 'if (remainingMs > 0) {',
+    replace: 'if (remainingMs > Number.MAX_SAFE_INTEGER) {',
+  },
+  {
     name: 'metadata-answered-before-sync',
     breaks: 'changes of the metadata are answered before they are durable',
     file: 'src/raft/quorum.ts',
@@ -376,8 +390,24 @@ const coordination: readonly Mutation[] = [
     name: 'last-metadata-record-lost',
     breaks: 'the last record of the metadata log is not replayed at a restart',
     file: 'src/metadata/load.ts',
-    find: 'while (loader.image.offset + 1 < log.endOffset)',
-    replace: 'while (loader.image.offset + 2 < log.endOffset)',
+    find:
+      'while (loader.image.offset + 1 < log.endOffset) {\n' +
+      '    const from = loader.image.offset + 1\n' +
+      '    try {\n' +
+      '      for (const chunk of await log.read(from, chunkBytes))',
+    // Batch by batch: a read of many would come to the end all the same.
+    replace:
+      'while (loader.image.offset + 2 < log.endOffset) {\n' +
+      '    const from = loader.image.offset + 1\n' +
+      '    try {\n' +
+      '      for (const chunk of await log.read(from, 1))',
+  },
+  {
+    name: 'record-after-snapshot-lost',
+    breaks: 'the first record after a metadata snapshot is not replayed at a restart',
+    file: 'src/metadata/load.ts',
+    find: 'loader.loadSnapshot(content, file.endOffset - 1, file.epoch',
+    replace: 'loader.loadSnapshot(content, file.endOffset, file.epoch',
   },
 ]
 

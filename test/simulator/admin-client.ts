@@ -12,7 +12,14 @@ import { isAnswer } from '../../src/client/failures.ts'
 import { earliest, latest, listOffsets, offsetIn } from '../../src/client/offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
 import type { BrokerHost } from './broker-host.ts'
-import { type Client, restDuringFaults, type Stage, sleep, startClient } from './stage.ts'
+import {
+  type Client,
+  type Memory,
+  restDuringFaults,
+  type Stage,
+  sleep,
+  startClient,
+} from './stage.ts'
 import type { SimulatedTopic } from './swarm.ts'
 import { Violation } from './violation.ts'
 
@@ -23,6 +30,8 @@ interface OwnTopic {
   generation: number
   /** Settings that were acknowledged; null: the default. */
   readonly configs: Map<string, string>
+  /** Records in its first partition; null: not known. */
+  written: number | null
 }
 
 /** Makes the topics of a scenario; there are no faults yet. */
@@ -36,20 +45,28 @@ export async function makeTopics(client: Client, topics: readonly SimulatedTopic
 export async function administer(stage: Stage, host: BrokerHost, name: string): Promise<void> {
   const client = startClient(stage, name)
   const admin = new Admin(stage, client)
-  const roundMs = stage.temper.durationMs / 15
+  stage.memories.add(admin)
+  const { blows, durationMs } = stage.temper
+  const roundMs = durationMs / 30
   while (!stage.isHealed) {
-    await admin.act()
-    if (client.random.chance(0.3)) await admin.look()
+    const isAcknowledged = await admin.act()
+    if (isAcknowledged && blows.kill > 0 && client.random.chance(0.05)) {
+      const hows = blows.powerLoss > 0 ? (['kill', 'power loss'] as const) : (['kill'] as const)
+      host.end(client.random.pick(hows), 'right after an answer')
+    }
+    if (client.random.chance(0.3)) await admin.compare()
     await restDuringFaults(stage, client, client.random.float() * roundMs)
   }
   await host.ready()
-  while (!(await admin.look())) await sleep(client.environment, 1_000)
+  while (!(await admin.compare())) await sleep(client.environment, 1_000)
   client.cluster.close()
 }
 
-class Admin {
+class Admin implements Memory {
   readonly #stage: Stage
   readonly #client: Client
+  /** The topic that a request under way is about. */
+  #acting: OwnTopic | undefined
   #own: OwnTopic[] = []
   #made = 0
 
@@ -58,9 +75,11 @@ class Admin {
     this.#client = client
   }
 
-  async act(): Promise<void> {
+  /** True: all was acknowledged. */
+  async act(): Promise<boolean> {
     const { random } = this.#client
-    const topic = random.chance(0.4) ? undefined : random.pick([...this.#own, undefined])
+    const topic = random.chance(0.3) ? undefined : random.pick([...this.#own, undefined])
+    this.#acting = topic
     try {
       if (topic === undefined) await this.#create(this.#newTopic())
       else if (!topic.exists) await this.#create(topic)
@@ -68,20 +87,26 @@ class Admin {
         await random
           .pick([this.#delete, this.#grow, this.#configure, this.#write, this.#replace])
           .call(this, topic)
+      this.#acting = undefined
       if (random.chance(0.3)) await this.#cutOff()
+      return true
     } catch (error) {
       if (error instanceof Violation) throw error
       this.#stage.trace.say(this.#client.name, `${topic?.name}: ${(error as Error).message}`)
       this.#own = this.#own.filter((one) => one !== topic)
+      return false
+    } finally {
+      this.#acting = undefined
     }
   }
 
   /** Compares the cluster with what it has acknowledged. False: there was no answer. */
-  async look(): Promise<boolean> {
-    const { cluster, name } = this.#client
+  async compare(by: Client = this.#client): Promise<boolean> {
+    const { cluster, name } = by
     try {
+      const known = this.#settled()
       const there = new Map((await cluster.allTopics()).map((topic) => [topic.name, topic]))
-      for (const topic of this.#own) {
+      for (const topic of known) {
         const found = there.get(topic.name)
         const partitions = found === undefined ? 0 : found.partitions.length
         const expected = topic.exists ? topic.partitions : 0
@@ -90,14 +115,34 @@ class Admin {
             `${topic.name} has ${partitions} partitions; ${expected} were acknowledged`,
           )
         }
-        if (topic.exists) await this.#compareConfigs(topic)
       }
+      await this.#compareConfigs(by, known)
       return true
     } catch (error) {
       if (error instanceof Violation) throw error
       this.#stage.trace.say(name, `cannot look: ${(error as Error).message}`)
       return false
     }
+  }
+
+  compareDisk(): void {
+    const { temper, world } = this.#stage
+    for (const path of temper.logDirs) {
+      const names = [...world.disk('broker').look(path).keys()]
+      const doomed = names.find((name) => name.endsWith('-delete'))
+      if (doomed !== undefined) throw new Violation(`${path}/${doomed} is still there`)
+      for (const { name } of this.#settled().filter(({ exists }) => !exists)) {
+        const left = names.find((one) => one.slice(0, one.lastIndexOf('-')) === name)
+        if (left === undefined) continue
+        throw new Violation(`${path}/${left} is there; that ${name} was deleted was acknowledged`)
+      }
+    }
+  }
+
+  /** What no request may be changing, as it is now. */
+  #settled(): OwnTopic[] {
+    const settled = this.#own.filter((topic) => topic !== this.#acting)
+    return settled.map((topic) => ({ ...topic, configs: new Map(topic.configs) }))
   }
 
   #newTopic(): OwnTopic {
@@ -108,6 +153,7 @@ class Admin {
       partitions: 0,
       generation: 0,
       configs: new Map<string, string>(),
+      written: 0,
     }
     return topic
   }
@@ -124,6 +170,7 @@ class Admin {
     topic.exists = true
     topic.partitions = partitions
     topic.generation++
+    topic.written = 0
     topic.configs.clear()
     for (const [key, value] of configs) topic.configs.set(key, value)
     this.#own.push(topic)
@@ -203,14 +250,26 @@ class Admin {
     const producer = new Producer(this.#client.cluster, { deliveryTimeoutMs: 10_000, lingerMs: 0 })
     const value = Buffer.from(`${topic.name} generation ${topic.generation}`)
     const sent = producer.send({ topic: topic.name, partition: 0, key: null, value })
+    const known = topic.written
+    topic.written = null
     // Its failure says nothing of the topic itself.
-    await sent.catch((error: Error) => {
+    const delivery = await sent.catch((error: Error) => {
       this.#say(`${topic.name}: ${error.message}`)
       if (isAnswer(error, 'INCONSISTENT_TOPIC_ID')) {
         throw new Violation(`${topic.name} takes no records: ${error.message}`)
       }
+      return null
     })
+    if (delivery !== null) this.#mustFollow(topic, known, delivery.offset)
     await producer.close()
+  }
+
+  /** Its records follow each other; damage may leave one behind that counts for nothing. */
+  #mustFollow(topic: OwnTopic, known: number | null, offset: number): void {
+    if (known !== null && offset > known && this.#stage.temper.flipChance === 0) {
+      throw new Violation(`record ${known} of ${topic.name} is at ${offset}`)
+    }
+    topic.written = offset + 1
   }
 
   async #mustBeEmpty(topic: OwnTopic): Promise<void> {
@@ -231,13 +290,18 @@ class Admin {
     throw new Violation(`${name} made ${topic.name} anew, and it ends at ${end}: ${first}`)
   }
 
-  async #compareConfigs(topic: OwnTopic): Promise<void> {
-    const resource = { type: 'topic', name: topic.name } as const
-    const [found] = await describeConfigs(this.#client.cluster, [resource])
-    for (const [name, value] of topic.configs) {
-      const is = found?.entries.find((entry) => entry.name === name)?.value
-      if (is === value) continue
-      throw new Violation(`${name} of ${topic.name} is ${is}; ${value} was acknowledged`)
+  async #compareConfigs({ cluster }: Client, known: readonly OwnTopic[]): Promise<void> {
+    const topics = known.filter(({ exists }) => exists)
+    if (topics.length === 0) return
+    const resources = topics.map(({ name }) => ({ type: 'topic', name }) as const)
+    const found = await describeConfigs(cluster, resources)
+    for (const topic of topics) {
+      const entries = found.find(({ name }) => name === topic.name)?.entries
+      for (const [name, value] of topic.configs) {
+        const is = entries?.find((entry) => entry.name === name)?.value
+        if (is === value) continue
+        throw new Violation(`${name} of ${topic.name} is ${is}; ${value} was acknowledged`)
+      }
     }
   }
 

@@ -66,7 +66,6 @@ async function strikeOnce(
       const byMs = random.pick([-1, 1]) * random.between(1_000, random.pick([60_000, 86_400_000]))
       trace.fault('clock jump', `${byMs} ms`)
       world.jumpClock(process, byMs)
-      host.aheadMsMax = Math.max(host.aheadMsMax, process.clockOffsetMs)
       return
     }
     case 'diskErrors':

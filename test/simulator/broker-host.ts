@@ -11,6 +11,7 @@ import { type Flip, flipBits } from './bit-rot.ts'
 import { DiskFaults } from './disk-faults.ts'
 import { endOfRecords, type PartitionFiles, partitionFiles } from './log-files.ts'
 import type { SeededRandom } from './random.ts'
+import { SegmentRemovals } from './segment-removals.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import { port, type Stage, sleep, startClient } from './stage.ts'
 import { Violation } from './violation.ts'
@@ -33,6 +34,8 @@ export class BrokerHost {
   #isReady = false
   #isAudited = true
   #isStarting = false
+  /** Memories are compared before clients are let in. */
+  #mustCompare = false
   /** The last end was a clean stop. */
   #isStopped = false
   #mayRefuse: Flip[] = []
@@ -41,8 +44,6 @@ export class BrokerHost {
   offsetsLost = 0
   /** Bits of a log of group offsets turned over: its coordinator may be out of service for good. */
   areOffsetsDamaged = false
-  /** The furthest that the broker's wall clock was ever ahead. */
-  aheadMsMax = 0
 
   constructor(stage: Stage) {
     this.#stage = stage
@@ -53,6 +54,10 @@ export class BrokerHost {
     for (const path of stage.temper.logDirs) disk.makeDirectory(path)
     disk.syncDirectory('/')
     this.#faults.watch(disk, (end) => this.end(end))
+    const removals = new SegmentRemovals(stage, this)
+    this.#faults.onOperation = (operation, path) => {
+      if (operation === 'rename') removals.onRename(path)
+    }
   }
 
   /** Keeps a broker running for ever. */
@@ -82,13 +87,13 @@ export class BrokerHost {
     return this.#broker !== null
   }
 
-  get process(): SimulatedProcess | null {
-    return this.#process
+  /** It has read what it found, and serves. */
+  get isUp(): boolean {
+    return this.#process !== null && !this.#isStarting
   }
 
-  /** The latest that the broker's wall clock can have shown. */
-  get clockMax(): number {
-    return this.#stage.world.director.environment.clock.now() + this.aheadMsMax
+  get process(): SimulatedProcess | null {
+    return this.#process
   }
 
   get faults(): DiskFaults {
@@ -167,6 +172,7 @@ export class BrokerHost {
     this.#isReady = false
     this.#isStopped = false
     this.#stage.starts++
+    this.#mustCompare = this.#stage.isHealed || this.#random.chance(0.5)
     this.#isAudited = !this.#needsAudit()
     this.#faults.begin()
     trace.say('broker', `starts, ${this.#isAudited ? 'for all' : 'to be audited'}`)
@@ -199,6 +205,9 @@ export class BrokerHost {
     if (this.#auditor?.isAlive) world.kill(this.#auditor)
     const client = startClient(this.#stage, 'auditor')
     this.#auditor = client.process
+    if (this.#mustCompare) {
+      for (const memory of this.#stage.memories) await memory.compare(client)
+    }
     await audit(
       this.#stage,
       client,
@@ -208,7 +217,9 @@ export class BrokerHost {
   }
 
   #needsAudit(): boolean {
-    return [...this.#stage.history.partitions.values()].some(({ needsAudit }) => needsAudit)
+    const { history, memories } = this.#stage
+    if (this.#mustCompare && memories.size > 0) return true
+    return [...history.partitions.values()].some(({ needsAudit }) => needsAudit)
   }
 
   /** The broker does not start: right where its disk or its files are not in order. */
@@ -249,12 +260,9 @@ export class BrokerHost {
   ): void {
     const { history, trace } = this.#stage
     for (const partition of history.partitions.values()) {
-      const { name, promise, deletedUpTo } = partition
+      const { name, promise, startMax } = partition
       if (!concerns(promise, name)) continue
-      const from =
-        promise.retentionMs < Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : deletedUpTo
-      const end = endOfRecords(files.get(name) ?? new Map(), from)
-      const kept = end === Number.POSITIVE_INFINITY ? 0 : end
+      const kept = endOfRecords(files.get(name) ?? new Map(), startMax)
       if (kept < partition.end) trace.say('host', `${name} may end at ${kept} of ${partition.end}`)
       history.mayLose(partition, kept)
     }

@@ -18,6 +18,7 @@ import { commitTooLate } from './outdated-member.ts'
 import { probe } from './probing-client.ts'
 import { produce } from './producing-client.ts'
 import { readAlone, readInGroup } from './reading-clients.ts'
+import { fallSilent } from './silent-member.ts'
 import { SimulatedWorld } from './simulated-world.ts'
 import { type Stage, sleep, startClient } from './stage.ts'
 import { drawTemper, type SimulatedTopic, type Temper } from './swarm.ts'
@@ -86,7 +87,7 @@ class Scenario {
     this.#world = world
     world.onNonsense = (what) => this.#fail(new Violation(what))
     world.onFault = (kind, where) => trace.fault(kind, where)
-    const history = new History(promises, () => this.#host.clockMax)
+    const history = new History(promises)
     const healed = new Promise<void>((resolve) => {
       this.#onHealed = resolve
     })
@@ -98,6 +99,7 @@ class Scenario {
       isHealed: false,
       healed,
       fail: (error) => this.#fail(error),
+      memories: new Set(),
       starts: 0,
       isWritten: false,
     }
@@ -188,6 +190,7 @@ class Scenario {
     if (random.chance(0.7)) others.push(this.#watch(administer(stage, this.#host, 'admin')))
     if (random.chance(0.5)) others.push(this.#watch(probe(stage, this.#host, 'prober')))
     if (random.chance(0.5)) others.push(this.#watch(commitTooLate(stage, 'latecomer')))
+    if (random.chance(0.4)) others.push(this.#watch(fallSilent(stage, this.#host, 'sleeper')))
     return { producing, reading, others }
   }
 
@@ -216,6 +219,7 @@ class Scenario {
     const { history } = this.#stage
     const client = startClient(this.#stage, 'last auditor')
     await audit(this.#stage, client, [...history.partitions.values()])
+    for (const memory of this.#stage.memories) memory.compareDisk()
   }
 
   async #groupHasRead(): Promise<void> {
@@ -242,9 +246,9 @@ class Scenario {
 }
 
 function promiseOf({ isDurable, configs }: SimulatedTopic): TopicPromise {
-  const retention = configs.get('retention.ms')
-  const retentionMs = retention === undefined ? Number.POSITIVE_INFINITY : Number(retention)
-  return { isDurable, retentionMs }
+  const limit = (name: string): number => Number(configs.get(name) ?? Number.POSITIVE_INFINITY)
+  const retentionMs = limit('retention.ms')
+  return { isDurable, retentionMs, retentionBytes: limit('retention.bytes') }
 }
 
 function plain(_key: string, value: unknown): unknown {

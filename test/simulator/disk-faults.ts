@@ -12,6 +12,8 @@ export class DiskFaults {
   readonly #random: SeededRandom
   /** The current process has met a fault, or may: what it then cannot do is no fault of its own. */
   struck = false
+  /** Told of every operation before it is done. */
+  onOperation: (operation: DiskOperation, path: string) => void = () => undefined
   #lasting: { readonly under: string; readonly operations: readonly string[] } | null = null
   #isFull = false
   #operations = 0
@@ -76,6 +78,7 @@ export class DiskFaults {
       this.#end(this.#random.chance(0.5) && temper.blows.powerLoss > 0 ? 'power loss' : 'kill')
       return 'ESTALE'
     }
+    this.onOperation(operation, path)
     if (isHealed || operation === 'lock') return undefined
     const lasting = this.#lasting
     const strikes =

@@ -35,6 +35,8 @@ export interface TopicPromise {
   readonly isDurable: boolean
   /** Milliseconds after which retention may take records; Infinity: never. */
   readonly retentionMs: number
+  /** Bytes of a partition that retention has to leave; Infinity: all. */
+  readonly retentionBytes: number
 }
 
 /** Offsets whose bytes were damaged on the disk: they may be unreadable, and so may all behind them. */
@@ -55,6 +57,8 @@ export class PartitionHistory {
   deletedUpTo = 0
   /** Records below were acknowledged to be deleted; a clean stop makes that last. */
   deletedUpToSurely = 0
+  /** Retention has taken records below, as it was allowed to; see `segment-removals`. */
+  expiredUpTo = 0
   /** It cannot begin before. */
   startMin = 0
   /** From here on a fault may have taken records away; Infinity: it may not. */
@@ -68,6 +72,11 @@ export class PartitionHistory {
     this.topic = topic
     this.index = index
     this.promise = promise
+  }
+
+  /** The furthest that it may begin. */
+  get startMax(): number {
+    return Math.max(this.deletedUpTo, this.expiredUpTo)
   }
 
   get needsAudit(): boolean {
@@ -87,14 +96,11 @@ export class History {
   readonly sent: SentRecord[] = []
   readonly #byValue = new Map<string, SentRecord>()
   readonly #topics: ReadonlyMap<string, TopicPromise>
-  /** The latest that the broker's wall clock has ever shown. */
-  readonly #brokerClockMax: () => number
   acknowledged = 0
   read = 0
 
-  constructor(topics: ReadonlyMap<string, TopicPromise>, brokerClockMax: () => number) {
+  constructor(topics: ReadonlyMap<string, TopicPromise>) {
     this.#topics = topics
-    this.#brokerClockMax = brokerClockMax
   }
 
   partition(topic: string, index: number): PartitionHistory {
@@ -223,9 +229,8 @@ export class History {
   unseenByGroup(): SentRecord[] {
     return this.sent.filter(({ state, isSeenByGroup, partition: index, offset, topic }) => {
       if (state !== 'acknowledged' || isSeenByGroup || offset < 0) return false
-      const { promise, deletedUpTo, truncations, damage } = this.partition(topic, index)
-      const isWhole = truncations === 0 && damage === null
-      return isWhole && offset >= deletedUpTo && promise.retentionMs === Number.POSITIVE_INFINITY
+      const { startMax, truncations, damage } = this.partition(topic, index)
+      return truncations === 0 && damage === null && offset >= startMax
     })
   }
 
@@ -237,8 +242,7 @@ export class History {
       const history = this.partition(topic, partition)
       const isBound = offset >= 0 && history.records.get(offset) === record
       if (isBound || history.damage !== null || history.truncations > 0) continue
-      if (offset < 0 && history.promise.retentionMs < Number.POSITIVE_INFINITY) continue
-      if (offset < 0 && history.deletedUpTo > 0) continue
+      if (offset < 0 && history.startMax > 0) continue
       throw new Violation(`${nameOf(record)}, acknowledged in ${history.name}, was never found`)
     }
     for (const partition of this.partitions.values()) checkOrder(partition)
@@ -265,20 +269,19 @@ export class History {
   }
 
   #checkStart(partition: PartitionHistory, start: number): void {
-    const { promise, deletedUpTo, name } = partition
+    const { startMax, name } = partition
     if (start < Math.min(partition.startMin, partition.end)) {
       throw new Violation(
         `${name} begins at ${start}; all before ${partition.startMin} was deleted ` +
           'before a clean stop',
       )
     }
-    const expired = this.#brokerClockMax() - promise.retentionMs
-    for (let offset = deletedUpTo; offset < start; offset++) {
+    for (let offset = startMax; offset < start; offset++) {
       const record = partition.records.get(offset)
-      if (record === undefined || record.timestamp < expired) continue
+      if (record === undefined) continue
       throw new Violation(
         `${name} begins at ${start}; ${nameOf(record)} at ${offset} is gone, ` +
-          `though nothing asked for it (deleted up to ${deletedUpTo})`,
+          `though nothing asked for it (deleted or expired up to ${startMax})`,
       )
     }
   }
@@ -296,6 +299,7 @@ export class History {
     partition.startMin = Math.min(partition.startMin, end)
     partition.deletedUpToSurely = Math.min(partition.deletedUpToSurely, end)
     partition.deletedUpTo = Math.min(partition.deletedUpTo, end)
+    partition.expiredUpTo = Math.min(partition.expiredUpTo, end)
   }
 }
 

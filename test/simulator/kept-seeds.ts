@@ -1,4 +1,7 @@
-/** Seeds that once found something, each with what it was: they run with every `npm test`. */
+/**
+ * Seeds that once found something, each with what it was: they run with every `npm test`. A change of the
+ * scenario gives a seed another course; what it had found is looked for by the mutations since.
+ */
 export const keptSeeds: readonly (readonly [seed: number, found: string])[] = [
   [8, 'a flipped bit in a base offset was served as a record at another offset'],
   [9, 'a reader was given offsets that do not follow each other'],

@@ -44,6 +44,20 @@ export function endOfRecords(files: PartitionFiles, from: number): number {
   return end ?? 0
 }
 
+/** The offset after the segment that begins at `base`. */
+export function segmentEnd(files: ReadonlyMap<string, Buffer | null>, base: number): number {
+  let end = Number.POSITIVE_INFINITY
+  for (const name of files.keys()) {
+    const [, other] = /^(\d{20})\.log$/.exec(name) ?? []
+    if (other !== undefined && Number(other) > base) end = Math.min(end, Number(other))
+  }
+  if (end < Number.POSITIVE_INFINITY) return end
+  return endOfSegment(
+    files.get(`${base}`.padStart(20, '0').concat('.log')) ?? Buffer.alloc(0),
+    base,
+  ).end
+}
+
 function endOfSegment(bytes: Buffer, from: number): { end: number; isWhole: boolean } {
   let end = from
   for (let at = 0; at < bytes.length; ) {
@@ -63,6 +77,18 @@ function soundBytes(bytes: Buffer, at: number): number {
   const size = header.batchBytes(bytes, at)
   if (size < header.headerBytes || at + size > bytes.length) return 0
   return header.isCrcValid(bytes, at) ? size : 0
+}
+
+/** The newest timestamp of the whole batches of a segment; -1 where there are none. */
+export function newestTimestamp(bytes: Buffer): number {
+  let newest = -1
+  for (let at = 0; at < bytes.length; ) {
+    const size = soundBytes(bytes, at)
+    if (size === 0) break
+    newest = Math.max(newest, header.maxTimestamp(bytes, at))
+    at += size
+  }
+  return newest
 }
 
 /** The position at which the last whole batch begins. */

@@ -261,6 +261,17 @@ export class MemoryDisk implements Disk {
     return found
   }
 
+  /** What lies in a directory as it can be read now, not copied: files by name, directories as null. */
+  look(path: string): Map<string, Buffer | null> {
+    const directory = this.#find(path)
+    const found = new Map<string, Buffer | null>()
+    if (!(directory instanceof DirectoryNode)) return found
+    for (const [name, node] of directory.entries) {
+      found.set(name, node instanceof FileNode ? node.content.subarray(0, node.size) : null)
+    }
+    return found
+  }
+
   /** The files whose last sync failed: some of what can be read from them will be gone. */
   filesWithLosses(): string[] {
     const found: string[] = []

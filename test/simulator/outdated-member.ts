@@ -35,13 +35,12 @@ async function tryOnce(
 ): Promise<void> {
   const { cluster, name } = client
   const first = await join(client, group, '')
-  const second = await join(client, group, first.memberId)
+  const second = await joinAlone(client, group, first.memberId)
   if (second.generationId <= first.generationId) {
     throw new Violation(
       `${group} had generation ${first.generationId}, then ${second.generationId}`,
     )
   }
-  await sync(client, group, second)
   const row = {
     partitionIndex: 0,
     committedOffset: forbiddenOffset,
@@ -68,7 +67,13 @@ async function tryOnce(
   }
 }
 
-/** The group is stable then. */
+/** Joins, and leads: the group is stable then. */
+export async function joinAlone(client: Client, group: string, memberId = '') {
+  const joined = await join(client, group, memberId)
+  await sync(client, group, joined)
+  return joined
+}
+
 async function sync(
   { cluster }: Client,
   group: string,

@@ -58,11 +58,8 @@ interface Identity {
 
 /** Probes until the run is healed, and once more then. */
 export async function probe(stage: Stage, host: BrokerHost, name: string): Promise<void> {
-  // What retention takes, nobody can be asked about.
-  const topics = stage.temper.topics.filter(({ isShort }) => !isShort)
-  if (topics.length === 0) return
   const client = startClient(stage, name)
-  const topic = client.random.pick(topics)
+  const topic = client.random.pick(stage.temper.topics)
   const index = client.random.between(0, topic.partitions - 1)
   const partition = stage.history.partition(topic.name, index)
   const isStamped = topic.configs.get('message.timestamp.type') === 'LogAppendTime'
@@ -227,7 +224,7 @@ class Prober {
       )
     }
     for (const [other, record] of known) {
-      if (other < partition.deletedUpTo || record.timestamp < timestamp) continue
+      if (other < partition.startMax || record.timestamp < timestamp) continue
       if (offset >= 0 && offset <= other) continue
       throw new Violation(
         `${partition.name}: ${offset} for ${timestamp}, which ${nameOf(record)} at ${other} has`,

@@ -74,8 +74,8 @@ export class Places {
     return true
   }
 
-  #maySkip({ deletedUpTo, promise }: PartitionHistory, next: number, offset: number): boolean {
-    return offset > next && (next < deletedUpTo || promise.retentionMs < Number.POSITIVE_INFINITY)
+  #maySkip({ startMax }: PartitionHistory, next: number, offset: number): boolean {
+    return offset > next && next < startMax
   }
 }
 

@@ -23,10 +23,19 @@ export interface Stage {
   readonly healed: Promise<void>
   /** Ends the run: for violations that are noticed where nobody would pass them on. */
   readonly fail: (error: unknown) => void
+  readonly memories: Set<Memory>
   /** How often the broker was started. */
   starts: number
   /** Nobody writes any more: readers end once they have everything. */
   isWritten: boolean
+}
+
+/** What a client was promised that no partition shows: asked about after a start of the broker. */
+export interface Memory {
+  /** Whether it could be compared. Rejects with Violation. */
+  compare(auditor: Client): Promise<boolean>
+  /** After the last start: what lies in the log directories. Throws Violation. */
+  compareDisk(): void
 }
 
 export interface Client {

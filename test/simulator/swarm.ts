@@ -72,11 +72,13 @@ const hourMs = 60 * minuteMs
 
 export function drawTemper(random: SeededRandom): Temper {
   const isLong = random.chance(0.12)
-  const durationMs = isLong
-    ? random.between(1 * hourMs, 12 * hourMs)
-    : random.between(5_000, random.chance(0.2) ? 5 * minuteMs : 40_000)
   const allDurable = random.chance(0.3)
   const topics = drawTopics(random, allDurable, isLong)
+  const durationMs = drawDuration(
+    random,
+    isLong,
+    topics.some(({ isShort }) => isShort),
+  )
   const blows: Blows = {
     kill: weight(random, 3),
     powerLoss: weight(random, 3),
@@ -90,7 +92,7 @@ export function drawTemper(random: SeededRandom): Temper {
   const expiresOffsets = isLong && random.chance(0.5)
   return {
     network: random.chance(0.35) ? calmish(random) : stormy(random),
-    disk: random.chance(0.3) ? { slowChance: 0.05 * random.float(), slowMsMax: 3_000 } : never,
+    disk: random.chance(0.3) ? random.pick([slowAtTimes, slowAtTimes, slow])(random) : never,
     diskErrors: {
       chance: random.chance(0.25) ? 0.002 * random.float() : 0,
       operations: random.pick(strikes),
@@ -113,7 +115,21 @@ export function drawTemper(random: SeededRandom): Temper {
   }
 }
 
+/** Retention looks half a minute after a start for the first time. */
+function drawDuration(random: SeededRandom, isLong: boolean, isShort: boolean): Milliseconds {
+  if (isLong) return random.between(1 * hourMs, 12 * hourMs)
+  if (isShort) return random.between(1 * minuteMs, 5 * minuteMs)
+  return random.between(5_000, random.chance(0.2) ? 5 * minuteMs : 40_000)
+}
+
 const never: DiskWeather = { slowChance: 0, slowMsMax: 0 }
+const slowAtTimes = (random: SeededRandom): DiskWeather => {
+  return { slowChance: 0.05 * random.float(), slowMsMax: 3_000 }
+}
+/** Many writes, and segments, follow each other before a sync is done. */
+const slow = (random: SeededRandom): DiskWeather => {
+  return { slowChance: 0.5 * random.float(), slowMsMax: 8_000 }
+}
 
 const strikes: readonly (readonly string[])[] = [
   ['sync'],
@@ -163,15 +179,21 @@ function drawTopics(random: SeededRandom, allDurable: boolean, isLong: boolean):
   const count = random.between(1, 4)
   for (let i = 0; i < count; i++) {
     const isFlushed = !allDurable && random.chance(0.5)
-    const isShort = isLong ? random.chance(0.5) : random.chance(0.1)
+    const isShort = isLong ? random.chance(0.5) : random.chance(0.15)
     const configs = new Map<string, string>()
     if (isFlushed) configs.set('flush.messages', '1')
-    if (random.chance(0.5)) configs.set('segment.ms', `${random.pick([500, 2_000, 30_000])}`)
+    if (random.chance(isShort ? 0.9 : 0.5)) {
+      configs.set('segment.ms', `${random.pick([1, 500, 2_000, 30_000])}`)
+    }
     if (random.chance(0.5)) configs.set('index.interval.bytes', `${random.pick([0, 100, 1000])}`)
     if (random.chance(0.1)) configs.set('message.timestamp.type', 'LogAppendTime')
     if (!isFlushed && random.chance(0.2)) configs.set('flush.ms', `${random.pick([0, 100, 5000])}`)
     if (isShort) {
-      configs.set('retention.ms', `${random.pick([20_000, 60_000, 600_000])}`)
+      const bytes = `${random.pick([0, 300, 2_000, 10_000])}`
+      const ms = `${random.pick([20_000, 60_000, 600_000])}`
+      const isByTime = random.chance(0.6)
+      if (isByTime) configs.set('retention.ms', ms)
+      if (!isByTime || random.chance(0.2)) configs.set('retention.bytes', bytes)
       configs.set('file.delete.delay.ms', `${random.pick([0, 1_000, 60_000])}`)
     }
     topics.push({
@@ -203,7 +225,7 @@ function drawSettings(
     ['node.id', '1'],
     ['log.dirs', logDirs.join(',')],
     ['offsets.topic.num.partitions', `${random.between(1, 3)}`],
-    ['log.retention.check.interval.ms', `${random.pick([5_000, 30_000, 300_000])}`],
+    ['log.retention.check.interval.ms', `${random.pick([1_000, 5_000, 30_000, 300_000])}`],
     ['replica.high.watermark.checkpoint.interval.ms', `${random.pick([100, 500, 5_000, 60_000])}`],
   ])
   if (isLong) settings.set('replica.high.watermark.checkpoint.interval.ms', '300000')
@@ -214,6 +236,10 @@ function drawSettings(
     settings.set('offsets.retention.check.interval.ms', '60000')
   }
   if (isLong) settings.set('producer.id.expiration.ms', `${random.pick([600_000, 86_400_000])}`)
+  if (random.chance(0.3)) {
+    const intervalMs = isLong ? 600_000 : random.pick([500, 5_000])
+    settings.set('metadata.log.max.snapshot.interval.ms', `${intervalMs}`)
+  }
   if (random.chance(0.1)) settings.set('max.incremental.fetch.session.cache.slots', '0')
   return settings
 }
