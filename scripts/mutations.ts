@@ -272,8 +272,8 @@ const recovery: readonly Mutation[] = [
     name: 'segment-name-not-synced',
     breaks: 'the directory is not synced when it has a new segment',
     file: 'src/log/segments.ts',
-    find: 'this.#disk.syncDirectory(this.#directory)\n',
-    replace: '\n',
+    find: 'this.#hasNewNames = false\n    this.#disk.syncDirectory(this.#directory)\n',
+    replace: 'this.#hasNewNames = false\n',
   },
   {
     name: 'partition-name-not-synced',
@@ -310,8 +310,8 @@ const deletion: readonly Mutation[] = [
     name: 'log-start-not-stored',
     breaks: 'after a restart the records that DeleteRecords took are back',
     file: 'src/log/offset-checkpoints.ts',
-    find: "if (offset > 0 || key !== 'logStartOffset') entries.set(name, offset)",
-    replace: "if (key !== 'logStartOffset') entries.set(name, offset)",
+    find: 'if (offsets[key] > unwritten)',
+    replace: "if (offsets[key] > unwritten && key !== 'logStartOffset')",
   },
   {
     name: 'retention-takes-one-more',

@@ -2,7 +2,7 @@
  * Reads partitions as a whole while nobody writes: finds where they begin and end, sees every record
  * in between, and lets the history judge. Damaged batches are stepped over.
  */
-import { KafkaError } from '../../protocol/errors.ts'
+import { errors, KafkaError } from '../../protocol/errors.ts'
 import { Consumer } from '../../src/client/consumer.ts'
 import { ConnectionError, TimeoutError } from '../../src/client/failures.ts'
 import { earliest, latest, listOffsets, offsetIn } from '../../src/client/offsets.ts'
@@ -86,8 +86,9 @@ async function readAll(
         }
       }
     } catch (error) {
-      if (error instanceof Violation || isPassing(error)) throw error
-      if (damage === null || next < damage.base) throw error
+      if (error instanceof Violation || damage === null || next < damage.base) throw error
+      const isDamage = error instanceof KafkaError && error.error === errors.CORRUPT_MESSAGE
+      if (isPassing(error) && !isDamage) throw error
       // Behind the damage.
       next++
       consumer.seek(place, next)

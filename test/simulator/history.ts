@@ -61,8 +61,10 @@ export class PartitionHistory {
   expiredUpTo = 0
   /** It cannot begin before. */
   startMin = 0
-  /** From here on a fault may have taken records away; Infinity: it may not. */
+  /** From here on a fault may have taken records away, or damaged them; Infinity: it may not. */
   mayEndAt = Number.POSITIVE_INFINITY
+  /** As `mayEndAt`, without damage: others may be at these offsets by now. */
+  mayBeReplacedFrom = Number.POSITIVE_INFINITY
   damage: Damage | null = null
   /** How often it has lost records that it was allowed to lose. */
   truncations = 0
@@ -192,6 +194,7 @@ export class History {
    */
   mayLose(partition: PartitionHistory, offset: number): void {
     partition.mayEndAt = Math.min(partition.mayEndAt, offset)
+    partition.mayBeReplacedFrom = Math.min(partition.mayBeReplacedFrom, offset)
   }
 
   damaged(partition: PartitionHistory, damage: Damage): void {
@@ -218,6 +221,7 @@ export class History {
     }
     this.#checkStart(partition, start)
     if (end < partition.end) this.#truncate(partition, end)
+    partition.mayBeReplacedFrom = Number.POSITIVE_INFINITY
     if (damage !== null && end > damage.base) partition.mayEndAt = damage.base
     else {
       partition.damage = null
@@ -249,7 +253,7 @@ export class History {
   }
 
   #bind(partition: PartitionHistory, offset: number, record: SentRecord, how: string): void {
-    const mayHaveLost = offset >= partition.mayEndAt && partition.damage === null
+    const mayHaveLost = offset >= partition.mayBeReplacedFrom
     // What was lost here may have been taken the place of by what a lost truncation had removed.
     if (mayHaveLost && this.#isOther(partition, offset, record)) this.#truncate(partition, offset)
     const before = partition.records.get(offset)
