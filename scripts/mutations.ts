@@ -361,7 +361,7 @@ const coordination: readonly Mutation[] = [
   {
     name: 'old-generation-commits',
     breaks: 'a member of an earlier generation may commit offsets',
-    file: 'src/coordinator/group/validation.ts',
+    file: 'src/coordinator/group/classic/validation.ts',
     find: 'return generationId === group.generationId ? null : errors.ILLEGAL_GENERATION',
     replace: 'return generationId <= group.generationId ? null : errors.ILLEGAL_GENERATION',
   },

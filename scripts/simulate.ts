@@ -18,6 +18,8 @@ const usage = `Usage: npm run simulate -- [--seeds N] [--first S] [--jobs N] [--
   --seed S       run this seed twice, print its trace, compare the two runs
 `
 
+/** A seed that takes longer, by the clock on the wall, goes round in circles. */
+const seedMsMax = 300_000
 /** Lines of its trace that are printed for a seed that failed. */
 const traceLinesMax = 60
 
@@ -117,23 +119,27 @@ async function runSeeds(plan: {
     }
     if (totals.seeds % 50 === 0) process.stdout.write(`${progress(totals, startedMs)}\n`)
   }
-  const workers = Array.from({ length: jobs }, () =>
-    jobs === 1 ? runHere(take, done) : runThere(take, done),
-  )
+  const workers = Array.from({ length: jobs }, async () => {
+    while (await runChild(take, done));
+  })
   await Promise.all(workers)
   report(totals, startedMs)
   return totals.failed.length === 0 ? 0 : 1
 }
 
-async function runHere(take: () => number | null, done: (outcome: Outcome) => void): Promise<void> {
-  for (let seed = take(); seed !== null; seed = take()) done(await runOne(seed))
-}
-
-function runThere(take: () => number | null, done: (outcome: Outcome) => void): Promise<void> {
+/** Runs seeds in a process of its own. True: it has ended in the middle of one, and others are left. */
+function runChild(take: () => number | null, done: (outcome: Outcome) => void): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), ['--child'])
+    let seed: number | null = null
+    let isEndless = false
+    const timer = setTimeout(() => {
+      isEndless = true
+      child.kill('SIGKILL')
+    }, seedMsMax)
     const feed = (): void => {
-      const seed = take()
+      seed = take()
+      timer.refresh()
       if (seed === null) child.disconnect()
       else child.send(seed)
     }
@@ -144,9 +150,17 @@ function runThere(take: () => number | null, done: (outcome: Outcome) => void): 
       )
       feed()
     })
-    child.on('exit', (code) =>
-      code === 0 ? resolve() : reject(new Error(`a child ended with ${code}`)),
-    )
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer)
+      if (seed !== null) {
+        const how = isEndless
+          ? `no end after ${seedMsMax / 1000} s`
+          : `ended with ${code ?? signal}`
+        done({ seed, error: `seed ${seed}: ${how}` })
+        resolve(true)
+      } else if (code === 0) resolve(false)
+      else reject(new Error(`a child ended with ${code ?? signal}`))
+    })
     feed()
   })
 }
