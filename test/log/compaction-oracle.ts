@@ -52,7 +52,7 @@ export class Oracle {
   view(): Map<string, string> {
     const view = new Map<string, string>()
     for (const batch of this.batches) {
-      if (batch.marker !== null || this.#outcome(batch) === 'abort') continue
+      if (batch.marker !== null || this.outcome(batch) === 'abort') continue
       for (const { key, value } of batch.records) {
         if (key === null) continue
         if (value === null) view.delete(key)
@@ -65,7 +65,7 @@ export class Oracle {
   compact(pass: OraclePass): void {
     const last = new Map<string, number>()
     for (const batch of this.batches) {
-      if (batch.marker !== null || this.#outcome(batch) === 'abort') continue
+      if (batch.marker !== null || this.outcome(batch) === 'abort') continue
       for (const { key, offset } of batch.records) {
         if (key !== null && offset >= pass.fromOffset && offset < pass.mappedUpTo) {
           last.set(key, offset)
@@ -121,7 +121,8 @@ export class Oracle {
     return batch.marker !== null && batch.producerEpoch === producer.epoch
   }
 
-  #outcome(batch: OracleBatch): 'commit' | 'abort' | null {
+  /** How the transaction ended that a data batch is part of; null: it did not, or there is none. */
+  outcome(batch: OracleBatch): 'commit' | 'abort' | null {
     return outcomeOf(batch, this.batches)
   }
 }

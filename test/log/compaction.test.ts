@@ -18,6 +18,7 @@ t.test('what is left is what the rules say, for many histories', async (t) => {
       t.strictSame(story.oracle.view(), view, 'and means the same to a reader')
       t.strictSame([...story.compactor.uncleanable.values()], [], 'and nothing is in the way')
       t.strictSame(story.fixture.files().filter(isTemporary), [])
+      t.strictSame(misjudged(story), [], 'readers of committed records are told what to leave out')
       await story.fixture.world.runFor(story.random.between(0, 1500))
       await goOn(story)
     }
@@ -26,6 +27,24 @@ t.test('what is left is what the rules say, for many histories', async (t) => {
     t.strictSame(lines, [], `seed ${seed} meets nothing strange`)
   }
 })
+
+/** Batches of which the transaction indexes say something else than their markers. */
+function misjudged({ log, oracle }: Story): number[] {
+  const aborted = log.abortedTransactions(0, log.lastStableOffset)
+  const wrong = oracle.batches.filter((batch) => {
+    if (!batch.isTransactional || batch.records.length === 0 || batch.marker !== null) return false
+    if (batch.lastOffset >= log.lastStableOffset) return false
+    const outcome = oracle.outcome(batch)
+    const isListed = aborted.some(
+      ({ producerId, firstOffset, lastOffset }) =>
+        producerId === batch.producerId &&
+        firstOffset <= batch.baseOffset &&
+        lastOffset > batch.lastOffset,
+    )
+    return outcome !== null && isListed !== (outcome === 'abort')
+  })
+  return wrong.map(({ baseOffset }) => baseOffset)
+}
 
 const isTemporary = (name: string) => /\.(cleaned|swap)$/.test(name)
 
