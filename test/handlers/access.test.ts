@@ -20,7 +20,7 @@ import { zeroUuid } from '../../protocol/types.ts'
 import { type HandlerParts, handlerTable } from '../../src/handlers/handler-table.ts'
 import { configResource } from '../../src/metadata/image.ts'
 import type { AccessRule } from '../../src/server/access.ts'
-import type { AnyHandler } from '../../src/server/handler.ts'
+import { type AnyHandler, servedVersions } from '../../src/server/handler.ts'
 import { OneBroker } from './one-broker.ts'
 
 const topic = 'orders'
@@ -34,7 +34,7 @@ const doomedTopic = 'doomed'
 const noParts: unknown = new Proxy(() => {}, { get: () => noParts, apply: () => noParts })
 const handlers: readonly AnyHandler[] = handlerTable(noParts as HandlerParts)
 
-/** A request of the latest version that meets the rule, and the name of the resource by which it does. */
+/** A request that meets the rule, with the fields of all versions. */
 const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => unknown>> = {
   Produce: ({ resource }, topicId) => ({
     transactionalId: resource === 'TRANSACTIONAL_ID' ? transactionalId : null,
@@ -63,6 +63,7 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
     ],
   }),
   Fetch: ({ resource }, topicId) => ({
+    replicaId: resource === 'CLUSTER' ? 7 : -1,
     replicaState: { replicaId: resource === 'CLUSTER' ? 7 : -1, replicaEpoch: -1 },
     maxWaitMs: 0,
     minBytes: 0,
@@ -99,6 +100,8 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
     ],
   }),
   OffsetFetch: ({ denial }, topicId) => ({
+    groupId: group,
+    topics: denial === 'lack' ? null : [{ name: topic, partitionIndexes: [0] }],
     groups: [
       {
         groupId: group,
@@ -155,7 +158,11 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
     timeoutMs: 1000,
     validateOnly: false,
   }),
-  DeleteTopics: () => ({ topics: [{ name: doomedTopic }], timeoutMs: 1000 }),
+  DeleteTopics: () => ({
+    topics: [{ name: doomedTopic }],
+    topicNames: [doomedTopic],
+    timeoutMs: 1000,
+  }),
   DeleteRecords: () => ({
     topics: [{ name: topic, partitions: [{ partitionIndex: 0, offset: 0 }] }],
     timeoutMs: 1000,
@@ -380,10 +387,14 @@ class Stage extends OneBroker {
   }
 
   /** Asks as the client, in the latest version that has what the rule is about. */
-  async meet(api: ApiRow, rule: AccessRule): Promise<unknown> {
+  async meet(
+    api: ApiRow,
+    rule: AccessRule,
+    version: number = versionsOf(api, rule)[1],
+  ): Promise<unknown> {
     if (api.name === 'DeleteTopics') await this.createTopic('admin', doomedTopic)
     const input = requests[api.name]?.(rule, this.topicId) as never
-    return this.ask('client', api, input, versionFor(api, rule))
+    return this.ask('client', api, input, version)
   }
 
   async give(creations: readonly ReturnType<typeof acl>[]): Promise<void> {
@@ -405,14 +416,24 @@ class Stage extends OneBroker {
   }
 }
 
-/** Undefined: the latest. */
-function versionFor({ name }: ApiRow, { at, resource }: AccessRule): number | undefined {
+/** The versions in which the rule is met and a denial told: [lowest, highest]. */
+function versionsOf(api: ApiRow, { at, operation, resource }: AccessRule): [number, number] {
+  const [min, max] = servedVersions(handlers.find((one) => one.api === api) as AnyHandler)
+  const asked = `${api.name} ${operation} ${resource}`
   // Later ones leave the cluster's operations to DescribeCluster.
-  if (name === 'Metadata' && at === 'clusterAuthorizedOperations') return 10
+  if (api.name === 'Metadata' && at === 'clusterAuthorizedOperations') return [8, 10]
   // Later ones come from brokers.
-  if (name === 'AddPartitionsToTxn' && resource !== 'CLUSTER') return 3
-  return undefined
+  if (api.name === 'AddPartitionsToTxn') return resource === 'CLUSTER' ? [4, max] : [min, 3]
+  return [firstVersions.get(asked) ?? min, max]
 }
+
+/** Where earlier ones cannot ask for it, or cannot say that it is denied. */
+const firstVersions: ReadonlyMap<string, number> = new Map([
+  ['FindCoordinator DESCRIBE TRANSACTIONAL_ID', 1],
+  ['FindCoordinator CLUSTER_ACTION CLUSTER', 1],
+  ['CreateTopics DESCRIBE_CONFIGS TOPIC', 5],
+  ['DescribeLogDirs DESCRIBE CLUSTER', 3],
+])
 
 /** Everything at a place of an answer, whatever lists are on the way. */
 function valuesAt(answer: unknown, at: string): unknown[] {
@@ -421,6 +442,14 @@ function valuesAt(answer: unknown, at: string): unknown[] {
     found = found.flat().map((one) => (one as Record<string, unknown>)[field])
   }
   return found
+}
+
+/** All error codes of an answer, wherever they are. */
+function codesIn(answer: unknown): unknown[] {
+  if (typeof answer !== 'object' || answer === null) return []
+  return Object.entries(answer).flatMap(([field, value]) =>
+    /[eE]rrorCode$/.test(field) ? [value] : codesIn(value),
+  )
 }
 
 function isDenied(rule: AccessRule, answer: unknown): boolean {
@@ -477,6 +506,25 @@ t.test(
     )
   },
 )
+
+t.test('a denial is told in every version', async (t) => {
+  const stage = new Stage()
+  await stage.start()
+  for (const cell of cells) {
+    const { api, rule } = cell
+    // What is described must be there.
+    await stage.meet(api, rule)
+    if (rule.denial === 'lack') continue
+    const entries = entriesOf(rule, 'DENY')
+    await stage.give(entries)
+    const [min, max] = versionsOf(api, rule)
+    for (let version = min; version <= max; version++) {
+      const codes = codesIn(await stage.meet(api, rule, version))
+      t.ok(codes.includes(rule.error.code), `${nameOf(cell)}, version ${version}`)
+    }
+    await stage.take(entries)
+  }
+})
 
 t.test('what an API declares is enough to use it', async (t) => {
   const stage = new Stage()
