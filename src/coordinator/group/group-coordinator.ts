@@ -52,6 +52,11 @@ import type { Answer } from './classic/member.ts'
 import { syncGroup } from './classic/sync.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
 import {
+  beatOfClassicMember,
+  leaveConsumerGroup,
+  syncClassicMember,
+} from './consumer/classic-members.ts'
+import {
   type DescribedConsumerGroup,
   describeConsumerGroup,
   describedConsumerError,
@@ -153,9 +158,9 @@ export class GroupCoordinator {
     ) {
       return fail(errors.INVALID_SESSION_TIMEOUT)
     }
-    return this.#answered<JoinGroupResponse>(groupId, fail, (shard, answerAs) => {
+    return this.#answered<JoinGroupResponse>(groupId, fail, (shard, answerAs, nowMs) => {
       const answer = (response: JoinGroupResponse) => answerAs(joinAnswerFor(caller, response))
-      return shard.join({ request, caller, answer })
+      return shard.join({ request, caller, answer }, nowMs)
     })
   }
 
@@ -163,8 +168,9 @@ export class GroupCoordinator {
     const { groupId } = request
     if (groupId === '') return syncFailed(errors.INVALID_GROUP_ID)
     return this.#answered<SyncGroupResponse>(groupId, syncFailed, (shard, answer) => {
-      const group = shard.classicGroup(groupId)
-      if (group !== null) return syncGroup(group, request, answer)
+      const group = shard.group(groupId)
+      if (group?.type === 'classic') return syncGroup(group, request, answer)
+      if (group?.type === 'consumer') return syncClassicMember(group, request, answer)
       answer(syncFailed(errors.UNKNOWN_MEMBER_ID))
       return { records: [], reply: undefined }
     })
@@ -178,6 +184,8 @@ export class GroupCoordinator {
       // While the group is loading nobody can tell: do not make its members rebalance for that.
       (error) => ({ errorCode: error === errors.COORDINATOR_LOAD_IN_PROGRESS ? 0 : error.code }),
       (shard) => {
+        const group = shard.group(groupId)
+        if (group?.type === 'consumer') return beatOfClassicMember(group, request)
         const error = heartbeat(shard.classicGroup(groupId), request)
         return { records: [], reply: { errorCode: error.code } }
       },
@@ -197,7 +205,11 @@ export class GroupCoordinator {
       groupId,
       (error) => ({ errorCode: error.code }),
       (shard) => {
-        const leave = () => leaveGroup(shard.classicGroup(groupId), leaving)
+        const group = shard.group(groupId)
+        const leave = () =>
+          group?.type === 'consumer'
+            ? leaveConsumerGroup(group, leaving)
+            : leaveGroup(shard.classicGroup(groupId), leaving)
         const decision = shard.guarded(groupId, leave)
         return { ...decision, reply: tell(decision.reply) }
       },
@@ -418,15 +430,15 @@ export class GroupCoordinator {
   #answered<T>(
     groupId: string,
     fail: (error: ErrorRow) => T,
-    decide: (shard: GroupShard, answer: Answer<T>) => Decision<GroupRecord, void>,
+    decide: (shard: GroupShard, answer: Answer<T>, nowMs: number) => Decision<GroupRecord, void>,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       try {
         const written = this.#write<null | ErrorRow>(
           groupId,
           (error) => error,
-          (shard) => {
-            const decision = shard.guarded(groupId, () => decide(shard, resolve))
+          (shard, nowMs) => {
+            const decision = shard.guarded(groupId, () => decide(shard, resolve, nowMs))
             return { ...decision, reply: null }
           },
         )

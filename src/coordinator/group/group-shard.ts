@@ -41,6 +41,7 @@ import { joinGroup } from './classic/join.ts'
 import { type Join, joinFailed } from './classic/join-answer.ts'
 import { expireMember } from './classic/rebalance.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
+import { joinConsumerGroup } from './consumer/classic-members.ts'
 import { expireGroup } from './expiry.ts'
 import { type Group, type GroupContext, type NewTopics, nothing } from './group.ts'
 import { type AnyGroup, type AnyModernGroup, modernTypeOf } from './group-types.ts'
@@ -70,19 +71,31 @@ export class GroupShard implements Shard<GroupRecord> {
   constructor(context: ShardContext<GroupRecord>, surroundings: Surroundings) {
     this.#context = context
     this.#config = surroundings.config
-    this.context = groupContext(
-      context,
-      surroundings,
-      (group, decide) => {
-        const { groupId } = group
-        const isAlive = this.#alive.get(groupId) === group || this.#recorded.get(groupId) === group
-        return isAlive ? this.guarded(groupId, decide) : nothing
-      },
-      (groupId) => this.group(groupId),
-    )
+    this.context = this.#contextOf(context, surroundings)
     this.#recorded = new TimelineMap(context.timeline)
     this.offsets = new Offsets(context.timeline)
     this.#expiry = context.deadline((nowMs) => this.#expire(nowMs))
+  }
+
+  #contextOf(context: ShardContext<GroupRecord>, surroundings: Surroundings): GroupContext {
+    const { clock, random } = context.environment
+    const guard = (group: Group, decide: () => Decision<GroupRecord, void>) => {
+      const { groupId } = group
+      const isAlive = this.#alive.get(groupId) === group || this.#recorded.get(groupId) === group
+      return isAlive ? this.guarded(groupId, decide) : nothing
+    }
+    return {
+      ...surroundings,
+      log: context.log,
+      timeline: context.timeline,
+      group: (groupId) => this.group(groupId),
+      revive: (groupId) => this.#startSessions(groupId),
+      now: () => clock.now(),
+      uuid: () => randomUuid(random.bytes(16)),
+      shortUuid: () => random.bytes(16).toString('base64url'),
+      deadline: (group, decide) => context.deadline(() => guard(group, decide)),
+      write: (decide) => context.write(decide),
+    }
   }
 
   apply(record: GroupRecord): void {
@@ -252,12 +265,16 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   /** A member without an id makes the group if there is none. */
-  join(join: Join): Decision<GroupRecord, void> {
+  join(join: Join, nowMs: Milliseconds): Decision<GroupRecord, void> {
     const { groupId, memberId } = join.request
     const existing = this.group(groupId)
     if (existing?.type === 'classic') return joinGroup(existing, join)
-    if (existing !== null) {
-      join.answer(joinFailed(memberId, errors.INCONSISTENT_GROUP_PROTOCOL))
+    if (existing?.type === 'consumer' && !existing.isEmpty) {
+      return joinConsumerGroup(existing, join, nowMs)
+    }
+    const isReplaceable = existing?.isEmpty === true && existing.protocolType === 'consumer'
+    if (existing !== null && !isReplaceable) {
+      join.answer(joinFailed('', errors.INCONSISTENT_GROUP_PROTOCOL))
       return nothing
     }
     if (memberId !== '') {
@@ -268,8 +285,9 @@ export class GroupShard implements Shard<GroupRecord> {
     const decision = joinGroup(group, join)
     if (group.members.size === 0 && group.pendingJoins.size === 0) return decision
     this.#alive.set(groupId, group)
+    const replaced = existing?.tombstones() ?? []
     return {
-      records: [emptyGroupRecord(group), ...decision.records],
+      records: [...replaced, emptyGroupRecord(group), ...decision.records],
       reply: undefined,
       onFailed: (error) => this.#forget(groupId, error),
     }
@@ -359,31 +377,6 @@ export interface Surroundings {
   readonly newTopics: NewTopics
   readonly hashes: MetadataHashes
   readonly shared: SharedLimits
-}
-
-type Guard = (
-  group: Group,
-  decide: () => Decision<GroupRecord, void>,
-) => Decision<GroupRecord, void>
-
-function groupContext(
-  context: ShardContext<GroupRecord>,
-  surroundings: Surroundings,
-  guard: Guard,
-  find: (groupId: string) => AnyGroup | null,
-): GroupContext {
-  const { clock, random } = context.environment
-  return {
-    ...surroundings,
-    group: find,
-    log: context.log,
-    timeline: context.timeline,
-    now: () => clock.now(),
-    uuid: () => randomUuid(random.bytes(16)),
-    shortUuid: () => random.bytes(16).toString('base64url'),
-    deadline: (group, decide) => context.deadline(() => guard(group, decide)),
-    write: (decide) => context.write(decide),
-  }
 }
 
 /** Version 4 of the given random bytes, in the usual form: 8-4-4-4-12 hexadecimal digits. */

@@ -10,13 +10,13 @@ import type { Uuid } from '../../../protocol/types.ts'
 import type { Logger, Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { Decision } from '../shard.ts'
-import type { Timeline } from '../timeline.ts'
+import { Timeline } from '../timeline.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
 import type { AnyGroup } from './group-types.ts'
 import type { MetadataHashes } from './modern/metadata-hash.ts'
 import type { CommittedOffset } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
-import type { SharedLimits } from './shared-limits.ts'
+import { SharedLimits } from './shared-limits.ts'
 import type { TopicView } from './topics.ts'
 
 /** As ListGroups names them. */
@@ -96,6 +96,8 @@ export interface GroupContext {
    * the shard's any more do nothing.
    */
   deadline(group: Group, decide: () => Decision<GroupRecord, void>): Deadline
+  /** Sessions of the group's members start again, each as a whole. */
+  revive(groupId: string): void
   /** Runs `decide` as a write of its own; failures are logged. */
   write(decide: () => Decision<GroupRecord, void>): void
 }
@@ -116,6 +118,11 @@ export interface Caller {
 /** One who subscribes to topics by a regular expression, and may know of some of them only. */
 export interface SubscribingCaller extends Caller {
   mayDescribe(topic: string): boolean
+}
+
+/** For a group that is only tried out: what it notes and holds goes with it. */
+export function apart(context: GroupContext): GroupContext {
+  return { ...context, timeline: new Timeline(), shared: new SharedLimits() }
 }
 
 /** Nothing to record. */

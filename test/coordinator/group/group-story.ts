@@ -375,12 +375,18 @@ export function partOf(memberId: string): Buffer {
   return Buffer.from(`part of ${memberId}`)
 }
 
-/** What consumers say of themselves: the topics they want. */
-export function subscription(topics: readonly string[]): Buffer {
+/** What consumers say of themselves: the topics they want, and what they own. */
+export function subscription(
+  topics: readonly string[],
+  owned: Record<string, readonly number[]> = {},
+): Buffer {
   const writer = new Writer()
   writer.int16(1)
-  const value = { topics, userData: null, ownedPartitions: [] }
-  codec(consumerProtocolSubscription, 1).write(writer, value)
+  const ownedPartitions = Object.entries(owned).map(([topic, partitions]) => ({
+    topic,
+    partitions,
+  }))
+  codec(consumerProtocolSubscription, 1).write(writer, { topics, userData: null, ownedPartitions })
   return Buffer.concat(writer.finish())
 }
 

@@ -310,8 +310,13 @@ export class ClassicGroup implements Group {
     this.clearJoinDeadline()
     this.clearSyncDeadline()
     for (const deadline of this.pendingJoins.values()) deadline.clear()
+    for (const member of this.members.values()) member.session.clear()
+    this.answerAll(error)
+  }
+
+  /** Whoever waits waits no more. */
+  answerAll(error: ErrorRow): void {
     for (const member of this.members.values()) {
-      member.session.clear()
       this.answerJoin(member, joinFailed(member.memberId, error))
       member.answerSync(syncFailed(error))
     }

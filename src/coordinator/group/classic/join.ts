@@ -12,36 +12,28 @@ import type {
   JoinGroupResponse,
 } from '../../../../protocol/messages/join-group.ts'
 import type { Decision } from '../../shard.ts'
-import { memberIdBytesMax, memberMetadataBytesMax, protocolsMax } from '../config.ts'
+import { memberIdBytesMax } from '../config.ts'
 import { nothing } from '../group.ts'
 import type { GroupRecord } from '../records.ts'
 import type { ClassicGroup } from './classic-group.ts'
 import { type Join, joined, joinFailed } from './join-answer.ts'
-import { type Answer, distinctProtocols, type Member, protocolBytes } from './member.ts'
+import { type Answer, keptProtocols, type Member, protocolBytes } from './member.ts'
 import { addMember, expireMember, updateMember } from './rebalance.ts'
 import { joinNewStaticMember } from './static-join.ts'
 import { memberError } from './validation.ts'
 
-const firstVersionWithKnownMemberId = 4
+export const firstVersionWithKnownMemberId = 4
 
 /** A protocol named twice counts as named once, where it came first. */
 export function joinGroup(group: ClassicGroup, asked: Join): Decision<GroupRecord, void> {
   const { answer } = asked
   const { memberId } = asked.request
-  const distinct = distinctProtocols(asked.request.protocols)
-  const metadataBytes = distinct.reduce((bytes, { metadata }) => bytes + metadata.length, 0)
-  if (distinct.length > protocolsMax || metadataBytes > memberMetadataBytesMax) {
-    return reject(answer, memberId, errors.INVALID_REQUEST)
-  }
+  const protocols = keptProtocols(asked.request.protocols)
+  if (protocols === null) return reject(answer, memberId, errors.INVALID_REQUEST)
   const saidBefore = protocolBytes(group.members.get(memberId)?.protocols ?? [])
-  if (!group.context.shared.hasRoomFor(protocolBytes(distinct) - saidBefore)) {
+  if (!group.context.shared.hasRoomFor(protocolBytes(protocols) - saidBefore)) {
     return reject(answer, memberId, errors.COORDINATOR_NOT_AVAILABLE)
   }
-  // The member keeps them, and not the whole request.
-  const protocols = distinct.map(({ name, metadata }) => ({
-    name,
-    metadata: Buffer.from(metadata),
-  }))
   const request = { ...asked.request, protocols }
   const join = { ...asked, request }
   if (!hasRoomFor(group, memberId)) {

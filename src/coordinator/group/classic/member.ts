@@ -7,6 +7,7 @@ import type { JoinGroupResponse } from '../../../../protocol/messages/join-group
 import type { SyncGroupResponse } from '../../../../protocol/messages/sync-group.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
 import type { Deadline } from '../../deadlines.ts'
+import { memberMetadataBytesMax, protocolsMax } from '../config.ts'
 import { memberOverheadBytes } from '../shared-limits.ts'
 
 export type Answer<T> = (response: T) => void
@@ -30,13 +31,19 @@ export interface Membership {
   readonly protocols: readonly Protocol[]
 }
 
-/** Each name once, as it came first: a member has one vote and one voice per protocol. */
-export function distinctProtocols<P extends Protocol>(protocols: readonly P[]): P[] {
-  const byName = new Map<string, P>()
+/**
+ * What is kept of the protocols that a member names: each name once, as it came first (a member has one
+ * vote and one voice per protocol), and copies, not the whole request. Null if it says too much.
+ */
+export function keptProtocols(protocols: readonly Protocol[]): Protocol[] | null {
+  const byName = new Map<string, Protocol>()
   for (const protocol of protocols) {
     if (!byName.has(protocol.name)) byName.set(protocol.name, protocol)
   }
-  return [...byName.values()]
+  const distinct = [...byName.values()]
+  const metadataBytes = distinct.reduce((bytes, { metadata }) => bytes + metadata.length, 0)
+  if (distinct.length > protocolsMax || metadataBytes > memberMetadataBytesMax) return null
+  return distinct.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }))
 }
 
 export const protocolBytes = (protocols: readonly Protocol[]): number =>

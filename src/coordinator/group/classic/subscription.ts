@@ -3,10 +3,8 @@
  * members send under the chosen protocol, for two ends only: offsets of subscribed topics neither
  * expire nor may be deleted while the group lives.
  */
-import { codec } from '../../../../protocol/codec.ts'
-import { MalformedError, Reader } from '../../../../protocol/reader.ts'
-import { consumerProtocolSubscription } from '../../../../protocol/state/consumer-protocol.ts'
 import type { ClassicGroup } from './classic-group.ts'
+import { readTopics } from './consumer-protocol.ts'
 
 /** Topic names; null where the group is not of consumers or says what the broker cannot read. */
 export type ConsumerTopics = ReadonlySet<string> | null
@@ -21,20 +19,4 @@ export function subscribedTopics(group: ClassicGroup): ConsumerTopics {
     for (const topic of subscribed) topics.add(topic)
   }
   return topics
-}
-
-/** Some 80 000 topics. */
-const decodedBytesMax = 8 * 1024 * 1024
-
-/** Topics come first in every version of a subscription, so version 0 reads them all. */
-function readTopics(metadata: Buffer): readonly string[] | null {
-  const versionBytes = 2
-  if (metadata.length < versionBytes) return null
-  try {
-    const reader = new Reader(metadata, versionBytes, metadata.length, decodedBytesMax)
-    return codec(consumerProtocolSubscription, 0).read(reader).topics
-  } catch (error) {
-    if (error instanceof MalformedError) return null
-    throw error
-  }
 }

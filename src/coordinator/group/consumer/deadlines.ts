@@ -10,12 +10,14 @@ import type { ConsumerMember } from './member.ts'
  */
 export function startDeadlines(
   { deadlines, groupId, context }: ConsumerGroup,
-  { memberId, memberEpoch, state, rebalanceTimeoutMs }: ConsumerMember,
+  { memberId, memberEpoch, state, rebalanceTimeoutMs, classic }: ConsumerMember,
   hasMoved: boolean,
 ): void {
-  const sessionMs = context.setting(groupId, 'consumer.session.timeout.ms')
+  const sessionMs =
+    classic?.sessionTimeoutMs ?? context.setting(groupId, 'consumer.session.timeout.ms')
   deadlines.set('session', memberId, sessionMs, () => expireSession(context, groupId, memberId))
-  if (state !== memberState.unrevoked) {
+  // One of the classic protocol has to join again in time instead (`classic-members.ts`).
+  if (state !== memberState.unrevoked || classic !== null) {
     deadlines.clear('rebalance', memberId)
   } else if (hasMoved || !deadlines.isSet('rebalance', memberId)) {
     const expire = () => expireRebalance(context, groupId, memberId, memberEpoch)

@@ -26,6 +26,7 @@ import { findMember } from './membership.ts'
 import { reconcile } from './reconcile.ts'
 import { noteSubscription } from './subscription.ts'
 import { currentTarget } from './target.ts'
+import { upgraded } from './upgrade.ts'
 
 export function consumerHeartbeat(
   context: GroupContext,
@@ -49,15 +50,20 @@ export function consumerHeartbeat(
     owned: request.topicPartitions,
     regexes: subscription.regexes,
   })
+  const classic = context.group(request.groupId)
+  const isUpgrade = classic?.type === 'classic'
+  if (isUpgrade) classic.answerAll(errors.REBALANCE_IN_PROGRESS)
   return {
     records,
     reply: replyTo(group, request, before, after),
     onCommitted: () => {
+      if (isUpgrade) context.revive(request.groupId)
       const living = consumerGroupOrNull(context, request.groupId)
       if (living === null) return
       if (subscription.seenVersion !== null) living.trustMetadata(nowMs, subscription.seenVersion)
       startDeadlines(living, after, after !== said)
     },
+    ...(isUpgrade && { onFailed: () => context.revive(request.groupId) }),
   }
 }
 
@@ -76,13 +82,15 @@ function draftFor(
         : `Group ${groupId} is not a consumer group.`,
     )
   }
-  const isReplaceable = existing === null || (existing.type === 'classic' && existing.isEmpty)
-  if (!isReplaceable) throw notFound(`Group ${groupId} is not a consumer group.`)
-  const group = new ConsumerGroup(groupId, context)
-  return { group, records: existing?.tombstones() ?? [], nowMs }
+  if (existing === null || (existing.type === 'classic' && existing.isEmpty)) {
+    const group = new ConsumerGroup(groupId, context)
+    return { group, records: existing?.tombstones() ?? [], nowMs }
+  }
+  if (existing.type !== 'classic') throw notFound(`Group ${groupId} is not a consumer group.`)
+  return { ...upgraded(existing), nowMs }
 }
 
-function checkSize(group: ConsumerGroup, memberId: string): void {
+export function checkSize(group: ConsumerGroup, memberId: string): void {
   const { groupConsumerMaxSize: sizeMax } = group.context.config()
   if (group.members.size < sizeMax || group.members.has(memberId)) return
   const message = `The consumer group has reached its maximum capacity of ${sizeMax} members.`
@@ -90,7 +98,11 @@ function checkSize(group: ConsumerGroup, memberId: string): void {
 }
 
 /** What members say is kept in memory, for all groups together no more than there is room for. */
-function checkMemory(group: ConsumerGroup, before: ConsumerMember, after: ConsumerMember): void {
+export function checkMemory(
+  group: ConsumerGroup,
+  before: ConsumerMember,
+  after: ConsumerMember,
+): void {
   const isMember = group.members.has(before.memberId)
   const bytes = memberBytes(after) - (isMember ? memberBytes(before) : 0)
   if (!group.context.shared.hasRoomFor(bytes)) {

@@ -8,14 +8,22 @@ import type {
   ConsumerGroupHeartbeatResponse,
 } from '../../../../protocol/messages/consumer-group-heartbeat.ts'
 import type { Decision } from '../../shard.ts'
+import { prepareRebalance } from '../classic/rebalance.ts'
 import { type GroupContext, nothing } from '../group.ts'
-import { noPartitions, ownedSince } from '../modern/assignment.ts'
+import { type Assignment, noPartitions, ownedSince } from '../modern/assignment.ts'
 import type { GroupRecord } from '../records.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
+import { canDowngrade, downgradedRecord } from './downgrade.ts'
 import { consumerGroupOf, consumerGroupOrNull } from './draft.ts'
 import { type ConsumerMember, regexOf, staticLeaveEpoch } from './member.ts'
 import { heldBy } from './membership.ts'
-import { currentRecord, groupRecord, memberTombstones, regexTombstone } from './records.ts'
+import {
+  currentRecord,
+  groupRecord,
+  groupTombstones,
+  memberTombstones,
+  regexTombstone,
+} from './records.ts'
 
 /** Throws KafkaError GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID. */
 export function leave(
@@ -89,12 +97,19 @@ export function fenceLate(
   return fence(group, [member])
 }
 
-/** Takes members out, and with them the regular expressions that nobody else has. */
+/**
+ * Takes members out, and with them the regular expressions that nobody else has. If only members of the
+ * classic protocol are left, the group becomes a classic one.
+ */
 export function fence(
   group: ConsumerGroup,
   members: readonly ConsumerMember[],
 ): Decision<GroupRecord, void> {
   const { groupId, context } = group
+  const left = [...group.members.values()].filter((member) => !members.includes(member))
+  if (canDowngrade(group, left)) {
+    return downgradeTo(group, left, ({ memberId }) => group.targetOf(memberId))
+  }
   const records: GroupRecord[] = members.flatMap(({ memberId }) =>
     memberTombstones(groupId, memberId),
   )
@@ -112,6 +127,35 @@ export function fence(
     onCommitted: () => {
       for (const { memberId } of members) group.deadlines.clearAll(memberId)
     },
+    // They are members still, whose deadlines may have passed just now.
+    onFailed: () => context.revive(groupId),
+  }
+}
+
+/** The group becomes a classic one of these members, who rebalance at once. */
+export function downgradeTo(
+  group: ConsumerGroup,
+  members: readonly ConsumerMember[],
+  targetOf: (member: ConsumerMember) => Assignment,
+): Decision<GroupRecord, void> {
+  const { groupId, context } = group
+  const records = [
+    ...groupTombstones(group, group.members.keys()),
+    downgradedRecord(group, members, targetOf),
+  ]
+  return {
+    records,
+    reply: undefined,
+    onCommitted: () => {
+      context.log.info('a consumer group is a classic one now', { groupId })
+      context.revive(groupId)
+      context.write(() => {
+        const classic = context.group(groupId)
+        if (classic?.type !== 'classic' || classic.state !== 'Stable') return nothing
+        return prepareRebalance(classic, 'nobody is left with the new protocol')
+      })
+    },
+    onFailed: () => context.revive(groupId),
   }
 }
 

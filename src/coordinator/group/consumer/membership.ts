@@ -41,6 +41,23 @@ export function findMember(draft: Draft, introduction: Introduction): ConsumerMe
   return replace(draft, holder, memberId)
 }
 
+/**
+ * As `findMember`, for who comes with the classic protocol. Epochs are nothing to it; a static member
+ * without an id takes the place of the one that had its instance id, whether that left or not.
+ */
+export function findClassicMember(
+  draft: Draft,
+  memberId: string,
+  instanceId: string | null,
+  isNew: boolean,
+): ConsumerMember {
+  const { group } = draft
+  if (instanceId === null) return group.members.get(memberId) ?? newMember(memberId)
+  const holder = group.staticMember(instanceId)
+  if (!isNew) return heldBy(holder, memberId, instanceId)
+  return holder === undefined ? newMember(memberId) : replace(draft, holder, memberId)
+}
+
 /** Throws KafkaError unless the static member is `memberId`. */
 export function heldBy(
   holder: ConsumerMember | undefined,
@@ -89,11 +106,7 @@ function checkEpoch(
 }
 
 /** The static member goes on under its new id, with all it had. */
-export function replace(
-  { group, records }: Draft,
-  old: ConsumerMember,
-  memberId: string,
-): ConsumerMember {
+function replace({ group, records }: Draft, old: ConsumerMember, memberId: string): ConsumerMember {
   const { groupId } = group
   const member = { ...old, memberId, memberEpoch: 0, previousMemberEpoch: 0 }
   records.push(

@@ -5,7 +5,7 @@
 import type { SubscribingCaller } from '../group.ts'
 import type { SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { Draft } from './draft.ts'
-import { type ConsumerMember, regexOf } from './member.ts'
+import { type ClassicMembership, type ConsumerMember, regexOf } from './member.ts'
 import {
   groupRecord,
   memberRecord,
@@ -28,13 +28,14 @@ export interface Subscription {
 
 /**
  * Records the member if it changed, what regular expressions stand for if that was looked up, and the
- * group's epoch if it follows. Throws KafkaError INVALID_REGULAR_EXPRESSION.
+ * group's epoch if it follows. A member of the classic protocol (`caller` null) has nothing looked up.
+ * Throws KafkaError INVALID_REGULAR_EXPRESSION.
  */
 export function noteSubscription(
   draft: Draft,
   before: ConsumerMember,
   after: ConsumerMember,
-  caller: SubscribingCaller,
+  caller: SubscribingCaller | null,
 ): Subscription {
   const { group, records, nowMs } = draft
   const regexCounts = regexCountsWith(group, before, after)
@@ -61,7 +62,7 @@ function noteRegexes(
   { group, records, nowMs }: Draft,
   regexCounts: ReadonlyMap<string, number>,
   counts: SubscriptionCounts,
-  caller: SubscribingCaller,
+  caller: SubscribingCaller | null,
 ): { readonly regexes: ReadonlyMap<string, ResolvedRegex>; readonly hasMoved: boolean } {
   const { groupId } = group
   const regexes = new Map(group.regexes)
@@ -72,7 +73,7 @@ function noteRegexes(
     regexes.delete(regex)
   }
   let hasMoved = false
-  if (isLookupDue(group, regexCounts.keys(), nowMs)) {
+  if (caller !== null && isLookupDue(group, regexCounts.keys(), nowMs)) {
     for (const [regex, resolved] of lookUp(group, regexCounts.keys(), caller, nowMs)) {
       const old = regexes.get(regex)?.topics ?? new Set<string>()
       records.push(regexRecord(groupId, regex, resolved))
@@ -119,8 +120,21 @@ function isSameMember(a: ConsumerMember, b: ConsumerMember): boolean {
     a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
     a.subscribedTopicRegex === b.subscribedTopicRegex &&
     a.serverAssignor === b.serverAssignor &&
-    a.classic === b.classic &&
+    isSameMembership(a.classic, b.classic) &&
     isSameList(a.subscribedTopicNames, b.subscribedTopicNames)
+  )
+}
+
+function isSameMembership(a: ClassicMembership | null, b: ClassicMembership | null): boolean {
+  if (a === null || b === null) return a === b
+  const [mine, others] = [a.supportedProtocols, b.supportedProtocols]
+  return (
+    a.sessionTimeoutMs === b.sessionTimeoutMs &&
+    mine.length === others.length &&
+    mine.every(({ name, metadata }, index) => {
+      const other = others[index]
+      return name === other?.name && metadata.equals(other.metadata)
+    })
   )
 }
 
