@@ -129,8 +129,7 @@ export class Story {
     )
     const { cleanedOffset } = log
     const bases = log.cleanable.segments.map(({ baseOffset }) => baseOffset)
-    const settled = Math.min(log.lastStableOffset, log.recoveryPoint)
-    const upToOffset = bases.findLast((base) => base <= settled) ?? 0
+    const upToOffset = bases.findLast((base) => base <= log.lastStableOffset) ?? 0
     const { now } = this.fixture
     await this.fixture.world.run(this.compactor.compactOne())
     if (this.compactor.counters.cleanings === cleanings) return false

@@ -2,7 +2,7 @@
  * How much of a log could be compacted now, and whether that is worth it.
  *
  *     log start          first dirty           up to                    log end
- *         | compacted        | to be compacted    | not yet: active, not committed, not durable, young
+ *         | compacted        | to be compacted    | not yet: active, not committed, young
  *         [ segment ][ segment ][ segment ][ seg ][ segment ]...[ active ]
  */
 import type { Logger, Milliseconds } from '../../environment/environment.ts'
@@ -70,15 +70,14 @@ function firstDirtyOf(log: CleanableLog, logger: Logger): number {
 
 /** The beginning of the first segment that must not be touched. */
 function upToOf(log: CleanableLog, firstDirtyOffset: number, now: Milliseconds): number {
-  const { segments, recoveryPoint } = log
+  const { segments } = log
   const { config, lastStableOffset } = log.log
   const active = segments.at(-1) as Segment
-  const settled = Math.min(lastStableOffset, recoveryPoint)
   for (const segment of segments.slice(0, -1)) {
     if (segment.endOffset <= firstDirtyOffset) continue
     const isYoung =
       config.minCompactionLagMs > 0 && segment.maxTimestamp > now - config.minCompactionLagMs
-    if (segment.endOffset > settled || isYoung) return segment.baseOffset
+    if (segment.endOffset > lastStableOffset || isYoung) return segment.baseOffset
   }
   return active.baseOffset
 }

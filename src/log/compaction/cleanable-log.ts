@@ -31,6 +31,8 @@ export interface CleanedLog {
   /** Each producer with its last batch. */
   activeProducers(): SnapshotEntry[]
   abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[]
+  /** Makes all durable that was appended before. Rejects with DiskError. */
+  flush(): Promise<void>
 }
 
 export interface CleanableLogOptions {

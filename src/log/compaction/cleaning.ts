@@ -98,6 +98,11 @@ export class Cleaning {
   async #run(): Promise<Cleaned> {
     const { candidate, environment } = this.#options
     const { log, firstDirtyOffset, upToOffset } = candidate
+    // What makes others superfluous must not be lost after they are gone.
+    if (log.recoveryPoint < upToOffset) {
+      await log.log.flush()
+      this.#check()
+    }
     const map = this.#makeMap()
     const mappedUpTo = await this.#mapKeys(map)
     const indexMs = environment.clock.monotonic() - this.#startMs
