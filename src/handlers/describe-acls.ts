@@ -2,12 +2,12 @@
 import { apis } from '../../protocol/apis.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { DescribeAclsResponse } from '../../protocol/messages/describe-acls.ts'
-import { hasUnknown, matchingAcls } from '../metadata/controller/acls.ts'
+import { matchingAcls } from '../metadata/controller/acls.ts'
 import type { AclImage } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
-import { asKnownToVersion } from './delete-acls.ts'
+import { readAclFilter } from './acl-filter.ts'
 
 type Resource = DescribeAclsResponse['resources'][number]
 
@@ -21,13 +21,7 @@ export const describeAcls = ({ cache }: { cache: MetadataCache }) =>
       if (context.authorizer === null) {
         throw new KafkaError(errors.SECURITY_DISABLED, 'No Authorizer is configured on the broker')
       }
-      const filter = asKnownToVersion(request, context.apiVersion)
-      if (hasUnknown(filter)) {
-        throw new KafkaError(
-          errors.INVALID_REQUEST,
-          'DescribeAclsRequest contains UNKNOWN elements',
-        )
-      }
+      const filter = readAclFilter(request, context.apiVersion)
       const resources = byResource(matchingAcls(cache.image, filter))
       return { errorCode: errors.NONE.code, errorMessage: null, resources }
     },

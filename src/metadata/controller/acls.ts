@@ -155,13 +155,3 @@ function matchesPattern(filter: AclFilter, { patternType, resourceName }: AclIma
     ? name.startsWith(resourceName)
     : name === resourceName || resourceName === wildcard
 }
-
-/** Whether the filter has a word that nobody here knows. */
-export function hasUnknown(filter: AclFilter): boolean {
-  return (
-    wordOf(resourceTypes, filter.resourceTypeFilter) === 'UNKNOWN' ||
-    wordOf(patternTypes, filter.patternTypeFilter) === 'UNKNOWN' ||
-    wordOf(aclOperations, filter.operation) === 'UNKNOWN' ||
-    wordOf(permissionTypes, filter.permissionType) === 'UNKNOWN'
-  )
-}
