@@ -5,10 +5,12 @@ import type {
   DescribeProducersRequest,
   DescribeProducersResponse,
 } from '../../protocol/messages/describe-producers.ts'
+import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
 
 const readTopic = rule('READ', 'TOPIC', 'topics.partitions.errorCode')
 
@@ -20,14 +22,19 @@ export const describeProducers = ({ replicas }: { replicas: Replicas }) =>
     (request, context) => ({
       throttleTimeMs: 0,
       topics: [...partitionsByTopic(request)].map(([name, indexes]) => {
-        const isAllowed = readTopic.allows(context, name)
+        const error = topicError(context, name)
         const answer = (index: number) =>
-          isAllowed ? describe(replicas, name, index) : refused(index, readTopic.error)
+          error === null ? describe(replicas, name, index) : refused(index, error)
         return { name, partitions: [...indexes].map(answer) }
       }),
     }),
     { access: [readTopic] },
   )
+
+function topicError(context: RequestContext, name: string): ErrorRow | null {
+  if (invalidTopicName(name) !== undefined) return errors.INVALID_TOPIC_EXCEPTION
+  return readTopic.allows(context, name) ? null : readTopic.error
+}
 
 /** Each partition once, however often it is named: its answer may be long. */
 function partitionsByTopic({ topics }: DescribeProducersRequest): Map<string, Set<number>> {

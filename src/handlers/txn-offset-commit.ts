@@ -49,7 +49,8 @@ export const txnOffsetCommit = (parts: Parts) =>
         known.topics.length === 0 ? { topics: [] } : await commit(parts, known, apiVersion)
       const refused = txnCommitFailed({ ...request, topics: denied }, readTopic.error)
       const topics = [...committed.topics, ...refused.topics]
-      return answered(request, { topics }, apiVersion)
+      const named = request.topics.filter((topic) => !isEmptyAndKnown(parts.topics, topic))
+      return answered({ ...request, topics: named }, { topics }, apiVersion)
     },
     {
       versions: [0, 5],
@@ -97,6 +98,12 @@ function onlyKnown(lookup: TopicLookup, request: TxnOffsetCommitRequest): TxnOff
   })
   return { ...request, topics }
 }
+
+/** As in Kafka's answers, a topic of which nothing was to be committed is left out. */
+const isEmptyAndKnown = (
+  lookup: TopicLookup,
+  { name, partitions }: TxnOffsetCommitRequest['topics'][number],
+): boolean => partitions.length === 0 && lookup.partitionCountOf(name) !== undefined
 
 /** Each partition as it was asked for; those that no topic has were not committed. */
 function answered(

@@ -3,7 +3,7 @@
  * ends transactions in partitions led here.
  */
 import { apis } from '../../protocol/apis.ts'
-import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type {
   WriteTxnMarkersRequest,
   WriteTxnMarkersResponse,
@@ -24,6 +24,9 @@ export const writeTxnMarkers = ({ markers }: { markers: MarkerWriter }) =>
     apis.writeTxnMarkers,
     async (request, context) => {
       endTransactions.require(context)
+      if (request.markers.some(isOfNobody)) {
+        throw new KafkaError(errors.UNKNOWN_SERVER_ERROR, 'A marker of no producer')
+      }
       return { markers: await Promise.all(request.markers.map((marker) => write(markers, marker))) }
     },
     {
@@ -33,6 +36,10 @@ export const writeTxnMarkers = ({ markers }: { markers: MarkerWriter }) =>
       }),
     },
   )
+
+/** No log can hold it; Kafka says so in the same words. */
+const isOfNobody = ({ producerId, producerEpoch }: RequestedMarker): boolean =>
+  producerId < 0 || producerEpoch < 0
 
 async function write(writer: MarkerWriter, marker: RequestedMarker): Promise<AnsweredMarker> {
   const { transactionResult: isCommit, topics, ...who } = marker

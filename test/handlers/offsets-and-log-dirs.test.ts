@@ -217,8 +217,10 @@ t.test('DescribeProducers', async (t) => {
     topics: [
       { name: 'orders', partitionIndexes: [0, 1] },
       { name: 'none', partitionIndexes: [0] },
+      { name: '', partitionIndexes: [0] },
     ],
   })
+  t.match(response?.topics[2]?.partitions, [{ errorCode: 17 }], 'no name of a topic')
   t.match(response?.topics[0]?.partitions, [
     {
       errorCode: 0,

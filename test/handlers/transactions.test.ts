@@ -375,6 +375,10 @@ t.test('fences', async (t) => {
     'UNKNOWN_TOPIC_OR_PARTITION',
   ])
   t.same(await story.end({ topic: 'none' }), ['UNKNOWN_TOPIC_OR_PARTITION'])
+  const end = story.orders.logEndOffset
+  t.same(await story.end({ producerId: -1 }), ['UNKNOWN_SERVER_ERROR'], 'of nobody')
+  t.same(await story.end({ producerEpoch: -1 }), ['UNKNOWN_SERVER_ERROR'])
+  t.equal(story.orders.logEndOffset, end)
   story.path.createTopic('elsewhere', { replicas: [2], leader: 2 })
   t.same(await story.end({ topic: 'elsewhere' }), ['NOT_LEADER_OR_FOLLOWER'])
 })
@@ -465,9 +469,11 @@ t.test('a group commits offsets in transactions, in all versions', async (t) => 
       producerEpoch,
       topics: [
         { name: 'orders', partitions: [partition(0), partition(2)] },
+        ...(version === 5 ? [{ name: 'orders', partitions: [] }] : []),
         { name: 'none', partitions: [partition(0)] },
       ],
     })
+    t.equal(response?.topics.length, 2, 'a topic without partitions is left out')
     const answered = response?.topics.flatMap(({ partitions }) => partitions) ?? []
     return answered.map(({ errorCode }) => nameOf(errorCode))
   }
