@@ -94,6 +94,7 @@ export function groupCoordinatorConfig(
     groupConsumerAssignors: config.get('group.consumer.assignors'),
     groupConsumerMigrationPolicy: migrationPolicy(config.get('group.consumer.migration.policy')),
     groupConsumerRegexRefreshIntervalMs: config.get('group.consumer.regex.refresh.interval.ms'),
+    groupShareMaxSize: config.get('group.share.max.size'),
     offsetsTopicCompressionCodec: config.get('offsets.topic.compression.codec'),
   })
 }

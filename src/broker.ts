@@ -45,6 +45,7 @@ import { Log } from './log/log.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { QuorumLog } from './log/quorum-log.ts'
 import { TailCache } from './log/tail-cache.ts'
+import { AutoTopicCreation } from './metadata/auto-topic-creation.ts'
 import { formatMetadata } from './metadata/bootstrap.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
 import { transactionVersion } from './metadata/features.ts'
@@ -340,22 +341,12 @@ export class Broker {
   }
 
   async #loadCoordinators(
-    { cache, producerIds }: Metadata,
+    { cache, controller, producerIds }: Metadata,
     replicas: Replicas,
   ): Promise<LoadedCoordinators> {
     const config = this.#config
     const environment = this.#environment
     const partitionsOf = (topic: string) => cache.image.topics.byName.get(topic)?.partitions.length
-    const groups = new GroupCoordinator({
-      environment,
-      config: groupCoordinatorConfig(config, this.#options.isDevelopment === true),
-      setting: groupSettingOf(config, (groupId) =>
-        configTexts(cache.image, configResource.GROUP, groupId),
-      ),
-      topics: topicView(cache),
-      partitionCount: () =>
-        partitionsOf(consumerOffsetsTopic) ?? config.get('offsets.topic.num.partitions'),
-    })
     const shareState = new ShareCoordinator({
       environment,
       config: shareCoordinatorConfig(config),
@@ -363,6 +354,26 @@ export class Broker {
         partitionsOf(shareGroupStateTopic) ??
         config.get('share.coordinator.state.topic.num.partitions'),
       partitionCountOf: (topicId) => cache.image.topics.byId.get(topicId)?.partitions.length,
+    })
+    const autoTopics = new AutoTopicCreation(controller, cache, config)
+    const groups = new GroupCoordinator({
+      environment,
+      config: groupCoordinatorConfig(config, this.#options.isDevelopment === true),
+      setting: groupSettingOf(config, (groupId) =>
+        configTexts(cache.image, configResource.GROUP, groupId),
+      ),
+      topics: topicView(cache),
+      shareState: {
+        initialize: async (request) => {
+          if (partitionsOf(shareGroupStateTopic) === undefined) {
+            await autoTopics.create([shareGroupStateTopic])
+          }
+          return shareState.initialize(request)
+        },
+        delete: (request) => shareState.delete(request),
+      },
+      partitionCount: () =>
+        partitionsOf(consumerOffsetsTopic) ?? config.get('offsets.topic.num.partitions'),
     })
     const markers = new LocalMarkers({ environment, replicas, groups })
     const transactions = new TransactionCoordinator({

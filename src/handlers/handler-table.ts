@@ -26,6 +26,7 @@ import { addPartitionsToTxn } from './add-partitions-to-txn.ts'
 import { alterClientQuotas } from './alter-client-quotas.ts'
 import { alterConfigs } from './alter-configs.ts'
 import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
+import { alterShareGroupOffsets } from './alter-share-group-offsets.ts'
 import { alterUserScramCredentials } from './alter-user-scram-credentials.ts'
 import { apiVersions } from './api-versions.ts'
 import { type Advertised, brokerNodes } from './broker-nodes.ts'
@@ -39,6 +40,7 @@ import { createTopics } from './create-topics.ts'
 import { deleteAcls } from './delete-acls.ts'
 import { deleteGroups } from './delete-groups.ts'
 import { deleteRecords } from './delete-records.ts'
+import { deleteShareGroupOffsets } from './delete-share-group-offsets.ts'
 import { deleteShareGroupState } from './delete-share-group-state.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { describeAcls } from './describe-acls.ts'
@@ -50,6 +52,7 @@ import { describeGroups } from './describe-groups.ts'
 import { describeLogDirs } from './describe-log-dirs.ts'
 import { describeProducers } from './describe-producers.ts'
 import { describeQuorum } from './describe-quorum.ts'
+import { describeShareGroupOffsets } from './describe-share-group-offsets.ts'
 import { describeTopicPartitions } from './describe-topic-partitions.ts'
 import { describeTransactions } from './describe-transactions.ts'
 import { describeUserScramCredentials } from './describe-user-scram-credentials.ts'
@@ -82,6 +85,8 @@ import { readShareGroupStateSummary } from './read-share-group-state-summary.ts'
 import { renewDelegationToken } from './renew-delegation-token.ts'
 import { shareAcknowledge } from './share-acknowledge.ts'
 import { shareFetch } from './share-fetch.ts'
+import { shareGroupDescribe } from './share-group-describe.ts'
+import { shareGroupHeartbeat } from './share-group-heartbeat.ts'
 import { syncGroup } from './sync-group.ts'
 import { topicView } from './topic-view.ts'
 import { txnOffsetCommit } from './txn-offset-commit.ts'
@@ -138,6 +143,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     retryMsMax: () => config.get('add.partitions.to.txn.retry.backoff.max.ms'),
   })
   const bytesMax = () => config.get('fetch.max.bytes')
+  const { shares } = parts.delivery
   const shareParts = { ...parts.delivery, parked: parts.parkedFetches, image, bytesMax }
   const table: readonly AnyHandler[] = [
     produce({ replicas, image, admission }),
@@ -204,6 +210,11 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     listTransactions({ transactions }),
     listConfigResources({ cache }),
     describeTopicPartitions({ cache, config }),
+    shareGroupHeartbeat({ groups, image }),
+    shareGroupDescribe({ groups, image }),
+    describeShareGroupOffsets({ groups, shareState, replicas, image }),
+    alterShareGroupOffsets({ groups, shares, image }),
+    deleteShareGroupOffsets({ groups, shares, image }),
     shareFetch({ ...shareParts, clock: environment.clock }),
     shareAcknowledge(shareParts),
     initializeShareGroupState({ shareState }),

@@ -51,6 +51,10 @@ const memberIdCharsMax = 36
 /** Before this version a member cannot renew (KIP-1222). */
 export const firstVersionWithRenew = 2
 
+export function isShareMemberId(text: string | null): text is string {
+  return text !== null && text !== '' && text.length <= memberIdCharsMax
+}
+
 /** Who asks. Throws KafkaError: UNSUPPORTED_VERSION, INVALID_REQUEST, GROUP_AUTHORIZATION_FAILED. */
 export function shareMember(
   { image }: ShareParts,
@@ -62,7 +66,7 @@ export function shareMember(
     throw new KafkaError(errors.INVALID_REQUEST, 'Invalid group id in the request.')
   }
   readGroup.require(context, groupId)
-  if (memberId === null || memberId === '' || memberId.length > memberIdCharsMax) {
+  if (!isShareMemberId(memberId)) {
     throw new KafkaError(errors.INVALID_REQUEST, 'Invalid member id in the request.')
   }
   return { groupId, memberId }

@@ -75,3 +75,12 @@ export class MemoryLog implements CoordinatorLog {
     return this.batches.flatMap((bytes) => readBatch(bytes).records)
   }
 }
+
+/** One of which what is no longer needed can be deleted. */
+export class PrunableMemoryLog extends MemoryLog {
+  prunedOffset = 0
+
+  deleteRecords(offset: number): void {
+    this.prunedOffset = offset
+  }
+}

@@ -262,6 +262,30 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   ReadShareGroupStateSummary: (...met) => ofPartition(...met),
   WriteShareGroupState: (...met) => ofPartition(...met),
   DeleteShareGroupState: (...met) => ofPartition(...met),
+  ShareGroupHeartbeat: () => ({
+    groupId: shareGroup,
+    memberId: shareMember.memberId,
+    memberEpoch: 0,
+    rackId: null,
+    subscribedTopicNames: [topic],
+  }),
+  ShareGroupDescribe: () => ({ groupIds: [shareGroup], includeAuthorizedOperations: false }),
+  DescribeShareGroupOffsets: ({ denial }) => ({
+    groups: [
+      {
+        groupId: shareGroup,
+        topics: denial === 'lack' ? null : [{ topicName: topic, partitions: [0] }],
+      },
+    ],
+  }),
+  AlterShareGroupOffsets: () => ({
+    groupId: `no-${shareGroup}`,
+    topics: [{ topicName: topic, partitions: [{ partitionIndex: 0, startOffset: 0 }] }],
+  }),
+  DeleteShareGroupOffsets: () => ({
+    groupId: `no-${shareGroup}`,
+    topics: [{ topicName: topic }],
+  }),
   // Each opens the session anew, in which ShareAcknowledge then comes with one epoch after the other.
   ShareFetch: (_, topicId) => {
     shareEpoch = 0
@@ -281,6 +305,7 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
   }),
 }
 
+const shareGroup = 'sharers'
 let shareEpoch = 0
 const shareMember = { groupId: group, memberId: 'AAAAAAAAAAAAAAAAAAAAAQ', isRenewAck: false }
 
@@ -355,6 +380,7 @@ class Stage extends OneBroker {
     super({
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'allow.everyone.if.no.acl.found': 'true',
+      'group.share.assignment.interval.ms': '0',
     })
   }
 

@@ -16,7 +16,7 @@ import { parseDuration } from '../../src/replication/share/initial-offset.ts'
 import type { ShareSettings } from '../../src/replication/share/settings.ts'
 import { SharePartitions } from '../../src/replication/share/share-partitions.ts'
 import { ShareSessions } from '../../src/replication/share/share-sessions.ts'
-import { MemoryLog } from '../coordinator/memory-log.ts'
+import { PrunableMemoryLog } from '../coordinator/memory-log.ts'
 import { Connection, DataPath } from './data-path.ts'
 
 const groupId = 'g'
@@ -24,10 +24,6 @@ const accept = 1
 const release = 2
 const reject = 3
 const renew = 4
-
-class PrunableMemoryLog extends MemoryLog {
-  deleteRecords(): void {}
-}
 
 interface Said {
   first: number

@@ -13,7 +13,7 @@ import { produce } from '../../src/handlers/produce.ts'
 import { txnOffsetCommit } from '../../src/handlers/txn-offset-commit.ts'
 import { writeTxnMarkers } from '../../src/handlers/write-txn-markers.ts'
 import { PartitionCoordinatorLog } from '../../src/replication/coordinator-log.ts'
-import { defaults, storySettings } from '../coordinator/group/group-story.ts'
+import { defaults, noGroupState, storySettings } from '../coordinator/group/group-story.ts'
 import { StoryTopics } from '../coordinator/group/story-topics.ts'
 import { batchOf, DataPath } from './data-path.ts'
 
@@ -82,6 +82,7 @@ class Story {
       config,
       setting: (_groupId, name) => storySettings[name] as never,
       topics: new StoryTopics(),
+      shareState: noGroupState,
       partitionCount: () => 1,
     })
     const log = new PartitionCoordinatorLog(this.path.partition('__consumer_offsets'))

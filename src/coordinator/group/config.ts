@@ -29,6 +29,7 @@ export interface GroupCoordinatorConfig {
   readonly groupConsumerAssignors: readonly string[]
   readonly groupConsumerMigrationPolicy: MigrationPolicy
   readonly groupConsumerRegexRefreshIntervalMs: number
+  readonly groupShareMaxSize: number
   /**
    * offsets.topic.compression.codec: the code of a compression type, as in a batch's attributes.
    */

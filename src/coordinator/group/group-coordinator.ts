@@ -76,6 +76,7 @@ import { GroupShard } from './group-shard.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
+import { type GroupState, ShareGroups } from './share/share-groups.ts'
 import { SharedLimits } from './shared-limits.ts'
 import type { TopicView } from './topics.ts'
 
@@ -86,6 +87,8 @@ export interface GroupCoordinatorOptions {
   /** Read at each use, as `config`. */
   readonly setting: GroupSetting
   readonly topics: TopicView
+  /** Where delivery state of share groups is set up. */
+  readonly shareState: GroupState
   /** Partitions of __consumer_offsets; while it does not exist, those that it is to have. */
   readonly partitionCount: () => number
 }
@@ -97,6 +100,8 @@ const firstLeaveVersionWithMembers = 3
 
 export class GroupCoordinator {
   readonly topic = '__consumer_offsets'
+  /** What share groups alone are asked. */
+  readonly share: ShareGroups
   readonly #config: () => GroupCoordinatorConfig
   readonly #partitionCount: () => number
   readonly #log: Logger
@@ -105,7 +110,8 @@ export class GroupCoordinator {
   readonly #newTopics: { version: number }
   readonly #runtime: CoordinatorRuntime<GroupShard, GroupRecord>
 
-  constructor({ environment, config, setting, topics, partitionCount }: GroupCoordinatorOptions) {
+  constructor(options: GroupCoordinatorOptions) {
+    const { environment, config, setting, topics, partitionCount } = options
     this.#config = config
     this.#partitionCount = partitionCount
     this.#log = environment.log
@@ -124,6 +130,14 @@ export class GroupCoordinator {
       decode: decodeGroupRecord,
       commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
       compression: () => compressions[config().offsetsTopicCompressionCodec] ?? 'none',
+    })
+    this.share = new ShareGroups({
+      log: environment.log,
+      state: options.shareState,
+      write: (groupId, decide) =>
+        this.#runtime.write(this.partitionFor(groupId), (shard, nowMs) =>
+          shard.guarded(groupId, () => decide(shard.context, nowMs)),
+        ),
     })
   }
 
@@ -362,8 +376,10 @@ export class GroupCoordinator {
 
   async deleteGroups(groupIds: readonly string[]): Promise<DeleteGroupsResponse> {
     type Result = DeleteGroupsResponse['results'][number]
+    const undeletable = await this.share.deleteStates([...new Set(groupIds)])
     const byPartition = new Map<number, string[]>()
     for (const groupId of new Set(groupIds)) {
+      if (undeletable.has(groupId)) continue
       const partition = this.partitionFor(groupId)
       const ids = byPartition.get(partition)
       if (ids === undefined) byPartition.set(partition, [groupId])
@@ -377,7 +393,10 @@ export class GroupCoordinator {
         (shard) => shard.deleteGroups(ids),
       ),
     )
-    return { results: (await Promise.all(deletions)).flat() }
+    const refused = [...undeletable].map(([groupId, error]) => {
+      return { groupId, errorCode: error.code, errorMessage: error.message }
+    })
+    return { results: [...refused, ...(await Promise.all(deletions)).flat()] }
   }
 
   /**
@@ -388,7 +407,7 @@ export class GroupCoordinator {
     this.#hashes.onTopicsChanged(changes)
     if (changes.created.size > 0) this.#newTopics.version = this.#topics.version
     this.#runtime.forEachActive((shard) => shard.onTopicsChanged(changes))
-    const gone = new Set(changes.deleted.values())
+    const gone = changes.deleted
     if (gone.size === 0) return
     const deletions = this.#runtime.partitions().map(async (partition) => {
       try {

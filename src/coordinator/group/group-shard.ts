@@ -25,6 +25,7 @@ import type {
   TxnOffsetCommitRequest,
   TxnOffsetCommitResponse,
 } from '../../../protocol/messages/txn-offset-commit.ts'
+import type { Uuid } from '../../../protocol/types.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { Decision, Shard, ShardContext } from '../shard.ts'
@@ -52,6 +53,7 @@ import { deleteOffsets, offsetTombstones } from './offset-delete.ts'
 import type { OffsetRecord } from './offset-record.ts'
 import { Offsets } from './offsets.ts'
 import type { GroupRecord, ModernRecord } from './records.ts'
+import { topicsForgotten } from './share/share-groups.ts'
 import type { SharedLimits } from './shared-limits.ts'
 import type { TopicView } from './topics.ts'
 import { commitInTransaction } from './txn-offset-commit.ts'
@@ -152,7 +154,7 @@ export class GroupShard implements Shard<GroupRecord> {
     const before = this.#recorded.get(groupId)
     if (before instanceof ModernGroup && before.type === type.type) {
       if (record.value !== null || record.kind !== type.groupRecord) {
-        before.apply(record)
+        applyTo(before, record)
         return
       }
       this.#recorded.delete(groupId)
@@ -164,7 +166,7 @@ export class GroupShard implements Shard<GroupRecord> {
     const group = type.create(groupId, this.context)
     this.#recorded.set(groupId, group)
     this.#forget(groupId, errors.UNKNOWN_MEMBER_ID)
-    group.apply(record)
+    applyTo(group, record)
   }
 
   onLoaded(): void {
@@ -332,10 +334,12 @@ export class GroupShard implements Shard<GroupRecord> {
     return { records, reply }
   }
 
-  /** The topics are gone: so are all offsets of theirs. */
-  deleteTopics(names: ReadonlySet<string>): Decision<GroupRecord, void> {
+  /** The topics, names by id, are gone: so is all that groups keep of them. */
+  deleteTopics(topics: ReadonlyMap<Uuid, string>): Decision<GroupRecord, void> {
+    const names = new Set(topics.values())
     const isGone = (topic: string) => names.has(topic)
-    const records: GroupRecord[] = []
+    const modern = [...this.#recorded.values()].filter((each) => each instanceof ModernGroup)
+    const records = topicsForgotten(modern, this.context, new Set(topics.keys()))
     for (const groupId of this.offsets.groupIds()) {
       records.push(...offsetTombstones(this.offsets, groupId, isGone))
     }
@@ -367,6 +371,11 @@ export class GroupShard implements Shard<GroupRecord> {
     this.#alive.delete(groupId)
     group.end(error)
   }
+}
+
+/** The record is of the group's own type. */
+function applyTo(group: ModernGroup, record: ModernRecord): void {
+  group.apply(record)
 }
 
 /** What all shards of a coordinator share. */

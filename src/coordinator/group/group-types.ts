@@ -15,8 +15,9 @@ import type { ClassicGroup } from './classic/classic-group.ts'
 import { ConsumerGroup } from './consumer/consumer-group.ts'
 import type { GroupContext, GroupType } from './group.ts'
 import type { ModernRecord } from './records.ts'
+import { ShareGroup } from './share/share-group.ts'
 
-export type AnyModernGroup = ConsumerGroup
+export type AnyModernGroup = ConsumerGroup | ShareGroup
 export type AnyGroup = ClassicGroup | AnyModernGroup
 
 interface ModernType {
@@ -34,6 +35,12 @@ const modernTypes: readonly ModernType[] = [
     prefix: 'ConsumerGroup',
     groupRecord: 'ConsumerGroupMetadata',
     create: (groupId, context) => new ConsumerGroup(groupId, context),
+  },
+  {
+    type: 'share',
+    prefix: 'ShareGroup',
+    groupRecord: 'ShareGroupMetadata',
+    create: (groupId, context) => new ShareGroup(groupId, context),
   },
 ]
 

@@ -17,6 +17,7 @@ import {
   encodeCoordinatorValue,
 } from '../../../protocol/state/coordinator-frame.ts'
 import { offsetsTopicRecords } from '../../../protocol/state/offset-records.ts'
+import { shareGroupRecords } from '../../../protocol/state/share-group-records.ts'
 import {
   encodeGeneration,
   type GroupMetadataRecord,
@@ -34,9 +35,10 @@ export type TableRecord<Kinds extends CoordinatorRecordKinds> = {
 }[keyof Kinds]
 
 /** The kinds of all types of groups that this version serves. */
-const modernKinds = { ...consumerGroupRecords }
+const modernKinds = { ...consumerGroupRecords, ...shareGroupRecords }
 
 export type ConsumerGroupRecord = TableRecord<typeof consumerGroupRecords>
+export type ShareGroupRecord = TableRecord<typeof shareGroupRecords>
 export type ModernRecord = TableRecord<typeof modernKinds>
 export type GroupRecord = GroupMetadataRecord | OffsetRecord | ModernRecord
 

@@ -82,10 +82,13 @@ export class SharePartitions {
     }
   }
 
+  /** What is known here of a group that begins anew is void. */
+  forget(groupId: string): void {
+    for (const each of [...(this.#groups.get(groupId)?.values() ?? [])]) each.end()
+  }
+
   close(): void {
-    for (const group of [...this.#groups.values()]) {
-      for (const each of [...group.values()]) each.end()
-    }
+    for (const groupId of [...this.#groups.keys()]) this.forget(groupId)
   }
 
   #forget(key: string, ended: SharePartition): void {

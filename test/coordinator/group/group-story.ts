@@ -15,9 +15,12 @@ import { zeroUuid } from '../../../protocol/types.ts'
 import { Writer } from '../../../protocol/writer.ts'
 import type { GroupCoordinatorConfig } from '../../../src/coordinator/group/config.ts'
 import { GroupCoordinator } from '../../../src/coordinator/group/group-coordinator.ts'
+import type { GroupState } from '../../../src/coordinator/group/share/share-groups.ts'
+import type { ShareCoordinatorConfig } from '../../../src/coordinator/share/config.ts'
+import { ShareCoordinator } from '../../../src/coordinator/share/share-coordinator.ts'
 import type { Environment, Logger } from '../../../src/environment/environment.ts'
 import { SimulatedWorld } from '../../simulator/simulated-world.ts'
-import { MemoryLog } from '../memory-log.ts'
+import { MemoryLog, PrunableMemoryLog } from '../memory-log.ts'
 import { StoryTopics } from './story-topics.ts'
 
 export const defaults: GroupCoordinatorConfig = {
@@ -33,7 +36,22 @@ export const defaults: GroupCoordinatorConfig = {
   groupConsumerAssignors: ['uniform', 'range'],
   groupConsumerMigrationPolicy: 'bidirectional',
   groupConsumerRegexRefreshIntervalMs: 600_000,
+  groupShareMaxSize: 200,
   offsetsTopicCompressionCodec: 0,
+}
+
+export const shareDefaults: ShareCoordinatorConfig = {
+  snapshotUpdateRecordsPerSnapshot: 500,
+  writeTimeoutMs: 5000,
+  stateTopicCompressionCodec: 0,
+  stateTopicPruneIntervalMs: 300_000,
+  coldPartitionSnapshotIntervalMs: 300_000,
+}
+
+/** For stories in which no group is a share group. */
+export const noGroupState: GroupState = {
+  initialize: async () => ({ results: [] }),
+  delete: async () => ({ results: [] }),
 }
 
 /** Of all groups. */
@@ -41,6 +59,9 @@ export const storySettings: Record<string, unknown> = {
   'consumer.assignment.interval.ms': 0,
   'consumer.heartbeat.interval.ms': 5000,
   'consumer.session.timeout.ms': 45_000,
+  'share.assignment.interval.ms': 0,
+  'share.heartbeat.interval.ms': 5000,
+  'share.session.timeout.ms': 45_000,
 }
 
 /** An answer that may come later. */
@@ -64,6 +85,7 @@ export class GroupStory {
   readonly log = new MemoryLog()
   readonly config: { -readonly [K in keyof GroupCoordinatorConfig]: GroupCoordinatorConfig[K] }
   readonly groups: GroupCoordinator
+  readonly shareState: ShareCoordinator
   readonly topics = new StoryTopics()
   readonly settings = { ...storySettings }
 
@@ -72,6 +94,13 @@ export class GroupStory {
     const { environment } = this.world.start('broker')
     this.environment = log === undefined ? environment : { ...environment, log }
     this.config = { ...defaults, ...overrides }
+    this.shareState = new ShareCoordinator({
+      environment: this.environment,
+      config: () => shareDefaults,
+      statePartitionCount: () => 1,
+      partitionCountOf: (id) => this.topics.partitionCountOf(this.topics.topicNameOf(id) ?? ''),
+    })
+    void this.shareState.onElection(0, 1, new PrunableMemoryLog())
     this.groups = this.#coordinator()
     void this.groups.onElection(0, 1, this.log)
   }
@@ -83,6 +112,7 @@ export class GroupStory {
       config: () => config,
       setting: (_groupId, name) => this.settings[name] as never,
       topics: this.topics,
+      shareState: this.shareState,
       partitionCount: () => 1,
     })
   }

@@ -8,20 +8,12 @@ import { ShareCoordinator } from '../../../src/coordinator/share/share-coordinat
 import { combineBatches, type StateBatch } from '../../../src/coordinator/share/state-batches.ts'
 import { SeededRandom } from '../../simulator/random.ts'
 import { SimulatedWorld } from '../../simulator/simulated-world.ts'
-import { MemoryLog } from '../memory-log.ts'
+import { PrunableMemoryLog } from '../memory-log.ts'
 
 const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const goneId = 'AAAAAAAAAAAAAAAAAAAAAg'
 const updatesPerSnapshot = 3
 const intervalMs = 60_000
-
-class PrunableMemoryLog extends MemoryLog {
-  prunedOffset = 0
-
-  deleteRecords(offset: number): void {
-    this.prunedOffset = offset
-  }
-}
 
 function start(log = new PrunableMemoryLog()) {
   const world = new SimulatedWorld(1)
