@@ -50,6 +50,7 @@ t.test("users' passwords", async (t) => {
         upsertion('few', { iterations: 4095 }),
         upsertion('many', { iterations: 16_385 }),
         upsertion('strange', { mechanism: 9 }),
+        upsertion('empty', { saltedPassword: Buffer.alloc(0) }),
         upsertion(''),
         upsertion('twice'),
         upsertion('twice'),
@@ -62,6 +63,7 @@ t.test("users' passwords", async (t) => {
       ['few', errors.UNACCEPTABLE_CREDENTIAL.code],
       ['many', errors.UNACCEPTABLE_CREDENTIAL.code],
       ['strange', errors.UNSUPPORTED_SASL_MECHANISM.code],
+      ['empty', errors.UNACCEPTABLE_CREDENTIAL.code],
       ['', errors.UNACCEPTABLE_CREDENTIAL.code],
       ['twice', errors.DUPLICATE_RESOURCE.code],
     ],
@@ -196,6 +198,10 @@ t.test('leaders and reassignments of the only broker, and its registration', asy
       .errorCode,
     errors.INVALID_REQUEST.code,
   )
+
+  const atOnce = { electionType: 0, topicPartitions: null, timeoutMs: 0 }
+  const timedOut = errors.REQUEST_TIMED_OUT.code
+  t.equal((await broker.ask(host, apis.electLeaders, atOnce)).errorCode, timedOut)
 
   const reassign = async (name: string, partitionIndex: number, replicas: number[] | null) => {
     const topics = [{ name, partitions: [{ partitionIndex, replicas }] }]

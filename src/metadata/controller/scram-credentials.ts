@@ -77,6 +77,9 @@ function credentialOf({ saltedPassword, ...rest }: Upsertion): MetadataRecord | 
   if (iterations > scramIterations.max) {
     return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Too many iterations')
   }
+  if (saltedPassword.length === 0) {
+    return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Empty salted password')
+  }
   // A view would keep the whole request in memory.
   const salt = Buffer.from(rest.salt)
   return record('UserScramCredentialRecord', {
