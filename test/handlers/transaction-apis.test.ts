@@ -149,20 +149,22 @@ class Stage extends OneBroker {
     }
   }
 
-  /** The last state of `tx` that is on the disk now. */
-  recordedState(): string | undefined {
+  /** The last record of `tx` that is on the disk now: the version of its value, and the state. */
+  recorded(): { version: number; state: string | undefined } | undefined {
     const disk = this.world.disk('broker')
-    let state: string | undefined
+    let last: ReturnType<Stage['recorded']>
     for (const { name } of disk.list('/data')) {
       if (!name.startsWith('__transaction_state-')) continue
       const bytes = disk.readFile(`/data/${name}/00000000000000000000.log`)
       for (const at of batches(bytes)) {
         for (const { key, value } of readBatch(bytes, at).records) {
-          if (key !== null) state = decodeTransactionRecord(key, value)?.value?.state ?? state
+          if (key === null || value === null) continue
+          const state = decodeTransactionRecord(key, value)?.value?.state
+          last = { version: value.readInt16BE(0), state }
         }
       }
     }
-    return state
+    return last
   }
 
   /** The state of `tx`, once nothing more is to be done. */
@@ -343,6 +345,27 @@ t.test('the topic of transactions is made as Kafka makes it', async (t) => {
   t.equal(configs.get('unclean.leader.election.enable'), 'false')
 })
 
+t.test('a cluster that goes back to older transactions goes on with older records', async (t) => {
+  const stage = new Stage()
+  await stage.open()
+  const producer = await stage.begun()
+  await stage.add(producer, 3, 0)
+  t.strictSame(stage.recorded(), { version: 1, state: 'Ongoing' })
+  const update = { feature: 'transaction.version', maxVersionLevel: 0, upgradeType: 2 }
+  const featureUpdates = [{ ...update, allowDowngrade: true }]
+  const input = { featureUpdates, timeoutMs: 1000, validateOnly: false }
+  t.equal((await stage.ask('client', apis.updateFeatures, input)).errorCode, 0)
+  t.equal((await stage.init()).error, 'CONCURRENT_TRANSACTIONS', 'the open one is aborted')
+  t.equal(await stage.settledState(), 'CompleteAbort')
+  t.strictSame(stage.recorded(), { version: 0, state: 'CompleteAbort' })
+  const next = await stage.begun()
+  t.equal(next.producerEpoch, producer.producerEpoch + 2)
+  await stage.restart()
+  t.strictSame(await stage.add(next, 3, 0), ['NONE'])
+  t.equal((await stage.end(next, true, 4)).error, 'NONE')
+  t.equal(await stage.settledState(), 'CompleteCommit')
+})
+
 t.test('a transaction goes on in the next life of its broker', async (t) => {
   const stage = new Stage()
   await stage.open()
@@ -388,7 +411,7 @@ async function endedAt(
   )
   await stage.world.runFor(delayMs)
   const wasTold = told
-  const recorded = stage.recordedState() ?? ''
+  const recorded = stage.recorded()?.state ?? ''
   await stage.restart(how)
   const state = await stage.settledState()
   const seen = [await stage.read(0), await stage.read(1)]
