@@ -185,6 +185,7 @@ class ShareFetch {
         await room
       }
       const reading = this.#readAll(partitions)
+      if (reading instanceof Promise) this.#context.holdNext()
       const reads = reading instanceof Promise ? await reading : reading
       if (!this.#context.connection.isOpen) return false
       const waitMs = this.#waitMs()

@@ -80,6 +80,8 @@ export class SharePartition {
   #stateEpoch = unknownEpoch
   #failure: ErrorRow | null = null
   #isBeingRead = false
+  /** Somebody wanted to read while another did. */
+  #isMissed = false
   #writes = 0
   #timer: Timer | null = null
   #timerAtMs = Number.POSITIVE_INFINITY
@@ -123,7 +125,8 @@ export class SharePartition {
       await this.#load()
     } catch (err) {
       this.#failure = err instanceof KafkaError ? err.error : errors.UNKNOWN_SERVER_ERROR
-      const level = err instanceof KafkaError ? 'warn' : 'error'
+      // Anybody may ask for any group: what is merely refused is told to them alone.
+      const level = err instanceof KafkaError ? 'debug' : 'error'
       this.#log[level]('delivery state could not be loaded', { err })
       this.end()
     }
@@ -160,7 +163,11 @@ export class SharePartition {
 
   /** Whether a read could bring anything for anybody. */
   canAcquire(): boolean {
-    if (this.#state !== 'active' || this.#isBeingRead) return false
+    if (this.#state !== 'active') return false
+    if (this.#isBeingRead) {
+      this.#isMissed = true
+      return false
+    }
     this.#inFlight.forgetBefore(this.partition.logStartOffset)
     return this.#inFlight.canAcquire(this.#settings().partitionMaxRecordLocks)
   }
@@ -191,7 +198,9 @@ export class SharePartition {
       .then((found) => fetchedBatches(this.partition, fetchOffset, found, isReadCommitted))
       .finally(() => {
         this.#isBeingRead = false
-        this.#wake()
+        // Only whoever was turned away meanwhile: others would wake each other in turn.
+        if (this.#isMissed) this.#wake()
+        this.#isMissed = false
       })
   }
 

@@ -11,7 +11,8 @@ export function expectSession(group: ShareGroup, memberId: string): void {
   const timeoutMs = context.setting(groupId, 'share.session.timeout.ms')
   group.deadlines.set('session', memberId, timeoutMs, () => {
     if (!group.members.has(memberId)) return nothing
-    context.log.info('a member of a share group was not heard of', { groupId, memberId })
+    const message = 'a member of a share group was not heard of'
+    context.shared.tell(context.log, context.now(), message, { groupId })
     return removeMember(group, memberId)
   })
 }
