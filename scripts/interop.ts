@@ -69,6 +69,8 @@ interface Client {
   readonly prepare: () => string | null
   readonly command: (args: readonly string[]) => readonly [string, ...string[]]
   readonly variables?: Readonly<Record<string, string>>
+  /** It has a consumer for share groups (KIP-932). */
+  readonly hasShareGroups?: boolean
 }
 
 function has(command: string, ...args: string[]): boolean {
@@ -102,6 +104,7 @@ function fetchJars(project: 'java' | 'kafka', version: string): string | null {
 const clients: readonly Client[] = [
   {
     name: 'java',
+    hasShareGroups: true,
     prepare: () => fetchJars('java', javaVersions.client),
     command: (args) => [
       'java',
@@ -518,6 +521,11 @@ async function main(): Promise<void> {
       })
       const admin = runClient(client, ['admin', bootstrap, `${run}-admin-${client.name}`])
       report(`${client.name}: administer`, admin.ok, admin.ok ? version.stdout.trim() : admin.error)
+      if (client.hasShareGroups === true) {
+        const shared = runClient(client, ['share', bootstrap, `${run}-share-${client.name}`])
+        const said = `all given, a third twice, ${shared.seconds.toFixed(1)} s`
+        report(`${client.name}: share group`, shared.ok, shared.ok ? said : shared.error)
+      }
       const produced = runClient(client, ['produce', bootstrap, `${run}-${client.name}`], rows)
       report(
         `${client.name}: produce`,

@@ -19,14 +19,16 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.TopicExistsException;
 
-/** The official client: Roundtrip produce|consume|admin|version BOOTSTRAP TOPIC [GROUP COUNT]. */
+/** The official client: Roundtrip produce|consume|admin|share|version BOOTSTRAP TOPIC [GROUP COUNT]. */
 public class Roundtrip {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
@@ -34,6 +36,7 @@ public class Roundtrip {
             case "produce" -> produce(args[1], args[2]);
             case "consume" -> consume(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "admin" -> administer(args[1], args[2]);
+            case "share" -> share(args[1], args[2]);
             default -> throw new IllegalArgumentException(args[0]);
         }
     }
@@ -117,6 +120,49 @@ public class Roundtrip {
             admin.describeFeatures().featureMetadata().get();
             admin.describeMetadataQuorum().quorumInfo().get();
             admin.listGroups().all().get();
+            admin.deleteTopics(List.of(topic)).all().get();
+        }
+    }
+
+    /** A share group is given every record: a third accepted, a third rejected, a third only the second time. */
+    private static void share(String bootstrap, String topic) throws Exception {
+        int count = 300;
+        String group = topic + "-group";
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            admin.createTopics(List.of(new NewTopic(topic, Optional.of(2), Optional.empty()))).all().get();
+            ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
+            AlterConfigOp set = new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
+            Map<ConfigResource, Collection<AlterConfigOp>> changes = Map.of(resource, List.of(set));
+            admin.incrementalAlterConfigs(changes).all().get();
+            try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties(bootstrap))) {
+                for (int number = 0; number < count; number++) {
+                    producer.send(new ProducerRecord<>(topic, Integer.toString(number), Integer.toString(number)));
+                }
+            }
+            int[] deliveries = new int[count];
+            Properties properties = properties(bootstrap);
+            properties.put("group.id", group);
+            properties.put("share.acknowledgement.mode", "explicit");
+            try (KafkaShareConsumer<String, String> consumer = new KafkaShareConsumer<>(properties)) {
+                consumer.subscribe(List.of(topic));
+                long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+                for (int ended = 0; ended < count; ) {
+                    if (System.nanoTime() > deadline) throw new IllegalStateException("only " + ended + " records were ended");
+                    for (var record : consumer.poll(Duration.ofMillis(500))) {
+                        int number = Integer.parseInt(record.value());
+                        deliveries[number]++;
+                        require(record.deliveryCount().get() == deliveries[number]);
+                        boolean isReleased = number % 3 == 2 && deliveries[number] == 1;
+                        if (!isReleased) ended++;
+                        consumer.acknowledge(record, isReleased ? AcknowledgeType.RELEASE
+                            : number % 3 == 1 ? AcknowledgeType.REJECT : AcknowledgeType.ACCEPT);
+                    }
+                    for (Optional<?> failure : consumer.commitSync().values()) require(failure.isEmpty());
+                }
+                require(admin.describeShareGroups(List.of(group)).all().get().get(group).members().size() == 1);
+            }
+            for (int number = 0; number < count; number++) require(deliveries[number] == (number % 3 == 2 ? 2 : 1));
+            admin.deleteShareGroups(List.of(group)).all().get();
             admin.deleteTopics(List.of(topic)).all().get();
         }
     }
