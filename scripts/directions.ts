@@ -32,6 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/http': ['src/environment', 'src/config'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
+  'src/broker-metrics.ts': 'anything',
   'src/broker-settings.ts': [
     'src/config',
     'src/coordinator',
@@ -41,6 +42,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   ],
   'src/main.ts': [
     'src/broker.ts',
+    'src/broker-metrics.ts',
     'src/config',
     'src/environment',
     'src/environment/node',

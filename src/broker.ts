@@ -7,6 +7,7 @@
  * Stop is the way back. What lives here: the order of things. What must not: what the things do.
  */
 
+import type { Measured, MeasuredParts } from './broker-metrics.ts'
 import {
   compactionConfig,
   groupCoordinatorConfig,
@@ -118,6 +119,7 @@ export class Broker {
   #parkedFetches: ParkedFetches | null = null
   #shares: ShareDelivery | null = null
   #access: ConfiguredAuthorizer | null = null
+  #measured: MeasuredParts | null = null
   #stopping: Promise<void> | null = null
 
   /** As the constructor, `lockDirectories` and `start` in one. */
@@ -164,6 +166,13 @@ export class Broker {
     ]
     if (reasons.length === 0) return { ready: true }
     return { ready: failed.length < this.#directories.length, reason: reasons.join('; ') }
+  }
+
+  /** What is to be told on `/metrics`, by `brokerMetrics`. */
+  get measured(): Measured {
+    const isOpening = (this.#replicas?.opening.total ?? 0) > 0
+    const state = this.#stopping !== null ? 6 : this.#isReady ? 3 : isOpening ? 2 : 1
+    return { state, parts: this.#measured }
   }
 
   #startingReason(): string {
@@ -431,7 +440,7 @@ export class Broker {
       replicas,
       persister: coordinators.shareState,
     })
-    const handlers = handlerTable({
+    const parts: HandlerParts = {
       environment,
       config: this.#config,
       metadata,
@@ -446,10 +455,11 @@ export class Broker {
       parkedFetches: this.#parkedFetches,
       delivery: this.#shares,
       advertised: (context) => this.#advertised(context),
-    })
+    }
+    this.#measured = { ...parts, counters, listeners: this.#listeners }
     this.#access = configuredAuthorizer(environment, this.#config, metadata.cache)
     const { authorizer } = this.#access
-    const router = new Router(handlers, { log, counters, authorizer })
+    const router = new Router(handlerTable(parts), { log, counters, authorizer })
     for (const { name, host, port } of this.#addresses.client) {
       const address = { host, port }
       this.#listeners.push(

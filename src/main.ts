@@ -14,7 +14,7 @@ import { DiskError } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
-import { type HealthServer, startHealthServer } from './http/health-server.ts'
+import { type HealthServer, type Page, startHealthServer } from './http/health-server.ts'
 
 const usage = `Usage: millrace start [server.properties] [--override property=value]...
 
@@ -173,6 +173,7 @@ async function startHttp(
   log: Pick<Logger, 'warn'>,
 ): Promise<HealthServer[]> {
   const servers: HealthServer[] = []
+  const answers = { health: () => broker.health(), metrics: metricsOf(broker) }
   for (const text of config.get('http.listeners')) {
     const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/.exec(text)
     if (match === null) {
@@ -183,7 +184,7 @@ async function startHttp(
     }
     const host = (match[1] ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0'
     try {
-      servers.push(await startHealthServer({ host, port: Number(match[2]) }, () => broker.health()))
+      servers.push(await startHealthServer({ host, port: Number(match[2]) }, answers))
     } catch (err) {
       if (config.isSet('http.listeners')) {
         throw new Error(`http.listeners: cannot listen on ${text}: ${(err as Error).message}`, {
@@ -196,6 +197,23 @@ async function startHttp(
     }
   }
   return servers
+}
+
+/** Whatever it takes is loaded when somebody asks: until then it costs nothing, the start above all. */
+function metricsOf(broker: Broker): (accept: string) => Promise<Page> {
+  const load = async () => {
+    const [{ brokerMetrics }, { MetricsPage }, { processMetrics }] = await Promise.all([
+      import('./broker-metrics.ts'),
+      import('./http/metrics-page.ts'),
+      import('./http/process-metrics.ts'),
+    ])
+    return new MetricsPage([(out) => brokerMetrics(out, broker.measured), processMetrics()])
+  }
+  let page: ReturnType<typeof load> | undefined
+  return async (accept) => {
+    page ??= load()
+    return (await page).render(accept)
+  }
 }
 
 /** Answers what can be answered, closes what still works, and ends with exit code 1. */

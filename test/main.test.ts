@@ -195,6 +195,8 @@ t.test('health is told over HTTP', async (t) => {
   t.equal(ready.status, 200)
   t.strictSame(await ready.json(), { status: 'ready' })
   t.equal((await fetch(`${broker.http}/health/live`)).status, 200)
+  const metrics = await fetch(`${broker.http}/metrics`)
+  t.match(await metrics.text(), /^kafka_server_kafkaserver_brokerstate 3$/m)
   t.equal((await fetch(`${broker.http}/nothing`)).status, 404)
   t.equal((await fetch(`${broker.http}/health/live`, { method: 'POST' })).status, 405)
   broker.child.kill('SIGTERM')

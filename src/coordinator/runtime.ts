@@ -36,6 +36,8 @@ interface Slot<S extends Shard<R>, R> {
   readonly shard: ShardRuntime<S, R>
 }
 
+export type ShardCounts = Readonly<Record<'loading' | 'active' | 'failed', number>>
+
 export class CoordinatorRuntime<S extends Shard<R>, R> {
   readonly #environment: Environment
   readonly #kind: ShardKind<S, R>
@@ -113,6 +115,13 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
   /** The partitions whose shards are here, loading ones included. */
   partitions(): number[] {
     return [...this.#slots.keys()].sort((a, b) => a - b)
+  }
+
+  /** How many shards are here, by their state. */
+  get shardStates(): ShardCounts {
+    const counts = { loading: 0, active: 0, failed: 0 }
+    for (const { state } of this.#slots.values()) counts[state]++
+    return counts
   }
 
   #active(partition: number): ShardRuntime<S, R> {

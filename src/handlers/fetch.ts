@@ -21,6 +21,7 @@ import type {
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import type { TopicTraffic } from '../replication/topic-traffic.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
@@ -65,6 +66,8 @@ export const fetch = (parts: FetchParts) =>
 interface Row {
   readonly fetched: FetchedPartition
   readonly answer: Mutable<AnsweredPartition>
+  /** Of the partition, where it could be asked. */
+  readonly traffic: TopicTraffic | null
   bytes: number
 }
 
@@ -176,6 +179,7 @@ class Fetch {
 
   #readPartition(partition: Partition, fetched: FetchedPartition): void {
     this.#hosted.push(partition)
+    partition.traffic.countFetch()
     const error = this.#errorOf(partition, fetched)
     if (error !== null) {
       this.#mustAnswer = true
@@ -253,7 +257,7 @@ class Fetch {
       preferredReadReplica: -1,
       records: [],
     }
-    const row: Row = { fetched, answer, bytes: 0 }
+    const row: Row = { fetched, answer, traffic: partition.traffic, bytes: 0 }
     this.#rows.push(row)
     return row
   }
@@ -278,11 +282,14 @@ class Fetch {
   }
 
   /** The read failed: the row says so instead. */
-  #fail({ answer }: Row, error: unknown): void {
+  #fail({ answer, traffic }: Row, error: unknown): void {
     let { errorCode } = answer
     if (error instanceof KafkaError) errorCode = error.error.code
     else if (error instanceof DiskError) errorCode = this.#known(errors.KAFKA_STORAGE_ERROR).code
-    else throw error
+    else {
+      traffic?.countFailedFetch()
+      throw error
+    }
     Object.assign(answer, nothing, { errorCode })
   }
 
@@ -298,7 +305,7 @@ class Fetch {
       this.#leaders ??= new CurrentLeaders(this.#parts.image(), this.#context.listener)
       answer.currentLeader = this.#leaders.of(fetched.topicId, fetched.index)
     }
-    this.#rows.push({ fetched, answer, bytes: 0 })
+    this.#rows.push({ fetched, answer, traffic: null, bytes: 0 })
   }
 
   #known(error: ErrorRow): ErrorRow {
@@ -313,8 +320,9 @@ class Fetch {
       return { errorCode: stale.code, sessionId: this.#request.sessionId, responses: [] }
     }
     const topics: (AnsweredTopic & { partitions: AnsweredPartition[] })[] = []
-    for (const { fetched, answer, bytes } of this.#rows) {
+    for (const { fetched, answer, traffic, bytes } of this.#rows) {
       session.told(fetched, answer, bytes)
+      if (bytes > 0) traffic?.countSent(bytes)
       const { topic, topicId } = fetched
       const last = topics.at(-1)
       if (last !== undefined && last.topic === topic && last.topicId === topicId) {

@@ -282,6 +282,7 @@ class ShareFetch {
       this.#failures.set(partitionKey(named), errorOf(error))
       return null
     }
+    share.partition.traffic.countFetch()
     try {
       const fetched = share.read(maxBytes, minOneBatch)
       if (fetched instanceof Promise) {
@@ -315,7 +316,10 @@ class ShareFetch {
       const row = this.#row(named.topicId, named.index)
       row.acquiredRecords = [...acquired.records]
       row.records = [...acquired.chunks]
-      for (const chunk of acquired.chunks) bytes += chunk.length
+      let acquiredBytes = 0
+      for (const chunk of acquired.chunks) acquiredBytes += chunk.length
+      share.partition.traffic.countSent(acquiredBytes)
+      bytes += acquiredBytes
     }
     if (bytes === 0) return false
     this.#releaseLater(reads)

@@ -17,6 +17,7 @@ import type { AppendResult } from '../log/log-options.ts'
 import { nothingAt, type ReadResult } from '../log/segment-read.ts'
 import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
 import type { AppendOrigin } from '../log/validation.ts'
+import type { TopicTraffic } from './topic-traffic.ts'
 import { checkEpoch, type FirstBatch, type Verification, Verifications } from './verifications.ts'
 
 /** What a replica needs to know of its topic's configuration. */
@@ -93,6 +94,8 @@ export class Partition {
   readonly topic: string
   readonly topicId: string
   readonly index: number
+  /** Of all partitions of the topic here. */
+  readonly traffic: TopicTraffic
   readonly #brokerId: number
   #config: ReplicaConfig
   #state: PartitionState = {
@@ -123,12 +126,14 @@ export class Partition {
     index: number
     brokerId: number
     config: ReplicaConfig
+    traffic: TopicTraffic
   }) {
     this.topic = options.topic
     this.topicId = options.topicId
     this.index = options.index
     this.#brokerId = options.brokerId
     this.#config = options.config
+    this.traffic = options.traffic
     this.#verifications = new Verifications(`${this}`)
   }
 
@@ -273,6 +278,19 @@ export class Partition {
    * the rows of `leaderError`, NOT_ENOUGH_REPLICAS, or what the log has against the records.
    */
   append(records: Buffer, options: AppendOptions): AppendResult {
+    this.traffic.countProduce()
+    try {
+      const appended = this.#appendAsLeader(records, options)
+      const { baseOffset, lastOffset } = appended
+      this.traffic.countAppended(lastOffset - baseOffset + 1, records.length)
+      return appended
+    } catch (error) {
+      this.traffic.countRefused(error, records.length)
+      throw error
+    }
+  }
+
+  #appendAsLeader(records: Buffer, options: AppendOptions): AppendResult {
     const error = this.leaderError()
     if (error !== null) throw new KafkaError(error)
     if (options.acks === wholeInSyncSet) this.#checkInSyncReplicas()

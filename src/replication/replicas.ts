@@ -20,6 +20,7 @@ import { isOfTopic } from '../log/partition-metadata.ts'
 import type { TailCache } from '../log/tail-cache.ts'
 import { Partition, type PartitionState, type ReplicaConfig } from './partition.ts'
 import { type PlacedPartition, Placement } from './placement.ts'
+import { TopicTraffic } from './topic-traffic.ts'
 
 /** A partition as the metadata has it; the parts of its image that replicas look at. */
 export interface AssignedPartition extends PartitionState, PlacedPartition {}
@@ -69,10 +70,11 @@ export interface ReplicasOptions {
   }
 }
 
-interface HostedTopic {
+export interface HostedTopic {
   readonly name: string
   readonly id: string
   readonly partitions: (Partition | undefined)[]
+  readonly traffic: TopicTraffic
 }
 
 /** Logs are opened for so long, or so many, before others have their turn. */
@@ -81,6 +83,8 @@ const openingCountMax = 64
 const progressMs = 3_000
 
 export class Replicas {
+  /** Of all topics that are or were hosted here. */
+  readonly traffic = new TopicTraffic(null)
   readonly #environment: Environment
   readonly #options: ReplicasOptions
   readonly #placement: Placement
@@ -120,6 +124,11 @@ export class Replicas {
     for (const topic of this.#byName.values()) {
       for (const partition of topic.partitions) if (partition !== undefined) yield partition
     }
+  }
+
+  /** The topics that have partitions here. */
+  topics(): Iterable<Readonly<HostedTopic>> {
+    return this.#byName.values()
   }
 
   /** The partition, if it is hosted here. */
@@ -397,7 +406,8 @@ export class Replicas {
   }
 
   #hostTopic({ name, id }: AssignedTopic): HostedTopic {
-    const hosted: HostedTopic = { name, id, partitions: [] }
+    const traffic = new TopicTraffic(this.traffic)
+    const hosted: HostedTopic = { name, id, partitions: [], traffic }
     this.#byName.set(name, hosted)
     this.#byId.set(id, hosted)
     return hosted
@@ -411,6 +421,7 @@ export class Replicas {
       index,
       brokerId,
       config,
+      traffic: topic.traffic,
     })
     // Without holes, however the partitions come.
     while (topic.partitions.length < index) topic.partitions.push(undefined)

@@ -375,6 +375,8 @@ export class Connection implements Asker, Gatherer, Holder {
 
   #send(exchange: Exchange): void {
     const { chunks, replyBytes, lent } = exchange
+    const { counters, clock } = this.#owner
+    counters.countAnswer(exchange.apiKey, exchange.receivedMs, clock.monotonic())
     if (chunks === null || !this.isOpen) {
       exchange.abandon()
       return

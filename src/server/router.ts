@@ -56,7 +56,7 @@ export class Router {
   route(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
     const exchange = this.#open(frame, connection, receivedMs)
     if (exchange === undefined || exchange.isSettled) return exchange
-    this.#counters.countRequest(exchange.apiKey)
+    this.#counters.countRequest(exchange.apiKey, exchange.apiVersion)
     let answer: unknown
     try {
       answer = exchange.handler.handle(exchange.request as never, exchange)

@@ -41,7 +41,7 @@ import type {
 import { compressions } from '../../../protocol/records/compression/compression.ts'
 import type { Environment, Logger } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
-import { CoordinatorRuntime } from '../runtime.ts'
+import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision, EndOfTransaction, Verification } from '../shard.ts'
 import type { TopicChanges } from '../topic-changes.ts'
 import { syncFailed } from './classic/assignment.ts'
@@ -71,7 +71,7 @@ import {
   type ListedGroup,
   listedGroup,
 } from './describe.ts'
-import type { Caller, SubscribingCaller } from './group.ts'
+import type { Caller, GroupType, SubscribingCaller } from './group.ts'
 import { GroupShard } from './group-shard.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
@@ -353,6 +353,16 @@ export class GroupCoordinator {
         }),
       )
     return Promise.all([...new Set(groupIds)].map(describe))
+  }
+
+  /** Calls `count` for each group of the shards that are loaded here. */
+  census(count: (type: GroupType, state: string) => void): void {
+    this.#runtime.forEachActive((shard) => shard.census(count))
+  }
+
+  /** How many shards are here, by their state. */
+  get shardStates(): ShardCounts {
+    return this.#runtime.shardStates
   }
 
   /** The groups of all shards here; an error if one of them is still loading. */

@@ -44,7 +44,7 @@ import { expireMember } from './classic/rebalance.ts'
 import type { GroupCoordinatorConfig, GroupSetting } from './config.ts'
 import { joinConsumerGroup } from './consumer/classic-members.ts'
 import { expireGroup } from './expiry.ts'
-import { type Group, type GroupContext, type NewTopics, nothing } from './group.ts'
+import { type Group, type GroupContext, type GroupType, type NewTopics, nothing } from './group.ts'
 import { type AnyGroup, type AnyModernGroup, modernTypeOf } from './group-types.ts'
 import type { MetadataHashes } from './modern/metadata-hash.ts'
 import { ModernGroup } from './modern/modern-group.ts'
@@ -253,6 +253,15 @@ export class GroupShard implements Shard<GroupRecord> {
       this.#startSessions(groupId)
     } catch (again) {
       this.#context.log.error('a group could not be restored', { groupId, err: again })
+    }
+  }
+
+  /** Calls `count` for each group; one without members is not brought to life for it. */
+  census(count: (type: GroupType, state: string) => void): void {
+    for (const [groupId, recorded] of this.#recorded) {
+      const group = recorded instanceof ModernGroup ? recorded : this.#alive.get(groupId)
+      if (group === undefined) count('classic', 'Empty')
+      else count(group.type, group.state)
     }
   }
 

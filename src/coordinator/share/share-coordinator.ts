@@ -32,7 +32,7 @@ import { compressions } from '../../../protocol/records/compression/compression.
 import type { Uuid } from '../../../protocol/types.ts'
 import type { Environment, Logger, Milliseconds } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
-import { CoordinatorRuntime } from '../runtime.ts'
+import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
 import type { TopicChanges } from '../topic-changes.ts'
 import type { ShareCoordinatorConfig } from './config.ts'
@@ -96,6 +96,11 @@ export class ShareCoordinator {
       commitTimeoutMs: () => config().writeTimeoutMs,
       compression: () => compressions[config().stateTopicCompressionCodec] ?? 'none',
     })
+  }
+
+  /** How many shards are here, by their state. */
+  get shardStates(): ShardCounts {
+    return this.#runtime.shardStates
   }
 
   /** The partition of __share_group_state that holds the delivery state. */

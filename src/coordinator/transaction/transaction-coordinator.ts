@@ -10,7 +10,7 @@
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
-import { CoordinatorRuntime } from '../runtime.ts'
+import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
 import { type AddedPartitions, eachPartition, verifyPartitions } from './add-partitions.ts'
 import type { TransactionCoordinatorConfig } from './config.ts'
@@ -34,7 +34,12 @@ import {
   encodeTransactionRecord,
   type TransactionRecord,
 } from './records.ts'
-import { firstVersionWithEpochBumps, type Transaction, unlimitedTimeoutMs } from './transaction.ts'
+import {
+  firstVersionWithEpochBumps,
+  type Transaction,
+  type TransactionState,
+  unlimitedTimeoutMs,
+} from './transaction.ts'
 import { type Added, TransactionShard } from './transaction-shard.ts'
 
 export interface TransactionCoordinatorOptions {
@@ -226,6 +231,18 @@ export class TransactionCoordinator implements TransactionVerifier {
       }
     }
     return found
+  }
+
+  /** Calls `count` for each transactional id of the shards that are loaded here. */
+  census(count: (state: TransactionState) => void): void {
+    this.#runtime.forEachActive((shard) => {
+      for (const [, { state }] of shard.transactions()) count(state)
+    })
+  }
+
+  /** How many shards are here, by their state. */
+  get shardStates(): ShardCounts {
+    return this.#runtime.shardStates
   }
 
   /** Asks again with a new producer id if one is needed. */

@@ -28,6 +28,13 @@ export class SharePartitions {
     this.#options = options
   }
 
+  /** Of all groups. */
+  get size(): number {
+    let count = 0
+    for (const group of this.#groups.values()) count += group.size
+    return count
+  }
+
   settingsFor(groupId: string): ShareSettings {
     return this.#options.settingsFor(groupId)
   }
