@@ -6,6 +6,7 @@ import type { BrokerConfig } from './broker-config.ts'
 import {
   atLeast,
   boolean,
+  ConfigError,
   type Definition,
   int,
   matching,
@@ -59,12 +60,56 @@ export function groupSetting<Name extends GroupConfigName>(
   const text = own ?? broker.text(`group.${name}`) ?? definition.defaultText ?? ''
   const value = parseSetting(name, definition, text)
   if (own === undefined || typeof value !== 'number') return value as GroupConfigValue<Name>
+  const { min, max } = boundsOf(name, broker)
+  return Math.min(max.value, Math.max(min.value, value)) as GroupConfigValue<Name>
+}
+
+interface Bound {
+  /** Of the broker's setting. */
+  readonly name: string
+  /** Infinite where the broker has no such setting. */
+  readonly value: number
+}
+
+function boundsOf(
+  name: string,
+  broker: BrokerConfig,
+): { readonly min: Bound; readonly max: Bound } {
   const [type, ...rest] = name.split('.')
-  const bound = (which: string, without: number) =>
-    Number(broker.text(`group.${type}.${which}.${boundName(rest.join('.'))}`) ?? without)
-  const min = bound('min', Number.NEGATIVE_INFINITY)
-  const max = bound('max', Number.POSITIVE_INFINITY)
-  return Math.min(max, Math.max(min, value)) as GroupConfigValue<Name>
+  const bound = (which: string, without: number): Bound => {
+    const brokerName = `group.${type}.${which}.${boundName(rest.join('.'))}`
+    return { name: brokerName, value: Number(broker.text(brokerName) ?? without) }
+  }
+  return {
+    min: bound('min', Number.NEGATIVE_INFINITY),
+    max: bound('max', Number.POSITIVE_INFINITY),
+  }
+}
+
+/**
+ * Checks what a group is to have set for itself, together: within the broker's bounds, and sessions
+ * longer than heartbeats. Each value is valid by itself. Throws ConfigError.
+ */
+export function checkGroupSettings(
+  overrides: ReadonlyMap<string, string>,
+  broker: BrokerConfig,
+): void {
+  for (const [name, text] of overrides) {
+    const { min, max } = boundsOf(name, broker)
+    if (Number(text) < min.value) {
+      throw new ConfigError(name, `${name} must be greater than or equal to ${min.name}`)
+    }
+    if (Number(text) > max.value) {
+      throw new ConfigError(name, `${name} must be less than or equal to ${max.name}`)
+    }
+  }
+  for (const type of ['consumer', 'share', 'streams'] as const) {
+    const session = `${type}.session.timeout.ms` as const
+    const heartbeat = `${type}.heartbeat.interval.ms` as const
+    if (groupSetting(session, overrides, broker) > groupSetting(heartbeat, overrides, broker))
+      continue
+    throw new ConfigError(session, `${session} must be greater than ${heartbeat}`)
+  }
 }
 
 /** Streams' standby replicas are bounded under another name. */

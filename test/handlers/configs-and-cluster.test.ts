@@ -109,6 +109,20 @@ t.test('alterations are refused as Kafka refuses them', async (t) => {
     [GROUP, 'g', [['foo', SET, '1']], 40, 'Unknown group config name: foo'],
     [
       GROUP,
+      'g',
+      [['consumer.session.timeout.ms', SET, '1000']],
+      40,
+      'consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms',
+    ],
+    [
+      GROUP,
+      'g',
+      [['streams.num.standby.replicas', SET, '9']],
+      40,
+      'streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas',
+    ],
+    [
+      GROUP,
       '',
       [['consumer.session.timeout.ms', SET, '50000']],
       42,

@@ -12,7 +12,7 @@ import {
   list,
   parseSetting,
 } from '../../config/definition.ts'
-import { groupConfigs } from '../../config/group-configs.ts'
+import { checkGroupSettings, groupConfigs } from '../../config/group-configs.ts'
 import { resolveTopicConfig, type TopicConfig, topicConfigs } from '../../config/topic-configs.ts'
 import { type ConfigTexts, configResource } from '../image.ts'
 import { invalidTopicName } from './topic-names.ts'
@@ -94,6 +94,7 @@ export function checkResource(
       checkKnown(groupConfigs, texts, (unknown) =>
         invalidConfig(`Unknown group config name: ${unknown}`),
       )
+      checkTogether(() => checkGroupSettings(texts, broker))
       break
     case configResource.CLIENT_METRICS:
       if (name === '') throw invalidRequest("Subscription name can't be empty")
@@ -103,6 +104,15 @@ export function checkResource(
       throw invalidRequest('This broker has no loggers whose level can be changed.')
     default:
       throw invalidRequest(`Unknown resource type ${resourceType}`)
+  }
+}
+
+/** A ConfigError is INVALID_CONFIG. */
+function checkTogether(check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    throw error instanceof ConfigError ? invalidConfig(error.message) : error
   }
 }
 
