@@ -525,6 +525,9 @@ async function main(): Promise<void> {
         const shared = runClient(client, ['share', bootstrap, `${run}-share-${client.name}`])
         const said = `all given, a third twice, ${shared.seconds.toFixed(1)} s`
         report(`${client.name}: share group`, shared.ok, shared.ok ? said : shared.error)
+        const migrated = runClient(client, ['migrate', bootstrap, `${run}-moves-${client.name}`])
+        const both = `classic, consumer and back, ${migrated.seconds.toFixed(1)} s`
+        report(`${client.name}: group moves`, migrated.ok, migrated.ok ? both : migrated.error)
       }
       const produced = runClient(client, ['produce', bootstrap, `${run}-${client.name}`], rows)
       report(

@@ -12,7 +12,7 @@ import {
   sameOwned,
   topicPartitionsOf,
 } from '../../../src/coordinator/group/modern/assignment.ts'
-import { MetadataHashes } from '../../../src/coordinator/group/modern/metadata-hash.ts'
+import { MetadataHashes, topicHash } from '../../../src/coordinator/group/modern/metadata-hash.ts'
 import { stepsBetween, withFree } from '../../../src/coordinator/group/modern/reconciliation.ts'
 import { xxh3 } from '../../../src/coordinator/group/modern/xxh3.ts'
 import { StoryTopics } from './story-topics.ts'
@@ -47,6 +47,12 @@ t.test('xxh3 as its reference implementation, in all its cases', async (t) => {
     const input = Buffer.from(Array.from({ length }, (_, i) => (37 * i + length) & 0xff))
     t.equal(xxh3(input), expected, `of ${length} bytes`)
   }
+})
+
+t.test("a topic's hash is Kafka's", async (t) => {
+  const racks = ['rack-2', 'r1']
+  const hash = topicHash('orders', 'AAECAwQFBgcICQoLDA0ODw', [racks, racks, racks])
+  t.equal(hash, 8447978475992792938n, 'as its Utils.computeTopicHash has it')
 })
 
 t.test('the hash of topics follows what they look like, and nothing else', async (t) => {

@@ -11,7 +11,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -24,11 +28,13 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
-/** The official client: Roundtrip produce|consume|admin|share|version BOOTSTRAP TOPIC [GROUP COUNT]. */
+/** The official client: Roundtrip produce|consume|admin|share|migrate|version BOOTSTRAP TOPIC [GROUP COUNT]. */
 public class Roundtrip {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
@@ -37,6 +43,7 @@ public class Roundtrip {
             case "consume" -> consume(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "admin" -> administer(args[1], args[2]);
             case "share" -> share(args[1], args[2]);
+            case "migrate" -> migrate(args[1], args[2]);
             default -> throw new IllegalArgumentException(args[0]);
         }
     }
@@ -164,6 +171,97 @@ public class Roundtrip {
             for (int number = 0; number < count; number++) require(deliveries[number] == (number % 3 == 2 ? 2 : 1));
             admin.deleteShareGroups(List.of(group)).all().get();
             admin.deleteTopics(List.of(topic)).all().get();
+        }
+    }
+
+    /** A group goes from the classic protocol to the new one and back, member by member, and misses nothing. */
+    private static void migrate(String bootstrap, String topic) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            admin.createTopics(List.of(new NewTopic(topic, Optional.of(6), Optional.empty()))).all().get();
+            Member a = new Member(bootstrap, topic, "classic");
+            Member b = new Member(bootstrap, topic, "classic");
+            until(() -> a.partitions == 3 && b.partitions == 3);
+            send(bootstrap, topic, 0, 300);
+            Member c = new Member(bootstrap, topic, "consumer");
+            until(() -> a.partitions == 2 && b.partitions == 2 && c.partitions == 2);
+            require(typeOf(admin, topic) == GroupType.CONSUMER);
+            a.end();
+            b.end();
+            until(() -> c.partitions == 6);
+            Member d = new Member(bootstrap, topic, "classic");
+            until(() -> c.partitions == 3 && d.partitions == 3);
+            c.end();
+            until(() -> d.partitions == 6);
+            require(typeOf(admin, topic) == GroupType.CLASSIC);
+            send(bootstrap, topic, 300, 600);
+            until(() -> Member.seen.size() == 600);
+            d.end();
+            require(Member.deliveries.get() == 600);
+            admin.deleteTopics(List.of(topic)).all().get();
+        }
+    }
+
+    private static GroupType typeOf(Admin admin, String group) throws Exception {
+        return admin.listGroups().all().get().stream()
+            .filter(listed -> listed.groupId().equals(group)).findFirst().get().type().get();
+    }
+
+    private static void send(String bootstrap, String topic, int from, int to) {
+        try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties(bootstrap))) {
+            for (int number = from; number < to; number++) {
+                producer.send(new ProducerRecord<>(topic, number % 6, null, Integer.toString(number)));
+            }
+        }
+    }
+
+    private static void until(Callable<Boolean> holds) throws Exception {
+        long deadline = System.nanoTime() + Duration.ofSeconds(40).toNanos();
+        while (!holds.call()) {
+            if (System.nanoTime() > deadline) throw new IllegalStateException("it does not come");
+            Thread.sleep(50);
+        }
+    }
+
+    /** Reads and commits until it is ended; what it reads is counted for all members together. */
+    private static final class Member {
+        static final Set<String> seen = ConcurrentHashMap.newKeySet();
+        static final AtomicInteger deliveries = new AtomicInteger();
+        volatile int partitions;
+        private volatile boolean isEnded;
+        private final Thread thread;
+
+        Member(String bootstrap, String topic, String protocol) {
+            Properties properties = properties(bootstrap);
+            properties.put("group.id", topic);
+            properties.put("group.protocol", protocol);
+            properties.put("auto.offset.reset", "earliest");
+            properties.put("enable.auto.commit", "false");
+            thread = new Thread(() -> read(properties, topic));
+            thread.start();
+        }
+
+        private void read(Properties properties, String topic) {
+            try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties)) {
+                consumer.subscribe(List.of(topic));
+                while (!isEnded) {
+                    for (var record : consumer.poll(Duration.ofMillis(50))) {
+                        seen.add(record.value());
+                        deliveries.incrementAndGet();
+                    }
+                    partitions = consumer.assignment().size();
+                    try {
+                        consumer.commitSync();
+                    } catch (RebalanceInProgressException e) {
+                        // The next poll joins, and what was read is committed after it.
+                        continue;
+                    }
+                }
+            }
+        }
+
+        void end() throws InterruptedException {
+            isEnded = true;
+            thread.join();
         }
     }
 
