@@ -42,22 +42,29 @@ export function noteSubscription(
   if (!isSameMember(before, after)) records.push(memberRecord(group.groupId, after))
   const hasNewNames = !isSameList(before.subscribedTopicNames, after.subscribedTopicNames)
   const hasNewRegex = regexOf(before) !== regexOf(after)
+  const isStale = group.isMetadataStale(nowMs)
+  const isDue = caller !== null && isLookupDue(group, regexCounts.keys(), nowMs)
+  // Nearly every heartbeat: nothing is new, and nothing is looked at.
+  if (!hasNewNames && !hasNewRegex && !isStale && !isDue) {
+    const { groupEpoch, regexes } = group
+    return { hasChanged: false, groupEpoch, regexes, seenVersion: null }
+  }
   const counts = group.subscriptions.copy()
   counts.countNames(before.subscribedTopicNames, -1)
   counts.countNames(after.subscribedTopicNames, 1)
-  const { regexes, hasMoved } = noteRegexes(draft, regexCounts, counts, caller)
+  const { regexes, hasMoved } = noteRegexes(draft, regexCounts, counts, isDue ? caller : null)
   const hasChanged = hasNewNames || hasNewRegex
   // One that is not looked up yet will make the epoch grow when it is.
   const isKnown = regexOf(after) === null || regexes.get(regexOf(after) as string) !== undefined
   const mustGrow = hasNewNames || hasMoved || (hasNewRegex && isKnown)
-  if (!mustGrow && !group.isMetadataStale(nowMs)) {
+  if (!mustGrow && !isStale) {
     return { hasChanged, groupEpoch: group.groupEpoch, regexes, seenVersion: null }
   }
   const groupEpoch = noteEpoch(draft, counts, mustGrow)
   return { hasChanged, groupEpoch, regexes, seenVersion: group.context.topics.version }
 }
 
-/** Records which expressions are gone, and what the others stand for, if it is time to look them up. */
+/** Records which expressions are gone, and, for a caller, what the others stand for now. */
 function noteRegexes(
   { group, records, nowMs }: Draft,
   regexCounts: ReadonlyMap<string, number>,
@@ -73,7 +80,7 @@ function noteRegexes(
     regexes.delete(regex)
   }
   let hasMoved = false
-  if (caller !== null && isLookupDue(group, regexCounts.keys(), nowMs)) {
+  if (caller !== null) {
     for (const [regex, resolved] of lookUp(group, regexCounts.keys(), caller, nowMs)) {
       const old = regexes.get(regex)?.topics ?? new Set<string>()
       records.push(regexRecord(groupId, regex, resolved))
