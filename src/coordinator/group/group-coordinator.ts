@@ -3,8 +3,8 @@
  * decide and turns failures into the API's own answers. What lives in this folder: groups and their
  * offsets, from request to record: `group-shard.ts` has the state, `group.ts` what all groups have in
  * common; `classic/` holds the classic protocol, `modern/` what the others share, `consumer/` that of
- * KIP-848. How a type is added: `group-types.ts`. What must not live here: the wire, metadata, and
- * anything that other coordinators need too.
+ * KIP-848, `share/` that of KIP-932. How a type is added: `group-types.ts`. What must not live here:
+ * the wire, metadata, and anything that other coordinators need too.
  *
  * Methods answer at once where they can, else with a promise that never rejects but for a bug.
  */

@@ -143,11 +143,6 @@ export class ShareShard implements Shard<ShareRecord> {
 
   onUnloaded(): void {}
 
-  /** Null if nothing is recorded of it. */
-  state(key: SharePartitionKey): ShareState | null {
-    return this.#states.get(coordinatorKey(key))?.state ?? null
-  }
-
   initialize(
     key: SharePartitionKey,
     { stateEpoch, startOffset }: InitialState,
@@ -217,7 +212,7 @@ export class ShareShard implements Shard<ShareRecord> {
   summary(key: SharePartitionKey): Decision<ShareRecord, Read> {
     const refused = key.partition < 0 ? negativePartition : this.#unknown(key)
     if (refused !== null) return nothing({ ...refused, state: null })
-    return nothing({ ...done, state: this.state(key) })
+    return nothing({ ...done, state: this.#states.get(coordinatorKey(key))?.state ?? null })
   }
 
   delete(key: SharePartitionKey): Decision<ShareRecord, Outcome> {

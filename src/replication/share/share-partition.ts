@@ -109,11 +109,6 @@ export class SharePartition {
     return this.#writes === 0 && this.#inFlight.firstLapseMs() === Number.POSITIVE_INFINITY
   }
 
-  /** The first offset whose delivery has not ended. */
-  get startOffset(): number {
-    return this.#inFlight.startOffset
-  }
-
   /** Why it could not be loaded, or null. */
   get failure(): ErrorRow | null {
     return this.#failure
