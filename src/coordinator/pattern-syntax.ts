@@ -44,7 +44,7 @@ class PatternParser {
 
   parse(): PatternNode {
     const node = this.#alternatives()
-    if (this.#peek() !== undefined) throw new PatternError('unexpected )')
+    if (this.#peek() !== undefined) throw new PatternError('missing closing )')
     return node
   }
 
@@ -54,7 +54,7 @@ class PatternParser {
 
   #next(): string {
     const character = this.#characters[this.#at++]
-    if (character === undefined) throw new PatternError('it ends too early')
+    if (character === undefined) throw new PatternError('unexpected end of expression')
     return character
   }
 
@@ -69,14 +69,14 @@ class PatternParser {
   /** Up to `end`, which is taken, too. */
   #upTo(end: string): string {
     const found = this.#characters.indexOf(end, this.#at)
-    if (found < 0) throw new PatternError(`missing ${end}`)
+    if (found < 0) throw new PatternError(`missing closing ${end}`)
     const text = this.#characters.slice(this.#at, found).join('')
     this.#at = found + 1
     return text
   }
 
   #alternatives(): PatternNode {
-    if (++this.#depth > depthMax) throw new PatternError('it nests too deeply')
+    if (++this.#depth > depthMax) throw new PatternError('expression nests too deeply')
     const outer = this.#flags
     const options = [this.#sequence()]
     while (this.#takes('|')) options.push(this.#sequence())
@@ -108,7 +108,7 @@ class PatternParser {
     for (;;) {
       const bounds = this.#bounds()
       if (bounds === null) return result
-      if (result !== node) throw new PatternError('a repetition is repeated')
+      if (result !== node) throw new PatternError('invalid nested repetition operator')
       this.#takes('?')
       result = { kind: 'repeat', node, ...bounds }
     }
@@ -152,7 +152,7 @@ class PatternParser {
       case '*':
       case '+':
       case '?':
-        throw new PatternError(`missing argument to ${character}`)
+        throw new PatternError('missing argument to repetition operator')
       default:
         return this.#literal(character)
     }
@@ -161,14 +161,12 @@ class PatternParser {
   #group(): PatternNode {
     const outer = this.#flags
     if (this.#takes('?')) {
-      if (this.#takes('P<') || this.#takes('<')) {
-        if (!/^\w+$/.test(this.#upTo('>'))) throw new PatternError('invalid group name')
-      } else if (!this.#flagged()) {
-        return { kind: 'sequence', parts: [] }
-      }
+      const named = /^P?<\w+>/.exec(this.#characters.slice(this.#at).join(''))
+      if (named !== null) this.#at += named[0].length
+      else if (!this.#flagged()) return { kind: 'sequence', parts: [] }
     }
     const node = this.#alternatives()
-    if (!this.#takes(')')) throw new PatternError('missing )')
+    if (!this.#takes(')')) throw new PatternError('missing closing )')
     this.#flags = outer
     return node
   }
@@ -190,12 +188,13 @@ class PatternParser {
     else if (character === 'm') this.#flags = { ...this.#flags, isMultiline: isSet }
     else if (character === 's') this.#flags = { ...this.#flags, dotMatchesAll: isSet }
     // Laziness makes no difference.
-    else if (character !== 'U') throw new PatternError('invalid or unsupported flag or lookaround')
+    else if (character !== 'U') throw new PatternError('invalid or unsupported Perl syntax')
   }
 
   #escaped(): PatternNode {
     const next = this.#peek()
-    const place = next === undefined ? undefined : places[next]
+    if (next === undefined) throw new PatternError('trailing backslash at end of expression')
+    const place = places[next]
     if (place !== undefined) {
       this.#at++
       return { kind: 'place', place }
@@ -223,9 +222,19 @@ class PatternParser {
       }
       return code
     }
-    if (character === '0') return 0
+    const octal = this.#octal(character)
+    if (octal !== null) return octal
     if (/[0-9A-Za-z]/.test(character)) throw new PatternError('invalid escape sequence')
     return codeOf(character)
+  }
+
+  /** Up to three digits; a single one but 0 would be a reference back. */
+  #octal(first: string): number | null {
+    const digits = first + this.#characters.slice(this.#at, this.#at + 2).join('')
+    const found = /^(?:0[0-7]{0,2}|[1-7][0-7]{1,2})/.exec(digits)?.[0]
+    if (found === undefined) return null
+    this.#at += found.length - 1
+    return Number.parseInt(found, 8)
   }
 
   #unicodeClass(isNegated: boolean): CharacterTest {
@@ -241,6 +250,7 @@ class PatternParser {
     const isNegated = this.#takes('^')
     const tests: CharacterTest[] = []
     for (let isFirst = true; isFirst || this.#peek() !== ']'; isFirst = false) {
+      if (this.#peek() === undefined) throw new PatternError('missing closing ]')
       if (this.#takes('[:')) tests.push(this.#posixClass())
       else tests.push(this.#rangeOrSet())
     }
@@ -252,7 +262,8 @@ class PatternParser {
   #posixClass(): CharacterTest {
     const name = this.#upTo(':')
     const isIn = posixSets[name.replace('^', '')]
-    if (isIn === undefined || !this.#takes(']')) throw new PatternError('invalid character class')
+    if (isIn === undefined || !this.#takes(']'))
+      throw new PatternError('invalid character class range')
     return name.startsWith('^') ? (code) => !isIn(code) : isIn
   }
 
@@ -366,5 +377,5 @@ function unicodeTest(name: string): CharacterTest {
       if (!(error instanceof SyntaxError)) throw error
     }
   }
-  throw new PatternError(`there are no characters of ${name}`)
+  throw new PatternError('invalid character class range')
 }

@@ -35,44 +35,51 @@ type Step =
 
 /** Steps of one expression: what a character of the text may cost. */
 const stepsMax = 4000
+/** Characters of one expression. */
+const lengthMax = 4096
 
 export class Pattern {
   readonly #steps: Step[] = []
+  /** By step, and one for the end: the round in which it was reached last. */
+  readonly #reachedIn: Int32Array
+  #round = 0
 
   /** Throws PatternError. */
   constructor(text: string) {
+    if (text.length > lengthMax) throw new PatternError(`it is longer than ${lengthMax} characters`)
     const node = parsePattern(text)
-    if (sizeOf(node) > stepsMax) throw new PatternError('it is too large')
+    if (sizeOf(node) > stepsMax) throw new PatternError('invalid repeat count')
     this.#add(node)
+    this.#reachedIn = new Int32Array(this.#steps.length + 1)
   }
 
   /** Whether `text` as a whole is what the expression says. */
   matches(text: string): boolean {
     const codes = [...text].map((character) => character.codePointAt(0) as number)
-    const end = this.#steps.length
+    this.#reachedIn.fill(0)
+    this.#round = 0
     let current = this.#reached([0], codes, 0)
     for (let at = 0; at < codes.length; at++) {
       const arrived: number[] = []
-      for (const index of current) {
-        const step = this.#steps[index]
-        if (step?.kind === 'character' && step.test(codes[at] as number)) arrived.push(step.next)
-      }
+      for (const step of current) if (step.test(codes[at] as number)) arrived.push(step.next)
       if (arrived.length === 0) return false
       current = this.#reached(arrived, codes, at + 1)
     }
-    return current.has(end)
+    return this.#reachedIn[this.#steps.length] === this.#round
   }
 
-  /** Where one may be before character `at`, without taking any more. */
-  #reached(from: readonly number[], codes: readonly number[], at: number): Set<number> {
-    const reached = new Set<number>()
-    const open = [...from]
+  /** The characters that may come at `at`, once all that takes none was gone through. */
+  #reached(open: number[], codes: readonly number[], at: number): (Step & { kind: 'character' })[] {
+    const round = ++this.#round
+    const reached: (Step & { kind: 'character' })[] = []
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
-      if (reached.has(index)) continue
-      reached.add(index)
+      if (this.#reachedIn[index] === round) continue
+      this.#reachedIn[index] = round
       const step = this.#steps[index]
-      if (step?.kind === 'either') open.push(step.next, step.other)
-      else if (step?.kind === 'place' && isAt(step.place, codes, at)) open.push(step.next)
+      if (step === undefined) continue
+      if (step.kind === 'character') reached.push(step)
+      else if (step.kind === 'either') open.push(step.next, step.other)
+      else if (isAt(step.place, codes, at)) open.push(step.next)
     }
     return reached
   }

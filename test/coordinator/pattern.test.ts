@@ -103,6 +103,71 @@ t.test('what is no expression', async (t) => {
   }
 })
 
+t.test("RE2's own", async (t) => {
+  const cases: [pattern: string, name: string, matches: boolean][] = [
+    ['orders', 'orders', true],
+    ['orders', 'orders-2', false],
+    ['(?i)ORDERS-[a-c]', 'Orders-B', true],
+    ['(?i:o)rders', 'Orders', true],
+    ['(?i:o)rders', 'oRders', false],
+    ['x(?i)y|Z', 'xY', true],
+    ['x(?i)y|Z', 'z', true],
+    ['(?-i)a', 'A', false],
+    ['\\Qa.b\\E+', 'a.bb', true],
+    ['\\Qa.b', 'axb', false],
+    ['[[:alpha:]]+[[:^digit:]]', 'ab-', true],
+    ['\\pL\\p{Nd}\\PL', 'a1-', true],
+    ['\\p{^L}+', '12', true],
+    ['\\x61\\x{62}\\143', 'abc', true],
+    ['\\Aab\\z', 'ab', true],
+    ['(?P<name>a)(?<other>b)', 'ab', true],
+    ['[]a]+', ']a', true],
+    ['[a-]', '-', true],
+    ['[^]a]', 'b', true],
+    ['a{,2}', 'a{,2}', true],
+    ['a{2', 'a{2', true],
+    ['(?i)[^a]', 'A', false],
+    ['', '', true],
+    ['a||b', '', true],
+    ['(a|b|)*c', 'ababc', true],
+    ['\u00e9|a', 'a', true],
+    ['(?s).*', 'anything', true],
+  ]
+  for (const [text, name, matches] of cases) {
+    t.equal(new Pattern(text).matches(name), matches, `${text} on '${name}'`)
+  }
+})
+
+t.test('what is not valid is told', async (t) => {
+  const cases: [pattern: string, reason: RegExp][] = [
+    ['(a', /missing closing \)/],
+    ['a)', /missing closing \)/],
+    ['[a', /missing closing \]/],
+    ['[b-a]', /invalid character class range/],
+    ['[[:nope:]]', /invalid character class range/],
+    ['\\pX', /invalid character class range/],
+    ['*a', /missing argument to repetition operator/],
+    ['a|+', /missing argument to repetition operator/],
+    ['a**', /invalid nested repetition operator/],
+    ['a{2}{3}', /invalid nested repetition operator/],
+    ['a{1001}', /invalid repeat count/],
+    ['a{3,2}', /invalid repeat count/],
+    ['\\1', /invalid escape sequence/],
+    ['\\y', /invalid escape sequence/],
+    ['a\\', /trailing backslash/],
+    ['(?=a)', /invalid or unsupported Perl syntax/],
+    ['(?<!a)', /invalid or unsupported Perl syntax/],
+    ['(a{1000}){1000}', /invalid repeat count/],
+    ['((((){1000}){1000}){1000}){1000}', /invalid repeat count/],
+    ['('.repeat(1100), /nests too deeply/],
+    ['a'.repeat(5000), /longer than/],
+  ]
+  for (const [text, reason] of cases) {
+    t.throws(() => new Pattern(text), reason, text.slice(0, 40))
+    t.throws(() => new Pattern(text), PatternError)
+  }
+})
+
 t.test('small expressions mean what they mean to JavaScript', async (t) => {
   const random = new SeededRandom(17)
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random.float() * items.length)] as T
@@ -134,6 +199,9 @@ t.test('small expressions mean what they mean to JavaScript', async (t) => {
 })
 
 t.test('time is linear in the text', async (t) => {
+  for (const expression of ['a{0,200}a{0,200}', '(a?){200}a{200}']) {
+    t.notOk(new Pattern(expression).matches(`${'a'.repeat(248)}!`))
+  }
   const pattern = new Pattern('(a+)+|(a|a)*b|(.*)*c')
   const before = process.hrtime.bigint()
   t.notOk(pattern.matches(`${'a'.repeat(20_000)}!`))

@@ -8,12 +8,12 @@
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
+import { Pattern } from '../../pattern.ts'
+import { PatternError } from '../../pattern-syntax.ts'
 import type { SubscribingCaller } from '../group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { addTo } from './consumer-group.ts'
 import { type ConsumerMember, regexOf } from './member.ts'
-import { InvalidPattern } from './pattern-parser.ts'
-import { TopicPattern } from './topic-pattern.ts'
 
 export interface ResolvedRegex {
   readonly topics: ReadonlySet<string>
@@ -29,9 +29,9 @@ const regexesMax = 100
 /** Throws KafkaError INVALID_REGULAR_EXPRESSION. */
 export function checkRegex(regex: string): void {
   try {
-    new TopicPattern(regex)
+    new Pattern(regex)
   } catch (failure) {
-    if (!(failure instanceof InvalidPattern)) throw failure
+    if (!(failure instanceof PatternError)) throw failure
     throw new KafkaError(
       errors.INVALID_REGULAR_EXPRESSION,
       `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${failure.message}.`,
@@ -93,7 +93,7 @@ export function lookUp(
   const mayDescribe = remembered((name) => caller.mayDescribe(name))
   const resolved = new Map<string, ResolvedRegex>()
   for (const regex of regexes) {
-    const pattern = new TopicPattern(regex)
+    const pattern = new Pattern(regex)
     const found = [...topics.names()].filter((name) => pattern.matches(name) && mayDescribe(name))
     resolved.set(regex, { topics: new Set(found), version, resolvedAtMs })
   }
