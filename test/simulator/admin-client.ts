@@ -335,7 +335,7 @@ class Admin implements Memory {
   }
 }
 
-async function create(
+export async function create(
   { cluster }: Client,
   name: string,
   partitions: number,

@@ -18,6 +18,8 @@ export interface Flip {
 const rebuildable = /\.(index|timeindex|txnindex|snapshot)$|\/leader-epoch-checkpoint$/
 const metadataLog = /\/__cluster_metadata-0\/\d{20}\.log$/
 const offsetsLog = /\/__consumer_offsets-\d+\/\d{20}\.log$/
+/** What depends on these goes on without saying that it does. */
+const sparedLog = /\/(ledger\.\d+|__transaction_state)-\d+\/\d{20}\.log$/
 const logFile = /\/([^/]+)-(\d+)\/(\d{20})\.log$/
 
 export function flipBits(
@@ -51,7 +53,7 @@ export function flipBits(
 function isTarget(path: string, { temper }: Stage): boolean {
   // A coordinator that is out of service for good has its clients ask for hours.
   if (temper.durationMs > 600_000 && offsetsLog.test(path)) return false
-  return rebuildable.test(path) || logFile.test(path)
+  return rebuildable.test(path) || (logFile.test(path) && !sparedLog.test(path))
 }
 
 function note({ history, trace }: Stage, path: string, content: Buffer, bit: number): void {

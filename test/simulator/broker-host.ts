@@ -21,6 +21,9 @@ const downtimeMsMin = 600
 /** As in `main.ts`. */
 const stopLimitMs = 10_000
 
+/** Partitions that transactions depend on. */
+const ofLedger = /^(ledger\.\d+|__transaction_state)-\d+$/
+
 type End = 'kill' | 'power loss' | 'power off' | 'exit'
 
 export class BrokerHost {
@@ -144,7 +147,10 @@ export class BrokerHost {
     if (how === 'power loss') {
       const durable = this.#partitions(disk.snapshot('durable'))
       this.#mayLose(durable, (promise) => !promise.isDurable)
-      if (!this.#stage.temper.isOffsetsTopicDurable) this.offsetsLost++
+      if (!this.#stage.temper.isOffsetsTopicDurable) {
+        this.offsetsLost++
+        this.#stage.ledgers.lose()
+      }
       world.crash(process)
     } else if (how === 'power off') {
       world.crash(process)
@@ -274,7 +280,9 @@ export class BrokerHost {
     const left = this.#partitions(this.#stage.world.disk('broker').snapshot('written'))
     this.#mayLose(left, (promise, name) => !promise.isDurable && names.has(name))
     const isOffsets = [...names].some((name) => name.startsWith('__consumer_offsets-'))
-    if (isOffsets && !this.#stage.temper.isOffsetsTopicDurable) this.offsetsLost++
+    if (this.#stage.temper.isOffsetsTopicDurable) return
+    if (isOffsets) this.offsetsLost++
+    if (isOffsets || [...names].some((name) => ofLedger.test(name))) this.#stage.ledgers.lose()
   }
 
   #rot(): void {

@@ -20,5 +20,5 @@ t.test('what was found before', async (t) => {
 })
 
 t.test('nothing acknowledged is lost, whatever happens', async (t) => {
-  for (let seed = 500; seed < 516; seed++) await t.resolves(runScenario(seed), `seed ${seed}`)
+  for (let seed = 500; seed < 512; seed++) await t.resolves(runScenario(seed), `seed ${seed}`)
 })

@@ -1,12 +1,13 @@
 /**
  * A broker and its clients in one thread from a seed: producers of all kinds, a group, readers without a
- * group, one that keeps offsets, one that administers; while they work, everything befalls the broker
+ * group, one that keeps offsets, one that administers, those who write and read a ledger in transactions
+ * and with keys; while they work, everything befalls the broker
  * that the seed has drawn. Then all is healed, the work is finished, the broker is restarted once more, and
  * every partition is read as a whole.
  *
  * In this folder: the world (`simulated-world`, its network, disk and `weather`), what a seed draws
  * (`swarm`), what befalls the broker (`broker-host`, `blows`, `disk-faults`, `bit-rot`), the clients
- * (`*-client`), and what must hold (`history`, `auditor`).
+ * (`*-client`, `ledger-writers`, `ledger-readers`), and what must hold (`history`, `ledger`, `auditor`).
  */
 import { administer, makeTopics } from './admin-client.ts'
 import { audit } from './auditor.ts'
@@ -14,6 +15,9 @@ import { strike } from './blows.ts'
 import { BrokerHost } from './broker-host.ts'
 import { keepOffsets } from './committing-client.ts'
 import { History, nameOf, type TopicPromise } from './history.ts'
+import { Ledgers } from './ledger.ts'
+import { LedgerMemory, readLedger } from './ledger-readers.ts'
+import { keepLedger } from './ledger-writers.ts'
 import { commitTooLate } from './outdated-member.ts'
 import { probe } from './probing-client.ts'
 import { produce } from './producing-client.ts'
@@ -95,6 +99,7 @@ class Scenario {
       world,
       temper: drawn,
       history,
+      ledgers: new Ledgers(drawn.ledger),
       trace,
       isHealed: false,
       healed,
@@ -162,6 +167,7 @@ class Scenario {
     await this.#within('finish administering', Promise.all(others))
     await this.#within('be restarted', this.#restart())
     await this.#within('be audited', this.#auditAll())
+    await this.#within('decide all transactions', this.#auditLedger())
     await this.#within('be read by the group', this.#groupHasRead())
     stage.isWritten = true
     await this.#within('finish reading', Promise.all(reading))
@@ -191,7 +197,25 @@ class Scenario {
     if (random.chance(0.5)) others.push(this.#watch(probe(stage, this.#host, 'prober')))
     if (random.chance(0.5)) others.push(this.#watch(commitTooLate(stage, 'latecomer')))
     if (random.chance(0.4)) others.push(this.#watch(fallSilent(stage, this.#host, 'sleeper')))
+    this.#startLedger(reading, others)
     return { producing, reading, others }
+  }
+
+  /** Transactions, and records with keys. */
+  #startLedger(reading: Promise<void>[], others: Promise<void>[]): void {
+    const stage = this.#stage
+    const { tellers, clerks } = stage.temper.ledger
+    if (tellers + clerks === 0) return
+    stage.memories.add(new LedgerMemory(stage))
+    for (let i = 0; i < tellers; i++) {
+      others.push(this.#watch(keepLedger(stage, `teller${i}`, 'teller')))
+    }
+    for (let i = 0; i < clerks; i++) {
+      others.push(this.#watch(keepLedger(stage, `clerk${i}`, 'clerk')))
+    }
+    for (const isolation of ['read_committed', 'read_uncommitted'] as const) {
+      reading.push(this.#watch(readLedger(stage, isolation.replace('_', ' '), isolation)))
+    }
   }
 
   /** What fails here ends the run. */
@@ -220,6 +244,13 @@ class Scenario {
     const client = startClient(this.#stage, 'last auditor')
     await audit(this.#stage, client, [...history.partitions.values()])
     for (const memory of this.#stage.memories) memory.compareDisk()
+  }
+
+  async #auditLedger(): Promise<void> {
+    const { tellers, clerks } = this.#stage.temper.ledger
+    if (tellers + clerks === 0) return
+    const client = startClient(this.#stage, 'last reader', { isPatient: true })
+    await new LedgerMemory(this.#stage).compareAtEnd(client)
   }
 
   async #groupHasRead(): Promise<void> {

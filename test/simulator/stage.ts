@@ -5,6 +5,7 @@
 import { Cluster } from '../../src/client/cluster.ts'
 import type { Environment, Milliseconds } from '../../src/environment/environment.ts'
 import type { History } from './history.ts'
+import type { Ledgers } from './ledger.ts'
 import type { SeededRandom } from './random.ts'
 import type { SimulatedProcess, SimulatedWorld } from './simulated-world.ts'
 import type { Temper } from './swarm.ts'
@@ -16,6 +17,7 @@ export interface Stage {
   readonly world: SimulatedWorld
   readonly temper: Temper
   readonly history: History
+  readonly ledgers: Ledgers
   readonly trace: Trace
   /** True once all faults are over: who works towards an end goes for it now. */
   isHealed: boolean

@@ -39,6 +39,17 @@ export interface SimulatedTopic {
   readonly isShort: boolean
 }
 
+/** A topic of its own for transactions and keys; see `ledger`. */
+export interface SimulatedLedger {
+  readonly partitions: number
+  readonly configs: ReadonlyMap<string, string>
+  readonly isCompacted: boolean
+  /** Who write in transactions. */
+  readonly tellers: number
+  /** Who write without. */
+  readonly clerks: number
+}
+
 export interface Temper {
   readonly network: NetworkWeather
   readonly disk: DiskWeather
@@ -59,6 +70,7 @@ export interface Temper {
   readonly largeChance: number
   readonly tailCacheBytes: number
   readonly topics: readonly SimulatedTopic[]
+  readonly ledger: SimulatedLedger
   readonly logDirs: readonly string[]
   readonly settings: ReadonlyMap<string, string>
   /** Offsets of groups are synced before the commit is answered. */
@@ -90,7 +102,8 @@ export function drawTemper(random: SeededRandom): Temper {
   }
   const logDirs = random.chance(0.25) ? ['/data1', '/data2'] : ['/data']
   const expiresOffsets = isLong && random.chance(0.5)
-  return {
+  const settings = drawSettings(random, { allDurable, logDirs, expiresOffsets, isLong })
+  const drawn = {
     network: random.chance(0.35) ? calmish(random) : stormy(random),
     disk: random.chance(0.3) ? random.pick([slowAtTimes, slowAtTimes, slow])(random) : never,
     diskErrors: {
@@ -109,10 +122,45 @@ export function drawTemper(random: SeededRandom): Temper {
     tailCacheBytes: random.pick([2_048, 16_384, 262_144]),
     topics,
     logDirs,
-    settings: drawSettings(random, { allDurable, logDirs, expiresOffsets, isLong }),
+    settings,
     isOffsetsTopicDurable: allDurable,
     expiresOffsets,
   }
+  // Last, so that it gives no seed another course in what is drawn before.
+  drawTransactionSettings(random, settings)
+  return { ...drawn, ledger: drawLedger(random) }
+}
+
+function drawLedger(random: SeededRandom): SimulatedLedger {
+  // Clocks jump: what is not taken for its timestamp says nothing here.
+  const configs = new Map([['message.timestamp.after.max.ms', `${Number.MAX_SAFE_INTEGER}`]])
+  const isCompacted = random.chance(0.5)
+  if (isCompacted) {
+    configs.set('cleanup.policy', 'compact')
+    configs.set('min.cleanable.dirty.ratio', `${random.pick([0, 0.01, 0.3])}`)
+    configs.set('delete.retention.ms', `${random.pick([0, 0, 2_000, 86_400_000])}`)
+    if (random.chance(0.3)) configs.set('min.compaction.lag.ms', `${random.pick([100, 5_000])}`)
+  }
+  if (random.chance(isCompacted ? 0.9 : 0.5)) {
+    configs.set('segment.ms', `${random.pick([1, 500, 2_000, 30_000])}`)
+  }
+  if (random.chance(0.3)) configs.set('index.interval.bytes', `${random.pick([0, 100])}`)
+  const isUsed = random.chance(0.7)
+  return {
+    partitions: random.between(1, 3),
+    configs,
+    isCompacted,
+    tellers: isUsed ? random.between(0, 3) : 0,
+    clerks: isUsed ? random.between(isCompacted ? 1 : 0, 1) : 0,
+  }
+}
+
+function drawTransactionSettings(random: SeededRandom, settings: Map<string, string>): void {
+  settings.set('transaction.state.log.num.partitions', `${random.between(1, 3)}`)
+  const abortIntervalMs = random.pick([500, 10_000])
+  settings.set('transaction.abort.timed.out.transaction.cleanup.interval.ms', `${abortIntervalMs}`)
+  settings.set('log.cleaner.backoff.ms', `${random.pick([100, 1_000, 15_000])}`)
+  if (random.chance(0.4)) settings.set('log.cleaner.min.cleanable.ratio', '0.01')
 }
 
 /** Retention looks half a minute after a start for the first time. */
