@@ -3,22 +3,20 @@
  * answers differ in: error codes first, then the other values that should be alike. A request that only
  * one of them refuses by closing the connection is a difference too.
  *
- * Both start empty and get the same requests, so that what they hold stays alike; before each API the
- * topics that requests speak of are made anew where they are gone.
+ * Both begin with the same topics, groups and transactions and get the same requests, so that what they
+ * hold stays alike; where they have answered differently, they begin anew. A difference that is meant has
+ * its reason in `known-differences.ts`.
  */
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type ApiRow, apis } from '../../../protocol/apis.ts'
-import { errors } from '../../../protocol/errors.ts'
-import { encodeBatch } from '../../../protocol/records/record.ts'
 import { fetchKafka, fetchKafkaLogger } from '../../../scripts/apache-kafka.ts'
 import { BrokerProcess } from '../../damage/broker-process.ts'
-import { decodeAnswer, frameOf, Outcome, Peer } from '../../hostile/peer.ts'
-import { type Random, randomFrom } from '../../protocol/generated-values.ts'
+import { randomFrom } from '../../protocol/generated-values.ts'
 import type { Report } from '../directories/exchange.ts'
-import { type Outline, outline } from './outline.ts'
-import { leftOut, makeRequest, topics } from './requests.ts'
-import { World } from './world.ts'
+import { reasonOf } from './known-differences.ts'
+import { leftOut, makeRequest } from './requests.ts'
+import { Side } from './side.ts'
 
 export interface DifferentialOptions {
   readonly seed: number
@@ -28,120 +26,54 @@ export interface DifferentialOptions {
   readonly only: readonly string[]
 }
 
-/** A request waits for no more than this: then it counts as not answered, by both alike it is hoped. */
-const answerLimitMs = 2_500
 /** What changes metadata takes a moment to be known to all parts of Apache Kafka. */
 const settleMs = 40
-const changesMetadata = /^(create|delete|alter|incremental|update)/
+const layoutTriesMax = 50
 /** Differences printed for each API. */
 const shownMax = 6
+/** Requests of these change topics, of these nothing; all others change groups and transactions. */
+const changesTopics = /^(produce|create|delete|alter|incremental|update|writeTxn|endTxn)/
+const changesNothing = /^(fetch$|list|metadata|describe|find|offsetFetch|offsetFor|apiVersions)/
+/** Apache Kafka says that it serves Produce from 0 on, which librdkafka asks for, but does not. */
+const firstServed: Readonly<Record<string, number>> = { produce: 3 }
 
-/** One broker of the two: where it is, and what it calls things. */
-class Side {
-  readonly world = new World()
-  readonly #broker: BrokerProcess
-  #peer: Peer | undefined
-
-  constructor(broker: BrokerProcess) {
-    this.#broker = broker
-  }
-
-  async peer(): Promise<Peer> {
-    if (this.#peer === undefined || this.#peer.isClosed) {
-      this.#peer = await Peer.open(this.#broker.port, new Outcome())
-    }
-    if (this.#peer === undefined) throw new Error(`${this.#broker.kind} takes no connection`)
-    return this.#peer
-  }
-
-  /** The outline of the answer, or why there is none. */
-  async ask(api: ApiRow, version: number, request: object): Promise<Outline> {
-    const peer = await this.peer()
-    const pending = peer.answer(answerLimitMs)
-    await peer.send(frameOf(api, version, this.world.fill(request) as never))
-    const frame = await pending
-    if (frame === undefined) {
-      const why = peer.isClosed ? 'connection closed' : 'no answer'
-      peer.close()
-      return { errors: [`(${why})`], values: [] }
-    }
-    const answer: unknown = decodeAnswer(api, version, frame)
-    if (answer === undefined) return { errors: ['(answer cannot be read)'], values: [] }
-    this.world.learn(answer)
-    return outline(answer, (id) => this.world.nameOf(id))
-  }
-
-  /** [lowest, highest] version by key. */
-  async versions(): Promise<Map<number, readonly [number, number]>> {
-    const answer = await (await this.peer()).call(apis.apiVersions, 3, {
-      clientSoftwareName: 'differential',
-      clientSoftwareVersion: '1',
-    })
-    const keys = answer?.apiKeys ?? []
-    return new Map(
-      keys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]]),
-    )
-  }
-
-  /** Has the internal topics made, which the two make at moments of their own. */
-  async settleCoordinators(): Promise<void> {
-    for (const keyType of [0, 1]) {
-      const request = { keyType, coordinatorKeys: ['group-1'] }
-      for (let tries = 0; tries < 100; tries++) {
-        const answer = await (await this.peer()).call(apis.findCoordinator, 4, request)
-        const error = answer?.coordinators?.[0]?.errorCode
-        if (error !== errors.COORDINATOR_NOT_AVAILABLE.code) break
-        await setTimeout(100)
-      }
-    }
-  }
-
-  /** Makes the topics that are gone, with some records, and learns their ids. */
-  async prepare(): Promise<void> {
-    const peer = await this.peer()
-    await this.world.refresh(peer)
-    const missing = topics.filter((name) => !this.world.has(name))
-    if (missing.length === 0) return
-    await peer.call(apis.createTopics, 7, {
-      timeoutMs: 5000,
-      topics: missing.map((name) => ({
-        name,
-        numPartitions: 3,
-        replicationFactor: 1,
-        assignments: [],
-        configs: name === 'compacted' ? [{ name: 'cleanup.policy', value: 'compact' }] : [],
-      })),
-    })
-    await setTimeout(1000)
-    for (const name of missing) await peer.call(apis.produce, 9, firstRecords(name))
-    await this.world.refresh(peer)
-  }
+interface Difference {
+  count: number
+  readonly example: string
 }
 
-function firstRecords(name: string) {
-  const records = ['a', 'b', 'c'].map((key) => ({
-    timestamp: 1_700_000_000_000,
-    key: Buffer.from(key),
-    value: Buffer.from('first'),
-  }))
-  const partitionData = [0, 1, 2].map((index) => ({ index, records: [encodeBatch({ records })] }))
-  return { transactionalId: null, acks: -1, timeoutMs: 5000, topicData: [{ name, partitionData }] }
-}
-
+/** What came of the requests of one API. */
 class Tally {
   requests = 0
-  differentErrors = 0
-  differentValues = 0
-  readonly examples = new Map<string, { count: number; example: string }>()
+  alike = 0
+  known = 0
+  readonly reasons = new Map<string, number>()
+  readonly unexplained = new Map<string, Difference>()
 
-  note(kind: 'error' | 'value', version: number, difference: string, example: string): void {
-    const known = this.examples.get(difference)
-    if (known === undefined)
-      this.examples.set(difference, { count: 1, example: `v${version} ${example}` })
-    else known.count++
-    if (kind === 'error') this.differentErrors++
-    else this.differentValues++
+  note(api: string, version: number, request: object, difference: DifferentLines): void {
+    const reason = reasonOf(api, request, difference)
+    if (reason !== null) {
+      this.known++
+      this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1)
+      return
+    }
+    const { mine, other } = difference
+    const asked = JSON.stringify(request)
+    const text = `${mine[0] ?? '-'} | Kafka ${other[0] ?? '-'}`
+    const noted = this.unexplained.get(text)
+    if (noted !== undefined) noted.count++
+    else this.unexplained.set(text, { count: 1, example: `v${version} ${asked.slice(0, 500)}` })
   }
+
+  get unexplainedCount(): number {
+    return this.requests - this.alike - this.known
+  }
+}
+
+/** Lines that only one of the two has. */
+interface DifferentLines {
+  readonly mine: readonly string[]
+  readonly other: readonly string[]
 }
 
 export async function compareBrokers(
@@ -154,96 +86,144 @@ export async function compareBrokers(
     report('differential', null, failure)
     return
   }
-  const settings = { 'group.initial.rebalance.delay.ms': '0', 'auto.create.topics.enable': 'false' }
-  const ours = await BrokerProcess.start('millrace', join(work, 'differential-ours'), { settings })
-  const theirs = await BrokerProcess.start('kafka', join(work, 'differential-kafka'), { settings })
+  const settings = {
+    'group.initial.rebalance.delay.ms': '0',
+    'auto.create.topics.enable': 'false',
+    'transaction.state.log.num.partitions': '2',
+    'share.coordinator.state.topic.num.partitions': '2',
+  }
+  const [ours, theirs] = await Promise.all([
+    BrokerProcess.start('millrace', join(work, 'differential-ours'), { settings }),
+    BrokerProcess.start('kafka', join(work, 'differential-kafka'), { settings }),
+  ])
   try {
-    await compareAll(new Side(ours), new Side(theirs), options, report)
+    await new Comparison(new Side(ours), new Side(theirs), options, report).run()
   } finally {
     await Promise.all([ours.stop(), theirs.stop()])
   }
 }
 
-async function compareAll(
-  ours: Side,
-  theirs: Side,
-  { seed, cases, only }: DifferentialOptions,
-  report: Report,
-): Promise<void> {
-  const [here, there] = [await ours.versions(), await theirs.versions()]
-  await Promise.all([ours.settleCoordinators(), theirs.settleCoordinators()])
-  for (const [name, api] of Object.entries<ApiRow>(apis)) {
-    const asked = only.length === 0 || only.includes(name)
-    const versions = there.get(api.key)
-    if (!asked || leftOut.has(name) || versions === undefined) continue
-    const own = here.get(api.key)
-    if (own === undefined) {
-      report(`differential: ${name}`, false, 'Apache Kafka serves it, we do not')
-      continue
+class Comparison {
+  readonly #sides: readonly [ours: Side, theirs: Side]
+  readonly #options: DifferentialOptions
+  readonly #report: Report
+  #areTopicsAlike = false
+
+  constructor(ours: Side, theirs: Side, options: DifferentialOptions, report: Report) {
+    this.#sides = [ours, theirs]
+    this.#options = options
+    this.#report = report
+  }
+
+  async run(): Promise<void> {
+    const { only } = this.#options
+    const [ours, theirs] = this.#sides
+    const [here, there] = [await ours.versions(), await theirs.versions()]
+    await this.#both((side) => side.settleCoordinators())
+    const tallies = new Map<string, Tally>()
+    for (const [name, api] of Object.entries<ApiRow>(apis)) {
+      const versions = there.get(api.key)
+      const isAsked = only.length === 0 || only.includes(name)
+      if (!isAsked || leftOut.has(name) || versions === undefined) continue
+      const own = here.get(api.key)
+      if (own === undefined) {
+        this.#report(`differential: ${name}`, false, 'Apache Kafka serves it, we do not')
+        continue
+      }
+      if (own[1] < versions[1] || own[0] > versions[0]) {
+        const detail = `versions ${own.join('-')}, Kafka ${versions.join('-')}`
+        this.#report(`differential: ${name}`, false, detail)
+      }
+      const lowest = firstServed[name] ?? Math.max(own[0], versions[0])
+      const tally = await this.#compareApi(name, api, lowest, Math.min(own[1], versions[1]))
+      tallies.set(name, tally)
+      tell(name, tally, this.#report)
     }
-    if (own[1] < versions[1] || own[0] > versions[0]) {
-      report(
-        `differential: ${name}`,
-        false,
-        `versions ${own.join('-')}, Kafka ${versions.join('-')}`,
-      )
-    }
-    await Promise.all([ours.prepare(), theirs.prepare()])
+    printTable(tallies)
+  }
+
+  async #compareApi(name: string, api: ApiRow, lowest: number, highest: number): Promise<Tally> {
+    const { cases, seed } = this.#options
     const tally = new Tally()
     const random = randomFrom(seed + api.key)
-    for (
-      let version = Math.max(own[0], versions[0]);
-      version <= Math.min(own[1], versions[1]);
-      version++
-    ) {
+    for (let version = lowest; version <= highest; version++) {
+      await this.#beginAlike()
       for (let each = 0; each < cases; each++) {
-        await compareOne(ours, theirs, { name, api, version, random, tally })
+        const request = makeRequest(api.request, version, random)
+        tally.requests++
+        const difference = await this.#compareOne(api, version, request)
+        if (changesTopics.test(name)) await this.#settle()
+        if (difference === null) {
+          tally.alike++
+          continue
+        }
+        tally.note(name, version, request, difference)
+        if (changesTopics.test(name)) this.#areTopicsAlike = false
+        if (!changesNothing.test(name)) await this.#beginAlike()
       }
     }
-    tell(name, tally, report)
+    if (changesTopics.test(name)) this.#areTopicsAlike = false
+    return tally
+  }
+
+  async #compareOne(api: ApiRow, version: number, request: object): Promise<DifferentLines | null> {
+    const [mine, other] = await this.#both((side) => side.ask(api, version, request))
+    return differentLines(mine.errors, other.errors) ?? differentLines(mine.values, other.values)
+  }
+
+  /** Both hold the same topics with the same records, and the same groups and transactions. */
+  async #beginAlike(): Promise<void> {
+    if (!this.#areTopicsAlike) await this.#both((side) => side.resetTopics())
+    this.#areTopicsAlike = true
+    await this.#both((side) => side.begin())
+  }
+
+  /** Waits until all parts of both know the same topics. Where they never do, they begin anew. */
+  async #settle(): Promise<void> {
+    for (let tries = 0; tries < layoutTriesMax; tries++) {
+      const [mine, other] = await this.#both((side) => side.layout())
+      if (mine === other) return
+      await setTimeout(settleMs)
+    }
+    this.#areTopicsAlike = false
+    await this.#beginAlike()
+  }
+
+  #both<T>(what: (side: Side) => Promise<T>): Promise<[T, T]> {
+    const [ours, theirs] = this.#sides
+    return Promise.all([what(ours), what(theirs)])
   }
 }
 
-async function compareOne(
-  ours: Side,
-  theirs: Side,
-  one: { name: string; api: ApiRow; version: number; random: Random; tally: Tally },
-): Promise<void> {
-  const { name, api, version, random, tally } = one
-  const request = makeRequest(api.request, version, random)
-  tally.requests++
-  const [mine, other] = await Promise.all([
-    ours.ask(api, version, request),
-    theirs.ask(api, version, request),
-  ])
-  const example = JSON.stringify(request).slice(0, 400)
-  const errors = firstDifference(mine.errors, other.errors)
-  if (errors !== null) tally.note('error', version, errors, example)
-  else {
-    const values = firstDifference(mine.values, other.values)
-    if (values !== null) tally.note('value', version, values, example)
-  }
-  if (changesMetadata.test(name)) {
-    await setTimeout(settleMs)
-    await Promise.all([ours.prepare(), theirs.prepare()])
-  }
-}
-
-/** The first lines that only one of them has; null where they are alike. */
-function firstDifference(mine: readonly string[], other: readonly string[]): string | null {
-  const left = mine.filter((line) => !other.includes(line))
-  const right = other.filter((line) => !mine.includes(line))
-  if (left.length === 0 && right.length === 0) return null
-  return `${left[0] ?? '-'} | Kafka ${right[0] ?? '-'}`
+/** Null where they are alike. */
+function differentLines(ours: readonly string[], theirs: readonly string[]): DifferentLines | null {
+  const mine = ours.filter((line) => !theirs.includes(line))
+  const other = theirs.filter((line) => !ours.includes(line))
+  return mine.length === 0 && other.length === 0 ? null : { mine, other }
 }
 
 function tell(name: string, tally: Tally, report: Report): void {
-  const { requests, differentErrors, differentValues } = tally
-  const alike = requests - differentErrors - differentValues
-  const detail = `${requests} requests, ${alike} alike, ${differentErrors} other errors, ${differentValues} other values`
-  report(`differential: ${name}`, differentErrors === 0 && differentValues === 0, detail)
-  const most = [...tally.examples].sort(([, a], [, b]) => b.count - a.count).slice(0, shownMax)
+  const { requests, alike, known, unexplainedCount } = tally
+  const detail = `${requests} requests, ${alike} alike, ${known} known differences, ${unexplainedCount} unexplained`
+  report(`differential: ${name}`, unexplainedCount === 0, detail)
+  for (const [reason, count] of tally.reasons) console.log(`      ${count} known: ${reason}`)
+  const most = [...tally.unexplained].sort(([, a], [, b]) => b.count - a.count).slice(0, shownMax)
   for (const [difference, { count, example }] of most) {
     console.log(`      ${count} x ${difference}\n          ${example}`)
   }
+}
+
+function printTable(tallies: ReadonlyMap<string, Tally>): void {
+  const row = (name: string, ...counts: readonly (number | string)[]) =>
+    console.log(name.padEnd(32) + counts.map((count) => String(count).padStart(12)).join(''))
+  row('API', 'requests', 'alike', 'known', 'unexplained')
+  const sums: [number, number, number, number] = [0, 0, 0, 0]
+  for (const [name, { requests, alike, known, unexplainedCount }] of tallies) {
+    const counts = [requests, alike, known, unexplainedCount] as const
+    counts.forEach((count, at) => {
+      sums[at as 0] += count
+    })
+    row(name, ...counts)
+  }
+  row(`${tallies.size} APIs`, ...sums)
 }

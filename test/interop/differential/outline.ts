@@ -3,6 +3,8 @@
  * values that do not depend on whose answer it is.
  */
 import { errorByCode } from '../../../protocol/errors.ts'
+import { zeroUuid } from '../../../protocol/types.ts'
+import type { World } from './world.ts'
 
 /** What an element of a list is known by, whatever its place in the list. */
 const identities = [
@@ -10,6 +12,7 @@ const identities = [
   'topic',
   'topicName',
   'topicId',
+  'apiKey',
   'groupId',
   'partitionIndex',
   'partition',
@@ -42,21 +45,22 @@ export interface Outline {
   readonly values: readonly string[]
 }
 
-export function outline(answer: unknown, nameOf: (topicId: string) => string): Outline {
-  const lines: { errors: string[]; values: string[] } = { errors: [], values: [] }
-  walk(answer, '', lines, nameOf)
+interface Lines {
+  readonly errors: string[]
+  readonly values: string[]
+}
+
+export function outline(answer: unknown, world: World): Outline {
+  const lines: Lines = { errors: [], values: [] }
+  walk(answer, '', lines, world)
   return { errors: lines.errors.sort(), values: lines.values.sort() }
 }
 
-function walk(
-  value: unknown,
-  path: string,
-  lines: { errors: string[]; values: string[] },
-  nameOf: (topicId: string) => string,
-): void {
+function walk(value: unknown, path: string, lines: Lines, world: World): void {
   if (Array.isArray(value)) {
     value.forEach((element, at) => {
-      walk(element, `${path}[${identityOf(element, at, nameOf)}]`, lines, nameOf)
+      const identity = identityOf(element, at, world)
+      if (identity !== null) walk(element, `${path}[${identity}]`, lines, world)
     })
     return
   }
@@ -65,22 +69,31 @@ function walk(
       if (ownWords.has(name)) continue
       if (name === 'errorCode' || name.endsWith('ErrorCode')) {
         lines.errors.push(`${path}.${name}: ${errorByCode(inner as number).name}`)
-      } else walk(inner, `${path}.${name}`, lines, nameOf)
+      } else walk(inner, `${path}.${name}`, lines, world)
     }
     return
   }
-  lines.values.push(`${path}: ${Buffer.isBuffer(value) ? `${value.length} bytes` : String(value)}`)
+  lines.values.push(`${path}: ${shown(value, world)}`)
 }
 
-function identityOf(element: unknown, at: number, nameOf: (topicId: string) => string): string {
+function shown(value: unknown, world: World): string {
+  if (Buffer.isBuffer(value)) return `${value.length} bytes`
+  return typeof value === 'string' ? String(world.plain(value)) : String(value)
+}
+
+/** By its name where it has one, so that the order of a list does not matter; null: it is not compared. */
+function identityOf(element: unknown, at: number, world: World): string | null {
+  if (typeof element === 'string') return world.plain(element)
   if (typeof element !== 'object' || element === null) return String(at)
   const fields = element as Readonly<Record<string, unknown>>
   for (const name of identities) {
     const value = fields[name]
     if (value === undefined || value === null || value === '' || value === 0) continue
-    if (name === 'topicId') return nameOf(String(value))
+    if (name === 'topicId' && value === zeroUuid) continue
+    if (name === 'topicId') return world.nameOf(String(value))
     if (name === 'producerId') return 'producer'
-    return String(value).slice(0, 20)
+    return world.plain(String(value))?.slice(0, 20) ?? null
   }
-  return 'partitionIndex' in fields || 'partition' in fields || 'index' in fields ? '0' : String(at)
+  const first = identities.find((name) => fields[name] !== undefined)
+  return first === undefined ? String(at) : String(fields[first])
 }

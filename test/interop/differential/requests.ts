@@ -5,7 +5,9 @@
  *
  * A pool says what a field may hold: the first list is sane, the second is not.
  */
-import { encodeBatch } from '../../../protocol/records/record.ts'
+import { setCrc } from '../../../protocol/records/batch.ts'
+import { compressions } from '../../../protocol/records/compression/compression.ts'
+import type { NewBatch } from '../../../protocol/records/record.ts'
 import type { Field, Fields, Message } from '../../../protocol/schema.ts'
 import { includes, type Type, zeroUuid } from '../../../protocol/types.ts'
 import type { Random } from '../../protocol/generated-values.ts'
@@ -21,14 +23,38 @@ export class Placeholder {
   }
 }
 
+/** Stands for a batch, whose producer is called differently by each broker; and for what damages it. */
+export class BatchPlan {
+  readonly batch: Partial<NewBatch>
+  /** The batch is of the transactional id of its request, or of the one idempotent producer. */
+  readonly isOfProducer: boolean
+  readonly damage: (batch: Buffer) => readonly Buffer[]
+
+  constructor(
+    batch: Partial<NewBatch> = {},
+    isOfProducer = false,
+    damage: BatchPlan['damage'] = (whole) => [whole],
+  ) {
+    this.batch = batch
+    this.isOfProducer = isOfProducer
+    this.damage = damage
+  }
+
+  toJSON(): unknown {
+    return { ...this.batch, isOfProducer: this.isOfProducer, damage: String(this.damage) }
+  }
+}
+
 type Pool = readonly [sane: readonly unknown[], odd: readonly unknown[]]
 
+/** The first byte of a batch that its CRC covers. */
+const coveredByCrc = 21
 /** One field in so many is odd. */
 const oddOneIn = 8
 const longName = 'x'.repeat(300)
-export const topics = ['orders', 'compacted'] as const
+export const topics = ['orders', 'compacted', 'ledger'] as const
 const topicNames: Pool = [
-  ['orders', 'orders', 'compacted', 'missing'],
+  ['orders', 'orders', 'compacted', 'ledger', 'missing'],
   ['', '..', 'bad name!', longName, '__consumer_offsets'],
 ]
 const newTopicNames: Pool = [['made-1', 'made-2', 'made-3', 'orders'], topicNames[1]]
@@ -338,6 +364,44 @@ const pools: Readonly<Record<string, Pool>> = {
   maxRecords: [[100], [0, -1]],
 }
 
+/** With another byte at `at`; the CRC is right again where it covers that byte. */
+const byteAt = (at: number, value: number) => (batch: Buffer) => {
+  const changed = Buffer.from(batch)
+  changed.writeUInt8(value, at)
+  if (at >= coveredByCrc) setCrc(changed, 0)
+  return [changed]
+}
+const record = { timestamp: 1_700_000_000_000, key: Buffer.from('k'), value: Buffer.from('v') }
+const batchPlans: readonly [sane: readonly BatchPlan[], odd: readonly BatchPlan[]] = [
+  [
+    new BatchPlan(),
+    new BatchPlan(),
+    // Older Node.js cannot write zstd.
+    ...compressions.slice(0, -1).map((compression) => new BatchPlan({ compression })),
+    new BatchPlan({}, true),
+    new BatchPlan({ isTransactional: true }, true),
+  ],
+  [
+    new BatchPlan({ records: [{ ...record, key: null }] }),
+    new BatchPlan({ records: [] }),
+    new BatchPlan({ isControl: true }),
+    new BatchPlan({ isTransactional: true }),
+    new BatchPlan({ baseSequence: 7 }, true),
+    new BatchPlan({ records: [{ ...record, timestamp: -1 }] }),
+    new BatchPlan({ records: [{ ...record, value: Buffer.alloc(1_200_000) }] }),
+    new BatchPlan({}, false, byteAt(20, 1)),
+    new BatchPlan({}, false, byteAt(16, 1)),
+    new BatchPlan({}, false, byteAt(16, 9)),
+    new BatchPlan({}, false, byteAt(22, 4)),
+    new BatchPlan({}, false, byteAt(22, 7)),
+    new BatchPlan({}, false, byteAt(60, 5)),
+    new BatchPlan({ compression: 'gzip' }, false, (batch) => [batch.subarray(0, batch.length - 3)]),
+    new BatchPlan({}, false, (batch) => [batch.subarray(0, batch.length - 3)]),
+    new BatchPlan({}, false, (batch) => [batch, batch]),
+    new BatchPlan({}, false, () => []),
+  ],
+]
+
 /** Requests that would end or starve the brokers that are compared, or what the comparison stands on. */
 export const leftOut: ReadonlySet<string> = new Set([
   'unregisterBroker',
@@ -416,21 +480,10 @@ class Maker {
     return new Placeholder('topic id', topics[this.#random(topics.length)] as string)
   }
 
-  #records(): readonly Buffer[] {
-    const batch = encodeBatch({
-      records: [{ timestamp: 1_700_000_000_000, key: Buffer.from('k'), value: Buffer.from('v') }],
-    })
-    switch (this.#random(oddOneIn)) {
-      case 0:
-        batch.writeUInt8(batch.readUInt8(20) ^ 1, 20)
-        return [batch]
-      case 1:
-        return [batch.subarray(0, batch.length - 3)]
-      case 2:
-        return []
-      default:
-        return [batch]
-    }
+  #records(): unknown {
+    const [sane, odd] = batchPlans
+    const plans = this.#random(3) === 0 ? odd : sane
+    return plans[this.#random(plans.length)]
   }
 }
 
