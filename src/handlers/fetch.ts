@@ -27,6 +27,7 @@ import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
 import { recordsForVersion } from './fetched-records.ts'
+import { checkIsolationLevel, readCommitted } from './isolation-level.ts'
 
 const at = 'responses.partitions.errorCode'
 const readTopic = rule('READ', 'TOPIC', at)
@@ -39,7 +40,6 @@ type AnsweredTopic = FetchResponse['responses'][number]
 type AnsweredPartition = AnsweredTopic['partitions'][number]
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-const readCommitted = 1
 /** Before it, the size asked for is a hard limit, and a batch that exceeds it is cut. */
 const firstVersionWithWholeBatches = 3
 const firstVersionWithTopicIds = 13
@@ -101,6 +101,7 @@ class Fetch {
   }
 
   run(): FetchResponse | null | Promise<FetchResponse | null> {
+    checkIsolationLevel(this.#request.isolationLevel)
     const { error } = this.#session
     if (error !== null) return { errorCode: error.code, sessionId: 0, responses: [] }
     const room = this.#context.replyRoom()
@@ -183,7 +184,7 @@ class Fetch {
     const error = this.#errorOf(partition, fetched)
     if (error !== null) {
       this.#mustAnswer = true
-      this.#refuse(fetched, error)
+      this.#refuse(fetched, error, notRead)
       return
     }
     try {
@@ -290,15 +291,15 @@ class Fetch {
       traffic?.countFailedFetch()
       throw error
     }
-    Object.assign(answer, nothing, { errorCode })
+    Object.assign(answer, notRead, { errorCode })
   }
 
-  #refuse(fetched: FetchedPartition, error: ErrorRow): void {
+  #refuse(fetched: FetchedPartition, error: ErrorRow, values = nothing): void {
     const known = this.#known(error)
     const answer: Mutable<AnsweredPartition> = {
       partitionIndex: fetched.index,
       errorCode: known.code,
-      ...nothing,
+      ...values,
     }
     const hasMoved = error === errors.NOT_LEADER_OR_FOLLOWER || error === errors.FENCED_LEADER_EPOCH
     if (hasMoved && this.#context.apiVersion >= firstVersionWithLeaders) {
@@ -357,8 +358,8 @@ function refuseAll({ topics }: FetchRequest, { code }: ErrorRow, version: number
   return { errorCode: code, sessionId: 0, responses }
 }
 
-/** What an answer says about a partition that could not be read. */
-const nothing = {
+/** What an answer says about a partition that is not here. */
+const nothing: Omit<AnsweredPartition, 'partitionIndex' | 'errorCode'> = {
   highWatermark: -1,
   lastStableOffset: -1,
   logStartOffset: -1,
@@ -366,3 +367,5 @@ const nothing = {
   preferredReadReplica: -1,
   records: [],
 }
+/** About one that is here and could not be read. */
+const notRead: typeof nothing = { ...nothing, abortedTransactions: null }

@@ -15,6 +15,7 @@ import { offsetSpec, Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { checkIsolationLevel, readCommitted } from './isolation-level.ts'
 
 const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.partitions.errorCode')
 
@@ -33,13 +34,13 @@ const firstVersions: ReadonlyMap<number, number> = new Map([
 ])
 
 const consumerReplicaId = -1
-const readCommitted = 1
 
 export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
   handler(
     apis.listOffsets,
     async (request, context) => {
       const { apiVersion } = context
+      checkIsolationLevel(request.isolationLevel)
       // A lookup may read through a segment: others come in between.
       if (request.topics.some(({ partitions }) => partitions.some(isLookup))) context.holdNext()
       const duplicates = duplicatePartitions(request.topics)
@@ -52,6 +53,8 @@ export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
       const topics: ListOffsetsResponse['topics'][number][] = []
       for (const { name, partitions: requested } of request.topics) {
         const isAllowed = describeTopic.allows(context, name)
+        // As Kafka, whose answers are by partition.
+        if (isAllowed && requested.length === 0) continue
         const partitions: AnsweredPartition[] = []
         // One after the other: so no more than one of a request reads through a segment at a time.
         for (const one of requested) {
@@ -61,7 +64,16 @@ export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
       }
       return { throttleTimeMs: 0, topics }
     },
-    { access: [describeTopic] },
+    {
+      access: [describeTopic],
+      onError: ({ topics }, error) => ({
+        throttleTimeMs: 0,
+        topics: topics.map(({ name, partitions }) => ({
+          name,
+          partitions: partitions.map((partition) => refused(partition, error)),
+        })),
+      }),
+    },
   )
 
 const isLookup = ({ timestamp }: RequestedPartition): boolean =>

@@ -46,7 +46,11 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
           unknown.push(refused({ ...topic, name }, readTopic.error))
           continue
         }
-        const count = lookup.partitionCountOf(name) ?? 0
+        const count = lookup.partitionCountOf(name)
+        if (count === undefined) {
+          unknown.push(refused({ ...topic, name }, errors.UNKNOWN_TOPIC_OR_PARTITION))
+          continue
+        }
         const split = splitByCount({ ...topic, name }, count)
         if (split.known.partitions.length > 0) known.push(split.known)
         if (split.unknown.partitions.length > 0) unknown.push(split.unknown)

@@ -11,10 +11,9 @@ import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/c
 import { zeroUuid } from '../../protocol/types.ts'
 import { type Admission, isRefused, type Verified } from '../coordinator/transaction/admission.ts'
 import { DiskError } from '../environment/disk.ts'
-import type { AppendResult } from '../log/log-options.ts'
 import { RecordsRejected } from '../log/validation.ts'
 import { isInternalTopic, type MetadataImage } from '../metadata/image.ts'
-import { type AppendOptions, Partition } from '../replication/partition.ts'
+import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import type { Verification } from '../replication/verifications.ts'
 import { rule } from '../server/access.ts'
@@ -100,7 +99,11 @@ class Production {
 
   #appendAll(): ProduceResponse | null | Promise<ProduceResponse | null> {
     const request = this.#request
-    const responses = request.topicData.map((topic) => this.#appendTopic(topic))
+    const responses: AnsweredTopic[] = []
+    for (const topic of request.topicData) {
+      // As Kafka, whose answers are by partition.
+      if (topic.partitionData.length > 0) responses.push(this.#appendTopic(topic))
+    }
     const written = this.#afterWrites()
     // What waits for its sync holds the request's bytes, and counts until it has been written.
     if (request.acks === 0)
@@ -189,15 +192,16 @@ class Production {
 
   #append(partition: Partition, records: readonly Buffer[] | null): AnsweredPartition {
     const { topic, index } = partition
+    let admitted: Verified<Verification> | undefined
+    let isUpToLog = false
     try {
       this.#checkTopic(topic)
       const batches = producedRecords(records, this.#context.apiVersion, this.#allowance)
       if (batches.length === 0) return accepted(index, nothingWritten)
+      if (this.#admitted !== null) admitted = this.#admissionOf(partition, this.#admitted)
+      isUpToLog = true
       const options = { acks: this.#request.acks, allowance: this.#allowance }
-      const appended =
-        this.#admitted === null
-          ? partition.append(batches, options)
-          : this.#appendAdmitted(partition, batches, { ...options, admitted: this.#admitted })
+      const appended = partition.append(batches, admitted ? { ...options, ...admitted } : options)
       const answer = accepted(index, {
         baseOffset: appended.baseOffset,
         logAppendTimeMs: appended.logAppendTimeMs,
@@ -207,7 +211,12 @@ class Production {
       this.#writing.push(written)
       return answer
     } catch (error) {
-      if (error instanceof KafkaError) return this.#refuse(topic, index, error.error, error)
+      if (error instanceof KafkaError) {
+        const answer = this.#refuse(topic, index, error.error, error)
+        const isStartTold = isUpToLog && !refusedWithoutStart.includes(error.error)
+        if (isStartTold) answer.logStartOffset = partition.logStartOffset
+        return answer
+      }
       if (error instanceof DiskError) {
         return this.#refuse(topic, index, errors.KAFKA_STORAGE_ERROR, error)
       }
@@ -215,15 +224,11 @@ class Production {
     }
   }
 
-  #appendAdmitted(
-    partition: Partition,
-    batches: Buffer,
-    { admitted, ...options }: AppendOptions & { admitted: Admitted },
-  ): AppendResult {
+  /** Undefined where there was nothing to verify. */
+  #admissionOf(partition: Partition, admitted: Admitted): Verified<Verification> | undefined {
     const answer = admitted.get(partition)
-    if (answer === undefined) return partition.append(batches, options)
-    if (isRefused(answer)) throw notAdmitted(answer, this.#context.apiVersion)
-    return partition.append(batches, { ...options, ...answer })
+    if (answer === undefined || !isRefused(answer)) return answer
+    throw notAdmitted(answer, this.#context.apiVersion)
   }
 
   #isOpenToClient(topic: string): boolean {
@@ -244,7 +249,12 @@ class Production {
     Object.assign(answer, nothingWritten)
   }
 
-  #refuse(topic: string, index: number, error: ErrorRow, cause: Error | null): AnsweredPartition {
+  #refuse(
+    topic: string,
+    index: number,
+    error: ErrorRow,
+    cause: Error | null,
+  ): Mutable<AnsweredPartition> {
     this.#failure ??= new KafkaError(error, `${topic}-${index}: ${cause?.message ?? error.message}`)
     const answer = refused(index, error, cause)
     const moved = error === errors.NOT_LEADER_OR_FOLLOWER
@@ -289,6 +299,17 @@ function refused(index: number, error: ErrorRow, cause: Error | null): Mutable<A
   }
   return answer
 }
+
+/** What else a log refuses is told with where it begins, as Kafka does. */
+const refusedWithoutStart: readonly ErrorRow[] = [
+  errors.UNKNOWN_TOPIC_OR_PARTITION,
+  errors.UNKNOWN_TOPIC_ID,
+  errors.NOT_LEADER_OR_FOLLOWER,
+  errors.MESSAGE_TOO_LARGE,
+  errors.RECORD_LIST_TOO_LARGE,
+  errors.CORRUPT_MESSAGE,
+  errors.KAFKA_STORAGE_ERROR,
+]
 
 /** Older producers try again only on errors that they know from Produce; this one costs them nothing more. */
 const retriedAsNotEnoughReplicas: readonly ErrorRow[] = [

@@ -159,6 +159,18 @@ t.test('what a partition refuses', async (t) => {
   for (const [name, asked, errorCode] of cases) {
     t.match(await askOne(path, asked), { errorCode }, name)
   }
+  const committed = { isolationLevel: 1 }
+  const { abortedTransactions } = (await askOne(path, { ...committed })) ?? {}
+  t.same(abortedTransactions, [], 'none were aborted')
+  const unread: Asked[] = [{ replicaId: 2 }, { currentLeaderEpoch: 3 }, { offsets: { 0: 9 } }]
+  for (const asked of unread) {
+    const answer = await askOne(path, { ...committed, ...asked })
+    t.equal(answer?.abortedTransactions, null, 'not known where nothing was read')
+  }
+  for (const isolationLevel of [2, -1]) {
+    const response = await ask(path, { isolationLevel })
+    t.match(response, { errorCode: 42, responses: [{ partitions: [{ errorCode: 42 }] }] })
+  }
   const elsewhere = { version: 16, topicId: path.image.topics.byName.get('elsewhere')?.id ?? '' }
   t.match(await askOne(path, elsewhere), { currentLeader: { leaderId: 2, leaderEpoch: 7 } })
 })

@@ -174,6 +174,8 @@ t.test('offsets in all versions', async (t) => {
       topics: [
         { ...named(version, 't', topicId), partitions },
         { ...named(version, 'u', otherId), partitions: partitions.slice(0, 1) },
+        { ...named(version, 'v', 'zzzzzzzzzzzzzzzzzzzzzA'), partitions: [] },
+        { ...named(version, 't', topicId), partitions: [] },
       ],
     })
     const codes = committed.topics.map((topic) => [
@@ -184,6 +186,8 @@ t.test('offsets in all versions', async (t) => {
     t.same(codes, [
       [version < 10 ? 't' : topicId, [2, UNKNOWN_PARTITION], [0, 0], [1, 0]],
       [version < 10 ? 'u' : otherId, [0, unknown]],
+      // Said to be unknown even where nothing of it was to be committed.
+      [version < 10 ? 'v' : 'zzzzzzzzzzzzzzzzzzzzzA'],
     ])
     const asked = [
       { ...named(version, 't', topicId), partitionIndexes: [0, 7] },
@@ -215,6 +219,7 @@ t.test('offsets in all versions', async (t) => {
         { groupId: 'g', topics: asked },
         { groupId: 'nobody', topics: null },
         { groupId: 'g', topics: null },
+        { groupId: 'g', topics: null },
       ],
     })
     t.match(fetched.groups, [
@@ -230,8 +235,9 @@ t.test('offsets in all versions', async (t) => {
         ],
       },
       { groupId: 'nobody', errorCode: 0, topics: { length: 0 } },
+      { groupId: 'g', errorCode: 0, topics: { length: 1 } },
     ])
-    t.equal(fetched.groups?.length, 2, 'each group once')
+    t.equal(fetched.groups?.length, 3, 'all that a group has once')
     const whole = await ask(world, fetching, version, { groups: [{ groupId: 'g', topics: null }] })
     const found = [{ ...named(version, 't', topicId), partitions: { length: 2 } }]
     t.match(whole.groups, [{ topics: found }])

@@ -80,6 +80,7 @@ t.test('ListOffsets', async (t) => {
     ['an epoch gone by', { timestamp: -1, currentLeaderEpoch: 1 }, { errorCode: 74 }],
     ['an epoch to come', { timestamp: -1, currentLeaderEpoch: 3 }, { errorCode: 75 }],
     ['an unknown topic', { timestamp: -1, topic: 'none' }, { errorCode: 3 }],
+    ['an isolation level there is not', { timestamp: -1, isolationLevel: 2 }, { errorCode: 42 }],
     ['an unknown partition', { timestamp: -1, index: 1 }, { errorCode: 3 }],
     ['old: latest', { version: 0, timestamp: -1 }, { oldStyleOffsets: [5] }],
     [
@@ -123,8 +124,12 @@ t.test('ListOffsets', async (t) => {
   const partition = { partitionIndex: 0, timestamp: -1 }
   const twice = await path.call(listOffsets(path.parts), 5, {
     replicaId: -1,
-    topics: [{ name: 'orders', partitions: [partition, partition] }],
+    topics: [
+      { name: 'empty', partitions: [] },
+      { name: 'orders', partitions: [partition, partition] },
+    ],
   })
+  t.equal(twice?.topics.length, 1, 'a topic without partitions is not answered')
   t.same(
     twice?.topics[0]?.partitions.map(({ errorCode }) => errorCode),
     [42, 42],

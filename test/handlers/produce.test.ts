@@ -163,6 +163,9 @@ t.test('what a partition refuses', async (t) => {
   const keyed = await send(path, { topic: 'keyed' })
   t.match(keyed?.recordErrors, [{ batchIndex: 0 }, { batchIndex: 1 }], 'names the records')
   t.ok(keyed?.errorMessage)
+  t.equal(keyed?.logStartOffset, 0, 'what the log refused tells where it begins')
+  t.match(await send(path, { records: bad }), { logStartOffset: -1 })
+  t.match(await send(path, { records: two }), { logStartOffset: -1 }, 'what never got there')
   t.match(await send(path, { topic: 'elsewhere' }), {
     currentLeader: { leaderId: 2, leaderEpoch: 7 },
   })
@@ -212,8 +215,13 @@ t.test('several partitions in a request, some of them wrong', async (t) => {
   const partitionData = [0, 1, 2, 3].map((index) => ({ index, records: [batchOf(['a'])] }))
   const response = await path.call(produce(path.parts), 12, {
     ...inputOf({}),
-    topicData: [{ name: 'orders', partitionData }],
+    topicData: [
+      { name: 'orders', partitionData },
+      { name: 'orders', partitionData: [] },
+      { name: 'unknown', partitionData: [] },
+    ],
   })
+  t.equal(response?.responses.length, 1, 'a topic without partitions is not answered')
   const codes = response?.responses[0]?.partitionResponses.map(({ errorCode }) => errorCode)
   t.same(codes, [0, 0, 0, 3])
 })
