@@ -2,6 +2,7 @@
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { groupSetting } from './config/group-configs.ts'
+import { readListeners } from './config/listeners.ts'
 import type {
   GroupCoordinatorConfig,
   GroupSetting,
@@ -12,7 +13,13 @@ import type { TransactionCoordinatorConfig } from './coordinator/transaction/con
 import type { CompactionConfig } from './log/compaction/compactor.ts'
 import { defaultLogConfig, type LogConfig } from './log/log-config.ts'
 import { standardAuthorizerClass } from './metadata/authorizer/standard-authorizer.ts'
-import { defaultLimits, type LimitOptions } from './server/limits.ts'
+import {
+  defaultLimits,
+  type LimitOptions,
+  type ListenerLimits,
+  unlimitedListener,
+} from './server/limits.ts'
+import type { QuotaWindows } from './server/quotas/client-quotas.ts'
 
 /**
  * Throws ConfigError for settings that ask for a promise which nobody here would keep: to ignore them would
@@ -60,8 +67,38 @@ export function limitOptions(config: BrokerConfig): LimitOptions {
     }),
     connectionsPerIpOverrides: perIpOverrides(config.get('max.connections.per.ip.overrides')),
     connectionRateMax: config.get('max.connection.creation.rate'),
+    byListener: listenerLimits(config),
     idleMsMax: config.get('connections.max.idle.ms'),
     queuedRequestBytesMax: queuedBytes > 0 ? queuedBytes : defaultLimits.queuedRequestBytesMax,
+  }
+}
+
+/** What listeners have of their own; of the broker's settings they have none. */
+function listenerLimits(config: BrokerConfig): ReadonlyMap<string, ListenerLimits> {
+  const limits = new Map<string, ListenerLimits>()
+  for (const { name } of readListeners(config).client) {
+    const connectionsMax = config.ofListener(name, 'max.connections')
+    const connectionRateMax = config.ofListener(name, 'max.connection.creation.rate')
+    if (connectionsMax === undefined && connectionRateMax === undefined) continue
+    limits.set(name, {
+      connectionsMax: connectionsMax ?? unlimitedListener.connectionsMax,
+      connectionRateMax: connectionRateMax ?? unlimitedListener.connectionRateMax,
+    })
+  }
+  return limits
+}
+
+/** Fixed at start. */
+export function quotaWindows(config: BrokerConfig): QuotaWindows {
+  return {
+    requests: {
+      count: config.get('quota.window.num'),
+      ms: config.get('quota.window.size.seconds') * 1000,
+    },
+    mutations: {
+      count: config.get('controller.quota.window.num'),
+      ms: config.get('controller.quota.window.size.seconds') * 1000,
+    },
   }
 }
 

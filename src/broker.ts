@@ -14,6 +14,7 @@ import {
   groupSettingOf,
   limitOptions,
   metadataLogConfig,
+  quotaWindows,
   refuseUnkept,
   shareCoordinatorConfig,
   transactionCoordinatorConfig,
@@ -32,6 +33,7 @@ import {
   type ConfiguredAuthorizer,
   configuredAuthorizer,
 } from './handlers/configured-authorizer.ts'
+import { enforceQuotas } from './handlers/configured-quotas.ts'
 import {
   consumerOffsetsTopic,
   type HandlerParts,
@@ -430,7 +432,8 @@ export class Broker {
   ): Promise<void> {
     const environment = this.#environment
     const { clock, random, timers, log } = environment
-    const limits = new Limits(clock, limitOptions(this.#config))
+    const limits = new Limits(clock, limitOptions(this.#config), quotaWindows(this.#config))
+    enforceQuotas(metadata.cache, limits)
     const counters = new ServerCounters()
     this.#parkedFetches = new ParkedFetches({ timers })
     this.#shares = shareDelivery({

@@ -44,8 +44,6 @@ export const acceptedConfigs = {
   'controller.quorum.request.timeout.ms': int(2000, atLeast(0)),
   'controller.quorum.retry.backoff.ms': int(20, atLeast(0)),
   'controller.quorum.voters': list([]),
-  'controller.quota.window.num': int(11, atLeast(1)),
-  'controller.quota.window.size.seconds': int(1, atLeast(1)),
   'controller.socket.timeout.ms': int(30000),
   'cordoned.log.dirs': list([], any, { scope: 'per-broker' }),
   'create.topic.policy.class.name': className(null),
@@ -88,8 +86,6 @@ export const acceptedConfigs = {
     { scope: 'per-broker' },
   ),
   'producer.purgatory.purge.interval.requests': int(1000),
-  'quota.window.num': int(11, atLeast(1)),
-  'quota.window.size.seconds': int(1, atLeast(1)),
   'remote.fetch.max.wait.ms': int(500, atLeast(1), { scope: 'cluster-wide' }),
   'remote.list.offsets.request.timeout.ms': long(30000, atLeast(1), { scope: 'cluster-wide' }),
   'remote.log.index.file.cache.total.size.bytes': long(1073741824, atLeast(1), {

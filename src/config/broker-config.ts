@@ -4,7 +4,15 @@
  */
 import { acceptedConfigs } from './accepted-configs.ts'
 import { brokerConfigs } from './broker-configs.ts'
-import { type Definition, type Definitions, parseSetting, type ValueOf } from './definition.ts'
+import {
+  atLeast,
+  ConfigError,
+  type Definition,
+  type Definitions,
+  int,
+  parseSetting,
+  type ValueOf,
+} from './definition.ts'
 
 /** Where a value comes from, by its number on the wire. */
 export const configSource = {
@@ -27,6 +35,24 @@ export interface ConfigSynonym {
 
 /** Every broker setting that Kafka or we know. */
 export const allBrokerConfigs: Definitions = { ...acceptedConfigs, ...brokerConfigs }
+
+const listenerPrefix = 'listener.name.'
+
+/** Settings that a listener may have of its own, whatever the broker has. */
+const listenerConfigs = {
+  'max.connection.creation.rate': int(2147483647, atLeast(1), { scope: 'cluster-wide' }),
+  'max.connections': int(2147483647, atLeast(1), { scope: 'cluster-wide' }),
+}
+type ListenerConfigName = keyof typeof listenerConfigs
+
+/** The definition of a listener's own setting, as `listener.name.internal.max.connections`. */
+export function listenerConfig(name: string): Definition | undefined {
+  if (!name.startsWith(listenerPrefix)) return undefined
+  const [, own] = /^[^.]+\.(.+)$/.exec(name.slice(listenerPrefix.length)) ?? []
+  return own !== undefined && Object.hasOwn(listenerConfigs, own)
+    ? listenerConfigs[own as ListenerConfigName]
+    : undefined
+}
 
 export type BrokerConfigName = keyof typeof brokerConfigs
 
@@ -66,6 +92,21 @@ export class BrokerConfig {
       allBrokerConfigs[name]?.defaultText ??
       null
     )
+  }
+
+  /**
+   * What was set for one listener (`listener.name.internal.max.connections`); undefined: nothing was, or
+   * what was is not valid.
+   */
+  ofListener(listener: string, name: ListenerConfigName): number | undefined {
+    const text = this.text(`${listenerPrefix}${listener.toLowerCase()}.${name}`)
+    if (text === null) return undefined
+    try {
+      return parseSetting(name, listenerConfigs[name], text)
+    } catch (error) {
+      if (error instanceof ConfigError) return undefined
+      throw error
+    }
   }
 
   /** Whether the setting was given, at start or later. */

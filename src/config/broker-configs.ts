@@ -53,6 +53,8 @@ export const brokerConfigs = {
     doc: 'Connections on which nothing arrives for this long are closed.',
   }),
   'controller.listener.names': list(['CONTROLLER']),
+  'controller.quota.window.num': int(11, atLeast(1)),
+  'controller.quota.window.size.seconds': int(1, atLeast(1)),
   'default.replication.factor': int(1, any, {
     doc: 'Replicas of topics that are created without saying how many.',
   }),
@@ -210,6 +212,8 @@ export const brokerConfigs = {
   'queued.max.requests': int(500, atLeast(1), {
     doc: 'Requests of one connection that may wait for their answers; reading stops beyond it.',
   }),
+  'quota.window.num': int(11, atLeast(1)),
+  'quota.window.size.seconds': int(1, atLeast(1)),
   'remote.log.storage.system.enable': boolean(false),
   'request.timeout.ms': int(30000),
   'replica.high.watermark.checkpoint.interval.ms': long(5000),

@@ -3,7 +3,7 @@
  * file, `KAFKA_…` variables, `MILLRACE_…` variables, `--override`. What is unknown is refused by name.
  */
 import { acceptedConfigs } from './accepted-configs.ts'
-import { allBrokerConfigs } from './broker-config.ts'
+import { allBrokerConfigs, listenerConfig } from './broker-config.ts'
 import { ConfigError, nearestName, parseSetting } from './definition.ts'
 import { parseProperties } from './properties.ts'
 
@@ -57,7 +57,9 @@ export function gatherSettings(sources: Sources): Settings {
   }
   return {
     texts,
-    withoutEffect: [...texts.keys()].filter((name) => name in acceptedConfigs || isOpen(name)),
+    withoutEffect: [...texts.keys()].filter(
+      (name) => name in acceptedConfigs || (isOpen(name) && listenerConfig(name) === undefined),
+    ),
   }
 }
 
@@ -66,7 +68,7 @@ function isOpen(name: string): boolean {
 }
 
 function check(name: string, text: string, from: string): void {
-  const definition = allBrokerConfigs[name]
+  const definition = allBrokerConfigs[name] ?? listenerConfig(name)
   if (definition === undefined) {
     if (isOpen(name)) return
     if (name.startsWith('zookeeper.')) {

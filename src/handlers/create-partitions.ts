@@ -6,12 +6,19 @@ import { handler } from '../server/handler.ts'
 
 const alterTopic = rule('ALTER', 'TOPIC', 'results.errorCode')
 
+/** From it on clients know THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+const firstStrictVersion = 3
+
 export const createPartitions = ({ controller }: { controller: Controller }) =>
   handler(
     apis.createPartitions,
     async (request, context) => {
       const asked = alterTopic.split(context, request.topics, ({ name }) => name)
-      const results = await controller.createPartitions({ ...request, topics: asked.allowed })
+      const isStrict = context.apiVersion >= firstStrictVersion
+      const results = await controller.createPartitions(
+        { ...request, topics: asked.allowed },
+        (partitions) => context.countMutations(partitions, isStrict),
+      )
       const errorCode = alterTopic.error.code
       const denied = asked.denied.map(({ name }) => ({ name, errorCode, errorMessage: null }))
       return { throttleTimeMs: 0, results: [...results, ...denied] }

@@ -12,6 +12,9 @@ const describeConfigs = rule('DESCRIBE_CONFIGS', 'TOPIC', 'topics.topicConfigErr
   silent: true,
 })
 
+/** From it on clients know THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+const firstStrictVersion = 6
+
 type Result = CreateTopicsResponse['topics'][number]
 
 export const createTopics = ({ controller }: { controller: Controller }) =>
@@ -20,7 +23,11 @@ export const createTopics = ({ controller }: { controller: Controller }) =>
     async (request, context) => {
       const nameOf = ({ name }: { name: string }) => name
       const asked = createTopic.split(context, request.topics, nameOf)
-      const created = await controller.createTopics({ ...request, topics: asked.allowed })
+      const isStrict = context.apiVersion >= firstStrictVersion
+      const created = await controller.createTopics(
+        { ...request, topics: asked.allowed },
+        (partitions) => context.countMutations(partitions, isStrict),
+      )
       const { allowed, denied } = describeConfigs.split(context, created, nameOf)
       const topics = [...allowed, ...denied.map(withoutConfigs), ...asked.denied.map(refused)]
       return { throttleTimeMs: 0, topics }

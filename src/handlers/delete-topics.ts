@@ -17,6 +17,9 @@ import type { RequestContext } from '../server/request-context.ts'
 const deleteTopic = rule('DELETE', 'TOPIC', 'responses.errorCode', { unless: 'DELETE' })
 const describeTopic = rule('DESCRIBE', 'TOPIC', 'responses.errorCode', { unless: 'DELETE' })
 
+/** From it on clients know THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+const firstStrictVersion = 5
+
 type Result = DeleteTopicsResponse['responses'][number]
 
 export interface DeleteTopicsParts {
@@ -35,7 +38,10 @@ export const deleteTopics = ({ cache, controller, config }: DeleteTopicsParts) =
           : new KafkaError(errors.TOPIC_DELETION_DISABLED)
       }
       const { allowed, denied } = authorize(cache.image, request, context)
-      const deleted = await controller.deleteTopics(allowed)
+      const isStrict = context.apiVersion >= firstStrictVersion
+      const deleted = await controller.deleteTopics(allowed, (partitions) =>
+        context.countMutations(partitions, isStrict),
+      )
       return { throttleTimeMs: 0, responses: [...deleted, ...denied] }
     },
     {

@@ -314,14 +314,24 @@ class Fetch {
     return isOld && error === errors.KAFKA_STORAGE_ERROR ? errors.NOT_LEADER_OR_FOLLOWER : error
   }
 
+  /** Without records, errors and news: the session stands where it stood, and none is opened. */
+  #nothing(): FetchResponse {
+    this.#context.releaseUnsent()
+    this.#context.expectReply(0)
+    return { errorCode: errors.NONE.code, sessionId: this.#session.openId, responses: [] }
+  }
+
   #answer(): FetchResponse {
     const session = this.#session
     const stale = session.stale()
     if (stale !== null) {
       return { errorCode: stale.code, sessionId: this.#request.sessionId, responses: [] }
     }
+    if (!this.#isReplica && this.#context.isOverQuota()) return this.#nothing()
     const topics: (AnsweredTopic & { partitions: AnsweredPartition[] })[] = []
+    let recordBytes = 0
     for (const { fetched, answer, traffic, bytes } of this.#rows) {
+      recordBytes += bytes
       session.told(fetched, answer, bytes)
       if (bytes > 0) traffic?.countSent(bytes)
       const { topic, topicId } = fetched
@@ -332,6 +342,7 @@ class Fetch {
         topics.push({ topic, topicId, partitions: [answer] })
       }
     }
+    this.#context.countRecords(recordBytes)
     const response: Mutable<FetchResponse> = {
       throttleTimeMs: 0,
       errorCode: errors.NONE.code,

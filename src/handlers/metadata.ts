@@ -50,7 +50,7 @@ export const metadata = (parts: MetadataParts) =>
       const { allowed, denied } = createTopic.split(context, missing, (name) => name)
       const refusals = denied.map((name) => [name, createTopic.error] as const)
       return parts.autoTopics
-        .create(allowed)
+        .create(allowed, (partitions) => context.countMutations(partitions, true))
         .then((made) => answer(parts, request, context, new Map([...made, ...refusals])))
     },
     {

@@ -51,6 +51,7 @@ type Admitted = ReadonlyMap<Partition, ErrorRow | Verified<Verification>>
 export const produce = (parts: ProduceParts) =>
   handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
     access: [writeTopic, writeTransactionalId],
+    quota: 'bytes',
     onError: (request, error, _version, message) =>
       request.acks === 0 ? null : refuseAll(request, error, message),
   })

@@ -299,6 +299,11 @@ class ShareFetch {
     const found = reads.reduce((sum, { fetched }) => sum + fetched.bytes, 0)
     const wanted = Math.min(this.#request.minBytes, Math.max(1, this.#bytesMax))
     if (found < wanted && !mustAnswer) return false
+    if (found > 0 && this.#context.isOverQuota()) {
+      this.#releaseAll(reads)
+      this.#context.expectReply(0)
+      return true
+    }
     const { maxRecords, batchSize, shareAcquireMode } = this.#request
     let left = maxRecords
     let bytes = 0
@@ -324,6 +329,7 @@ class ShareFetch {
     if (bytes === 0) return false
     this.#releaseLater(reads)
     this.#context.expectReply(bytes)
+    this.#context.countRecords(bytes)
     return true
   }
 

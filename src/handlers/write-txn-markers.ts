@@ -31,6 +31,7 @@ export const writeTxnMarkers = ({ markers }: { markers: MarkerWriter }) =>
     },
     {
       access: [endTransactions],
+      quota: 'none',
       onError: (request, error) => ({
         markers: request.markers.map((marker) => answered(marker, () => error)),
       }),

@@ -6,6 +6,7 @@ import { type ErrorRow, errorByCode, errors, KafkaError } from '../../protocol/e
 import type { CreateTopicsRequest } from '../../protocol/messages/create-topics.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Controller } from './controller/controller.ts'
+import type { CountMutations } from './controller/decision.ts'
 import { invalidTopicName } from './controller/topic-names.ts'
 import { isActive } from './image.ts'
 import type { MetadataCache } from './metadata-cache.ts'
@@ -73,9 +74,13 @@ export class AutoTopicCreation {
 
   /**
    * Creates the topics that do not exist. Resolves when they can be seen in the cache, with the error
-   * (or NONE) of each name; a topic that somebody else created meanwhile is NONE.
+   * (or NONE) of each name; a topic that somebody else created meanwhile is NONE, and one that
+   * `countMutations` refused is still unknown.
    */
-  async create(names: readonly string[]): Promise<ReadonlyMap<string, ErrorRow>> {
+  async create(
+    names: readonly string[],
+    countMutations?: CountMutations,
+  ): Promise<ReadonlyMap<string, ErrorRow>> {
     const outcomes = new Map<string, ErrorRow>()
     const topics: CreatableTopic[] = []
     for (const name of new Set(names)) {
@@ -84,9 +89,9 @@ export class AutoTopicCreation {
     }
     if (topics.length === 0) return outcomes
     try {
-      for (const result of await this.#controller.createTopics({ topics, validateOnly: false })) {
-        const error = errorByCode(result.errorCode)
-        outcomes.set(result.name, error === errors.TOPIC_ALREADY_EXISTS ? errors.NONE : error)
+      const request = { topics, validateOnly: false }
+      for (const result of await this.#controller.createTopics(request, countMutations)) {
+        outcomes.set(result.name, asTold(errorByCode(result.errorCode)))
       }
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
@@ -118,4 +123,10 @@ export class AutoTopicCreation {
     const brokers = [...image.brokers.keys()].filter((id) => isActive(image, id)).length
     return Math.max(1, Math.min(wanted, brokers))
   }
+}
+
+/** Who asks for a topic and finds it missing asks again. */
+function asTold(error: ErrorRow): ErrorRow {
+  if (error === errors.TOPIC_ALREADY_EXISTS) return errors.NONE
+  return error === errors.THROTTLING_QUOTA_EXCEEDED ? errors.UNKNOWN_TOPIC_OR_PARTITION : error
 }

@@ -137,6 +137,11 @@ export class FetchContext {
     if (this.#session.partitions.delete(key)) this.#session.partitions.set(key, partition)
   }
 
+  /** The id of the session, where there is one already. */
+  get openId(): number {
+    return this.#session?.id ?? noSession
+  }
+
   /** The session id of the answer; opens the session where the request asked for one. */
   sessionId(): number {
     if (this.#session !== null) return this.#session.id

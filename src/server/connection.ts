@@ -4,8 +4,8 @@
  * A reply that is ready before its turn waits in the queue of exchanges. Replies whose turn has come
  * gather in `#output` and leave in one write at the end of the event loop's turn. No request is taken
  * while too many are unanswered, too many bytes of replies wait (for the peer or for their turn), a reply
- * that may be large is not there yet, the peer does not read, or the broker's budget for requests is used
- * up; data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet while
+ * that may be large is not there yet, the peer does not read, the broker's budget for requests is used
+ * up, or a reply has told the client to wait (KIP-219); data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet while
  * the broker's budget for those is used up. Where memory is short, `memory-pressure.ts` asks how slowly
  * the peer sends and reads. Who asks for much goes on in later turns, see `loop-turns.ts`, and is read in
  * small bites: what was read and may not be looked at yet is memory.
@@ -14,7 +14,7 @@
  * the router; until there is one, every peer is `User:ANONYMOUS`.
  */
 import type { Buffers } from '../environment/buffers.ts'
-import type { Clock, Timer, Timers } from '../environment/environment.ts'
+import type { Clock, Milliseconds, Timer, Timers } from '../environment/environment.ts'
 import type { Endpoint, Stream } from '../environment/network.ts'
 import type { ServerCounters } from './counters.ts'
 import type { Asker, Exchange } from './exchange.ts'
@@ -100,6 +100,9 @@ export class Connection implements Asker, Gatherer, Holder {
   #countedBytes = 0
   /** That budget is used up: nothing is read until others have finished. */
   #isHeld = false
+  /** When requests are taken again; undefined: they are. */
+  #throttle: Timer | undefined
+  #throttledUntilMs = 0
   readonly #pace = new SendingPace()
   readonly #credit = new Credit()
   /** Requests are put off to a later turn of the event loop. */
@@ -349,7 +352,8 @@ export class Connection implements Asker, Gatherer, Holder {
   #mayTake(): boolean {
     const { limits } = this
     const exchanges = this.#exchanges
-    if (this.#isBlocked || exchanges.length >= limits.options.requestsPerConnectionMax) return false
+    if (this.#isBlocked || this.#throttle !== undefined) return false
+    if (exchanges.length >= limits.options.requestsPerConnectionMax) return false
     let bytes = this.#outputBytes
     for (let i = 0; i < exchanges.length; i++) {
       const { isSettled, holdsNext, replyBytes } = exchanges[i] as Exchange
@@ -374,9 +378,10 @@ export class Connection implements Asker, Gatherer, Holder {
   }
 
   #send(exchange: Exchange): void {
-    const { chunks, replyBytes, lent } = exchange
+    const { chunks, replyBytes, lent, throttleMs } = exchange
     const { counters, clock } = this.#owner
     counters.countAnswer(exchange.apiKey, exchange.receivedMs, clock.monotonic())
+    if (throttleMs > 0) this.#wait(throttleMs)
     if (chunks === null || !this.isOpen) {
       exchange.abandon()
       return
@@ -385,6 +390,18 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#outputBytes += replyBytes
     if (lent !== null) this.#lent.push(...lent)
     this.#flushLater()
+  }
+
+  /** Of several replies that tell the client to wait, the longest counts. */
+  #wait(throttleMs: Milliseconds): void {
+    const nowMs = this.#owner.clock.monotonic()
+    if (!this.isOpen || nowMs + throttleMs <= this.#throttledUntilMs) return
+    this.#throttledUntilMs = nowMs + throttleMs
+    this.#throttle?.cancel()
+    this.#throttle = this.#owner.timers.after(throttleMs, () => {
+      this.#throttle = undefined
+      this.#proceed()
+    })
   }
 
   #flushLater(): void {
@@ -476,6 +493,7 @@ export class Connection implements Asker, Gatherer, Holder {
     this.isOpen = false
     this.#isClosing = true
     this.#idleTimer?.cancel()
+    this.#throttle?.cancel()
     const { requestBytes, replyBytes, turns } = this.limits
     requestBytes.forget(this.#resumeTaking)
     turns.forget(this.#goOn)

@@ -5,10 +5,12 @@
  */
 
 import type { Buffers } from '../environment/buffers.ts'
+import type { Milliseconds } from '../environment/environment.ts'
 import type { Authorizer } from './access.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { AnyHandler } from './handler.ts'
 import type { Limits } from './limits.ts'
+import type { RequestMeter } from './quotas/request-meter.ts'
 import type { ConnectionContext, RequestContext } from './request-context.ts'
 
 /** The connection, as its exchanges see it. */
@@ -35,6 +37,10 @@ export class Exchange implements RequestContext {
   readonly authorizer: Authorizer | null
   readonly handler: AnyHandler
   readonly request: unknown
+  /** What it uses of its client's quotas; null where nobody has any. */
+  readonly meter: RequestMeter | null
+  /** For how long the connection is not listened to after the reply. */
+  throttleMs: Milliseconds = 0
   isSettled = false
   /** The reply as it goes out, once settled; null: nothing is answered. */
   chunks: readonly Buffer[] | null = null
@@ -55,7 +61,10 @@ export class Exchange implements RequestContext {
 
   constructor(
     head: Pick<RequestContext, 'apiKey' | 'apiVersion' | 'correlationId' | 'clientId'>,
-    body: Pick<Exchange, 'handler' | 'request' | 'receivedMs' | 'connection' | 'authorizer'>,
+    body: Pick<
+      Exchange,
+      'handler' | 'request' | 'receivedMs' | 'connection' | 'authorizer' | 'meter'
+    >,
     frame: Buffer,
     decodedBytes = 0,
   ) {
@@ -70,6 +79,7 @@ export class Exchange implements RequestContext {
     this.authorizer = body.authorizer
     this.handler = body.handler
     this.request = body.request
+    this.meter = body.meter
     this.heldBytes = frame.length + decodedBytes
     this.#budget = this.connection.limits.requestBytes
     this.#budget.take(this.heldBytes)
@@ -92,7 +102,20 @@ export class Exchange implements RequestContext {
 
   get replyBytesLeft(): number {
     // A share of what is left, so that many large replies at once do not use it up.
-    return Math.floor(this.connection.limits.replyBytes.left / 8)
+    const share = Math.floor(this.connection.limits.replyBytes.left / 8)
+    return this.meter === null ? share : Math.min(share, Math.floor(this.meter.recordBytesMax))
+  }
+
+  isOverQuota(): boolean {
+    return this.meter?.isOver() ?? false
+  }
+
+  countRecords(bytes: number): void {
+    this.meter?.countRecords(bytes)
+  }
+
+  countMutations(partitions: number, isStrict: boolean): void {
+    this.meter?.countMutations(partitions, isStrict)
   }
 
   expectReply(bytes: number): void {

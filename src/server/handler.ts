@@ -24,6 +24,8 @@ export interface HandlerOptions<Api extends ApiRow> {
   readonly access?: readonly AccessRule[]
   /** Versions served, where not all of the table: [lowest, highest]. */
   readonly versions?: readonly [number, number]
+  /** What counts against the client's quotas, where it is not just the time: its bytes as well, or nothing. */
+  readonly quota?: 'bytes' | 'none'
   /**
    * The response to a request that failed as a whole (the handler threw `KafkaError`, or something
    * unexpected: UNKNOWN_SERVER_ERROR). Without it, or where it returns null, the connection is closed.
@@ -51,6 +53,7 @@ export interface AnyHandler {
   readonly api: ApiRow
   readonly access?: readonly AccessRule[]
   readonly versions?: readonly [number, number]
+  readonly quota?: 'bytes' | 'none'
   readonly handle: (request: never, context: RequestContext) => unknown
   readonly onError?: (
     request: never,

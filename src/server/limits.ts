@@ -13,7 +13,14 @@ import type { Clock, Milliseconds } from '../environment/environment.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { LoopTurns } from './loop-turns.ts'
 import { MemoryPressure } from './memory-pressure.ts'
+import { ClientQuotas, defaultQuotaWindows, type QuotaWindows } from './quotas/client-quotas.ts'
+import { ConnectionRates, unlimitedRate } from './quotas/connection-rates.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
+
+export interface ListenerLimits {
+  readonly connectionsMax: number
+  readonly connectionRateMax: number
+}
 
 export interface LimitOptions {
   /** `socket.request.max.bytes`. */
@@ -26,6 +33,8 @@ export interface LimitOptions {
   readonly connectionsPerIpOverrides: ReadonlyMap<string, number>
   /** `max.connection.creation.rate`: connections a second. */
   readonly connectionRateMax: number
+  /** What listeners have of their own, by name: `listener.name.internal.max.connections`, … */
+  readonly byListener: ReadonlyMap<string, ListenerLimits>
   /** `connections.max.idle.ms`; negative: never. */
   readonly idleMsMax: Milliseconds
   /**
@@ -48,6 +57,11 @@ export interface LimitOptions {
   readonly decodedBytesMax: number
 }
 
+export const unlimitedListener: ListenerLimits = {
+  connectionsMax: Number.POSITIVE_INFINITY,
+  connectionRateMax: unlimitedRate,
+}
+
 /**
  * Kafka's defaults, with two exceptions. Kafka bounds the number of requests (500) and not their bytes; here
  * these are bounded by 256 MiB, so that two requests of the largest size fit beside small ones. And Kafka
@@ -59,7 +73,8 @@ export const defaultLimits: LimitOptions = {
   connectionsMax: 20_000,
   connectionsPerIpMax: 15_000,
   connectionsPerIpOverrides: new Map(),
-  connectionRateMax: 2_147_483_647,
+  connectionRateMax: unlimitedRate,
+  byListener: new Map(),
   idleMsMax: 600_000,
   requestsPerConnectionMax: 100,
   replyBytesPerConnectionMax: 1024 * 1024,
@@ -76,16 +91,19 @@ export class Limits {
   readonly unfinishedFrames: UnfinishedFrames
   readonly pressure: MemoryPressure
   readonly turns: LoopTurns
+  readonly quotas: ClientQuotas
+  readonly rates: ConnectionRates
   /** What the system allows: files need some of it. */
   streamsMax = Number.POSITIVE_INFINITY
-  readonly #clock: Clock
   readonly #byHost = new Map<string, number>()
+  readonly #byListener = new Map<string, number>()
   #connections = 0
-  #creationCredit = 0
-  #creditedMs: Milliseconds
 
-  constructor(clock: Clock, options: Partial<LimitOptions> = {}) {
-    this.#clock = clock
+  constructor(
+    clock: Clock,
+    options: Partial<LimitOptions> = {},
+    windows: QuotaWindows = defaultQuotaWindows,
+  ) {
     this.options = { ...defaultLimits, ...options }
     this.requestBytes = new ByteBudget(() => this.options.queuedRequestBytesMax)
     const half = () => this.options.queuedRequestBytesMax / 2
@@ -94,12 +112,12 @@ export class Limits {
     this.unfinishedFrames = new UnfinishedFrames(half)
     this.pressure = new MemoryPressure(this)
     this.turns = new LoopTurns(clock)
-    this.#creationCredit = this.options.connectionRateMax
-    this.#creditedMs = clock.monotonic()
+    this.quotas = new ClientQuotas(clock, windows)
+    this.rates = new ConnectionRates(clock, windows.requests)
   }
 
   /** Counts a new connection from `host`, or says why it must be closed. */
-  admit(host: string): string | undefined {
+  admit(host: string, listener: string): string | undefined {
     const { connectionsMax, connectionsPerIpMax, connectionsPerIpOverrides } = this.options
     const fromHost = this.#byHost.get(host) ?? 0
     const fromHostMax = connectionsPerIpOverrides.get(host) ?? connectionsPerIpMax
@@ -108,31 +126,35 @@ export class Limits {
     }
     if (this.#connections >= connectionsMax) return `max.connections is ${connectionsMax}`
     if (fromHost >= fromHostMax) return `max.connections.per.ip is ${fromHostMax} for it`
-    if (!this.#takeCreationCredit()) {
-      return `max.connection.creation.rate is ${this.options.connectionRateMax} a second`
+    const byListener = this.#byListener.get(listener) ?? 0
+    const { connectionsMax: byListenerMax } = this.#ofListener(listener)
+    if (byListener >= byListenerMax) {
+      return `max.connections is ${byListenerMax} for the listener ${listener}`
     }
     this.#connections++
     this.#byHost.set(host, fromHost + 1)
+    this.#byListener.set(listener, byListener + 1)
     return undefined
   }
 
+  /** Counts an admitted connection, and says how long it has to wait for its turn. */
+  waitMs(listener: string): Milliseconds {
+    const { connectionRateMax } = this.options
+    const { connectionRateMax: ofListener } = this.#ofListener(listener)
+    if (connectionRateMax === unlimitedRate && ofListener === unlimitedRate) return 0
+    return this.rates.waitMs(listener, connectionRateMax, ofListener)
+  }
+
+  #ofListener(listener: string): ListenerLimits {
+    return this.options.byListener.get(listener) ?? unlimitedListener
+  }
+
   /** An admitted connection has closed. */
-  leave(host: string): void {
+  leave(host: string, listener: string): void {
     this.#connections--
+    this.#byListener.set(listener, (this.#byListener.get(listener) ?? 0) - 1)
     const fromHost = this.#byHost.get(host) ?? 0
     if (fromHost <= 1) this.#byHost.delete(host)
     else this.#byHost.set(host, fromHost - 1)
-  }
-
-  /** A bucket that holds at most one second's connections. */
-  #takeCreationCredit(): boolean {
-    const now = this.#clock.monotonic()
-    const rate = this.options.connectionRateMax
-    const earned = ((now - this.#creditedMs) / 1000) * rate
-    this.#creationCredit = Math.min(rate, this.#creationCredit + earned)
-    this.#creditedMs = now
-    if (this.#creationCredit < 1) return false
-    this.#creationCredit--
-    return true
   }
 }

@@ -7,6 +7,7 @@ import type { Clock, Environment, Logger, Timers } from '../environment/environm
 import type { Endpoint, Listening, Stream } from '../environment/network.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { ServerCounters } from './counters.ts'
+import { Entrance, type EntranceOwner } from './entrance.ts'
 import type { Limits } from './limits.ts'
 import { PeerWarnings } from './peer-warnings.ts'
 import type { Router } from './router.ts'
@@ -21,7 +22,7 @@ export interface ListenerOptions {
   readonly counters: ServerCounters
 }
 
-export class Listener implements ConnectionOwner {
+export class Listener implements ConnectionOwner, EntranceOwner {
   readonly name: string
   readonly clock: Clock
   readonly timers: Timers
@@ -32,9 +33,9 @@ export class Listener implements ConnectionOwner {
   readonly router: Router
   readonly #log: Logger
   readonly #connections = new Set<Connection>()
+  readonly #entrance: Entrance
   #listening: Listening | undefined
   #nextIndex = 0
-  #isClosing = false
   #allClosed: (() => void) | undefined
 
   /** Rejects as `Network.listen` does: EADDRINUSE, EACCES, EADDRNOTAVAIL, … */
@@ -42,7 +43,7 @@ export class Listener implements ConnectionOwner {
     const listener = new Listener(environment, options)
     const { streamsMax } = environment.network
     if (streamsMax !== undefined) options.limits.streamsMax = streamsMax
-    const accept = (stream: Stream): void => listener.#accept(stream)
+    const accept = (stream: Stream): void => listener.#entrance.arrive(stream)
     listener.#listening = await environment.network.listen(options.address, accept)
     return listener
   }
@@ -57,6 +58,7 @@ export class Listener implements ConnectionOwner {
     this.router = options.router
     this.#log = environment.log.child({ listener: options.name })
     this.warnings = new PeerWarnings(this.#log, environment.timers)
+    this.#entrance = new Entrance(this)
   }
 
   /** Where it listens: the real port, if 0 was asked for. */
@@ -73,7 +75,7 @@ export class Listener implements ConnectionOwner {
    * those that take longer than `graceMs` are cut off.
    */
   async close(graceMs = 500): Promise<void> {
-    this.#isClosing = true
+    this.#entrance.close()
     await this.#listening?.close()
     if (this.#connections.size > 0) await this.#closeConnections(graceMs)
     this.warnings.close()
@@ -94,29 +96,20 @@ export class Listener implements ConnectionOwner {
     if (!this.#connections.delete(connection)) return
     this.limits.pressure.holders.delete(connection)
     this.counters.connectionsOpen--
-    this.limits.leave(connection.remote.host)
+    this.limits.leave(connection.remote.host, this.name)
     if (this.#connections.size === 0) this.#allClosed?.()
   }
 
-  #accept(stream: Stream): void {
-    const { host, port } = stream.remote
-    const reason = this.#isClosing ? 'the broker is stopping' : this.limits.admit(host)
-    if (reason !== undefined) {
-      this.counters.connectionsRefused++
-      this.warnings.warn(host, 'connection refused', { peer: `${host}:${port}`, reason })
-      stream.onData = ignore
-      stream.onDrain = ignore
-      stream.onClose = ignore
-      stream.destroy()
-      return
-    }
+  enter(stream: Stream): void {
     this.counters.connectionsAccepted++
     this.counters.connectionsOpen++
     const connection = new Connection(this, stream, this.#nextIndex++)
     this.#connections.add(connection)
     this.limits.pressure.holders.add(connection)
   }
-}
 
-/** A refused peer may have sent something; nobody looks at it. */
-function ignore(): void {}
+  refused({ remote: { host, port } }: Stream, reason: string): void {
+    this.counters.connectionsRefused++
+    this.warnings.warn(host, 'connection refused', { peer: `${host}:${port}`, reason })
+  }
+}

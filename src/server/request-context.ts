@@ -32,9 +32,22 @@ export interface RequestContext {
   holdNext(): void
   /**
    * Whole bytes that this reply should not exceed, as far as it can be made smaller: what is left of the memory for
-   * all replies is shared.
+   * all replies is shared, and a client with a quota gets it in small helpings.
    */
   readonly replyBytesLeft: number
+  /**
+   * The client has had more than its quotas allow: the reply must have no records, and says for how long to
+   * wait. To be asked before anything is given away; `countRecords` follows where it is not so.
+   */
+  isOverQuota(): boolean
+  /** The reply has so many bytes of records. */
+  countRecords(bytes: number): void
+  /**
+   * The client asks for so many partitions to be made or deleted (KIP-599). Throws KafkaError
+   * THROTTLING_QUOTA_EXCEEDED where it has asked for too many before and knows the error (`isStrict`);
+   * the reply says for how long to wait.
+   */
+  countMutations(partitions: number, isStrict: boolean): void
   /** The reply will be about so large: it counts against the memory for all replies from now on. */
   expectReply(bytes: number): void
   /**

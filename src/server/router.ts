@@ -19,6 +19,7 @@ import type { Authorizer } from './access.ts'
 import type { ServerCounters } from './counters.ts'
 import { type Asker, Exchange } from './exchange.ts'
 import { type AnyHandler, servedVersions } from './handler.ts'
+import { RequestMeter } from './quotas/request-meter.ts'
 
 interface Route {
   readonly handler: AnyHandler
@@ -64,13 +65,18 @@ export class Router {
       this.#fail(exchange, error)
       return exchange
     }
-    if (answer instanceof Promise) this.#await(exchange, answer)
-    else this.#answer(exchange, answer)
+    if (answer instanceof Promise) {
+      exchange.meter?.handled()
+      this.#await(exchange, answer)
+    } else {
+      this.#answer(exchange, answer)
+    }
     return exchange
   }
 
   #open(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
-    const { decodedBytesMax } = connection.limits.options
+    const { quotas, options } = connection.limits
+    const { decodedBytesMax } = options
     const reader = new Reader(frame, 0, frame.length, decodedBytesMax)
     try {
       const head = decodeRequestHeader(reader)
@@ -84,8 +90,11 @@ export class Router {
       if (apiVersion < versionMin || apiVersion > versionMax) {
         return this.#unsupportedVersion(head, route, frame, { receivedMs, connection })
       }
+      const isMeasured = quotas.isActive && handler.quota !== 'none'
+      const { principal } = connection
+      const meter = isMeasured ? new RequestMeter(quotas, principal, head.clientId) : null
       const request = decodeRequest(api.request, apiVersion, reader)
-      const body = { handler, request, receivedMs, connection, authorizer: this.#authorizer }
+      const body = { handler, request, receivedMs, connection, authorizer: this.#authorizer, meter }
       return new Exchange(head, body, frame, reader.decodedBytes)
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
@@ -106,7 +115,7 @@ export class Router {
       origin.connection.refuse(`${api.name} has no version ${head.apiVersion} here, ${served}`)
       return undefined
     }
-    const body = { handler, request: null, authorizer: this.#authorizer, ...origin }
+    const body = { handler, request: null, authorizer: this.#authorizer, meter: null, ...origin }
     const exchange = new Exchange(head, body, frame)
     const response = onUnsupportedVersion() as never
     exchange.settle(encodeResponse<Message>(api.response, 0, head.correlationId, response))
@@ -128,21 +137,20 @@ export class Router {
 
   #answer(exchange: Exchange, value: unknown): void {
     if (exchange.isSettled) return
+    if (exchange.meter !== null) measure(exchange, exchange.meter, value !== null)
     if (value === null) {
       exchange.settle(null)
       return
     }
-    const { apiVersion, correlationId } = exchange
-    const { response } = exchange.handler.api
     try {
-      exchange.settle(encodeResponse<Message>(response, apiVersion, correlationId, value as never))
+      settle(exchange, value)
     } catch (error) {
       this.#fail(exchange, error)
     }
   }
 
   #fail(exchange: Exchange, error: unknown): void {
-    const { handler, apiVersion, correlationId, connection } = exchange
+    const { handler, apiVersion, connection } = exchange
     const isAnswer = error instanceof KafkaError
     if (!isAnswer) {
       this.#log.error(`${handler.api.name} failed`, {
@@ -154,12 +162,11 @@ export class Router {
     }
     const row: ErrorRow = isAnswer ? error.error : errors.UNKNOWN_SERVER_ERROR
     const message = isAnswer ? error.message : null
+    if (exchange.meter !== null) measure(exchange, exchange.meter, true)
     try {
       const answer = handler.onError?.(exchange.request as never, row, apiVersion, message)
       if (answer !== undefined && answer !== null) {
-        const { response } = handler.api
-        const reply = encodeResponse<Message>(response, apiVersion, correlationId, answer as never)
-        exchange.settle(reply)
+        settle(exchange, answer)
         return
       }
     } catch (second) {
@@ -168,6 +175,22 @@ export class Router {
     exchange.settle(null)
     connection.refuse(`${handler.api.name} ended with ${row.name}, which it has no answer for`)
   }
+}
+
+/** Counts what the client has used with this request, whose reply is known now. */
+function measure(exchange: Exchange, meter: RequestMeter, isAnswered: boolean): void {
+  if (exchange.handler.quota === 'bytes') meter.countProduced(exchange.requestBytes)
+  exchange.throttleMs = meter.finish(isAnswered)
+}
+
+/** Throws what encoding throws. */
+function settle(exchange: Exchange, answer: unknown): void {
+  const { apiVersion, correlationId, throttleMs, meter } = exchange
+  const { response } = exchange.handler.api
+  // What the handler returned may be everybody's answer: it is not changed.
+  const value = throttleMs === 0 ? answer : { ...(answer as object), throttleTimeMs: throttleMs }
+  exchange.settle(encodeResponse<Message>(response, apiVersion, correlationId, value as never))
+  meter?.encoded()
 }
 
 /** What the frame claims to be. */

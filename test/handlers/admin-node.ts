@@ -115,6 +115,9 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
       expectReply: () => {},
       replyRoom: () => null,
       setAside: () => {},
+      isOverQuota: () => false,
+      countRecords: () => {},
+      countMutations: () => {},
     }
     let response: unknown
     try {

@@ -237,6 +237,9 @@ export class DataPath {
       expectReply: () => {},
       replyRoom: () => null,
       setAside: () => {},
+      isOverQuota: () => false,
+      countRecords: () => {},
+      countMutations: () => {},
     }
     const response = await this.#answer(handler, request, context)
     if (response === null || response === undefined) return response

@@ -63,6 +63,9 @@ async function ask<Api extends ApiRow>(
     expectReply: () => {},
     replyRoom: () => null,
     setAside: () => {},
+    isOverQuota: () => false,
+    countRecords: () => {},
+    countMutations: () => {},
   }
   let response: InputOf<Api['response']> | null | undefined
   const pending = Promise.resolve(handler.handle(request, context)).catch((error) => {

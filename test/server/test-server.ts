@@ -97,7 +97,9 @@ export class TestServer {
         await new Promise<void>((resolve, reject) => this.parked.push({ resolve, reject }))
         return { errorCode: 0, assignment: Buffer.alloc(0) }
       }),
-      handler(apis.produce, (request) => (request.acks === 0 ? null : { responses: [] })),
+      handler(apis.produce, ({ acks }) => (acks === 0 ? null : { responses: [] }), {
+        quota: 'bytes',
+      }),
       handler(
         apis.heartbeat,
         ({ groupId }) => {

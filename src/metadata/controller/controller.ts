@@ -59,7 +59,14 @@ import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
 import { alterClientQuotas } from './client-quotas.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
-import { type Decision, inBatches, type Outcome, recordBytesMax, tooLarge } from './decision.ts'
+import {
+  type Decision,
+  inBatches,
+  type Outcome,
+  recordBytesMax,
+  tooLarge,
+  unlimitedMutations,
+} from './decision.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { electLeaders } from './elect-leaders.ts'
 import { alterPartitionReassignments } from './reassign-partitions.ts'
@@ -112,28 +119,32 @@ export class Controller {
   /** Results in the order of the request. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
   createTopics(
     request: Pick<CreateTopicsRequest, 'topics' | 'validateOnly'>,
+    countMutations = unlimitedMutations,
   ): Promise<CreateTopicsResponse['topics']> {
     const { random } = this.#environment
     const creation = {
       config: this.#config,
       random: () => random.float(),
       newUuid: () => randomUuid(random),
+      countMutations,
     }
     return this.submit((image) => createTopics(image, request, creation))
   }
 
   deleteTopics(
     request: Pick<DeleteTopicsRequest, 'topics' | 'topicNames'>,
+    countMutations = unlimitedMutations,
   ): Promise<DeleteTopicsResponse['responses']> {
-    return this.submit((image) => deleteTopics(image, request))
+    return this.submit((image) => deleteTopics(image, request, countMutations))
   }
 
   /** Rejects with KafkaError POLICY_VIOLATION for too large a request. */
   createPartitions(
     request: Pick<CreatePartitionsRequest, 'topics' | 'validateOnly'>,
+    countMutations = unlimitedMutations,
   ): Promise<CreatePartitionsResponse['results']> {
-    const { random } = this.#environment
-    return this.submit((image) => createPartitions(image, request, () => random.float()))
+    const random = () => this.#environment.random.float()
+    return this.submit((image) => createPartitions(image, request, random, countMutations))
   }
 
   incrementalAlterConfigs(request: IncrementalAlterConfigsRequest): Promise<AlterConfigsResult[]> {

@@ -8,6 +8,7 @@ import type { MetadataImage, PartitionImage, TopicImage } from '../image.ts'
 import type { MetadataRecord } from '../record.ts'
 import { allFenced, placeNew } from './create-topics.ts'
 import {
+  type CountMutations,
   type Decision,
   failed,
   outcomeOf,
@@ -25,6 +26,7 @@ export function createPartitions(
   image: MetadataImage,
   request: Pick<CreatePartitionsRequest, 'topics' | 'validateOnly'>,
   random: () => number,
+  countMutations: CountMutations,
 ): Decision<Result[]> {
   const records: MetadataRecord[] = []
   const results: Result[] = []
@@ -39,7 +41,7 @@ export function createPartitions(
   for (const topic of request.topics) {
     if (counts.get(topic.name) !== 1) continue
     try {
-      for (const one of grow(image, topic, random())) records.push(one)
+      for (const one of grow(image, topic, random(), countMutations)) records.push(one)
       if (records.length > recordsPerRequestMax) throw tooLarge()
       answer(topic.name)
     } catch (error) {
@@ -50,7 +52,12 @@ export function createPartitions(
   return { records: request.validateOnly ? [] : records, reply: results }
 }
 
-function grow(image: MetadataImage, growing: GrowingTopic, random: number): MetadataRecord[] {
+function grow(
+  image: MetadataImage,
+  growing: GrowingTopic,
+  random: number,
+  countMutations: CountMutations,
+): MetadataRecord[] {
   const topic = image.topics.byName.get(growing.name)
   if (topic === undefined) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
   const existing = topic.partitions.length
@@ -66,33 +73,35 @@ function grow(image: MetadataImage, growing: GrowingTopic, random: number): Meta
   }
   const added = count - existing
   if (added > recordsPerRequestMax) throw tooLarge()
+  if (assignments !== null && assignments.length !== added) {
+    throw new KafkaError(
+      errors.INVALID_REPLICA_ASSIGNMENT,
+      `Attempted to add ${added} additional partition(s), but only ${assignments.length} ` +
+        'assignment(s) were specified.',
+    )
+  }
+  countMutations(added)
   const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
   const partitions =
     assignments === null
       ? placeNew(image, existing, added, replicationFactor, random)
-      : growByHand(image, topic, added, assignments)
+      : growByHand(image, topic, assignments)
   return partitions.map((partition) => partitionRecord(image, topic.id, partition))
 }
 
 function growByHand(
   image: MetadataImage,
   topic: TopicImage,
-  added: number,
   assignments: NonNullable<GrowingTopic['assignments']>,
 ): PartitionImage[] {
-  const invalid = (message: string) => new KafkaError(errors.INVALID_REPLICA_ASSIGNMENT, message)
-  if (assignments.length !== added) {
-    throw invalid(
-      `Attempted to add ${added} additional partition(s), but only ${assignments.length} ` +
-        'assignment(s) were specified.',
-    )
-  }
   const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
   return assignments.map(({ brokerIds }, at) => {
     const index = topic.partitions.length + at
     checkManualAssignment(image, brokerIds, replicationFactor)
     const partition = newPartition(image, index, brokerIds)
-    if (partition === undefined) throw invalid(allFenced(index))
+    if (partition === undefined) {
+      throw new KafkaError(errors.INVALID_REPLICA_ASSIGNMENT, allFenced(index))
+    }
     return partition
   })
 }

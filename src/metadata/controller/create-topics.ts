@@ -11,6 +11,7 @@ import type { MetadataImage, PartitionImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import { checkTopicConfig } from './config-rules.ts'
 import {
+  type CountMutations,
   type Decision,
   failed,
   type Outcome,
@@ -30,6 +31,7 @@ export interface TopicCreation {
   /** In [0, 1). */
   readonly random: () => number
   readonly newUuid: () => Uuid
+  readonly countMutations: CountMutations
 }
 
 /** Results in the order of the request; names given twice and the metadata topic follow. */
@@ -72,6 +74,7 @@ function createTopic(
     const overrides = readOverrides(topic)
     checkTopicConfig(overrides, creation.config)
     const partitions = layOut(image, topic, creation)
+    creation.countMutations(partitions.length)
     const topicId = creation.newUuid()
     const records = [
       record('TopicRecord', { name: topic.name, topicId }),

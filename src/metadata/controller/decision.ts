@@ -36,6 +36,14 @@ export function inBatches(values: readonly Buffer[]): Buffer[][] {
   return batches
 }
 
+/**
+ * Counts partitions that a client has made or deleted, just before it is decided (KIP-599). Throws KafkaError
+ * THROTTLING_QUOTA_EXCEEDED where it has used up its quota.
+ */
+export type CountMutations = (partitions: number) => void
+
+export const unlimitedMutations: CountMutations = () => {}
+
 /** The outcome for one topic or resource of a request. */
 export interface Outcome {
   readonly error: ErrorRow

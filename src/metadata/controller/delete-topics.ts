@@ -1,5 +1,5 @@
 /** DeleteTopics, by name or by id. */
-import { errors } from '../../../protocol/errors.ts'
+import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type {
   DeleteTopicsRequest,
   DeleteTopicsResponse,
@@ -7,7 +7,14 @@ import type {
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
 import type { MetadataImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
-import { type Decision, failed, type Outcome, succeeded } from './decision.ts'
+import {
+  type CountMutations,
+  type Decision,
+  failed,
+  type Outcome,
+  outcomeOf,
+  succeeded,
+} from './decision.ts'
 
 type Result = DeleteTopicsResponse['responses'][number]
 
@@ -15,6 +22,7 @@ type Result = DeleteTopicsResponse['responses'][number]
 export function deleteTopics(
   image: MetadataImage,
   request: Pick<DeleteTopicsRequest, 'topics' | 'topicNames'>,
+  countMutations: CountMutations,
 ): Decision<Result[]> {
   const results: Result[] = []
   const answer = (name: string | null, topicId: Uuid, { error, message }: Outcome) => {
@@ -56,8 +64,14 @@ export function deleteTopics(
   }
   const records: MetadataRecord[] = []
   for (const [topicId, name] of doomed) {
-    records.push(record('RemoveTopicRecord', { topicId }))
-    answer(name, topicId, succeeded)
+    try {
+      countMutations(image.topics.byId.get(topicId)?.partitions.length ?? 0)
+      records.push(record('RemoveTopicRecord', { topicId }))
+      answer(name, topicId, succeeded)
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      answer(name, topicId, outcomeOf(error))
+    }
   }
   return { records, reply: results }
 }
