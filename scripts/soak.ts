@@ -4,12 +4,12 @@
  * reader finds; memory, open files and latency have to stay level.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createNodeEnvironment } from '../src/environment/node/environment.ts'
+import { freePort } from '../test/free-port.ts'
 import { BrokerProcess } from '../test/soak/broker-process.ts'
 import { Chance } from '../test/soak/chance.ts'
 import { emptyVerdict, isViolated, type Verdict } from '../test/soak/ledger.ts'
@@ -70,14 +70,6 @@ const problems: string[] = []
 
 function say(text: string): void {
   console.log(`${new Date().toISOString().slice(11, 19)}  ${text}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Ends the broker as chance has it, and brings it back. */

@@ -3,13 +3,12 @@
  * in transactions, while broker and application are killed at random moments. In the end a reader of
  * committed records must find every number once.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
-import { createServer } from 'node:net'
+import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { freePort } from '../../free-port.ts'
 import { BrokerProcess } from '../../soak/broker-process.ts'
+import { JavaProgram } from '../java-program.ts'
 
 export interface ExactlyOnceOptions {
   /** The bundle, or the compiled `main.js`. */
@@ -83,7 +82,11 @@ export async function copyExactlyOnce(options: ExactlyOnceOptions): Promise<Exac
     overrides: ['transaction.abort.timed.out.transaction.cleanup.interval.ms=1000'],
     variables: {},
   })
-  const java = prepared(options)
+  const java = new JavaProgram({
+    source: join(options.sources, 'Transactions.java'),
+    jars: options.jars,
+    classes: join(directory, 'classes'),
+  })
   const bootstrap = `127.0.0.1:${port}`
   broker.launch()
   const copiers: Copier[] = []
@@ -129,36 +132,4 @@ async function killAtRandom(
     broker.launch()
     await broker.ready()
   }
-}
-
-/** Compiled once: an application that was killed is back at once. */
-function prepared({ jars, sources, directory }: ExactlyOnceOptions) {
-  const classes = join(directory, 'classes')
-  mkdirSync(classes, { recursive: true })
-  const source = join(sources, 'Transactions.java')
-  const compiled = spawnSync('javac', ['-cp', join(jars, '*'), '-d', classes, source])
-  if (compiled.status !== 0) throw new Error(`javac: ${compiled.stderr}`)
-  const classpath = [classes, join(jars, '*')].join(':')
-  const start = (...args: string[]) =>
-    spawn('java', ['-Xmx256M', '-cp', classpath, 'Transactions', ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-  const run = async (...args: string[]) => {
-    const child = start(...args)
-    let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-    const [code] = (await once(child, 'exit')) as [number | null]
-    return { code, output }
-  }
-  return { start, run }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
 }
