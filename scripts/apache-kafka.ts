@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const kafkaVersion = '4.3.1'
@@ -16,7 +16,8 @@ const jars = join(cache, `java-${kafkaVersion}`)
 const loggerJars = join(cache, 'java-logger')
 /** The class path of the official client and everything else of Kafka. */
 export const kafkaClassPath = join(jars, '*')
-const project = fileURLToPath(new URL('../../test/interop/clients/kafka', import.meta.url))
+/** The client library for stream processing alone. */
+export const kafkaStreamsJars = join(cache, `streams-${kafkaVersion}`)
 
 /** The settings that kafka-server-start.sh gives the JVM. */
 const jvm = [
@@ -35,16 +36,18 @@ const smallJvm = ['-Xmx512M', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /** Copies the jars out of Maven unless they are there. Returns why it could not, or null. */
 export function fetchKafka(): string | null {
-  return fetchJars(
-    join(jars, `kafka_2.13-${kafkaVersion}.jar`),
-    'dependency:copy-dependencies',
-    `-DoutputDirectory=${jars}`,
-  )
+  return fetchProject('kafka', join(jars, `kafka_2.13-${kafkaVersion}.jar`))
+}
+
+/** As `fetchKafka`, for Kafka Streams. */
+export function fetchKafkaStreams(): string | null {
+  return fetchProject('streams', join(kafkaStreamsJars, `kafka-streams-${kafkaVersion}.jar`))
 }
 
 /** As `fetchKafka`, for a logger that Kafka then writes to stderr with. */
 export function fetchKafkaLogger(): string | null {
   return fetchJars(
+    'kafka',
     loggerJars,
     'dependency:copy',
     '-Dartifact=org.slf4j:slf4j-simple:1.7.36',
@@ -52,14 +55,18 @@ export function fetchKafkaLogger(): string | null {
   )
 }
 
-function fetchJars(path: string, ...goal: string[]): string | null {
+/** Copies all that a project depends on beside `jar`. */
+const fetchProject = (project: string, jar: string): string | null =>
+  fetchJars(project, jar, 'dependency:copy-dependencies', `-DoutputDirectory=${dirname(jar)}`)
+
+function fetchJars(project: string, path: string, ...goal: string[]): string | null {
   const isThere = (command: string, flag: string) => spawnSync(command, [flag]).status === 0
   if (!isThere('java', '-version')) return 'no Java'
   if (existsSync(path)) return null
   if (!isThere('mvn', '--version')) return 'no Maven'
   const args = ['-q', '-B', `-Dkafka.version=${kafkaVersion}`, ...goal]
   const { status } = spawnSync('mvn', args, {
-    cwd: project,
+    cwd: fileURLToPath(new URL(`../../test/interop/clients/${project}`, import.meta.url)),
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   return status === 0 ? null : 'Maven could not fetch the jars'

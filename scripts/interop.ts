@@ -9,7 +9,7 @@
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
  * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
- * broker and application are killed.
+ * broker and application are killed, and `streams` does so with an application of Kafka Streams.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -31,6 +31,7 @@ import { fileURLToPath } from 'node:url'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
+import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
 import { choose, readOptions } from './options.ts'
@@ -38,8 +39,8 @@ import { choose, readOptions } from './options.ts'
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools and directories, which all
-                         run unless given; and of compared, access, differential and transactions, which
-                         run only where named
+                         run unless given; and of compared, access, differential, transactions and
+                         streams, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -169,7 +170,7 @@ const usual = [...clients.map(({ name }) => name), 'tools', 'directories']
 const parts =
   flags.only === undefined
     ? usual
-    : [...usual, 'compared', 'access', 'differential', 'transactions']
+    : [...usual, 'compared', 'access', 'differential', 'transactions', 'streams']
 const chosen = new Set(choose(parts, flags.only, (part) => part))
 const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
@@ -491,6 +492,17 @@ async function copyUnderFire(): Promise<void> {
   }
 }
 
+async function runStreams(): Promise<void> {
+  const options = {
+    program: join(root, 'build/bundle/millrace.js'),
+    sources: join(clientsFolder, 'java'),
+    directory: join(work, 'streams'),
+    texts: Number(flags.rows ?? 8_000),
+    kills: 10,
+  }
+  await streamUnderFire('classic', options, report)
+}
+
 async function main(): Promise<void> {
   mkdirSync(cache, { recursive: true })
   let rows = dataset()
@@ -567,6 +579,7 @@ async function main(): Promise<void> {
       await exchangeCompacted(work, report)
     }
     if (chosen.has('transactions')) await copyUnderFire()
+    if (chosen.has('streams')) await runStreams()
     if (chosen.has('compared')) await compareTools(work, report)
     if (chosen.has('access')) await compareAccess(work, report)
     if (chosen.has('differential')) {
