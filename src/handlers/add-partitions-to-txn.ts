@@ -119,8 +119,10 @@ function refusedPartitions(
   return refused
 }
 
+/** As Kafka's answers, which are by partition: a topic without partitions is not in it. */
 function answeredTopics({ topics }: Asked, rows: Rows, knowsFenced: boolean): AnsweredTopics {
-  return topics.map(({ name, partitions }) => ({
+  const named = topics.filter(({ partitions }) => partitions.length > 0)
+  return named.map(({ name, partitions }) => ({
     name,
     resultsByPartition: partitions.map((partitionIndex) => {
       const row = rows.get(`${name}-${partitionIndex}`) ?? errors.UNKNOWN_SERVER_ERROR

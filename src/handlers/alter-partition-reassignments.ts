@@ -1,9 +1,10 @@
 /** AlterPartitionReassignments: moves partitions to other brokers, and gives that up (KIP-455). */
 import { apis } from '../../protocol/apis.ts'
-import { errors, KafkaError } from '../../protocol/errors.ts'
+import { errors } from '../../protocol/errors.ts'
 import type { Controller } from '../metadata/controller/controller.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { requireTime } from './time-limit.ts'
 
 const alterCluster = rule('ALTER', 'CLUSTER', 'errorCode')
 
@@ -12,10 +13,7 @@ export const alterPartitionReassignments = ({ controller }: { controller: Contro
     apis.alterPartitionReassignments,
     async (request, context) => {
       alterCluster.require(context)
-      // As with Kafka: what has no time is not begun.
-      if (request.timeoutMs <= 0 && request.topics.length > 0) {
-        throw new KafkaError(errors.REQUEST_TIMED_OUT)
-      }
+      if (request.topics.length > 0) requireTime(request)
       const responses = await controller.alterPartitionReassignments(request)
       const { allowReplicationFactorChange } = request
       const errorCode = errors.NONE.code

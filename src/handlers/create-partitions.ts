@@ -3,6 +3,7 @@ import { apis } from '../../protocol/apis.ts'
 import type { Controller } from '../metadata/controller/controller.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { requireTime } from './time-limit.ts'
 
 const alterTopic = rule('ALTER', 'TOPIC', 'results.errorCode')
 
@@ -14,6 +15,7 @@ export const createPartitions = ({ controller }: { controller: Controller }) =>
     apis.createPartitions,
     async (request, context) => {
       const asked = alterTopic.split(context, request.topics, ({ name }) => name)
+      if (asked.allowed.length > 0) requireTime(request)
       const isStrict = context.apiVersion >= firstStrictVersion
       const results = await controller.createPartitions(
         { ...request, topics: asked.allowed },

@@ -5,6 +5,7 @@ import type { CreateTopicsResponse } from '../../protocol/messages/create-topics
 import type { Controller } from '../metadata/controller/controller.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { requireTime } from './time-limit.ts'
 
 const createTopic = rule('CREATE', 'TOPIC', 'topics.errorCode', { unless: 'CREATE' })
 /** Of a topic that was created. */
@@ -23,6 +24,7 @@ export const createTopics = ({ controller }: { controller: Controller }) =>
     async (request, context) => {
       const nameOf = ({ name }: { name: string }) => name
       const asked = createTopic.split(context, request.topics, nameOf)
+      if (asked.allowed.length > 0) requireTime(request)
       const isStrict = context.apiVersion >= firstStrictVersion
       const created = await controller.createTopics(
         { ...request, topics: asked.allowed },

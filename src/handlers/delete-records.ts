@@ -22,7 +22,9 @@ export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
     apis.deleteRecords,
     (request, context) => {
       const syncing: Promise<void>[] = []
-      const topics = request.topics.map(({ name, partitions }) => {
+      // As Kafka, whose answers are by partition.
+      const asked = request.topics.filter(({ partitions }) => partitions.length > 0)
+      const topics = asked.map(({ name, partitions }) => {
         const isAllowed = deleteTopic.allows(context, name)
         return {
           name,

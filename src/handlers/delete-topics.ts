@@ -13,6 +13,7 @@ import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
+import { requireTime } from './time-limit.ts'
 
 const deleteTopic = rule('DELETE', 'TOPIC', 'responses.errorCode', { unless: 'DELETE' })
 const describeTopic = rule('DESCRIBE', 'TOPIC', 'responses.errorCode', { unless: 'DELETE' })
@@ -37,6 +38,7 @@ export const deleteTopics = ({ cache, controller, config }: DeleteTopicsParts) =
           ? new KafkaError(errors.INVALID_REQUEST, 'Topic deletion is disabled.')
           : new KafkaError(errors.TOPIC_DELETION_DISABLED)
       }
+      if (request.topics.length + request.topicNames.length > 0) requireTime(request)
       const { allowed, denied } = authorize(cache.image, request, context)
       const isStrict = context.apiVersion >= firstStrictVersion
       const deleted = await controller.deleteTopics(allowed, (partitions) =>

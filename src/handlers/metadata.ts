@@ -62,6 +62,7 @@ export const metadata = (parts: MetadataParts) =>
         topics: (request.topics ?? []).map(({ name, topicId }) => ({
           ...failedTopic(error, name ?? ''),
           topicId,
+          isInternal: false,
         })),
         errorCode: error.code,
       }),

@@ -49,7 +49,7 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
         apiVersion < firstVersionWithTopicIds
           ? fetchSeen(groups, group, context)
           : fetchById(groups, topics, group, context)
-      return { groups: await Promise.all(answerable(request).map(fetch)) }
+      return { groups: await Promise.all(distinct(request).map(fetch)) }
     },
     {
       access: [describeGroup, describeTopic, seeTopics],
@@ -62,18 +62,13 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
     },
   )
 
-/** All of a group's topics are told once, however often they are asked for: they may be many. */
-function answerable({ groups, requireStable }: OffsetFetchRequest): OffsetFetchGroup[] {
-  const whole = new Set<string>()
-  const answered: OffsetFetchGroup[] = []
+/** Each group once, however often it is named: its answer may be long. */
+function distinct({ groups, requireStable }: OffsetFetchRequest): OffsetFetchGroup[] {
+  const byId = new Map<string, OffsetFetchGroup>()
   for (const group of groups) {
-    if (group.topics === null) {
-      if (whole.has(group.groupId)) continue
-      whole.add(group.groupId)
-    }
-    answered.push({ ...group, requireStable })
+    if (!byId.has(group.groupId)) byId.set(group.groupId, { ...group, requireStable })
   }
-  return answered
+  return [...byId.values()]
 }
 
 function failed(groupId: string, error: ErrorRow): FetchedGroup {

@@ -1,8 +1,12 @@
 /** SyncGroup: the leader hands out what each member gets, every member asks for its part. */
 import { apis } from '../../protocol/apis.ts'
+import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+/** KIP-559: from it on, a member must say what it takes the group's protocol to be. */
+const firstVersionWithProtocol = 5
 
 const readGroup = rule('READ', 'GROUP', 'errorCode')
 
@@ -10,6 +14,11 @@ export const syncGroup = ({ groups }: { groups: GroupCoordinator }) =>
   handler(
     apis.syncGroup,
     (request, context) => {
+      const { protocolType, protocolName } = request
+      const isVague = protocolType === null || protocolName === null
+      if (isVague && context.apiVersion >= firstVersionWithProtocol) {
+        throw new KafkaError(errors.INCONSISTENT_GROUP_PROTOCOL)
+      }
       readGroup.require(context, request.groupId)
       const answer = groups.syncGroup(request)
       // It waits for the leader.

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
+import { errors } from '../../protocol/errors.ts'
 import { newTopic } from '../metadata/metadata-node.ts'
 import { openAdmin } from './admin-node.ts'
 
@@ -99,6 +100,30 @@ t.test('CreateTopics refuses as Kafka does, word for word', async (t) => {
       [[code, message]],
     )
   }
+})
+
+t.test('what has no time is not begun, be it right or wrong', async (t) => {
+  const { ask, metadata } = await openAdmin()
+  await ask(apis.createTopics, 7, { ...none, topics: [newTopic('kept')] })
+  const errorCode = errors.REQUEST_TIMED_OUT.code
+  for (const timeoutMs of [0, -1]) {
+    const topics = [newTopic('late'), newTopic('bad name!')]
+    t.match(await ask(apis.createTopics, 7, { ...none, timeoutMs, topics }), {
+      topics: [{ errorCode }, { errorCode }],
+    })
+    const more = [{ name: 'kept', count: 9, assignments: null }]
+    const grown = { timeoutMs, topics: more, validateOnly: false }
+    t.match(await ask(apis.createPartitions, 3, grown), { results: [{ errorCode }] })
+    t.match(await ask(apis.deleteTopics, 5, { timeoutMs, topicNames: ['kept', 'missing'] }), {
+      responses: [{ errorCode }, { errorCode }],
+    })
+    t.same(await ask(apis.createTopics, 7, { ...none, timeoutMs, topics: [] }), {
+      throttleTimeMs: 0,
+      topics: [],
+    })
+  }
+  t.equal(metadata.image.topics.byName.get('kept')?.partitions.length, 1)
+  t.notOk(metadata.image.topics.byName.has('late'))
 })
 
 t.test('CreateTopics: defaults, settings in the answer, duplicates, validation only', async (t) => {

@@ -10,6 +10,7 @@
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type ApiRow, apis } from '../../../protocol/apis.ts'
+import { zeroUuid } from '../../../protocol/types.ts'
 import { fetchKafka, fetchKafkaLogger } from '../../../scripts/apache-kafka.ts'
 import { BrokerProcess } from '../../damage/broker-process.ts'
 import { randomFrom } from '../../protocol/generated-values.ts'
@@ -58,11 +59,10 @@ class Tally {
       return
     }
     const { mine, other } = difference
-    const asked = JSON.stringify(request)
-    const text = `${mine[0] ?? '-'} | Kafka ${other[0] ?? '-'}`
+    const text = `${shown(mine)} | Kafka ${shown(other)}`
     const noted = this.unexplained.get(text)
     if (noted !== undefined) noted.count++
-    else this.unexplained.set(text, { count: 1, example: `v${version} ${asked.slice(0, 500)}` })
+    else this.unexplained.set(text, { count: 1, example: `v${version} ${shortened(request)}` })
   }
 
   get unexplainedCount(): number {
@@ -167,7 +167,7 @@ class Comparison {
   }
 
   async #compareOne(api: ApiRow, version: number, request: object): Promise<DifferentLines | null> {
-    const [mine, other] = await this.#both((side) => side.ask(api, version, request))
+    const [mine, other] = await this.#both((side) => side.askUntilIdle(api, version, request))
     return differentLines(mine.errors, other.errors) ?? differentLines(mine.values, other.values)
   }
 
@@ -200,6 +200,18 @@ function differentLines(ours: readonly string[], theirs: readonly string[]): Dif
   const mine = ours.filter((line) => !theirs.includes(line))
   const other = theirs.filter((line) => !ours.includes(line))
   return mine.length === 0 && other.length === 0 ? null : { mine, other }
+}
+
+const shown = (lines: readonly string[]): string => lines.slice(0, 2).join(', ') || '-'
+
+/** As JSON without what is seldom of interest. */
+function shortened(request: object): string {
+  const isDull = (name: string, value: unknown) =>
+    value === zeroUuid || name === 'highWatermark' || (Array.isArray(value) && value.length === 0)
+  const text = JSON.stringify(request, (name, value: unknown) =>
+    isDull(name, value) ? undefined : value,
+  )
+  return text.replaceAll(/x{100,}/g, 'x…').slice(0, 700)
 }
 
 function tell(name: string, tally: Tally, report: Report): void {

@@ -25,23 +25,25 @@ export class Placeholder {
 
 /** Stands for a batch, whose producer is called differently by each broker; and for what damages it. */
 export class BatchPlan {
+  readonly kind: string
   readonly batch: Partial<NewBatch>
   /** The batch is of the transactional id of its request, or of the one idempotent producer. */
   readonly isOfProducer: boolean
   readonly damage: (batch: Buffer) => readonly Buffer[]
 
   constructor(
+    kind: string,
     batch: Partial<NewBatch> = {},
-    isOfProducer = false,
-    damage: BatchPlan['damage'] = (whole) => [whole],
+    { isOfProducer = false, damage = (whole: Buffer): readonly Buffer[] => [whole] } = {},
   ) {
+    this.kind = kind
     this.batch = batch
     this.isOfProducer = isOfProducer
     this.damage = damage
   }
 
-  toJSON(): unknown {
-    return { ...this.batch, isOfProducer: this.isOfProducer, damage: String(this.damage) }
+  toJSON(): string {
+    return this.kind
   }
 }
 
@@ -372,33 +374,33 @@ const byteAt = (at: number, value: number) => (batch: Buffer) => {
   return [changed]
 }
 const record = { timestamp: 1_700_000_000_000, key: Buffer.from('k'), value: Buffer.from('v') }
+const ofProducer = { isOfProducer: true }
+const withoutEnd = { damage: (batch: Buffer) => [batch.subarray(0, batch.length - 3)] }
 const batchPlans: readonly [sane: readonly BatchPlan[], odd: readonly BatchPlan[]] = [
   [
-    new BatchPlan(),
-    new BatchPlan(),
     // Older Node.js cannot write zstd.
-    ...compressions.slice(0, -1).map((compression) => new BatchPlan({ compression })),
-    new BatchPlan({}, true),
-    new BatchPlan({ isTransactional: true }, true),
+    ...compressions.slice(0, -1).map((compression) => new BatchPlan(compression, { compression })),
+    new BatchPlan('idempotent', {}, ofProducer),
+    new BatchPlan('transactional', { isTransactional: true }, ofProducer),
   ],
   [
-    new BatchPlan({ records: [{ ...record, key: null }] }),
-    new BatchPlan({ records: [] }),
-    new BatchPlan({ isControl: true }),
-    new BatchPlan({ isTransactional: true }),
-    new BatchPlan({ baseSequence: 7 }, true),
-    new BatchPlan({ records: [{ ...record, timestamp: -1 }] }),
-    new BatchPlan({ records: [{ ...record, value: Buffer.alloc(1_200_000) }] }),
-    new BatchPlan({}, false, byteAt(20, 1)),
-    new BatchPlan({}, false, byteAt(16, 1)),
-    new BatchPlan({}, false, byteAt(16, 9)),
-    new BatchPlan({}, false, byteAt(22, 4)),
-    new BatchPlan({}, false, byteAt(22, 7)),
-    new BatchPlan({}, false, byteAt(60, 5)),
-    new BatchPlan({ compression: 'gzip' }, false, (batch) => [batch.subarray(0, batch.length - 3)]),
-    new BatchPlan({}, false, (batch) => [batch.subarray(0, batch.length - 3)]),
-    new BatchPlan({}, false, (batch) => [batch, batch]),
-    new BatchPlan({}, false, () => []),
+    new BatchPlan('without key', { records: [{ ...record, key: null }] }),
+    new BatchPlan('without records', { records: [] }),
+    new BatchPlan('control', { isControl: true }),
+    new BatchPlan('transactional of nobody', { isTransactional: true }),
+    new BatchPlan('out of order', { baseSequence: 7 }, ofProducer),
+    new BatchPlan('without time', { records: [{ ...record, timestamp: -1 }] }),
+    new BatchPlan('too large', { records: [{ ...record, value: Buffer.alloc(1_200_000) }] }),
+    new BatchPlan('wrong CRC', {}, { damage: byteAt(20, 1) }),
+    new BatchPlan('magic 1', {}, { damage: byteAt(16, 1) }),
+    new BatchPlan('magic 9', {}, { damage: byteAt(16, 9) }),
+    new BatchPlan('no zstd', {}, { damage: byteAt(22, 4) }),
+    new BatchPlan('unknown codec', {}, { damage: byteAt(22, 7) }),
+    new BatchPlan('more records than said', {}, { damage: byteAt(60, 5) }),
+    new BatchPlan('gzip cut short', { compression: 'gzip' }, withoutEnd),
+    new BatchPlan('cut short', {}, withoutEnd),
+    new BatchPlan('two batches', {}, { damage: (batch: Buffer) => [batch, batch] }),
+    new BatchPlan('nothing', {}, { damage: () => [] }),
   ],
 ]
 

@@ -15,6 +15,7 @@ import { World } from './world.ts'
 const answerLimitMs = 2_500
 const triesMax = 200
 const retryMs = 25
+const idleTriesMax = 20
 /** Long enough that nothing begun here ends by itself during a run. */
 const transactionTimeoutMs = 900_000
 const sessionTimeoutMs = 300_000
@@ -51,6 +52,16 @@ export class Side {
     if (answer === undefined) return { errors: ['(answer cannot be read)'], values: [] }
     this.world.learn(request, answer)
     return outline(answer, this.world)
+  }
+
+  /** As `ask`; again where a transaction is just being ended, which takes each its own time. */
+  async askUntilIdle(api: ApiRow, version: number, request: object): Promise<Outline> {
+    let answer = await this.ask(api, version, request)
+    for (let tries = 0; tries < idleTriesMax && answer.errors.some(isConcurrent); tries++) {
+      await setTimeout(retryMs)
+      answer = await this.ask(api, version, request)
+    }
+    return answer
   }
 
   /** [lowest, highest] version by key. */
@@ -231,6 +242,10 @@ export class Side {
       await setTimeout(retryMs)
     }
   }
+}
+
+function isConcurrent(line: string): boolean {
+  return line.endsWith(': CONCURRENT_TRANSACTIONS')
 }
 
 function isOfUse(line: string): boolean {

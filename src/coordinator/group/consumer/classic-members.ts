@@ -52,12 +52,13 @@ export function joinConsumerGroup(
   const isNew = request.memberId === ''
   const memberId = isNew ? context.shortUuid() : request.memberId
   checkSize(group, memberId)
-  const { protocols, subscription } = accepted(group, request.protocolType, request.protocols)
+  const protocols = accepted(group, request.protocolType, request.protocols)
   const needsId = isNew && instanceId === null
   if (needsId && caller.apiVersion >= firstVersionWithKnownMemberId) {
     answer(joinFailed(memberId, errors.MEMBER_ID_REQUIRED))
     return nothing
   }
+  const subscription = subscriptionIn(protocols)
   const draft: Draft = { group, records: [], nowMs }
   const holder = group.staticMember(instanceId)
   const before = findClassicMember(draft, memberId, instanceId, isNew)
@@ -134,22 +135,23 @@ function accepted(
   group: ConsumerGroup,
   protocolType: string,
   named: readonly Protocol[],
-): {
-  readonly protocols: readonly Protocol[]
-  readonly subscription: ConsumerProtocolSubscription
-} {
+): readonly Protocol[] {
   const protocols = keptProtocols(named)
   if (protocols === null) throw new KafkaError(errors.INVALID_REQUEST)
   const { classicProtocolCounts, classicMemberCount } = group
   const isShared = ({ name }: Protocol) =>
     (classicProtocolCounts.get(name) ?? 0) === classicMemberCount
-  const [first] = protocols
-  if (protocolType !== 'consumer' || first === undefined || !protocols.some(isShared)) {
+  if (protocolType !== 'consumer' || !protocols.some(isShared)) {
     throw new KafkaError(errors.INCONSISTENT_GROUP_PROTOCOL)
   }
-  const subscription = readSubscription(first.metadata)
+  return protocols
+}
+
+/** As the first protocol says it. Throws KafkaError if that cannot be read. */
+function subscriptionIn([first]: readonly Protocol[]): ConsumerProtocolSubscription {
+  const subscription = first === undefined ? null : readSubscription(first.metadata)
   if (subscription === null) throw new KafkaError(errors.INCONSISTENT_GROUP_PROTOCOL)
-  return { protocols, subscription }
+  return subscription
 }
 
 function ownedOf(
