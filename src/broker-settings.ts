@@ -132,6 +132,7 @@ export function groupCoordinatorConfig(
     groupConsumerMigrationPolicy: migrationPolicy(config.get('group.consumer.migration.policy')),
     groupConsumerRegexRefreshIntervalMs: config.get('group.consumer.regex.refresh.interval.ms'),
     groupShareMaxSize: config.get('group.share.max.size'),
+    groupStreamsMaxSize: config.get('group.streams.max.size'),
     offsetsTopicCompressionCodec: config.get('offsets.topic.compression.codec'),
   })
 }

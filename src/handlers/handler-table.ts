@@ -14,8 +14,9 @@ import type { MarkerWriter } from '../coordinator/transaction/participants.ts'
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../environment/environment.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
-import { groupVersionFeature } from '../metadata/features.ts'
+import { groupVersionFeature, streamsVersionFeature } from '../metadata/features.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import { StreamsTopicCreation } from '../metadata/streams-topic-creation.ts'
 import type { FetchSessions } from '../replication/fetch-sessions.ts'
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -87,6 +88,8 @@ import { shareAcknowledge } from './share-acknowledge.ts'
 import { shareFetch } from './share-fetch.ts'
 import { shareGroupDescribe } from './share-group-describe.ts'
 import { shareGroupHeartbeat } from './share-group-heartbeat.ts'
+import { streamsGroupDescribe } from './streams-group-describe.ts'
+import { streamsGroupHeartbeat } from './streams-group-heartbeat.ts'
 import { syncGroup } from './sync-group.ts'
 import { topicView } from './topic-view.ts'
 import { txnOffsetCommit } from './txn-offset-commit.ts'
@@ -132,6 +135,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const nodes = { cache, config, nodeId: parts.nodeId, advertised: parts.advertised }
   const image = () => cache.image
   const hasConsumerGroups = () => isGroupTypeEnabled(parts, 'consumer', groupVersionFeature)
+  const hasStreamsGroups = () => isGroupTypeEnabled(parts, 'streams', streamsVersionFeature)
   const topics = topicView(cache)
   const autoTopics = new AutoTopicCreation(controller, cache, config)
   const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
@@ -212,6 +216,13 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     describeTopicPartitions({ cache, config }),
     shareGroupHeartbeat({ groups, image }),
     shareGroupDescribe({ groups, image }),
+    streamsGroupHeartbeat({
+      groups,
+      isEnabled: hasStreamsGroups,
+      isInternal: (topic) => coordinatedTopics.some((each) => each.topic === topic),
+      creation: new StreamsTopicCreation(controller, environment),
+    }),
+    streamsGroupDescribe({ groups, isEnabled: hasStreamsGroups }),
     describeShareGroupOffsets({ groups, shareState, replicas, image }),
     alterShareGroupOffsets({ groups, shares, image }),
     deleteShareGroupOffsets({ groups, shares, image }),

@@ -15,6 +15,8 @@ export const groupVersionFeature = 'group.version'
 
 /** Share groups (KIP-932). */
 export const shareVersionFeature = 'share.version'
+/** Streams groups (KIP-1071). */
+export const streamsVersionFeature = 'streams.version'
 
 /** 3.3-IV3, the first that has feature records. */
 export const metadataVersionMin = 7
@@ -31,15 +33,12 @@ export const supportedFeatures: readonly VersionRange[] = [
     maxSupportedVersion: metadataVersionLatest,
   },
   { name: shareVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
+  { name: streamsVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 1 },
   { name: transactionVersionFeature, minSupportedVersion: 0, maxSupportedVersion: 2 },
 ]
 
 /** Features of Apache Kafka that this version does not serve; a directory of Kafka's may have them finalized. */
-export const kafkaFeatures: ReadonlySet<string> = new Set([
-  'kraft.version',
-  shareVersionFeature,
-  'streams.version',
-])
+export const kafkaFeatures: ReadonlySet<string> = new Set(['kraft.version'])
 
 /** Levels at which the stored metadata changed form: no way back across them. */
 const formatChanges = new Set([7, 8, 11, 13, 14, 15, 17, 23, 30])

@@ -55,13 +55,16 @@ const errorOf: Readonly<Record<ResourceType, ErrorRow>> = {
   USER: errors.DELEGATION_TOKEN_AUTHORIZATION_FAILED,
 }
 
-/** What whoever is denied gets to see: an error at a place of the answer, or an answer that lacks something. */
-export type Denial = 'error' | 'lack'
+/**
+ * What whoever is denied gets to see: an error at a place of the answer, an answer that lacks something, or
+ * a remark in an answer that is none the less one.
+ */
+export type Denial = 'error' | 'lack' | 'remark'
 
 export class AccessRule {
   readonly operation: AclOperation
   readonly resource: ResourceType
-  /** Fields from the response inwards: to the error code, or to the list or bits that lack what is denied. */
+  /** Fields from the response inwards: to the error code, the list or bits that lack what is denied, the remark. */
   readonly at: string
   readonly denial: Denial
   readonly error: ErrorRow
@@ -138,6 +141,16 @@ export function rule(
   options: RuleOptions = {},
 ): AccessRule {
   return new AccessRule({ operation, resource, at, denial: 'error' }, options)
+}
+
+/** `at`: the text of the answer that says it. */
+export function remark(
+  operation: AclOperation,
+  resource: ResourceType,
+  at: string,
+  options: RuleOptions = {},
+): AccessRule {
+  return new AccessRule({ operation, resource, at, denial: 'remark' }, options)
 }
 
 /** `at`: what the answer lacks where it may not be seen, as `groups`: the list, or the bits. */

@@ -30,6 +30,7 @@ export interface GroupCoordinatorConfig {
   readonly groupConsumerMigrationPolicy: MigrationPolicy
   readonly groupConsumerRegexRefreshIntervalMs: number
   readonly groupShareMaxSize: number
+  readonly groupStreamsMaxSize: number
   /**
    * offsets.topic.compression.codec: the code of a compression type, as in a batch's attributes.
    */

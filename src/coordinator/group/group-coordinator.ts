@@ -3,8 +3,8 @@
  * decide and turns failures into the API's own answers. What lives in this folder: groups and their
  * offsets, from request to record: `group-shard.ts` has the state, `group.ts` what all groups have in
  * common; `classic/` holds the classic protocol, `modern/` what the others share, `consumer/` that of
- * KIP-848, `share/` that of KIP-932. How a type is added: `group-types.ts`. What must not live here:
- * the wire, metadata, and anything that other coordinators need too.
+ * KIP-848, `share/` that of KIP-932, `streams/` that of KIP-1071. How a type is added: `group-types.ts`.
+ * What must not live here: the wire, metadata, and anything that other coordinators need too.
  *
  * Methods answer at once where they can, else with a promise that never rejects but for a bug.
  */
@@ -76,8 +76,9 @@ import { GroupShard } from './group-shard.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
-import { type GroupState, ShareGroups } from './share/share-groups.ts'
+import { type GroupState, ShareGroups, type ShareGroupsOptions } from './share/share-groups.ts'
 import { SharedLimits } from './shared-limits.ts'
+import { StreamsGroups } from './streams/streams-groups.ts'
 import type { TopicView } from './topics.ts'
 
 export interface GroupCoordinatorOptions {
@@ -102,6 +103,8 @@ export class GroupCoordinator {
   readonly topic = '__consumer_offsets'
   /** What share groups alone are asked. */
   readonly share: ShareGroups
+  /** What streams groups alone are asked. */
+  readonly streams: StreamsGroups
   readonly #config: () => GroupCoordinatorConfig
   readonly #partitionCount: () => number
   readonly #log: Logger
@@ -131,14 +134,12 @@ export class GroupCoordinator {
       commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
       compression: () => compressions[config().offsetsTopicCompressionCodec] ?? 'none',
     })
-    this.share = new ShareGroups({
-      log: environment.log,
-      state: options.shareState,
-      write: (groupId, decide) =>
-        this.#runtime.write(this.partitionFor(groupId), (shard, nowMs) =>
-          shard.guarded(groupId, () => decide(shard.context, nowMs)),
-        ),
-    })
+    const write: ShareGroupsOptions['write'] = (groupId, decide) =>
+      this.#runtime.write(this.partitionFor(groupId), (shard, nowMs) =>
+        shard.guarded(groupId, () => decide(shard.context, nowMs)),
+      )
+    this.share = new ShareGroups({ log: environment.log, state: options.shareState, write })
+    this.streams = new StreamsGroups(write)
   }
 
   /** The partition of __consumer_offsets that holds the group. */

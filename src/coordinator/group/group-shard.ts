@@ -283,7 +283,7 @@ export class GroupShard implements Shard<GroupRecord> {
     if (existing?.type === 'consumer' && !existing.isEmpty) {
       return joinConsumerGroup(existing, join, nowMs)
     }
-    const isReplaceable = existing?.isEmpty === true && existing.protocolType === 'consumer'
+    const isReplaceable = existing?.isEmpty === true && existing.type !== 'share'
     if (existing !== null && !isReplaceable) {
       join.answer(joinFailed('', errors.INCONSISTENT_GROUP_PROTOCOL))
       return nothing

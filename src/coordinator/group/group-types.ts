@@ -16,8 +16,9 @@ import { ConsumerGroup } from './consumer/consumer-group.ts'
 import type { GroupContext, GroupType } from './group.ts'
 import type { ModernRecord } from './records.ts'
 import { ShareGroup } from './share/share-group.ts'
+import { StreamsGroup } from './streams/streams-group.ts'
 
-export type AnyModernGroup = ConsumerGroup | ShareGroup
+export type AnyModernGroup = ConsumerGroup | ShareGroup | StreamsGroup
 export type AnyGroup = ClassicGroup | AnyModernGroup
 
 interface ModernType {
@@ -41,6 +42,12 @@ const modernTypes: readonly ModernType[] = [
     prefix: 'ShareGroup',
     groupRecord: 'ShareGroupMetadata',
     create: (groupId, context) => new ShareGroup(groupId, context),
+  },
+  {
+    type: 'streams',
+    prefix: 'StreamsGroup',
+    groupRecord: 'StreamsGroupMetadata',
+    create: (groupId, context) => new StreamsGroup(groupId, context),
   },
 ]
 

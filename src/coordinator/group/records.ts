@@ -18,6 +18,7 @@ import {
 } from '../../../protocol/state/coordinator-frame.ts'
 import { offsetsTopicRecords } from '../../../protocol/state/offset-records.ts'
 import { shareGroupRecords } from '../../../protocol/state/share-group-records.ts'
+import { streamsGroupRecords } from '../../../protocol/state/streams-group-records.ts'
 import {
   encodeGeneration,
   type GroupMetadataRecord,
@@ -35,10 +36,11 @@ export type TableRecord<Kinds extends CoordinatorRecordKinds> = {
 }[keyof Kinds]
 
 /** The kinds of all types of groups that this version serves. */
-const modernKinds = { ...consumerGroupRecords, ...shareGroupRecords }
+const modernKinds = { ...consumerGroupRecords, ...shareGroupRecords, ...streamsGroupRecords }
 
 export type ConsumerGroupRecord = TableRecord<typeof consumerGroupRecords>
 export type ShareGroupRecord = TableRecord<typeof shareGroupRecords>
+export type StreamsGroupRecord = TableRecord<typeof streamsGroupRecords>
 export type ModernRecord = TableRecord<typeof modernKinds>
 export type GroupRecord = GroupMetadataRecord | OffsetRecord | ModernRecord
 

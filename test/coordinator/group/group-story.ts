@@ -37,6 +37,7 @@ export const defaults: GroupCoordinatorConfig = {
   groupConsumerMigrationPolicy: 'bidirectional',
   groupConsumerRegexRefreshIntervalMs: 600_000,
   groupShareMaxSize: 200,
+  groupStreamsMaxSize: 2_147_483_647,
   offsetsTopicCompressionCodec: 0,
 }
 
@@ -62,6 +63,11 @@ export const storySettings: Record<string, unknown> = {
   'share.assignment.interval.ms': 0,
   'share.heartbeat.interval.ms': 5000,
   'share.session.timeout.ms': 45_000,
+  'streams.assignment.interval.ms': 0,
+  'streams.heartbeat.interval.ms': 5000,
+  'streams.initial.rebalance.delay.ms': 0,
+  'streams.num.standby.replicas': 0,
+  'streams.session.timeout.ms': 45_000,
 }
 
 /** An answer that may come later. */

@@ -150,7 +150,7 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
   #swap(memberId: string, before: M | undefined, after: M | undefined): void {
     if (before !== undefined) {
       this.count(before, -1)
-      this.#hold(-this.bytesOf(before))
+      this.hold(-this.bytesOf(before))
     }
     if (after === undefined) {
       this.#members.delete(memberId)
@@ -158,10 +158,11 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
     }
     this.#members.set(memberId, after)
     this.count(after, 1)
-    this.#hold(this.bytesOf(after))
+    this.hold(this.bytesOf(after))
   }
 
-  #hold(bytes: number): void {
+  /** It holds so many bytes more, or fewer, of the memory that all groups share. */
+  protected hold(bytes: number): void {
     this.#heldBytes += bytes
     this.context.shared.hold(bytes)
   }
@@ -177,9 +178,14 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
     this.#seenVersion = version
   }
 
+  /** Whether it matters to the group what the topic looks like. */
+  protected uses(topic: string): boolean {
+    return this.isSubscribedTo(topic)
+  }
+
   /** The next heartbeat looks at the topics again, if one of the group's is among the changed. */
   onTopicsChanged({ changed, deleted }: TopicChanges): void {
-    const isConcerned = (name: string) => this.isSubscribedTo(name)
+    const isConcerned = (name: string) => this.uses(name)
     if ([...changed].some(isConcerned) || [...deleted.values()].some(isConcerned)) {
       this.#changedVersion = this.context.topics.version
     }
@@ -187,7 +193,7 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
 
   end(_error: ErrorRow): void {
     this.deadlines.end()
-    this.#hold(-this.#heldBytes)
+    this.hold(-this.#heldBytes)
   }
 }
 
