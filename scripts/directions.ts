@@ -17,6 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/coordinator': ['protocol', 'src/environment', 'src/config'],
   'src/replication': ['protocol', 'src/environment', 'src/config', 'src/log', 'src/metadata'],
   'src/server': ['protocol', 'src/environment', 'src/config'],
+  'src/telemetry': ['protocol', 'src/environment', 'src/config', 'src/metadata'],
   'src/handlers': [
     'protocol',
     'src/environment',
@@ -27,6 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/metadata',
     'src/raft',
     'src/coordinator',
+    'src/telemetry',
   ],
   'src/client': ['protocol', 'src/environment'],
   'src/http': ['src/environment', 'src/config'],

@@ -66,6 +66,7 @@ export function* brokerMetrics(out: Exposition, { state, parts }: Measured): Ite
   waiting(out, parts)
   yield
   yield* coordinators(out, parts)
+  yield* clients(out, parts)
 }
 
 function network(out: Exposition, { counters, listeners }: MeasuredParts): void {
@@ -349,5 +350,32 @@ function groupCounts(out: Exposition, groups: GroupCoordinator): void {
     const name = `${metrics}_${protocol}_group_count`
     const states = out.family(name, 'gauge', 'Groups of this protocol, by state.')
     for (const [state, count] of byType.get(protocol) ?? []) states.add(count, labelled({ state }))
+  }
+}
+
+/** What clients pushed, each value under the name that the client gave it, as far as that is allowed. */
+function* clients(out: Exposition, { telemetry }: MeasuredParts): Iterable<undefined> {
+  const { counters, received, instanceCount } = telemetry
+  const metrics = 'kafka_server_client_metrics'
+  const counter = (name: string, help: string, value: number) =>
+    out.counter(`${metrics}_${name}_total`, help, value)
+  out.gauge(`${metrics}_instance_count`, 'Clients that ask for subscriptions.', instanceCount)
+  counter('plugin_export', 'Pushes of clients.', counters.pushes)
+  counter('plugin_error', 'Pushes that could not be read.', counters.malformed)
+  counter('throttle', 'Requests before their time.', counters.throttled)
+  counter('unknown_subscription_request', 'Of other ids.', counters.unknownSubscriptions)
+  const help = 'Pushes that were larger than is looked at, and clients that made room for others.'
+  const leftOut = out.family('millrace_client_metrics_left_out_total', 'counter', help)
+  leftOut.add(received.pushesCut, labelled({ what: 'pushes' }))
+  leftOut.add(received.clientsDropped, labelled({ what: 'clients' }))
+  const about = out.family('kafka_client_info', 'gauge', 'Clients that push their metrics.')
+  let rows = 0
+  for (const client of received.clients()) {
+    about.add(1, labelled(client.about))
+    for (const { name, isCounter, labels, value } of client.samples) {
+      const family = out.family(name, isCounter ? 'counter' : 'gauge', 'As clients push it.')
+      family.add(value, labelled(labels))
+      if (++rows % rowsPerSlice === 0) yield
+    }
   }
 }

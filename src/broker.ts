@@ -72,6 +72,7 @@ import { Limits } from './server/limits.ts'
 import { Listener } from './server/listener.ts'
 import type { RequestContext } from './server/request-context.ts'
 import { Router } from './server/router.ts'
+import { ClientTelemetry } from './telemetry/client-telemetry.ts'
 
 export interface BrokerOptions {
   readonly environment: Environment
@@ -458,6 +459,11 @@ export class Broker {
       parkedFetches: this.#parkedFetches,
       delivery: this.#shares,
       advertised: (context) => this.#advertised(context),
+      telemetry: new ClientTelemetry({
+        environment,
+        bytesMax: () => this.#config.get('telemetry.max.bytes'),
+        image: () => metadata.image,
+      }),
     }
     this.#measured = { ...parts, counters, listeners: this.#listeners }
     this.#access = configuredAuthorizer(environment, this.#config, metadata.cache)

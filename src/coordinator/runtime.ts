@@ -1,10 +1,9 @@
 /**
  * Coordinators decide, record, apply. What lives here: the one runtime under all of them
  * (`runtime.ts`, `shard-runtime.ts`, `load.ts`, their interfaces in `shard.ts`), undoable state
- * (`timeline.ts`), timers (`deadlines.ts`), regular expressions of clients (`pattern.ts`), and a folder
- * per coordinator (`group/`, `share/`, `transaction/`). What must not: the wire, the log's files,
- * metadata, handlers; a coordinator imports protocol, environment and configuration types only and
- * reaches its log through `CoordinatorLog`.
+ * (`timeline.ts`), timers (`deadlines.ts`), and a folder per coordinator (`group/`, `share/`,
+ * `transaction/`). What must not: the wire, the log's files, metadata, handlers; a coordinator imports
+ * protocol, environment and configuration types only and reaches its log through `CoordinatorLog`.
  *
  * A coordinator's state is cut into shards, one per partition of an internal topic, and a shard
  * lives on the broker that leads the partition. A request decides: it looks at the shard and

@@ -1,31 +1,32 @@
-/** GetTelemetrySubscriptions: a client asks which of its metrics are wanted. None are. */
+/** GetTelemetrySubscriptions: a client asks which of its metrics are wanted, and how often (KIP-714). */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
-import { compressions } from '../../protocol/records/compression/compression.ts'
+import { canCompress, compressions } from '../../protocol/records/compression/compression.ts'
 import { type Uuid, zeroUuid } from '../../protocol/types.ts'
 import { handler } from '../server/handler.ts'
-import { type ClientTelemetry, pushIntervalMs } from './client-telemetry.ts'
+import type { ClientTelemetry } from '../telemetry/client-telemetry.ts'
 
-/** In Kafka's order of preference. */
-const acceptedCompressions = ['zstd', 'lz4', 'gzip', 'snappy'] as const
-const acceptedCompressionTypes = acceptedCompressions.map((name) => compressions.indexOf(name))
+/** In Kafka's order of preference; zstd only where Node has it. */
+const preferred = ['zstd', 'lz4', 'gzip', 'snappy'] as const
+const accepted = preferred.filter((name) => name !== 'zstd' || canCompress(name))
+const acceptedCompressionTypes = accepted.map((name) => compressions.indexOf(name))
 
 export const getTelemetrySubscriptions = ({ telemetry }: { telemetry: ClientTelemetry }) =>
   handler(
     apis.getTelemetrySubscriptions,
-    ({ clientInstanceId }) => {
+    ({ clientInstanceId }, context) => {
       const id = clientInstanceId === zeroUuid ? telemetry.newInstanceId() : clientInstanceId
-      const error = telemetry.get(id)
-      if (error !== errors.NONE) return refused(id, error)
+      const subscribed = telemetry.get(id, context)
+      if (!('subscriptionId' in subscribed)) return refused(id, subscribed)
       return {
         errorCode: errors.NONE.code,
         clientInstanceId: id,
-        subscriptionId: telemetry.subscriptionIdOf(id),
+        subscriptionId: subscribed.subscriptionId,
         acceptedCompressionTypes,
-        pushIntervalMs,
+        pushIntervalMs: subscribed.intervalMs,
         telemetryMaxBytes: telemetry.bytesMax,
         deltaTemporality: true,
-        requestedMetrics: [],
+        requestedMetrics: subscribed.metrics,
       }
     },
     {

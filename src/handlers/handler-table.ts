@@ -22,6 +22,7 @@ import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import type { ShareDelivery } from '../replication/share/share-delivery.ts'
 import type { AnyHandler } from '../server/handler.ts'
+import type { ClientTelemetry } from '../telemetry/client-telemetry.ts'
 import { addOffsetsToTxn } from './add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from './add-partitions-to-txn.ts'
 import { alterClientQuotas } from './alter-client-quotas.ts'
@@ -31,7 +32,6 @@ import { alterShareGroupOffsets } from './alter-share-group-offsets.ts'
 import { alterUserScramCredentials } from './alter-user-scram-credentials.ts'
 import { apiVersions } from './api-versions.ts'
 import { type Advertised, brokerNodes } from './broker-nodes.ts'
-import { ClientTelemetry } from './client-telemetry.ts'
 import { consumerGroupDescribe } from './consumer-group-describe.ts'
 import { consumerGroupHeartbeat } from './consumer-group-heartbeat.ts'
 import { createAcls } from './create-acls.ts'
@@ -127,6 +127,7 @@ export interface HandlerParts {
   readonly parkedFetches: ParkedFetches
   readonly delivery: ShareDelivery
   readonly advertised: Advertised
+  readonly telemetry: ClientTelemetry
 }
 
 export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
@@ -138,7 +139,6 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const hasStreamsGroups = () => isGroupTypeEnabled(parts, 'streams', streamsVersionFeature)
   const topics = topicView(cache)
   const autoTopics = new AutoTopicCreation(controller, cache, config)
-  const telemetry = new ClientTelemetry(environment, () => config.get('telemetry.max.bytes'))
   const admission = new Admission({
     environment,
     verifier: transactions,
@@ -208,8 +208,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     describeProducers({ replicas }),
     consumerGroupHeartbeat({ groups, isEnabled: hasConsumerGroups }),
     consumerGroupDescribe({ groups, isEnabled: hasConsumerGroups }),
-    getTelemetrySubscriptions({ telemetry }),
-    pushTelemetry({ telemetry }),
+    getTelemetrySubscriptions(parts),
+    pushTelemetry(parts),
     describeTransactions({ transactions }),
     listTransactions({ transactions }),
     listConfigResources({ cache }),

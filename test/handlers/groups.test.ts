@@ -4,12 +4,9 @@ import type { ApiRow } from '../../protocol/apis.ts'
 import { decode, encode } from '../../protocol/codec.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
-import { zeroUuid } from '../../protocol/types.ts'
-import { ClientTelemetry, pushIntervalMs } from '../../src/handlers/client-telemetry.ts'
 import { deleteGroups } from '../../src/handlers/delete-groups.ts'
 import { describeGroups } from '../../src/handlers/describe-groups.ts'
 import { findCoordinator } from '../../src/handlers/find-coordinator.ts'
-import { getTelemetrySubscriptions } from '../../src/handlers/get-telemetry-subscriptions.ts'
 import { heartbeat } from '../../src/handlers/heartbeat.ts'
 import { joinGroup } from '../../src/handlers/join-group.ts'
 import { leaveGroup } from '../../src/handlers/leave-group.ts'
@@ -17,7 +14,6 @@ import { listGroups } from '../../src/handlers/list-groups.ts'
 import { offsetCommit } from '../../src/handlers/offset-commit.ts'
 import { offsetDelete } from '../../src/handlers/offset-delete.ts'
 import { offsetFetch } from '../../src/handlers/offset-fetch.ts'
-import { pushTelemetry } from '../../src/handlers/push-telemetry.ts'
 import { syncGroup } from '../../src/handlers/sync-group.ts'
 import type { AnyHandler, Handler } from '../../src/server/handler.ts'
 import type { RequestContext } from '../../src/server/request-context.ts'
@@ -346,52 +342,4 @@ t.test('finding a coordinator makes the topic', async (t) => {
     )
   }
   t.equal(made.length, 2)
-})
-
-t.test('telemetry: nobody wants it, and there are limits', async (t) => {
-  const world = new SimulatedWorld(4)
-  const { environment } = world.start('broker')
-  const telemetry = new ClientTelemetry(environment, () => 100)
-  const get = (clientInstanceId: string) =>
-    ask(world, getTelemetrySubscriptions({ telemetry }), 0, { clientInstanceId })
-  const told = await get(zeroUuid)
-  const { clientInstanceId, subscriptionId } = told
-  t.match(told, {
-    errorCode: 0,
-    clientInstanceId: /^[\w-]{22}$/,
-    acceptedCompressionTypes: [4, 3, 1, 2],
-    pushIntervalMs,
-    telemetryMaxBytes: 100,
-    requestedMetrics: [],
-  })
-  const push = async (overrides = {}) => {
-    const { errorCode } = await ask(world, pushTelemetry({ telemetry }), 0, {
-      clientInstanceId,
-      subscriptionId,
-      terminating: false,
-      compressionType: 0,
-      metrics: Buffer.alloc(100),
-      ...overrides,
-    })
-    return errorCode
-  }
-  t.equal((await get(clientInstanceId)).errorCode, errors.THROTTLING_QUOTA_EXCEEDED.code)
-  t.equal(await push(), 0, 'once after asking, whenever')
-  t.equal(await push(), errors.THROTTLING_QUOTA_EXCEEDED.code)
-  const refusals: [object, { code: number }][] = [
-    [{ subscriptionId: subscriptionId + 1 }, errors.UNKNOWN_SUBSCRIPTION_ID],
-    [{ compressionType: 9 }, errors.UNSUPPORTED_COMPRESSION_TYPE],
-    [{ metrics: Buffer.alloc(101) }, errors.TELEMETRY_TOO_LARGE],
-    [{ clientInstanceId: zeroUuid }, errors.INVALID_REQUEST],
-  ]
-  for (const [overrides, { code }] of refusals) {
-    await world.runFor(pushIntervalMs)
-    t.equal(await push(overrides), code)
-  }
-  await world.runFor(pushIntervalMs)
-  await push({ subscriptionId: subscriptionId + 1 })
-  const again = await get(clientInstanceId)
-  t.match(again, { errorCode: 0, subscriptionId }, 'it may ask at once what it had wrong')
-  t.equal(await push({ terminating: true }), 0)
-  t.equal(await push({ terminating: true }), errors.INVALID_REQUEST.code, 'after its last words')
 })

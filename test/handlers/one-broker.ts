@@ -14,6 +14,7 @@ export class OneBroker {
   readonly #clusters = new Map<string, Cluster>()
   readonly #settings: Readonly<Record<string, string>>
   #process: SimulatedProcess | null = null
+  #broker: Broker | null = null
 
   constructor(settings: Readonly<Record<string, string>> = {}) {
     this.#settings = settings
@@ -26,7 +27,12 @@ export class OneBroker {
     const onFatal = (error: Error) => {
       throw error
     }
-    await this.world.run(Broker.start({ environment, config, isDevelopment: true, onFatal }))
+    const options = { environment, config, isDevelopment: true, onFatal }
+    this.#broker = await this.world.run(Broker.start(options))
+  }
+
+  get broker(): Broker {
+    return this.#broker as Broker
   }
 
   /** Ends the process at once, or the power of its machine, and starts the next on what it left. */

@@ -13,6 +13,8 @@ import {
   parseSetting,
 } from '../../config/definition.ts'
 import { checkGroupSettings, groupConfigs } from '../../config/group-configs.ts'
+import { Pattern } from '../../config/pattern.ts'
+import { PatternError } from '../../config/pattern-syntax.ts'
 import { resolveTopicConfig, type TopicConfig, topicConfigs } from '../../config/topic-configs.ts'
 import { type ConfigTexts, configResource } from '../image.ts'
 import { invalidTopicName } from './topic-names.ts'
@@ -180,10 +182,21 @@ function checkClientMetrics(texts: ConfigTexts): void {
   }
   for (const pattern of (texts.get('match') ?? '').split(',')) {
     if (pattern.trim() === '') continue
-    const [name, ...rest] = pattern.split('=')
-    if (!matchable.includes((name ?? '').trim()) || rest.length !== 1) {
-      throw invalidConfig(`Illegal client matching pattern: ${pattern}`)
+    const [name = '', expression = '', ...rest] = pattern.split('=')
+    const isRule = matchable.includes(name.trim()) && expression !== '' && rest.length === 0
+    if (!isRule || !isExpression(expression.trim())) {
+      throw invalidConfig(`Illegal client matching pattern: ${pattern.trim()}`)
     }
+  }
+}
+
+function isExpression(text: string): boolean {
+  try {
+    void new Pattern(text)
+    return true
+  } catch (error) {
+    if (error instanceof PatternError) return false
+    throw error
   }
 }
 

@@ -7,9 +7,9 @@
  * the member whose heartbeat it is may know of.
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
+import { Pattern } from '../../../config/pattern.ts'
+import { PatternError } from '../../../config/pattern-syntax.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
-import { Pattern } from '../../pattern.ts'
-import { PatternError } from '../../pattern-syntax.ts'
 import type { SubscribingCaller } from '../group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { addTo } from './consumer-group.ts'

@@ -1,7 +1,7 @@
 /** Patterns against JavaScript's own, where both mean the same; and where theirs would take for ever. */
 import t from 'tap'
-import { Pattern } from '../../src/coordinator/pattern.ts'
-import { PatternError } from '../../src/coordinator/pattern-syntax.ts'
+import { Pattern } from '../../src/config/pattern.ts'
+import { PatternError } from '../../src/config/pattern-syntax.ts'
 import { SeededRandom } from '../simulator/random.ts'
 
 const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [
