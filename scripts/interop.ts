@@ -493,14 +493,16 @@ async function copyUnderFire(): Promise<void> {
 }
 
 async function runStreams(): Promise<void> {
-  const options = {
-    program: join(root, 'build/bundle/millrace.js'),
-    sources: join(clientsFolder, 'java'),
-    directory: join(work, 'streams'),
-    texts: Number(flags.rows ?? 8_000),
-    kills: 10,
+  for (const protocol of ['classic', 'streams'] as const) {
+    const options = {
+      program: join(root, 'build/bundle/millrace.js'),
+      sources: join(clientsFolder, 'java'),
+      directory: join(work, `streams-${protocol}`),
+      texts: Number(flags.rows ?? 4_000),
+      kills: 10,
+    }
+    await streamUnderFire(protocol, options, report)
   }
-  await streamUnderFire('classic', options, report)
 }
 
 async function main(): Promise<void> {

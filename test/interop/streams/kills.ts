@@ -37,8 +37,16 @@ export type StreamsProtocol = 'classic' | 'streams'
 
 const instances = 2
 /** The application takes its time for each record, so that kills find it at work. */
-const paceMicros = 2_000
+const paceMicros = 15_000
 const resetWaitMs = 60_000
+/** Of streams groups it is the broker that says when a member is given up. */
+const quickSessions = [
+  'group.streams.min.session.timeout.ms=3000',
+  'group.streams.session.timeout.ms=3000',
+  'group.streams.min.heartbeat.interval.ms=500',
+  'group.streams.heartbeat.interval.ms=500',
+  'group.streams.initial.rebalance.delay.ms=100',
+]
 
 export async function streamUnderFire(
   protocol: StreamsProtocol,
@@ -87,6 +95,7 @@ class StreamsUnderFire {
         'transaction.abort.timed.out.transaction.cleanup.interval.ms=1000',
         // The records' timestamps are of years ago.
         'log.retention.ms=-1',
+        ...(protocol === 'streams' ? quickSessions : []),
       ],
       variables: {},
     })

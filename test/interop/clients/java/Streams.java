@@ -110,6 +110,9 @@ public class Streams {
         properties.put("statestore.cache.max.bytes", "0");
         properties.put("num.stream.threads", "2");
         properties.put("producer.transaction.timeout.ms", "10000");
+        // Records are at the broker well before their transaction ends, for kills to come between.
+        properties.put("commit.interval.ms", "300");
+        properties.put("producer.linger.ms", "2");
         if (protocol.equals("classic")) {
             properties.put("consumer.session.timeout.ms", "3000");
             properties.put("consumer.heartbeat.interval.ms", "500");
