@@ -52,13 +52,15 @@ async function write(writer: MarkerWriter, marker: RequestedMarker): Promise<Ans
   return answered(marker, (name) => rows.get(name) ?? errors.UNKNOWN_SERVER_ERROR)
 }
 
+/** As Kafka's answer, which is by partition: a topic without partitions is not in it. */
 function answered(
   { producerId, topics }: RequestedMarker,
   rowOf: (name: string) => ErrorRow,
 ): AnsweredMarker {
+  const named = topics.filter(({ partitionIndexes }) => partitionIndexes.length > 0)
   return {
     producerId,
-    topics: topics.map(({ name, partitionIndexes }) => ({
+    topics: named.map(({ name, partitionIndexes }) => ({
       name,
       partitions: partitionIndexes.map((partitionIndex) => ({
         partitionIndex,

@@ -179,6 +179,9 @@ t.test('DeleteRecords', async (t) => {
   t.match(await ask(0, 'compacted'), { errorCode: 44 })
   t.match(await ask(0, '__consumer_offsets'), { errorCode: 17 })
   t.equal(path.partition('orders').log.logStartOffset, 5)
+  const topics = [{ name: 'orders', partitions: [] }]
+  const nothing = await path.call(deleteRecords(path.parts), 2, { topics, timeoutMs: 1000 })
+  t.same(nothing?.topics, [], 'a topic without partitions is not answered')
 })
 
 t.test('DescribeLogDirs', async (t) => {

@@ -258,10 +258,14 @@ t.test('with a partition that cannot be added none is', async (t) => {
       v3AndBelowTransactionalId: 'tx',
       v3AndBelowProducerId: producer.producerId,
       v3AndBelowProducerEpoch: producer.producerEpoch,
-      v3AndBelowTopics: [{ name: '__transaction_state', partitions: [0] }],
+      v3AndBelowTopics: [
+        { name: '__transaction_state', partitions: [0] },
+        { name: topic, partitions: [] },
+      ],
     },
     3,
   )
+  t.equal(internal.resultsByTopicV3AndBelow.length, 1, 'only topics with partitions')
   const [first] = internal.resultsByTopicV3AndBelow[0]?.resultsByPartition ?? []
   t.equal(named(first?.partitionErrorCode ?? -1), 'TOPIC_AUTHORIZATION_FAILED')
 })

@@ -1,4 +1,5 @@
 /** Transactions as partitions see them: who is let in, what is read, and how they end. */
+import assert from 'node:assert'
 import t from 'tap'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import { readBatch } from '../../protocol/records/record.ts'
@@ -126,13 +127,17 @@ class Story {
       producerId: ended.producerId ?? producerId,
       producerEpoch,
       transactionResult: isCommit,
-      topics: [{ name: topic, partitionIndexes: indexes }],
+      topics: [
+        { name: topic, partitionIndexes: indexes },
+        { name: 'empty', partitionIndexes: [] },
+      ],
       coordinatorEpoch,
       ...(version >= 2 && { transactionVersion }),
     }
     const handler = writeTxnMarkers({ markers })
     const response = await this.path.call(handler, version, { markers: [marker] })
     const answered = response?.markers.flatMap(({ topics }) => topics) ?? []
+    assert(answered.length <= 1, 'a topic without partitions is not answered')
     return answered.flatMap(({ partitions }) => partitions.map((one) => nameOf(one.errorCode)))
   }
 

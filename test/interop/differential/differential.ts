@@ -32,8 +32,10 @@ const settleMs = 40
 const layoutTriesMax = 50
 /** Differences printed for each API. */
 const shownMax = 6
-/** Requests of these change topics, of these nothing; all others change groups and transactions. */
-const changesTopics = /^(produce|create|delete|alter|incremental|update|writeTxn|endTxn)/
+/** Requests of these change which topics there are; of these topics or what they hold; of these nothing. */
+const changesLayout = /^(createTopics|deleteTopics|createPartitions)$/
+const changesTopics =
+  /^(produce|(create|delete)(Topics|Partitions|Records)|.*Configs|writeTxnMarkers|endTxn)$/
 const changesNothing = /^(fetch$|list|metadata|describe|find|offsetFetch|offsetFor|apiVersions)/
 /** Apache Kafka says that it serves Produce from 0 on, which librdkafka asks for, but does not. */
 const firstServed: Readonly<Record<string, number>> = { produce: 3 }
@@ -152,7 +154,7 @@ class Comparison {
         const request = makeRequest(api.request, version, random)
         tally.requests++
         const difference = await this.#compareOne(api, version, request)
-        if (changesTopics.test(name)) await this.#settle()
+        if (changesLayout.test(name)) await this.#settle()
         if (difference === null) {
           tally.alike++
           continue

@@ -98,6 +98,7 @@ export class Side {
       await this.#call(apis.deleteTopics, 5, { topicNames: there, timeoutMs: 5000 })
     }
     await this.#until(async () => !(await this.layout()).split('\n').some(isOfUse))
+    await this.settleCoordinators()
     await this.#call(apis.createTopics, 7, {
       timeoutMs: 5000,
       topics: topics.map((name) => ({
