@@ -38,7 +38,13 @@ export const describeLogDirs = ({ replicas }: { replicas: Replicas }) =>
 /** null: all of them. */
 function wantedPartitions({ topics }: DescribeLogDirsRequest): Wanted {
   if (topics === null) return null
-  return new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+  const wanted = new Map<string, Set<number>>()
+  for (const { topic, partitions } of topics) {
+    const ofTopic = wanted.get(topic) ?? new Set()
+    wanted.set(topic, ofTopic)
+    for (const index of partitions) ofTopic.add(index)
+  }
+  return wanted
 }
 
 function describe(

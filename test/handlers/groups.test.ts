@@ -4,6 +4,7 @@ import type { ApiRow } from '../../protocol/apis.ts'
 import { decode, encode } from '../../protocol/codec.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
+import { consumerGroupDescribe } from '../../src/handlers/consumer-group-describe.ts'
 import { deleteGroups } from '../../src/handlers/delete-groups.ts'
 import { describeGroups } from '../../src/handlers/describe-groups.ts'
 import { findCoordinator } from '../../src/handlers/find-coordinator.ts'
@@ -162,6 +163,25 @@ t.test('the life of a member in all versions', async (t) => {
     )
   }
 })
+
+t.test(
+  'a consumer group without a name is invalid, one that is not there is not found',
+  async (t) => {
+    const { world, parts } = start()
+    const describing = consumerGroupDescribe({ ...parts, isEnabled: () => true })
+    const { groups } = await ask(world, describing, 1, {
+      groupIds: ['', 'nobody', ''],
+      includeAuthorizedOperations: false,
+    })
+    t.same(
+      groups.map(({ groupId, errorCode }) => [groupId, errorCode]),
+      [
+        ['', errors.INVALID_GROUP_ID.code],
+        ['nobody', errors.GROUP_ID_NOT_FOUND.code],
+      ],
+    )
+  },
+)
 
 t.test('offsets in all versions', async (t) => {
   const { world, parts } = start()

@@ -206,6 +206,9 @@ t.test('DescribeLogDirs', async (t) => {
 
   const some = await ask([{ topic: 'orders', partitions: [1] }])
   t.same(some.flatMap(({ topics }) => topics.flatMap(({ partitions }) => partitions)).length, 1)
+  const twice = await ask([1, 2].map((index) => ({ topic: 'orders', partitions: [index] })))
+  const ofBoth = twice.flatMap(({ topics }) => topics.flatMap(({ partitions }) => partitions))
+  t.equal(ofBoth.length, 2, 'a topic that is named twice')
   t.match((await ask(null, 1))[0], { errorCode: 0, totalBytes: -1 })
 
   path.process.disk.fault = (_, name) => (name.startsWith('/one') ? 'EIO' : undefined)

@@ -344,15 +344,14 @@ export class GroupCoordinator {
   }
 
   async describeConsumerGroups(groupIds: readonly string[]): Promise<DescribedConsumerGroup[]> {
-    const describe = (groupId: string) =>
-      this.#write<DescribedConsumerGroup>(
-        groupId,
-        (error) => describedConsumerError(groupId, error.code),
-        (shard) => ({
-          records: [],
-          reply: describeConsumerGroup(groupId, shard.group(groupId)),
-        }),
-      )
+    const describe = async (groupId: string) => {
+      const fail = (error: ErrorRow) => describedConsumerError(groupId, error.code)
+      if (groupId === '') return fail(errors.INVALID_GROUP_ID)
+      return this.#write<DescribedConsumerGroup>(groupId, fail, (shard) => ({
+        records: [],
+        reply: describeConsumerGroup(groupId, shard.group(groupId)),
+      }))
+    }
     return Promise.all([...new Set(groupIds)].map(describe))
   }
 

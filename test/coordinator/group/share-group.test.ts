@@ -123,6 +123,8 @@ t.test('what a heartbeat is refused for', async (t) => {
   t.match(await story.beat('b', { epoch: 0 }), code(errors.GROUP_MAX_SIZE_REACHED))
   t.match(await story.beat('a', { epoch: 99 }), code(errors.FENCED_MEMBER_EPOCH))
   t.match(await story.beat('a', { epoch: 1 }), code(errors.FENCED_MEMBER_EPOCH))
+  const [nameless] = await story.now(story.groups.share.describe(['']))
+  t.equal(nameless?.errorCode, errors.INVALID_GROUP_ID.code)
   const [unknown] = await story.now(story.groups.share.describe(['x']))
   t.match(unknown, code(errors.GROUP_ID_NOT_FOUND))
   const fetched = await story.now(

@@ -108,6 +108,7 @@ export class ShareGroups {
   async describe(groupIds: readonly string[]): Promise<DescribedShareGroup[]> {
     const describe = async (groupId: string) => {
       try {
+        if (groupId === '') throw new KafkaError(errors.INVALID_GROUP_ID)
         const look = (context: GroupContext) => describeShareGroup(context, groupId)
         return await this.#read(groupId, look)
       } catch (failure) {
