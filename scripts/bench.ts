@@ -11,20 +11,29 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { fetchKafka, formatKafka, kafkaTool, kafkaVersion, startKafka } from './apache-kafka.ts'
+import {
+  fetchKafka,
+  formatKafka,
+  type KafkaNode,
+  kafkaTool,
+  kafkaVersion,
+  startKafka,
+} from './apache-kafka.ts'
 import { choose, readOptions } from './options.ts'
 
-const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--brokers A,B] [--json FILE]
+const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B] [--json FILE]
 
   --only TEXT,...  rows whose names hold one of the texts
   --rounds N       how often each broker is measured, 3 unless given
   --seconds N      how long each row is, 3 unless given
+  --log-gb N       how much log a broker is restarted with, 1 unless given; 10 takes minutes, and that room
   --brokers A,B    of millrace and kafka; both unless given
   --json FILE      all samples, for programs
 `
 const flags = readOptions(usage, {
   rounds: { type: 'string', default: '3' },
   seconds: { type: 'string', default: '3' },
+  'log-gb': { type: 'string', default: '1' },
   only: { type: 'string' },
   json: { type: 'string' },
   brokers: { type: 'string', default: 'millrace,kafka' },
@@ -32,6 +41,7 @@ const flags = readOptions(usage, {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const seconds = Number(flags.seconds)
+const logBytes = Number(flags['log-gb']) * 1e9
 const ports = { millrace: 29192, kafka: 29292 } as const
 type Kind = keyof typeof ports
 
@@ -41,47 +51,86 @@ interface Broker {
   readonly child: ChildProcess
 }
 
+/** Rows of a round are measured on the same broker, which begins with an empty directory. */
+type Round = 'load' | 'groups and transactions' | 'steady' | 'restart'
+
 interface Row {
+  readonly round: Round
   readonly name: string
   readonly unit: string
   readonly betterIs: 'less' | 'more'
 }
 
-/** Every row of the table, in its order. */
-const rows: readonly Row[] = [
-  { name: 'cold start to first Metadata answer', unit: 'ms', betterIs: 'less' },
-  { name: 'restart with 1 GB, clean, to first acknowledged write', unit: 'ms', betterIs: 'less' },
-  {
-    name: 'restart with 1 GB, after kill -9, to first acknowledged write',
-    unit: 'ms',
-    betterIs: 'less',
-  },
-  { name: 'memory, idle', unit: 'MB', betterIs: 'less' },
-  { name: 'memory, peak under load', unit: 'MB', betterIs: 'less' },
-  { name: 'produce 1 MB requests of 1 KB', unit: 'MB/s', betterIs: 'more' },
-  { name: 'produce 1 MB requests of 1 KB: broker CPU', unit: 's/GB', betterIs: 'less' },
-  { name: 'produce 64 KB requests of 1 KB', unit: 'MB/s', betterIs: 'more' },
-  { name: 'produce 64 KB requests of 1 KB: broker CPU', unit: 's/GB', betterIs: 'less' },
-  { name: 'produce 16 KB requests of 100 B', unit: 'MB/s', betterIs: 'more' },
-  { name: 'produce 16 KB requests of 100 B: broker CPU', unit: 's/GB', betterIs: 'less' },
-  { name: 'fetch, cached', unit: 'MB/s', betterIs: 'more' },
-  { name: 'fetch, cached: broker CPU', unit: 's/GB', betterIs: 'less' },
-  { name: 'small requests, 16 connections', unit: '/s', betterIs: 'more' },
-  { name: 'small requests, 16 connections: p99', unit: 'ms', betterIs: 'less' },
-  { name: 'small requests, 16 connections: broker CPU', unit: 'us each', betterIs: 'less' },
-  { name: 'small requests, 64 connections', unit: '/s', betterIs: 'more' },
-  { name: 'small requests, 64 connections: broker CPU', unit: 'us each', betterIs: 'less' },
-  { name: 'flush.messages=1, 1 producer', unit: '/s', betterIs: 'more' },
-  { name: 'flush.messages=1, 16 producers', unit: '/s', betterIs: 'more' },
-  { name: 'flush.messages=1, 64 producers', unit: '/s', betterIs: 'more' },
-  { name: 'end to end at 1000/s: p50', unit: 'ms', betterIs: 'less' },
-  { name: 'end to end at 1000/s: p99', unit: 'ms', betterIs: 'less' },
-  { name: 'end to end at 1000/s: broker CPU', unit: 'us each', betterIs: 'less' },
-  { name: '100 topics of 10 partitions', unit: 's', betterIs: 'less' },
-  { name: 'kafka-producer-perf-test, 1 KB', unit: 'MB/s', betterIs: 'more' },
-  { name: 'kafka-consumer-perf-test, 1 KB', unit: 'MB/s', betterIs: 'more' },
-]
+type Line = readonly [name: string, unit: string, betterIs: Row['betterIs']]
 
+const restarted = `restart with ${flags['log-gb']} GB`
+const offsets = '100,000 committed offsets'
+
+/** Every row of the table, in its order. */
+const linesOf: Readonly<Record<Round, readonly Line[]>> = {
+  load: [
+    ['cold start to first Metadata answer', 'ms', 'less'],
+    ['memory, idle', 'MB', 'less'],
+    ['memory, peak under load', 'MB', 'less'],
+    ['produce 1 MB requests of 1 KB', 'MB/s', 'more'],
+    ['produce 1 MB requests of 1 KB: broker CPU', 's/GB', 'less'],
+    ['produce 64 KB requests of 1 KB', 'MB/s', 'more'],
+    ['produce 64 KB requests of 1 KB: broker CPU', 's/GB', 'less'],
+    ['produce 16 KB requests of 100 B', 'MB/s', 'more'],
+    ['produce 16 KB requests of 100 B: broker CPU', 's/GB', 'less'],
+    ['fetch, cached', 'MB/s', 'more'],
+    ['fetch, cached: broker CPU', 's/GB', 'less'],
+    ['small requests, 16 connections', '/s', 'more'],
+    ['small requests, 16 connections: p99', 'ms', 'less'],
+    ['small requests, 16 connections: broker CPU', 'us each', 'less'],
+    ['small requests, 64 connections', '/s', 'more'],
+    ['small requests, 64 connections: broker CPU', 'us each', 'less'],
+    ['flush.messages=1, 1 producer', '/s', 'more'],
+    ['flush.messages=1, 16 producers', '/s', 'more'],
+    ['flush.messages=1, 64 producers', '/s', 'more'],
+    ['end to end at 1000/s: p50', 'ms', 'less'],
+    ['end to end at 1000/s: p99', 'ms', 'less'],
+    ['end to end at 1000/s: broker CPU', 'us each', 'less'],
+    ['100 topics of 10 partitions', 's', 'less'],
+    ['kafka-producer-perf-test, 1 KB', 'MB/s', 'more'],
+    ['kafka-consumer-perf-test, 1 KB', 'MB/s', 'more'],
+  ],
+  'groups and transactions': [
+    ['transactions of 1 record', '/s', 'more'],
+    ['transactions of 1 record: broker CPU', 'us each', 'less'],
+    ['transactions of 100 records', '/s', 'more'],
+    ['transactions of 100 records: broker CPU', 'us each', 'less'],
+    ['consume, transform, produce', 'records/s', 'more'],
+    ['consume, transform, produce: broker CPU', 'us each', 'less'],
+    ['100 members join, classic', 'ms', 'less'],
+    ['100 members join, classic: broker CPU', 'ms', 'less'],
+    ['100 members join, KIP-848', 'ms', 'less'],
+    ['100 members join, KIP-848: broker CPU', 'ms', 'less'],
+  ],
+  steady: [
+    ['compaction', 'MB/s', 'more'],
+    ['compaction: broker CPU', 's/GB', 'less'],
+    ['produce at 1000/s, 10 partitions: p50', 'ms', 'less'],
+    ['produce at 1000/s, 10 partitions: p99', 'ms', 'less'],
+    ['produce at 1000/s, 10 partitions: broker CPU', 'us each', 'less'],
+    ['produce at 1000/s, beside compaction: p50', 'ms', 'less'],
+    ['produce at 1000/s, beside compaction: p99', 'ms', 'less'],
+    ['produce at 1000/s, 2,000 partitions: p50', 'ms', 'less'],
+    ['produce at 1000/s, 2,000 partitions: p99', 'ms', 'less'],
+    ['produce at 1000/s, 2,000 partitions: broker CPU', 'us each', 'less'],
+  ],
+  restart: ['clean', 'after kill -9'].flatMap((how): readonly Line[] => [
+    [`${restarted}, ${how}, to first acknowledged write`, 'ms', 'less'],
+    [`${restarted}, ${how}, to ${offsets}`, 'ms', 'less'],
+    [`${restarted}, ${how}: broker CPU`, 's', 'less'],
+  ]),
+}
+const rounds = Object.keys(linesOf) as Round[]
+const rows: readonly Row[] = rounds.flatMap((round) =>
+  linesOf[round].map(([name, unit, betterIs]) => ({ round, name, unit, betterIs })),
+)
+
+const coldStart = 'cold start to first Metadata answer'
 const chosenRows = new Set(choose(rows, flags.only, ({ name }) => name).map(({ name }) => name))
 const work = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 
@@ -112,9 +161,12 @@ function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   return Number(line?.[1]) / 1024
 }
 
-function kafkaNode(): { port: number; directory: string; propertiesFile: string } {
+/** What both brokers start with, beside what tells them apart: compaction that does not wait. */
+const properties = { 'log.cleaner.backoff.ms': '100' }
+
+function kafkaNode(): KafkaNode {
   const propertiesFile = join(work, 'kafka.properties')
-  return { port: ports.kafka, directory: join(work, 'kafka'), propertiesFile }
+  return { port: ports.kafka, directory: join(work, 'kafka'), propertiesFile, properties }
 }
 
 /** An empty data directory; Kafka's is formatted, which no clock counts. */
@@ -125,13 +177,14 @@ function makeEmpty(kind: Kind): void {
   if (kind === 'kafka') formatKafka(kafkaNode())
 }
 
-/** Starts a broker on its directory and records how long `workload` waited for it, in milliseconds. */
-async function start(kind: Kind, row: string, workload: string, options: object): Promise<Broker> {
+/** Starts a broker on its directory, while `workload` waits for it: how long, in milliseconds. */
+async function start(kind: Kind, workload: string, options: object) {
   const port = ports[kind]
   const settings = [
     `listeners=PLAINTEXT://127.0.0.1:${port}`,
     `log.dirs=${join(work, kind)}`,
     'http.listeners=',
+    ...Object.entries(properties).map(([name, value]) => `${name}=${value}`),
   ]
   const overrides = settings.flatMap((text) => ['--override', text])
   const output = openSync(join(work, `${kind}.log`), 'a')
@@ -144,9 +197,17 @@ async function start(kind: Kind, row: string, workload: string, options: object)
       : spawn(process.execPath, [join(root, 'build/bundle/millrace.js'), ...overrides], {
           stdio: ['ignore', output, output],
         })
-  const { atMs } = await waited
-  record(kind, row, (atMs ?? Number.NaN) - startedMs)
-  return { kind, port, child }
+  const figures = await waited
+  const tookMs = (name: string) => (figures[name] ?? Number.NaN) - startedMs
+  return { broker: { kind, port, child }, tookMs }
+}
+
+/** A broker on an empty directory. */
+async function startEmpty(kind: Kind): Promise<Broker> {
+  makeEmpty(kind)
+  const { broker, tookMs } = await start(kind, 'ready', {})
+  record(kind, coldStart, tookMs('atMs'))
+  return broker
 }
 
 async function stop(broker: Broker, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
@@ -277,10 +338,73 @@ function perfToolRows({ kind, port }: Broker): void {
   record(kind, 'kafka-consumer-perf-test, 1 KB', Number(columns[3]))
 }
 
-/** One broker with an empty directory through all rows that are wanted. */
+/** Four producers, each of which ends a transaction before it begins the next. */
+async function transactionRows(broker: Broker): Promise<void> {
+  const sizes = [
+    ['transactions of 1 record', 'short', 1],
+    ['transactions of 100 records', 'long', 100],
+  ] as const
+  for (const [row, topic, batchRecords] of sizes) {
+    if (!wanted(row)) continue
+    const options = { topic, batchRecords, recordBytes: 100, connections: 4 }
+    const { figure, cpuSeconds } = await measured(broker, 'transactions', options)
+    record(broker.kind, row, figure('requestsPerSecond'))
+    record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('requests')) * 1e6)
+  }
+}
+
+/** Six loops, each of a thousand records to a transaction. */
+async function exactlyOnceRows(broker: Broker): Promise<void> {
+  const row = 'consume, transform, produce'
+  if (!wanted(row)) return
+  const options = { topic: 'input', recordBytes: 100 }
+  const { figure, cpuSeconds } = await measured(broker, 'consumeTransformProduce', options)
+  record(broker.kind, row, figure('recordsPerSecond'))
+  record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('records')) * 1e6)
+}
+
+async function joinRows(broker: Broker): Promise<void> {
+  const protocols = [
+    ['100 members join, classic', 'joinClassic'],
+    ['100 members join, KIP-848', 'joinConsumer'],
+  ] as const
+  for (const [row, workload] of protocols) {
+    if (!wanted(row)) continue
+    const options = { topic: workload, partitions: 100 }
+    const { figure, cpuSeconds } = await measured(broker, workload, options)
+    record(broker.kind, row, figure('seconds') * 1000)
+    record(broker.kind, `${row}: broker CPU`, cpuSeconds * 1000)
+  }
+}
+
+/** Another topic is compacted meanwhile, or the topic has many partitions, or neither. */
+async function pacedRows(broker: Broker, partitions: number): Promise<void> {
+  const row = `produce at 1000/s, ${partitions.toLocaleString('en-US')} partitions`
+  if (!wanted(row)) return
+  const options = { topic: `steady-${partitions}`, partitions, connections: 4 }
+  const { figure, cpuSeconds } = await measured(broker, 'pacedProduce', options)
+  record(broker.kind, `${row}: p50`, figure('p50Ms'))
+  record(broker.kind, `${row}: p99`, figure('p99Ms'))
+  record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('requests')) * 1e6)
+}
+
+async function compactionRows(broker: Broker): Promise<void> {
+  const size = { bytesMax: 6e8, partitions: 10, connections: 4 }
+  if (wanted('compaction')) {
+    const options = { ...size, topic: 'compacted', ratePerSecond: 0 }
+    const { figure, cpuSeconds } = await measured(broker, 'compaction', options)
+    record(broker.kind, 'compaction', figure('mbPerSecond'))
+    record(broker.kind, 'compaction: broker CPU', cpuSeconds / (figure('bytes') / 1e9))
+  }
+  const row = 'produce at 1000/s, beside compaction'
+  if (!wanted(row)) return
+  const { figure } = await measured(broker, 'compaction', { ...size, topic: 'beside' })
+  record(broker.kind, `${row}: p50`, figure('p50Ms'))
+  record(broker.kind, `${row}: p99`, figure('p99Ms'))
+}
+
 async function loadRound(kind: Kind): Promise<void> {
-  makeEmpty(kind)
-  const broker = await start(kind, 'cold start to first Metadata answer', 'ready', {})
+  const broker = await startEmpty(kind)
   const pid = broker.child.pid ?? 0
   try {
     await setTimeout(3000)
@@ -299,25 +423,65 @@ async function loadRound(kind: Kind): Promise<void> {
   }
 }
 
-/** A directory with 1 GB of log in six partitions, opened after a clean stop and after `kill -9`. */
-async function restartRound(kind: Kind): Promise<void> {
-  if (!wanted('restart with 1 GB')) return
-  makeEmpty(kind)
-  const topic = 'kept'
-  const row = (how: string) => `restart with 1 GB, ${how}, to first acknowledged write`
-  const first = await start(kind, 'cold start to first Metadata answer', 'ready', {})
-  await drive('produce', { port: first.port, topic, seconds: 60, bytesMax: 1e9 })
-  await stop(first)
-  await stop(await start(kind, row('clean'), 'writable', { topic }), 'SIGKILL')
-  await stop(await start(kind, row('after kill -9'), 'writable', { topic }))
+async function groupsAndTransactionsRound(kind: Kind): Promise<void> {
+  const broker = await startEmpty(kind)
+  try {
+    await warmUp(broker)
+    const { port } = broker
+    await drive('transactions', { port, topic: 'warm-transactions', seconds: 5, connections: 4 })
+    await transactionRows(broker)
+    await exactlyOnceRows(broker)
+    await joinRows(broker)
+  } finally {
+    await stop(broker)
+  }
 }
 
-async function round(kind: Kind): Promise<void> {
+async function steadyRound(kind: Kind): Promise<void> {
+  const broker = await startEmpty(kind)
   try {
-    await loadRound(kind)
-    await restartRound(kind)
+    await warmUp(broker)
+    await pacedRows(broker, 10)
+    await compactionRows(broker)
+    await pacedRows(broker, 2000)
   } finally {
-    rmSync(join(work, kind), { recursive: true, force: true })
+    await stop(broker)
+  }
+}
+
+/** A directory with much log in six partitions, opened after a clean stop and after `kill -9`. */
+async function restartRound(kind: Kind): Promise<void> {
+  const topic = 'kept'
+  const first = await startEmpty(kind)
+  await drive('produce', { port: first.port, topic, seconds: 600, bytesMax: logBytes })
+  await drive('commitOffsets', { port: first.port, topic: 'committed' })
+  await stop(first)
+  for (const how of ['clean', 'after kill -9']) {
+    const { broker, tookMs } = await start(kind, 'restarted', { topic })
+    const cpu = cpuSeconds(broker.child.pid ?? 0)
+    record(kind, `${restarted}, ${how}, to first acknowledged write`, tookMs('atMs'))
+    record(kind, `${restarted}, ${how}, to ${offsets}`, tookMs('offsetsAtMs'))
+    record(kind, `${restarted}, ${how}: broker CPU`, cpu)
+    await stop(broker, 'SIGKILL')
+  }
+}
+
+const measure: Readonly<Record<Round, (kind: Kind) => Promise<void>>> = {
+  load: loadRound,
+  'groups and transactions': groupsAndTransactionsRound,
+  steady: steadyRound,
+  restart: restartRound,
+}
+
+/** Every round of which a row is wanted. */
+async function measureAll(kind: Kind): Promise<void> {
+  for (const round of rounds) {
+    if (!rows.some((row) => row.round === round && chosenRows.has(row.name))) continue
+    try {
+      await measure[round](kind)
+    } finally {
+      rmSync(join(work, kind), { recursive: true, force: true })
+    }
   }
 }
 
@@ -369,7 +533,7 @@ try {
   for (let number = 0; number < Number(flags.rounds); number++) {
     process.stderr.write(`round ${number + 1} of ${flags.rounds}\n`)
     // Another one first in every round.
-    for (const kind of number % 2 === 0 ? kinds : [...kinds].reverse()) await round(kind)
+    for (const kind of number % 2 === 0 ? kinds : [...kinds].reverse()) await measureAll(kind)
   }
 } finally {
   rmSync(work, { recursive: true, force: true })

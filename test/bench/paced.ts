@@ -1,0 +1,75 @@
+/**
+ * Requests of one record at a steady rate, whatever the answers are like: what a broker's latency is
+ * while it has other things to do, or many partitions.
+ */
+import { setTimeout } from 'node:timers/promises'
+import { type Options, type Result, summary } from './options.ts'
+import { Peer } from './peer.ts'
+import { createTopic, isProduced, produceFrame, untilTaken } from './requests.ts'
+
+/** One request: when it was sent, and after how long it was answered. */
+export interface Timed {
+  readonly sentMs: number
+  readonly tookMs: number
+}
+
+/** Calls `send` with 0, 1, 2 … at a rate, until it returns false. */
+export async function atRate(
+  ratePerSecond: number,
+  send: (number: number) => boolean,
+): Promise<void> {
+  const startedMs = performance.now()
+  for (let sent = 0; ; await setTimeout(1)) {
+    const due = ((performance.now() - startedMs) / 1000) * ratePerSecond
+    for (; sent < due; sent++) if (!send(sent)) return
+  }
+}
+
+/** Makes the topic and writes to every partition once; the function that it returns is the load. */
+export async function preparePaced(options: Options) {
+  const { topic, partitions, connections, recordBytes, ratePerSecond, port } = options
+  const peers = await Promise.all(Array.from({ length: connections }, () => Peer.open(port)))
+  await createTopic(peers[0] as Peer, options)
+  const frames = Array.from({ length: partitions }, (_, index) =>
+    produceFrame(topic, index, 1, recordBytes),
+  )
+  await untilTaken(peers[0] as Peer, frames)
+  return async (isOver: () => boolean): Promise<Timed[]> => {
+    const answered: Timed[] = []
+    let sentCount = 0
+    await new Promise<void>((resolve, reject) => {
+      const send = (number: number): boolean => {
+        if (isOver()) return false
+        sentCount++
+        const sentMs = performance.now()
+        const frame = frames[number % partitions] as Buffer
+        const peer = peers[number % connections] as Peer
+        peer.exchange([frame], (answer) => {
+          answered.push({ sentMs, tookMs: performance.now() - sentMs })
+          try {
+            if (!isProduced(answer)) throw new Error('a leader was lost')
+          } catch (error) {
+            reject(error)
+          }
+          if (isOver() && answered.length === sentCount) resolve()
+        })
+        return true
+      }
+      atRate(ratePerSecond, send).then(() => {
+        if (answered.length === sentCount) resolve()
+      }, reject)
+    })
+    for (const peer of peers) peer.close()
+    return answered
+  }
+}
+
+export async function pacedProduce(options: Options): Promise<Result> {
+  const run = await preparePaced(options)
+  const startedMs = performance.now()
+  const endMs = startedMs + options.seconds * 1000
+  const timed = await run(() => performance.now() > endMs)
+  const seconds = (performance.now() - startedMs) / 1000
+  const latenciesMs = timed.map(({ tookMs }) => tookMs)
+  return summary(latenciesMs, seconds, options.recordBytes, 1)
+}
