@@ -1,5 +1,6 @@
 /** Settings: texts to values, sources and their order, what is refused and in which words. */
 import t from 'tap'
+import { limitOptions } from '../../src/broker-settings.ts'
 import { BrokerConfig, configSource } from '../../src/config/broker-config.ts'
 import { ConfigError, nearestName } from '../../src/config/definition.ts'
 import { parseListener, readListeners } from '../../src/config/listeners.ts'
@@ -113,6 +114,32 @@ t.test('a broker setting has the value of its nearest source', async (t) => {
     ],
   )
 })
+
+t.test(
+  'a listener has limits of its own, and what the broker has is not one of them',
+  async (t) => {
+    const ofInternal = 'listener.name.internal.max.connections'
+    const gather = (...overrides: string[]) => gatherSettings({ environment: {}, overrides })
+    const { texts, withoutEffect } = gather(
+      'max.connections=5',
+      'listeners=PLAINTEXT://:9092,INTERNAL://:9093',
+      'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT',
+      `${ofInternal}=7`,
+      'listener.name.plaintext.max.connection.creation.rate=3',
+      'listener.name.internal.ssl.keystore.type=JKS',
+    )
+    t.strictSame(withoutEffect, ['listener.name.internal.ssl.keystore.type'])
+    const config = new BrokerConfig(texts)
+    const limits = () => Object.fromEntries(limitOptions(config).byListener)
+    t.match(limits(), { INTERNAL: { connectionsMax: 7 }, PLAINTEXT: { connectionRateMax: 3 } })
+    t.equal(limits().PLAINTEXT?.connectionsMax, Number.POSITIVE_INFINITY)
+    config.setDynamic(new Map([[ofInternal, '9']]), new Map())
+    t.equal(limits().INTERNAL?.connectionsMax, 9)
+    config.setDynamic(new Map([[ofInternal, 'many']]), new Map())
+    t.equal(limits().INTERNAL, undefined, 'what an older version let through is no limit')
+    t.throws(() => gather(`${ofInternal}=0`), { message: /Value must be at least 1/ })
+  },
+)
 
 t.test('a topic takes its defaults from the broker', async (t) => {
   const config = broker({ 'log.retention.hours': '2', 'message.max.bytes': '5000' })

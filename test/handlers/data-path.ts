@@ -94,6 +94,9 @@ export class DataPath {
   admission: Admission
   /** How often a handler gave back what it had read and not sent. */
   releasedUnsent = 0
+  /** What the client's quota says, and bytes that were counted against it. */
+  isOverQuota = false
+  countedBytes = 0
   readonly connection = new Connection()
   readonly configs = new Map<string, Partial<ReplicaConfig>>()
 
@@ -237,8 +240,8 @@ export class DataPath {
       expectReply: () => {},
       replyRoom: () => null,
       setAside: () => {},
-      isOverQuota: () => false,
-      countRecords: () => {},
+      isOverQuota: () => this.isOverQuota,
+      countRecords: (bytes) => void (this.countedBytes += bytes),
       countMutations: () => {},
     }
     const response = await this.#answer(handler, request, context)

@@ -261,6 +261,20 @@ t.test('a fetch waits for what is appended, no longer than it may', async (t) =>
   t.strictSame(ranges(await story.path.world.run(many)), ['1-3 1x'], 'enough at once')
 })
 
+t.test('who is over its quota is given nothing, and nothing is held for it', async (t) => {
+  const story = new Story()
+  await story.initialize()
+  await story.path.append('t', ['x'])
+  story.path.isOverQuota = true
+  t.match(await story.fetched('a'), { errorCode: 0, responses: [] })
+  t.equal(story.path.countedBytes, 0)
+  t.strictSame(ranges(await story.fetched('b')), [], 'whoever it is')
+  story.path.isOverQuota = false
+  const given = await story.fetched('b')
+  t.strictSame(ranges(given), ['0-0 1x'], 'for the first time')
+  t.ok(story.path.countedBytes > 0)
+})
+
 t.test('locks lapse, are renewed, and end with the session', async (t) => {
   const story = new Story()
   await story.initialize()
