@@ -241,7 +241,9 @@ export class DataPath {
       replyRoom: () => null,
       setAside: () => {},
       isOverQuota: () => this.isOverQuota,
-      countRecords: (bytes) => void (this.countedBytes += bytes),
+      countRecords: (bytes) => {
+        this.countedBytes += bytes
+      },
       countMutations: () => {},
     }
     const response = await this.#answer(handler, request, context)
