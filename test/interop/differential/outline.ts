@@ -35,7 +35,13 @@ const ownWords = new Set([
   ...['batchIndexErrorMessage', 'lastTimestamp', 'documentation', 'brokers', 'records'],
   ...['controllerId', 'synonyms', 'message', 'heartbeatIntervalMs', 'lastFetchTimestamp'],
   ...['lastCaughtUpTimestamp', 'logEndOffset', 'replicaDirectoryId', 'nodes', 'recordErrors'],
-  ...['lastKnownElr', 'eligibleLeaderReplicas', 'firstOffset', 'lastOffset'],
+  ...[
+    'lastKnownElr',
+    'finalizedFeaturesEpoch',
+    'eligibleLeaderReplicas',
+    'firstOffset',
+    'lastOffset',
+  ],
 ])
 
 export interface Outline {
