@@ -14,6 +14,8 @@ const logFile = /^(.*\/([^/]+-\d+))\/(\d{20})\.log$/
 
 /** As long as it takes to write what is queued, and to rename the segments that go together. */
 const settlingMs = 10
+/** What is queued waits for a slow device, perhaps for a sync, a write and a sync. */
+const slowOperations = 3
 
 interface Host {
   readonly process: SimulatedProcess | null
@@ -24,6 +26,8 @@ interface Host {
 export class SegmentRemovals {
   readonly #stage: Stage
   readonly #host: Host
+  /** Bytes that partitions have let go of, by name. */
+  readonly #goneBytes = new Map<string, number>()
 
   constructor(stage: Stage, host: Host) {
     this.#stage = stage
@@ -43,6 +47,8 @@ export class SegmentRemovals {
     const { startMax, promise } = partition
     const expiredMs = process.environment.clock.now() - promise.retentionMs
     const isExpired = newestTimestamp(content) < expiredMs
+    const goneBytes = (this.#goneBytes.get(name) ?? 0) + content.length
+    this.#goneBytes.set(name, goneBytes)
     this.#stage.trace.say('host', `${name} lets go of ${base} to ${end}`)
     // One that had gone before may have come back after a loss of power.
     if (end > startMax && !isExpired) this.#mustBeTooMuch(partition, { process, directory, end })
@@ -54,16 +60,19 @@ export class SegmentRemovals {
     { name, promise }: PartitionHistory,
     { process, directory, end }: { process: SimulatedProcess; directory: string; end: number },
   ): void {
-    const { world, fail } = this.#stage
+    const { world, fail, temper } = this.#stage
     const { retentionBytes } = promise
     const what = `${name} let go of a segment up to ${end}`
     if (retentionBytes === Number.POSITIVE_INFINITY) {
       fail(new Violation(`${what}, which was neither asked for nor expired`))
       return
     }
-    world.schedule(process, 'look', settlingMs, () => {
+    const goneBefore = this.#goneBytes.get(name) ?? 0
+    const waitMs = settlingMs + slowOperations * temper.disk.slowMsMax
+    world.schedule(process, 'look', waitMs, () => {
       if (this.#host.faults.struck) return
-      let bytes = 0
+      // Those behind it that went in the meantime were there when it had to go.
+      let bytes = (this.#goneBytes.get(name) ?? 0) - goneBefore
       for (const [file, content] of process.disk.look(directory)) {
         if (file.endsWith('.log')) bytes += content?.length ?? 0
       }
