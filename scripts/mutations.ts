@@ -411,6 +411,39 @@ const coordination: readonly Mutation[] = [
   },
 ]
 
+const transactions: readonly Mutation[] = [
+  {
+    name: 'uncommitted-read',
+    breaks: 'readers of committed records are given all up to the high watermark',
+    file: 'src/replication/partition.ts',
+    find: 'return isReadCommitted ? this.lastStableOffset : this.highWatermark',
+    replace: 'return this.highWatermark',
+  },
+  {
+    name: 'aborted-not-listed',
+    breaks: 'readers of committed records are not told which transactions were aborted',
+    file: 'src/handlers/fetch.ts',
+    find: 'answer.abortedTransactions = partition.log.abortedTransactions(fetchOffset, read.nextOffset)',
+    replace: '',
+  },
+  {
+    name: 'marker-always-aborts',
+    breaks: 'the markers of a commit abort',
+    file: 'src/coordinator/transaction/marker-delivery.ts',
+    find: "isCommit: transaction.state === 'PrepareCommit',",
+    replace: 'isCommit: false,',
+  },
+  {
+    name: 'one-partition-without-marker',
+    breaks: 'of the partitions of a topic the last one gets no marker',
+    file: 'src/coordinator/transaction/marker-delivery.ts',
+    find: '[...transaction.partitions].map(([topic, ids]) => [topic, new Set(ids)]),',
+    replace:
+      '[...transaction.partitions].map(([topic, ids]) => ' +
+      '[topic, new Set([...ids].slice(0, Math.max(1, ids.size - 1)))]),',
+  },
+]
+
 export const mutations: readonly Mutation[] = [
   ...acknowledgements,
   ...producers,
@@ -419,6 +452,7 @@ export const mutations: readonly Mutation[] = [
   ...recovery,
   ...deletion,
   ...coordination,
+  ...transactions,
 ]
 
 /** The source with the mutation in it. Throws Error where its text does not occur exactly once. */
