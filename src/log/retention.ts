@@ -16,24 +16,39 @@ export interface RetentionOptions {
   readonly highWatermark: number
 }
 
-/** How many of the first segments are to go. */
+/**
+ * How many of the first segments are to go. What lies above the high watermark may never come to count
+ * for anybody, so its bytes push out nothing.
+ */
 export function countDeletable(options: RetentionOptions): number {
   const { segments, config, now, logStartOffset, logEndOffset, highWatermark } = options
-  let excess = config.retentionBytes < 0 ? -1 : -config.retentionBytes
-  if (config.retentionBytes >= 0) for (const segment of segments) excess += segment.size
   const byPolicy = isDeleted(config)
+  const isBySize = byPolicy && config.retentionBytes >= 0
+  let excess = isBySize ? bytesBelowHighWatermark(options) - config.retentionBytes : 0
   let count = 0
   for (const segment of segments) {
     const next = segments[count + 1]
     const endOffset = next?.baseOffset ?? logEndOffset
     if (endOffset > highWatermark || (next === undefined && segment.size === 0)) break
     const isBelowStart = next !== undefined && endOffset <= logStartOffset
-    const isTooMuch = byPolicy && config.retentionBytes >= 0 && excess - segment.size >= 0
+    const isTooMuch = isBySize && excess - segment.size >= 0
     if (!isBelowStart && !isTooMuch && !(byPolicy && isTooOld(segment, config, now))) break
     excess -= segment.size
     count++
   }
   return count
+}
+
+/** Up to an index interval less, where the high watermark lies within a segment. */
+function bytesBelowHighWatermark(options: RetentionOptions): number {
+  const { segments, logEndOffset, highWatermark } = options
+  let bytes = 0
+  for (const [index, segment] of segments.entries()) {
+    const endOffset = segments[index + 1]?.baseOffset ?? logEndOffset
+    if (endOffset <= highWatermark) bytes += segment.size
+    else if (segment.baseOffset < highWatermark) bytes += segment.positionOf(highWatermark)
+  }
+  return bytes
 }
 
 const isTooOld = (segment: Segment, config: LogConfig, now: Milliseconds): boolean => {

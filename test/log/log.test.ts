@@ -186,6 +186,23 @@ t.test('retention by size, by time, and by log start', async (t) => {
   t.equal(byStart.kill().log.logStartOffset, 55)
 })
 
+t.test('bytes that are not acknowledged yet push no acknowledged record out', async (t) => {
+  const config = { retentionBytes: 3000, retentionMs: -1, flushMessages: 1 }
+  const fixture = await manySegments({ config })
+  fixture.log.updateHighWatermark(120)
+  fixture.log.deleteOldSegments()
+  const { logStartOffset, size } = fixture.log
+  // Some are in their files and wait for the sync, others wait in memory for the first.
+  const append = () => fixture.log.append(fixture.batch(['x'.repeat(400)]), 0)
+  for (let count = 0; count < 3; count++) append()
+  await fixture.world.runFor(0.5)
+  for (let count = 0; count < 3; count++) append()
+  t.ok(fixture.log.size > size + 4800)
+  t.equal(fixture.log.logEndOffset, 120)
+  t.equal(fixture.log.deleteOldSegments(), 0)
+  t.equal(fixture.kill().log.logStartOffset, logStartOffset)
+})
+
 t.test('a read that retention overtakes says so, or has read in time', async (t) => {
   const fixture = await manySegments({ config: { retentionMs: 0 } })
   await fixture.world.runFor(10)
