@@ -6,7 +6,7 @@
  * recovery point are read from front to back: each batch must fit to the one before and, from the
  * recovery point on, its checksum must match. Indexes of the segments read are built anew, leader
  * epochs are taken from the batches, and producers from the newest snapshot below plus the batches
- * after it.
+ * after it; each of these segments begins with a new snapshot.
  *
  * Damage never reaches beyond its partition. What is below the recovery point was durable, so nothing
  * there is given up because of what lies beside it:
@@ -94,6 +94,8 @@ export function recover(given: RecoveryOptions): Recovered {
   boundSegments(segments)
   const { disk, directory, log } = options
   const snapshots = new ProducerSnapshots(disk, directory, files.snapshots, log)
+  // One that came back without the batches behind it knows producers as they are no more.
+  snapshots.keepOnly((offset) => offset >= (segments[0]?.baseOffset ?? 0))
   let rebuiltFrom = Number.POSITIVE_INFINITY
   let areProducersKnown = false
   let producersFrom = 0
@@ -133,7 +135,7 @@ export function recover(given: RecoveryOptions): Recovered {
   const first = segments[0] as Segment
   const logStartOffset = Math.max(options.logStartOffset, first.baseOffset)
   recoverEpochs(segments, { logStartOffset, logEndOffset, rebuiltFrom }, options)
-  dropStraySnapshots(snapshots, segments, Math.min(rebuiltFrom, logEndOffset))
+  dropStraySnapshots(snapshots, segments, logEndOffset)
   if (!areProducersKnown) {
     for (const { baseOffset, transactionIndex } of segments) {
       if (baseOffset >= rebuiltFrom) transactionIndex.clear()
@@ -342,6 +344,8 @@ function rebuildFromRecoveryPoint(
       throw refusal(baseOffset, `does not follow offset ${logEndOffset}`, options)
     }
     if (!isBroken) {
+      // Retention may take the segments before, and leave nothing else of their producers.
+      if (baseOffset > producersFrom) snapshots.take(baseOffset, options.producers.entries())
       const rebuilt = rebuildSegment(
         segment,
         Math.max(baseOffset, logEndOffset),
@@ -481,7 +485,7 @@ function rebuildEpochs(segments: readonly Segment[], epochs: LeaderEpochs): void
 
 /**
  * A snapshot belongs to the segment that begins with it; the newest may stand alone (a clean close
- * took it). Those above `offsetMax` speak of batches that are to be read again.
+ * took it). Those above `offsetMax`, where the log ends, speak of batches that are not there.
  */
 function dropStraySnapshots(
   snapshots: ProducerSnapshots,

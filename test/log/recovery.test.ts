@@ -232,6 +232,35 @@ t.test('a producer whose batches retention took is known after a power loss', as
   }
 })
 
+t.test(
+  'a producer is known where a power loss brings back what retention took, twice',
+  async (t) => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const config = { ...small, segmentMs: 1, flushMessages: 1, retentionMs: 1_000 }
+      const fixture = new Fixture({ seed, config })
+      const producer = { producerId: 7, producerEpoch: 0 }
+      for (let baseSequence = 0; baseSequence < 4; baseSequence++) {
+        await fixture.append([`${baseSequence}`], { ...producer, baseSequence })
+        await fixture.world.runFor(10)
+      }
+      await fixture.world.run(fixture.log.flush())
+      for (let life = 0; life < 3; life++) {
+        if (seed % 2 === 0) fixture.directory.writeCheckpoints()
+        fixture.log.updateHighWatermark(4)
+        await fixture.world.runFor(2_000)
+        fixture.log.deleteOldSegments()
+        t.equal(fixture.log.logStartOffset, 4)
+        fixture.crash()
+        t.equal(fixture.log.logEndOffset, 4)
+      }
+      const again = fixture.log.append(fixture.batch(['3'], { ...producer, baseSequence: 3 }), 0)
+      t.ok(again.isDuplicate, `seed ${seed}: the last is known`)
+      const next = fixture.log.append(fixture.batch(['4'], { ...producer, baseSequence: 4 }), 0)
+      t.equal(next.baseOffset, 4, `seed ${seed}: the next is taken`)
+    }
+  },
+)
+
 t.test('message sets of older releases stay where they are', async (t) => {
   const fixture = new Fixture()
   await fixture.append(['a', 'b'])
