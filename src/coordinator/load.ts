@@ -4,11 +4,12 @@
  * Records of a transaction count only once its marker says so; the shard keeps them until then, as it
  * does live. Between two reads the event loop gets its turn.
  *
- * A record that cannot be decoded, or a batch that cannot be opened, is logged and passed over: one
- * damaged place must not keep all the others from being known. Loading fails only where the log
+ * A record that cannot be decoded, or a batch that cannot be opened or is not what its checksum is of, is
+ * logged and passed over: one damaged place must neither keep all the others from being known nor be
+ * believed. Loading fails only where the log
  * cannot be read, where it does not show where the next batch begins, or where a codec is missing.
  */
-import { entryBytes, lastOffset } from '../../protocol/records/batch.ts'
+import { checkCrc, entryBytes, lastOffset } from '../../protocol/records/batch.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { controlRecordType } from '../../protocol/records/control.ts'
 import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
@@ -98,6 +99,7 @@ function openedBatch<S extends Shard<R>, R>(
   offset: number,
 ): RecordBatch | null {
   try {
+    checkCrc(bytes, position)
     return readBatch(bytes, position)
   } catch (err) {
     if (err instanceof UnsupportedCompression) throw err

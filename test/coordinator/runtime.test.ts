@@ -452,20 +452,25 @@ t.test('what is damaged is passed over, and said', async (t) => {
   log.put({ records: [word('c'), word('d')] })
   log.put({ records: [word('e')] })
   log.put({ records: [word('f')] })
-  const [, broken, counted] = log.batches
+  log.put({ records: [word('g')] })
+  const [, broken, counted, , flipped] = log.batches
   const recordsAt = 61
   broken?.fill(0xff, recordsAt)
   const countAt = 57
   counted?.writeInt32BE(1000, countAt)
+  // It can be decoded, and says something else.
+  const last = (flipped?.length ?? 0) - 2
+  flipped?.writeInt8(flipped.readInt8(last) ^ 2, last)
   await world.run(runtime.load(0, 1, log))
   t.same([...content().keys()], ['a', 'b', 'f'])
   t.match(errorLines, [
     { coordinator: 'words', partition: '__words-0', offset: 1 },
     { coordinator: 'words', partition: '__words-0', offset: 3 },
     { coordinator: 'words', partition: '__words-0', offset: 5 },
+    { coordinator: 'words', partition: '__words-0', offset: 7 },
   ])
-  t.equal(errorLines.length, 3)
-  t.equal(await world.run(Promise.resolve(say('works', ['g', '1']))), 'works')
+  t.equal(errorLines.length, 4)
+  t.equal(await world.run(Promise.resolve(say('works', ['h', '1']))), 'works')
 })
 
 t.test('an exception of one write ends nobody else', async (t) => {
