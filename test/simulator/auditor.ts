@@ -4,7 +4,7 @@
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import { Consumer } from '../../src/client/consumer.ts'
-import { ConnectionError, TimeoutError } from '../../src/client/failures.ts'
+import { ConnectionError, isAnswer, TimeoutError } from '../../src/client/failures.ts'
 import { earliest, latest, listOffsets, offsetIn } from '../../src/client/offsets.ts'
 import type { PartitionHistory } from './history.ts'
 import type { Client, Stage } from './stage.ts'
@@ -36,6 +36,10 @@ async function auditPartition(
     const end = offsetIn(ends, place)
     const start = offsetIn(starts, place)
     const offsets = await readAll(stage, client, partition, start, end)
+    if (offsets === null) {
+      await auditPartition(stage, client, partition)
+      return
+    }
     stage.trace.say('auditor', `${name}: ${start} to ${end}, ${offsets.size} records read`)
     stage.history.audit(partition, { start, end, offsets })
   } catch (error) {
@@ -55,13 +59,14 @@ function isPassing(error: unknown): boolean {
   )
 }
 
+/** Null: retention has taken from under it what it was about to read. */
 async function readAll(
   stage: Stage,
   { cluster }: Client,
   partition: PartitionHistory,
   start: number,
   end: number,
-): Promise<Set<number>> {
+): Promise<Set<number> | null> {
   const { topic, index, damage } = partition
   const place = { topic, partition: index }
   const offsets = new Set<number>()
@@ -86,6 +91,7 @@ async function readAll(
         }
       }
     } catch (error) {
+      if (isAnswer(error, 'OFFSET_OUT_OF_RANGE') && next < partition.startMax) return null
       if (error instanceof Violation || damage === null || next < damage.base) throw error
       const isDamage = error instanceof KafkaError && error.error === errors.CORRUPT_MESSAGE
       if (isPassing(error) && !isDamage) throw error

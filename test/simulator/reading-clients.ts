@@ -79,15 +79,26 @@ export class Places {
   }
 }
 
-/** Hands what a poll gave to the places; where it is void, the reader begins anew. */
-function takeAll(
-  { history }: Stage,
-  consumer: Consumer,
-  places: Places,
+interface Reading {
+  readonly stage: Stage
+  readonly client: Client
+  readonly consumer: Consumer
+  readonly places: Places
+}
+
+/**
+ * Hands what a poll gave to the places; where it is void, the reader begins anew after a rest: in a
+ * partition that is damaged all is void for good.
+ */
+async function takeAll(
+  { stage, client, consumer, places }: Reading,
   polled: readonly PartitionRecords[],
-): void {
-  for (const records of polled) {
-    if (places.take(records)) continue
+): Promise<void> {
+  const isVoid = polled.filter((records) => !places.take(records))
+  if (isVoid.length === 0) return
+  const { history, temper } = stage
+  await sleep(client.environment, temper.durationMs > 600_000 ? 60_000 : 100)
+  for (const records of isVoid) {
     places.begin(history.partition(records.topic, records.partition))
     consumer.seek(records, 'earliest')
   }
@@ -145,7 +156,7 @@ async function liveInGroup(stage: Stage, client: Client, groupId: string): Promi
     try {
       while (!isOver(stage)) {
         const polled = await consumer.poll({ timeoutMs: isLong ? 120_000 : 500 })
-        takeAll(stage, consumer, places, polled)
+        await takeAll({ stage, client, consumer, places }, polled)
         if (random.chance(0.01) && !stage.isHealed) break
       }
       await consumer.close()
@@ -179,7 +190,7 @@ export async function readAlone(stage: Stage, name: string): Promise<void> {
     try {
       while (!isOver(stage)) {
         const polled = await consumer.poll({ timeoutMs: isLong ? 120_000 : 500 })
-        takeAll(stage, consumer, places, polled)
+        await takeAll({ stage, client, consumer, places }, polled)
       }
     } catch (error) {
       if (error instanceof Violation) throw error
