@@ -327,6 +327,7 @@ t.test('requests that make no sense', async (t) => {
     t.match(response.errorMessage, message ?? /./)
   }
   t.match(await describeStreams(story), { errorCode: 69 }, 'nothing came of it')
+  t.match(await describeStreams(story, story.groups, ''), { errorCode: 24 })
   await a.join()
   t.equal(await new StoryStreams(story, 'b').joinError(), 'GROUP_MAX_SIZE_REACHED')
 })

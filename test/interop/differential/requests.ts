@@ -322,6 +322,15 @@ const pools: Readonly<Record<string, Pool>> = {
     ['nonsense', ''],
   ],
   rackId: [['', null], ['rack-1']],
+  'StreamsGroupHeartbeatRequest.rackId': [[null, 'rack-1'], ['']],
+  'StreamsGroupHeartbeatRequest.groupId': [['streams-1'], ['group-1', '', 'missing']],
+  'StreamsGroupDescribeRequest.groupIds': [
+    ['streams-1', 'group-1'],
+    ['', 'missing'],
+  ],
+  endpointInformationEpoch: [[0], [-1, 7]],
+  processId: [['process-1'], [null, '']],
+  shutdownApplication: [[false], [true]],
   instanceId: [[null], ['instance-1', '']],
   'assignments.memberId': memberIds,
   'members.memberId': memberIds,
@@ -364,6 +373,52 @@ const pools: Readonly<Record<string, Pool>> = {
   responsePartitionLimit: [[2000], [1, 0, -1]],
   batchSize: [[100], [0]],
   maxRecords: [[100], [0, -1]],
+}
+
+const reads = (sourceTopics: readonly string[], parts: object = {}) => ({
+  subtopologyId: '0',
+  sourceTopics,
+  sourceTopicRegex: [],
+  stateChangelogTopics: [],
+  repartitionSinkTopics: [],
+  repartitionSourceTopics: [],
+  copartitionGroups: [],
+  ...parts,
+})
+const topology = (...subtopologies: readonly object[]) => ({ epoch: 0, subtopologies })
+const made = (name: string, partitions = 0) => {
+  return { name, partitions, replicationFactor: 0, topicConfigs: [] }
+}
+const tasks: Pool = [
+  [[], null],
+  [[{ subtopologyId: '0', partitions: [0] }], [{ subtopologyId: '7', partitions: [0] }]],
+]
+const joined = { sourceTopics: [0, 1], sourceTopicRegex: [], repartitionSourceTopics: [] }
+
+/** Fields that make sense as a whole only. */
+const wholes: Readonly<Record<string, Pool>> = {
+  'StreamsGroupHeartbeatRequest.topology': [
+    [null, topology(reads(['orders'])), topology(reads(['orders']))],
+    [
+      topology(),
+      topology(reads([])),
+      topology(reads(['orders', 'missing'])),
+      topology(reads(['orders'], { sourceTopicRegex: ['.*'] })),
+      topology(reads(['__consumer_offsets'])),
+      topology(reads(['bad name!'])),
+      topology(reads(['orders', 'compacted'], { copartitionGroups: [joined] })),
+      topology(reads(['orders'], { stateChangelogTopics: [made('changelog', 3)] })),
+      topology(reads(['orders'], { repartitionSourceTopics: [made('never-written')] })),
+      { ...topology(reads(['orders'])), epoch: 1 },
+    ],
+  ],
+  'StreamsGroupHeartbeatRequest.activeTasks': tasks,
+  'StreamsGroupHeartbeatRequest.standbyTasks': tasks,
+  'StreamsGroupHeartbeatRequest.warmupTasks': tasks,
+  'StreamsGroupHeartbeatRequest.taskOffsets': [[null], [[]]],
+  'StreamsGroupHeartbeatRequest.taskEndOffsets': [[null], [[]]],
+  'StreamsGroupHeartbeatRequest.userEndpoint': [[null], [{ host: 'example', port: 80 }]],
+  'StreamsGroupHeartbeatRequest.clientTags': [[[], null], [[{ key: 'zone', value: 'a' }]]],
 }
 
 /** With another byte at `at`; the CRC is right again where it covers that byte. */
@@ -437,6 +492,8 @@ class Maker {
 
   #field(field: Field, path: readonly string[]): unknown {
     if (!includes(field.versions, this.#version)) return field.default
+    const whole = wholes[`${this.#table}.${path.join('.')}`]
+    if (whole !== undefined) return this.#draw(whole, 'struct')
     const value = this.#value(field.type, path, field.default)
     const mayBeNull = includes(field.nullable, this.#version)
     if (value === null && !mayBeNull) return emptyOf(field.type)

@@ -82,7 +82,7 @@ function leave(
   const group = streamsGroupOf(context, groupId)
   group.member(memberId)
   if (shutdownApplication) group.askForShutdown(memberId)
-  const response = { ...emptyResponse, memberId, memberEpoch, status: [] }
+  const response = { ...emptyResponse, memberId, memberEpoch }
   return { ...fence(group, memberId), reply: { response, missingTopics: [] } }
 }
 
@@ -218,7 +218,7 @@ export const emptyResponse: StreamsGroupHeartbeatResponse = {
   heartbeatIntervalMs: 0,
   acceptableRecoveryLagLegacy: 0,
   taskOffsetIntervalMs: 0,
-  status: null,
+  status: [],
   activeTasks: null,
   standbyTasks: null,
   warmupTasks: null,

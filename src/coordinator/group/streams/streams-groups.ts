@@ -1,6 +1,5 @@
 /** What streams groups alone are asked. */
-import type { ErrorRow } from '../../../../protocol/errors.ts'
-import { KafkaError } from '../../../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type {
   StreamsGroupHeartbeatRequest,
   StreamsGroupHeartbeatResponse,
@@ -46,6 +45,7 @@ export class StreamsGroups {
   /** Each once, however often it is named: its answer may be long. */
   async describe(groupIds: readonly string[]): Promise<DescribedStreamsGroup[]> {
     const describe = async (groupId: string) => {
+      if (groupId === '') return describedStreamsError('', errors.INVALID_GROUP_ID.code)
       try {
         return await this.#write(groupId, (context) => ({
           records: [],
