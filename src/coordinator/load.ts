@@ -60,6 +60,8 @@ async function replayLog<S extends Shard<R>, R>(
   let recordCount = 0
   while (offset < endOffset && isCurrent()) {
     const bytes = await log.read(offset)
+    // Compaction has taken what was last before the end, or a loss of power what was never promised.
+    if (bytes.length === 0) break
     const before = offset
     for (const position of positions(bytes)) {
       const batch = openedBatch(load, bytes, position, offset)

@@ -473,6 +473,16 @@ t.test('what is damaged is passed over, and said', async (t) => {
   t.equal(await world.run(Promise.resolve(say('works', ['h', '1']))), 'works')
 })
 
+t.test('a log whose last offsets hold nothing is loaded, and goes on behind them', async (t) => {
+  const { world, runtime, log, say, content } = start()
+  log.put({ records: [{ timestamp: 1, key: Buffer.from('a'), value: Buffer.from('1') }] })
+  log.logEndOffset += 2
+  await world.run(runtime.load(0, 1, log))
+  t.same([...content().keys()], ['a'])
+  t.equal(await world.run(Promise.resolve(say('works', ['b', '1']))), 'works')
+  t.equal(log.logEndOffset, 4)
+})
+
 t.test('an exception of one write ends nobody else', async (t) => {
   const { world, runtime, log, say, content, shards, errorLines } = start()
   await runtime.load(0, 1, log)
