@@ -9,7 +9,8 @@
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
  * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
- * broker and application are killed, and `streams` does so with an application of Kafka Streams.
+ * broker and application are killed, and `streams` does so with an application of Kafka Streams; `kgo`
+ * runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -31,6 +32,7 @@ import { fileURLToPath } from 'node:url'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
+import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
@@ -39,8 +41,8 @@ import { choose, readOptions } from './options.ts'
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools and directories, which all
-                         run unless given; and of compared, access, differential, transactions and
-                         streams, which run only where named
+                         run unless given; and of compared, access, differential, transactions, streams
+                         and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -170,7 +172,7 @@ const usual = [...clients.map(({ name }) => name), 'tools', 'directories']
 const parts =
   flags.only === undefined
     ? usual
-    : [...usual, 'compared', 'access', 'differential', 'transactions', 'streams']
+    : [...usual, 'compared', 'access', 'differential', 'transactions', 'streams', 'kgo']
 const chosen = new Set(choose(parts, flags.only, (part) => part))
 const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
@@ -582,6 +584,14 @@ async function main(): Promise<void> {
     }
     if (chosen.has('transactions')) await copyUnderFire()
     if (chosen.has('streams')) await runStreams()
+    if (chosen.has('kgo')) {
+      const options = {
+        program: join(root, 'build/bundle/millrace.js'),
+        directory: join(work, 'kgo'),
+        records: Number(flags.rows ?? 50_000),
+      }
+      await runKgoSuite(options, report)
+    }
     if (chosen.has('compared')) await compareTools(work, report)
     if (chosen.has('access')) await compareAccess(work, report)
     if (chosen.has('differential')) {
