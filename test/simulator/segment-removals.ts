@@ -12,10 +12,8 @@ import { Violation } from './violation.ts'
 
 const logFile = /^(.*\/([^/]+-\d+))\/(\d{20})\.log$/
 
-/** As long as it takes to write what is queued, and to rename the segments that go together. */
+/** As long as it takes to rename the segments that go together; what waits to be written does not count. */
 const settlingMs = 10
-/** What is queued waits for a slow device, perhaps for a sync, a write and a sync. */
-const slowOperations = 3
 
 interface Host {
   readonly process: SimulatedProcess | null
@@ -60,7 +58,7 @@ export class SegmentRemovals {
     { name, promise }: PartitionHistory,
     { process, directory, end }: { process: SimulatedProcess; directory: string; end: number },
   ): void {
-    const { world, fail, temper } = this.#stage
+    const { world, fail } = this.#stage
     const { retentionBytes } = promise
     const what = `${name} let go of a segment up to ${end}`
     if (retentionBytes === Number.POSITIVE_INFINITY) {
@@ -68,8 +66,7 @@ export class SegmentRemovals {
       return
     }
     const goneBefore = this.#goneBytes.get(name) ?? 0
-    const waitMs = settlingMs + slowOperations * temper.disk.slowMsMax
-    world.schedule(process, 'look', waitMs, () => {
+    world.schedule(process, 'look', settlingMs, () => {
       if (this.#host.faults.struck) return
       // Those behind it that went in the meantime were there when it had to go.
       let bytes = (this.#goneBytes.get(name) ?? 0) - goneBefore
