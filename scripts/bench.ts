@@ -11,6 +11,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { cpuSeconds } from '../test/bench/broker-cpu.ts'
 import {
   fetchKafka,
   formatKafka,
@@ -149,13 +150,6 @@ function wanted(beginning: string): boolean {
   return [...chosenRows].some((name) => name.startsWith(beginning))
 }
 
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
 function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   const line = readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${field}:\\s+(\\d+)`))
   return Number(line?.[1]) / 1024
@@ -237,13 +231,13 @@ function drive(workload: string, options: object): Promise<Readonly<Record<strin
   })
 }
 
-/** A workload with the CPU that the broker used meanwhile. */
+/** A workload with the CPU that the broker used meanwhile, or while it was measured where that is told. */
 async function measured(broker: Broker, workload: string, options: object) {
   const pid = broker.child.pid ?? 0
   const before = cpuSeconds(pid)
-  const result = await drive(workload, { port: broker.port, seconds, ...options })
+  const result = await drive(workload, { port: broker.port, pid, seconds, ...options })
   const figure = (name: string) => result[name] ?? Number.NaN
-  return { figure, cpuSeconds: cpuSeconds(pid) - before }
+  return { figure, cpuSeconds: result.cpuSeconds ?? cpuSeconds(pid) - before }
 }
 
 /** Not counted: the just-in-time compilers get to know the hot paths. */

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { apis } from '../../protocol/apis.ts'
 import { encodeBatch } from '../../protocol/records/record.ts'
+import { cpuSeconds } from './broker-cpu.ts'
 import { type Options, type Result, summary } from './options.ts'
 import { preparePaced } from './paced.ts'
 import { Peer } from './peer.ts'
@@ -85,6 +86,7 @@ export async function compaction(options: Options): Promise<Result> {
   const others = { ...options, topic: `${topic}-beside`, recordBytes: 1024 }
   const produceBeside = ratePerSecond > 0 ? await preparePaced(others) : undefined
   let isOver = false
+  const cpuBefore = cpuSeconds(options.pid)
   const startedMs = performance.now()
   const beside = produceBeside?.(() => isOver)
   await makeCompacted(peer, topic)
@@ -96,6 +98,7 @@ export async function compaction(options: Options): Promise<Result> {
   const latenciesMs = timed.map(({ tookMs }) => tookMs)
   return {
     ...summary(latenciesMs, seconds, 0, 0),
+    cpuSeconds: cpuSeconds(options.pid) - cpuBefore,
     ...{ seconds, bytes: bytesBefore, mbPerSecond: bytesBefore / 1e6 / seconds },
   }
 }

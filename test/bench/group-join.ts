@@ -12,6 +12,7 @@ import {
   consumerProtocolAssignment,
   consumerProtocolSubscription,
 } from '../../protocol/state/consumer-protocol.ts'
+import { cpuSeconds } from './broker-cpu.ts'
 import type { Options, Result } from './options.ts'
 import { Peer } from './peer.ts'
 import { createTopic, untilCoordinated } from './requests.ts'
@@ -150,11 +151,12 @@ async function join(options: Options, member: Member): Promise<Result> {
   await createTopic(peers[0] as Peer, options)
   await untilCoordinated(peers[0] as Peer, 'group', `${topic}-group`)
   const shares = new Shares(partitions)
+  const cpuBefore = cpuSeconds(options.pid)
   const startedMs = performance.now()
   await Promise.all(peers.map((peer, number) => member(peer, number, options, shares)))
   const seconds = (performance.now() - startedMs) / 1000
   for (const peer of peers) peer.close()
-  return { seconds }
+  return { seconds, cpuSeconds: cpuSeconds(options.pid) - cpuBefore }
 }
 
 /** As many members as partitions, by JoinGroup and SyncGroup. */

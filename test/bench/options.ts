@@ -2,6 +2,8 @@
 
 export interface Options {
   readonly port: number
+  /** The broker's process, whose CPU is measured. */
+  readonly pid: number
   readonly topic: string
   readonly partitions: number
   readonly connections: number
@@ -21,6 +23,7 @@ export interface Options {
 
 export const presets: Options = {
   port: 9092,
+  pid: process.pid,
   topic: 'bench',
   partitions: 6,
   connections: 2,

@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import { apis } from '../../protocol/apis.ts'
 import { errorByCode } from '../../protocol/errors.ts'
 import { encodeBatch, type NewRecord, openBatch } from '../../protocol/records/record.ts'
+import { cpuSeconds } from './broker-cpu.ts'
 import { type Options, type Result, summary } from './options.ts'
 import { Peer } from './peer.ts'
 import {
@@ -143,6 +144,7 @@ export async function transactions(options: Options): Promise<Result> {
   // Not counted: the first of each waits for leaders that have only just been elected.
   await Promise.all(producers.map(once))
   const latenciesMs: number[] = []
+  const cpuBefore = cpuSeconds(options.pid)
   const startedMs = performance.now()
   const endMs = startedMs + options.seconds * 1000
   const commitMany = async (producer: TransactionalProducer, number: number) => {
@@ -156,7 +158,8 @@ export async function transactions(options: Options): Promise<Result> {
   await Promise.all(producers.map(commitMany))
   const seconds = (performance.now() - startedMs) / 1000
   for (const peer of peers) peer.close()
-  return summary(latenciesMs, seconds, batchRecords * recordBytes, batchRecords)
+  const whole = summary(latenciesMs, seconds, batchRecords * recordBytes, batchRecords)
+  return { ...whole, cpuSeconds: cpuSeconds(options.pid) - cpuBefore }
 }
 
 /** Batches of a hundred records that the loop below reads, ten to a transaction. */
@@ -185,6 +188,7 @@ export async function consumeTransformProduce(options: Options): Promise<Result>
   }
   const latenciesMs: number[] = []
   let records = 0
+  const cpuBefore = cpuSeconds(options.pid)
   const startedMs = performance.now()
   const endMs = startedMs + options.seconds * 1000
   const transform = async (partition: number) => {
@@ -214,7 +218,8 @@ export async function consumeTransformProduce(options: Options): Promise<Result>
   const seconds = (performance.now() - startedMs) / 1000
   first.close()
   const whole = summary(latenciesMs, seconds, 0, 0)
-  return { ...whole, records, recordsPerSecond: records / seconds }
+  const used = { cpuSeconds: cpuSeconds(options.pid) - cpuBefore }
+  return { ...whole, ...used, records, recordsPerSecond: records / seconds }
 }
 
 /** Every record with its value's first byte turned over. */
