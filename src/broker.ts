@@ -471,9 +471,16 @@ export class Broker {
     const router = new Router(handlerTable(parts), { log, counters, authorizer })
     for (const { name, host, port } of this.#addresses.client) {
       const address = { host, port }
-      this.#listeners.push(
-        await Listener.open(environment, { name, address, router, limits, counters }),
-      )
+      const options = { name, address, router, limits, counters }
+      try {
+        this.#listeners.push(await Listener.open(environment, options))
+      } catch (cause) {
+        throw new Error(
+          `listeners: cannot listen on ${name}://${host}:${port}: ${(cause as Error).message}; ` +
+            `choose another address, as with --override listeners=${name}://:19092`,
+          { cause },
+        )
+      }
     }
   }
 

@@ -257,7 +257,8 @@ async function checkSettings(cluster: Cluster): Promise<Finding[]> {
   const nodes = await cluster.nodes()
   const resources = nodes.map(({ id }) => ({ type: 'broker' as const, name: String(id) }))
   const findings: Finding[] = []
-  for (const { name, entries } of await describeConfigs(cluster, resources)) {
+  for (const { name, error, entries } of await describeConfigs(cluster, resources)) {
+    if (error !== null) throw error
     const value = (key: string) => entries.find((entry) => entry.name === key)?.value
     const number = (key: string) => Number(value(key) ?? Number.NaN)
     const warn = (message: string, advice: string) =>

@@ -76,7 +76,7 @@ function filesAt(path: string): string[] {
 }
 
 function asJsonLines(file: string, { kind, entries }: Dumped): string {
-  return entries.map((entry) => `${JSON.stringify({ file, kind, ...entry })}\n`).join('')
+  return entries.map((entry) => `${asJson({ file, kind, ...entry })}\n`).join('')
 }
 
 function asText(path: string, { kind, entries }: Dumped): string {
@@ -118,7 +118,14 @@ function recordLine(record: object): string {
 function cell(value: unknown): string | number | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'number' || typeof value === 'string') return value
-  return JSON.stringify(value)
+  return typeof value === 'bigint' ? String(value) : asJson(value)
+}
+
+/** Whole numbers that a double might not hold are texts. */
+function asJson(value: unknown): string {
+  return JSON.stringify(value, (_name, inner) =>
+    typeof inner === 'bigint' ? String(inner) : inner,
+  )
 }
 
 const indent = (text: string) => text.replace(/^(?=.)/gm, '  ')

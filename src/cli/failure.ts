@@ -47,8 +47,7 @@ export function report(error: unknown, write: (line: string) => void): number {
 function explain(error: unknown): { message: string; advice?: string | undefined } {
   if (error instanceof UsageError || error instanceof CommandError)
     return { message: error.message, advice: error.advice }
-  if (error instanceof KafkaError)
-    return { message: answer(error), advice: adviceForAnswer.get(error.error.name) }
+  if (error instanceof KafkaError) return { message: answer(error), advice: adviceFor(error) }
   if (error instanceof ConnectionError)
     return {
       message: error.message,
@@ -75,10 +74,24 @@ export function answer(error: KafkaError): string {
   return `${error.message} (${error.error.name})`
 }
 
+/** What to do about an error that a broker answers, where there is something to say. */
+export function adviceFor(error: KafkaError): string | undefined {
+  return adviceForAnswer.get(error.error.name)
+}
+
+const notAllowed =
+  'One of super.users, a setting of the brokers, allows it with `millrace acls add`; the broker’s ' +
+  'log tells who was denied what.'
+
 const adviceForAnswer = new Map([
   ['UNKNOWN_TOPIC_OR_PARTITION', '`millrace topics list` shows the topics there are.'],
   ['TOPIC_ALREADY_EXISTS', 'Add --if-not-exists where that is fine.'],
   ['GROUP_ID_NOT_FOUND', '`millrace groups list` shows the groups there are.'],
   ['NON_EMPTY_GROUP', 'Stop its members first; `millrace groups describe` shows them.'],
+  ['TOPIC_AUTHORIZATION_FAILED', notAllowed],
+  ['GROUP_AUTHORIZATION_FAILED', notAllowed],
+  ['CLUSTER_AUTHORIZATION_FAILED', notAllowed],
+  ['TRANSACTIONAL_ID_AUTHORIZATION_FAILED', notAllowed],
+  ['DELEGATION_TOKEN_AUTHORIZATION_FAILED', notAllowed],
   ['INVALID_REPLICATION_FACTOR', '`millrace cluster describe` shows how many brokers there are.'],
 ])

@@ -1,10 +1,12 @@
 /** `millrace groups`: list, describe, move, delete. */
 import {
+  type DescribedGroup,
   deleteGroupOffsets,
   deleteGroups,
   describeGroup,
   listGroups,
 } from '../client/admin/groups.ts'
+import { alterShareOffsets, fetchShareOffsets } from '../client/admin/share-offsets.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { isAnswer } from '../client/failures.ts'
 import {
@@ -34,7 +36,8 @@ const list = verb({
     type: {
       kind: 'list',
       value: 'TYPE',
-      summary: 'Only groups of this type (classic, consumer, …)',
+      choices: ['classic', 'consumer', 'share', 'streams'],
+      summary: 'Only groups of this type',
     },
   },
   examples: [
@@ -82,14 +85,26 @@ const describe = verb({
   },
 })
 
+/** A share group commits nothing: its start offsets stand for it, and the broker knows how much is left. */
+type GroupOffset = CommittedOffset & { readonly lag?: number | null }
+
+function offsetsOf(
+  cluster: Cluster,
+  groupId: string,
+  type: DescribedGroup['type'] | undefined,
+): Promise<GroupOffset[]> {
+  if (type === 'share') return fetchShareOffsets(cluster, groupId)
+  return fetchCommitted(cluster, groupId, null, { isStable: false })
+}
+
 async function describeOne(cluster: Cluster, groupId: string) {
   const group = await describeGroup(cluster, groupId)
-  const committed = await fetchCommitted(cluster, groupId, null, { isStable: false })
+  const committed = await offsetsOf(cluster, groupId, group.type)
   const owners = new Map<string, (typeof group.members)[number]>()
   for (const member of group.members)
     for (const partition of member.assignment) owners.set(nameOf(partition), member)
   const owned = group.members.flatMap(({ assignment }) => assignment)
-  const known = new Map(committed.map((row) => [nameOf(row), row.offset]))
+  const known = new Map(committed.map((row) => [nameOf(row), row]))
   const partitions: TopicPartition[] = [
     ...committed,
     ...owned.filter((partition) => !known.has(nameOf(partition))),
@@ -98,18 +113,20 @@ async function describeOne(cluster: Cluster, groupId: string) {
   const offsets = partitions
     .map((row) => {
       const { topic, partition } = row
-      const committedOffset = known.get(nameOf(row)) ?? null
+      const found = known.get(nameOf(row))
+      const committedOffset = found?.offset ?? null
       const endOffset = ends.get(nameOf(row)) ?? null
+      const behind =
+        committedOffset === null || endOffset === null
+          ? null
+          : Math.max(0, endOffset - committedOffset)
       const owner = owners.get(nameOf(row))
       return {
         topic,
         partition,
         committedOffset,
         endOffset,
-        lag:
-          committedOffset === null || endOffset === null
-            ? null
-            : Math.max(0, endOffset - committedOffset),
+        lag: found?.lag ?? behind,
         memberId: owner?.memberId ?? null,
         clientId: owner?.clientId ?? null,
         host: owner?.host ?? null,
@@ -146,6 +163,12 @@ function asText(group: Awaited<ReturnType<typeof describeOne>>, membersOnly: boo
     ['Type', group.type],
     ['State', group.state],
     ['Assignor', group.assignor],
+    ...(group.groupEpoch === null
+      ? []
+      : [
+          ['Epoch', group.groupEpoch] as const,
+          ['Assignment', `of epoch ${group.assignmentEpoch}`] as const,
+        ]),
     ['Coordinator', group.coordinator],
     ['Members', group.members.length],
     ['Lag', group.lag],
@@ -160,7 +183,7 @@ function asText(group: Awaited<ReturnType<typeof describeOne>>, membersOnly: boo
           member.groupInstanceId,
           member.clientId,
           member.host,
-          member.assignment.map(nameOf).join(' '),
+          (member.tasks ?? member.assignment.map(nameOf)).join(' '),
         ]),
       )
     )
@@ -230,17 +253,15 @@ const reset = verb({
     const [groupId = ''] = positionals
     const { cluster } = session
     const target = targetOf(values)
-    await requireEmpty(cluster, groupId)
-    const committed = await fetchCommitted(cluster, groupId, null, { isStable: false })
+    const type = await requireEmpty(cluster, groupId)
+    const committed = await offsetsOf(cluster, groupId, type)
     const partitions = await selected(cluster, values, committed)
     const moves = await planned(cluster, partitions, committed, target)
     if (values.execute) {
+      const offsets = moves.map((row) => ({ ...row, offset: row.newOffset }))
       const committer = { groupId, memberId: '', generationId: -1, groupInstanceId: null }
-      await commitOffsets(
-        cluster,
-        committer,
-        moves.map((row) => ({ ...row, offset: row.newOffset })),
-      )
+      if (type === 'share') await alterShareOffsets(cluster, groupId, offsets)
+      else await commitOffsets(cluster, committer, offsets)
     }
     if (asJson) process.stdout.write(json({ groupId, executed: values.execute, offsets: moves }))
     else {
@@ -293,17 +314,20 @@ function targetOf(values: ResetValues): { choose: Target; timestamp: number | nu
   return { choose, timestamp }
 }
 
-async function requireEmpty(cluster: Cluster, groupId: string): Promise<void> {
+/** The group's type; undefined where there is no such group. */
+async function requireEmpty(cluster: Cluster, groupId: string) {
   try {
-    const { members } = await describeGroup(cluster, groupId)
+    const { members, type } = await describeGroup(cluster, groupId)
     if (members.length > 0)
       throw new CommandError(
         `group ${groupId} has ${plural(members.length, 'member')}, which would overwrite its offsets`,
         'Stop them first; `millrace groups describe` shows them.',
       )
+    return type
   } catch (error) {
     // A group that does not exist comes to be with its first offset.
     if (!isAnswer(error, 'GROUP_ID_NOT_FOUND')) throw error
+    return undefined
   }
 }
 

@@ -1,6 +1,6 @@
 /** Prints what became of each thing that a command named: a line each, failures on stderr. */
 import type { Outcome } from '../client/admin/outcome.ts'
-import { answer, exitCodes } from './failure.ts'
+import { adviceFor, answer, exitCodes } from './failure.ts'
 import { json } from './json.ts'
 
 export interface OutcomeReport<T extends Outcome> {
@@ -29,12 +29,18 @@ export function reportOutcomes<T extends Outcome>(
     }))
     process.stdout.write(json(rows))
   } else {
+    const advice = new Set<string>()
     for (const row of outcomes) {
       if (row.error === null)
         process.stdout.write(`${row.name} ${typeof done === 'string' ? done : done(row)}\n`)
       else if (isFine(row)) process.stdout.write(`${row.name}: ${row.error.message}\n`)
-      else process.stderr.write(`millrace: ${row.name}: ${answer(row.error)}\n`)
+      else {
+        process.stderr.write(`millrace: ${row.name}: ${answer(row.error)}\n`)
+        const next = adviceFor(row.error)
+        if (next !== undefined) advice.add(next)
+      }
     }
+    for (const line of advice) process.stderr.write(`${line}\n`)
   }
   return outcomes.every(isFine) ? exitCodes.ok : exitCodes.failed
 }

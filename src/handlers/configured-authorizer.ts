@@ -40,10 +40,17 @@ export function configuredAuthorizer(
 ): ConfiguredAuthorizer {
   if (config.get('authorizer.class.name') === '') return { authorizer: null, close: () => {} }
   const log = environment.log.child({ audit: 'kafka.authorizer.logger' })
+  const superUsers = new Set(principalNames(config.get('super.users')))
+  const isOpen = config.get('allow.everyone.if.no.acl.found')
+  if (superUsers.size === 0 && !isOpen)
+    environment.log.warn(
+      'authorizer.class.name is set and super.users is not: nobody may do anything, not even set ' +
+        'ACLs, unless ACLs that are there allow it; set super.users, as to User:admin',
+    )
   const denials = new PeerWarnings(log, environment.timers)
   const authorizer = new StandardAuthorizer(cache, {
-    superUsers: new Set(principalNames(config.get('super.users'))),
-    allowEveryoneIfNoAclFound: config.get('allow.everyone.if.no.acl.found'),
+    superUsers,
+    allowEveryoneIfNoAclFound: isOpen,
     onVerdict: (asking, { principal, host }, action, verdict) => {
       const { operation, resource } = action
       const isAllowed = verdict.isAllowed ? 'Allowed' : 'Denied'

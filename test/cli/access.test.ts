@@ -128,3 +128,18 @@ t.test('what is wrong with the line, and a broker that asks nobody who they are'
   t.equal(code, 1)
   t.match(stderr, /No Authorizer is configured/)
 })
+
+t.test(
+  'who may do nothing is told whom to ask, and what was not looked at is not well',
+  async (t) => {
+    const locked = await startBroker(join(directory, 'locked'), {
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    })
+    t.teardown(() => locked.stop())
+    const refused = await run('topics create orders', '', locked.address)
+    t.equal(refused.code, 1)
+    t.match(refused.stderr, /_AUTHORIZATION_FAILED\)?\nOne of super\.users/)
+    const doctor = await run('doctor', '', locked.address)
+    t.match(doctor.stdout, /^warn {2}settings: could not be checked: /m)
+  },
+)

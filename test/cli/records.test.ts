@@ -2,6 +2,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { apis } from '../../protocol/apis.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { type Ended, start, startBroker } from './running-broker.ts'
 
 const directory = t.testdir({ data: {}, input: {} })
@@ -123,6 +126,75 @@ t.test('groups', async (t) => {
   const deleted = await run('groups delete crew nobody')
   t.equal(deleted.code, 1)
   t.equal(deleted.stdout, 'crew deleted\n')
+})
+
+t.test('share and streams groups', async (t) => {
+  await output('topics create shared -p 2')
+  await output('produce shared -p 0', 'a\nb\nc\n')
+  const [host = '', port] = broker.address.split(':')
+  const cluster = new Cluster(createNodeEnvironment({ log: { level: 'silent' } }), {
+    bootstrap: [{ host, port: Number(port) }],
+  })
+  t.teardown(() => cluster.close())
+  const share = { groupId: 'crowd', memberId: 'm-1', rackId: null }
+  const beat = (memberEpoch: number) =>
+    cluster.retrying('join', async () => {
+      const request = { ...share, memberEpoch, subscribedTopicNames: ['shared'] }
+      const key = { type: 'group', id: 'crowd' } as const
+      const answer = await cluster.callCoordinator(key, apis.shareGroupHeartbeat, request)
+      cluster.checkCoordinator('group', 'crowd', answer.errorCode, answer.errorMessage)
+    })
+  await beat(0)
+  t.match(JSON.parse(await output('groups describe crowd --json')), [
+    {
+      type: 'share',
+      state: 'Stable',
+      groupEpoch: Number,
+      assignmentEpoch: Number,
+      members: [{ memberId: 'm-1' }],
+    },
+  ])
+  const reset = 'groups reset-offsets crowd -t shared --to-latest --execute'
+  t.match((await run(reset)).stderr, /group crowd has 1 member/)
+  await beat(-1)
+  t.match(await output(reset), /shared +0 +\S+ +3 +0 +3\n/)
+  t.match(JSON.parse(await output('groups describe crowd --json')), [
+    { type: 'share', state: 'Empty', lag: 0, offsets: [{ partition: 0, committedOffset: 3 }, {}] },
+  ])
+  await output('groups reset-offsets crowd -t shared:0 --to-earliest --execute')
+  t.match(await output('groups describe crowd'), /Type +share\n[\s\S]*shared +0 +0 +3 +3/)
+
+  const subtopology = {
+    subtopologyId: '0',
+    sourceTopics: ['shared'],
+    sourceTopicRegex: [],
+    stateChangelogTopics: [],
+    repartitionSinkTopics: [],
+    repartitionSourceTopics: [],
+    copartitionGroups: [],
+  }
+  await cluster.retrying('join', async () => {
+    const answer = await cluster.callCoordinator(
+      { type: 'group', id: 'flow' },
+      apis.streamsGroupHeartbeat,
+      {
+        groupId: 'flow',
+        memberId: 'm-2',
+        memberEpoch: 0,
+        endpointInformationEpoch: 0,
+        rebalanceTimeoutMs: 1000,
+        topology: { epoch: 1, subtopologies: [subtopology] },
+        activeTasks: [],
+        standbyTasks: [],
+        warmupTasks: [],
+        processId: 'p',
+        clientTags: [],
+      },
+    )
+    cluster.checkCoordinator('group', 'flow', answer.errorCode, answer.errorMessage)
+  })
+  const flow = await output('groups describe flow --members')
+  t.match(flow, /Type +streams\n[\s\S]*Epoch +\d+\n[\s\S]*m-2 /)
 })
 
 t.test('files of the broker', async (t) => {

@@ -875,3 +875,15 @@ t.test('denials are logged, but not as often as a peer likes', async (t) => {
   t.match(denials[0], /GROUP:LITERAL:group-0/)
   t.match(denials[0], /DefaultDeny/)
 })
+
+t.test('a broker on which nobody may do anything says so when it starts', async (t) => {
+  const authorizer = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
+  const warnings = async (more: Readonly<Record<string, string>>) => {
+    const locked = new OneBroker({ 'authorizer.class.name': authorizer, ...more })
+    await locked.start()
+    return locked.lines.filter((line) => line.includes('set super.users')).length
+  }
+  t.equal(await warnings({}), 1)
+  t.equal(await warnings({ 'super.users': 'User:admin' }), 0)
+  t.equal(await warnings({ 'allow.everyone.if.no.acl.found': 'true' }), 0)
+})

@@ -50,12 +50,17 @@ export interface DescribedMember {
   readonly clientId: string
   readonly host: string
   readonly assignment: readonly TopicPartition[]
+  /** Of a streams group: `0_3` is the task of partition 3 of the subtopology 0. */
+  readonly tasks?: readonly string[]
 }
 
 export interface DescribedGroup {
   readonly groupId: string
-  readonly type: 'classic' | 'consumer'
+  readonly type: 'classic' | 'consumer' | 'share' | 'streams'
   readonly state: string
+  /** Of members and subscriptions, and of what is assigned for them; null: a classic group has none. */
+  readonly groupEpoch: number | null
+  readonly assignmentEpoch: number | null
   /** The assignor in use; empty where there is none now. */
   readonly assignor: string
   readonly coordinator: number
@@ -66,35 +71,34 @@ export interface DescribedGroup {
 export async function describeGroup(cluster: Cluster, groupId: string): Promise<DescribedGroup> {
   return cluster.retrying(`describe group ${groupId}`, async () => {
     const coordinator = await cluster.coordinator('group', groupId)
-    try {
-      const described = await describeConsumerGroup(cluster, groupId, coordinator)
-      if (described !== null) return described
-    } catch (error) {
-      const isUnknown = error instanceof UnsupportedVersionError
-      // A classic group is not found among those of the newer protocol.
-      if (!isUnknown && !isAnswer(error, 'GROUP_ID_NOT_FOUND', 'UNSUPPORTED_VERSION')) throw error
+    for (const describe of [describeConsumerGroup, describeShareGroup, describeStreamsGroup]) {
+      try {
+        return await describe(cluster, groupId, coordinator)
+      } catch (error) {
+        const isUnknown = error instanceof UnsupportedVersionError
+        // A group is found only among those of its own type.
+        if (!isUnknown && !isAnswer(error, 'GROUP_ID_NOT_FOUND', 'UNSUPPORTED_VERSION')) throw error
+      }
     }
     return describeClassicGroup(cluster, groupId, coordinator)
   })
 }
 
-async function describeConsumerGroup(
-  cluster: Cluster,
-  groupId: string,
-  coordinator: number,
-): Promise<DescribedGroup | null> {
+type Describe = (cluster: Cluster, groupId: string, coordinator: number) => Promise<DescribedGroup>
+
+const describeConsumerGroup: Describe = async (cluster, groupId, coordinator) => {
   const answer = await cluster.callCoordinator(
     { type: 'group', id: groupId },
     apis.consumerGroupDescribe,
     { groupIds: [groupId], includeAuthorizedOperations: false },
   )
-  const group = answer.groups[0]
-  if (group === undefined) return null
-  cluster.checkCoordinator('group', groupId, group.errorCode, group.errorMessage)
+  const group = found(cluster, groupId, answer.groups)
   return {
     groupId,
     type: 'consumer',
     state: group.groupState,
+    groupEpoch: group.groupEpoch,
+    assignmentEpoch: group.assignmentEpoch,
     assignor: group.assignorName,
     coordinator,
     members: group.members.map((member) => ({
@@ -102,26 +106,90 @@ async function describeConsumerGroup(
       groupInstanceId: member.instanceId,
       clientId: member.clientId,
       host: member.clientHost,
-      assignment: member.assignment.topicPartitions.flatMap(({ topicName: topic, partitions }) =>
-        partitions.map((partition) => ({ topic, partition })),
+      assignment: partitionsOf(member.assignment),
+    })),
+  }
+}
+
+const describeShareGroup: Describe = async (cluster, groupId, coordinator) => {
+  const answer = await cluster.callCoordinator(
+    { type: 'group', id: groupId },
+    apis.shareGroupDescribe,
+    { groupIds: [groupId], includeAuthorizedOperations: false },
+  )
+  const group = found(cluster, groupId, answer.groups)
+  return {
+    groupId,
+    type: 'share',
+    state: group.groupState,
+    groupEpoch: group.groupEpoch,
+    assignmentEpoch: group.assignmentEpoch,
+    assignor: group.assignorName,
+    coordinator,
+    members: group.members.map((member) => ({
+      memberId: member.memberId,
+      groupInstanceId: null,
+      clientId: member.clientId,
+      host: member.clientHost,
+      assignment: partitionsOf(member.assignment),
+    })),
+  }
+}
+
+const describeStreamsGroup: Describe = async (cluster, groupId, coordinator) => {
+  const answer = await cluster.callCoordinator(
+    { type: 'group', id: groupId },
+    apis.streamsGroupDescribe,
+    { groupIds: [groupId], includeAuthorizedOperations: false },
+  )
+  const group = found(cluster, groupId, answer.groups)
+  return {
+    groupId,
+    type: 'streams',
+    state: group.groupState,
+    groupEpoch: group.groupEpoch,
+    assignmentEpoch: group.assignmentEpoch,
+    assignor: group.assignorName ?? '',
+    coordinator,
+    members: group.members.map((member) => ({
+      memberId: member.memberId,
+      groupInstanceId: member.instanceId,
+      clientId: member.clientId,
+      host: member.clientHost,
+      assignment: [],
+      tasks: member.assignment.activeTasks.flatMap(({ subtopologyId, partitions }) =>
+        partitions.map((partition) => `${subtopologyId}_${partition}`),
       ),
     })),
   }
 }
 
-async function describeClassicGroup(
+/** The one group that was asked for. Throws KafkaError. */
+function found<Group extends { errorCode: number; errorMessage: string | null }>(
   cluster: Cluster,
   groupId: string,
-  coordinator: number,
-): Promise<DescribedGroup> {
+  [group]: readonly Group[],
+): Group {
+  if (group === undefined) throw new KafkaError(errors.GROUP_ID_NOT_FOUND)
+  cluster.checkCoordinator('group', groupId, group.errorCode, group.errorMessage)
+  return group
+}
+
+function partitionsOf(assignment: {
+  topicPartitions: readonly { topicName: string; partitions: readonly number[] }[]
+}): TopicPartition[] {
+  return assignment.topicPartitions.flatMap(({ topicName: topic, partitions }) =>
+    partitions.map((partition) => ({ topic, partition })),
+  )
+}
+
+const describeClassicGroup: Describe = async (cluster, groupId, coordinator) => {
   const answer = await cluster.callCoordinator(
     { type: 'group', id: groupId },
     apis.describeGroups,
     { groups: [groupId] },
   )
-  const group = answer.groups[0]
-  if (group === undefined) throw new KafkaError(errors.GROUP_ID_NOT_FOUND)
-  cluster.checkCoordinator('group', groupId, group.errorCode, group.errorMessage)
+  const group = found(cluster, groupId, answer.groups)
   // Before version 6 a group that does not exist is described as dead.
   if (group.groupState === 'Dead')
     throw new KafkaError(errors.GROUP_ID_NOT_FOUND, `there is no group ${groupId}`)
@@ -130,6 +198,8 @@ async function describeClassicGroup(
     groupId,
     type: 'classic',
     state: group.groupState,
+    groupEpoch: null,
+    assignmentEpoch: null,
     assignor: group.protocolData,
     coordinator,
     members: group.members.map((member) => ({
@@ -154,11 +224,11 @@ export async function deleteGroups(
       const answer = await cluster.callCoordinator(key, apis.deleteGroups, {
         groupsNames: [groupId],
       })
-      const found = answer.results.map((row) =>
+      const results = answer.results.map((row) =>
         outcome(row.groupId, row.errorCode, row.errorMessage),
       )
-      retryElsewhere(cluster, groupId, found)
-      return found
+      retryElsewhere(cluster, groupId, results)
+      return results
     })
     outcomes.push(...rows)
   }
