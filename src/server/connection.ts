@@ -5,10 +5,11 @@
  * gather in `#output` and leave in one write at the end of the event loop's turn. No request is taken
  * while too many are unanswered, too many bytes of replies wait (for the peer or for their turn), a reply
  * that may be large is not there yet, the peer does not read, the broker's budget for requests is used
- * up, or a reply has told the client to wait (KIP-219); data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet while
- * the broker's budget for those is used up. Where memory is short, `memory-pressure.ts` asks how slowly
- * the peer sends and reads. Who asks for much goes on in later turns, see `loop-turns.ts`, and is read in
- * small bites: what was read and may not be looked at yet is memory.
+ * up, or the client has to wait, which starts with the reply that says so (KIP-219); data that arrives
+ * meanwhile pauses the socket. So does a large frame that is not whole yet while the broker's budget for
+ * those is used up. Where memory is short, `memory-pressure.ts` asks how slowly the peer sends and reads.
+ * Who asks for much goes on in later turns, see `loop-turns.ts`, and is read in small bites: what was read
+ * and may not be looked at yet is memory.
  *
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
@@ -356,8 +357,8 @@ export class Connection implements Asker, Gatherer, Holder {
     if (exchanges.length >= limits.options.requestsPerConnectionMax) return false
     let bytes = this.#outputBytes
     for (let i = 0; i < exchanges.length; i++) {
-      const { isSettled, holdsNext, replyBytes } = exchanges[i] as Exchange
-      if (!isSettled && holdsNext) return false
+      const { isSettled, holdsNext, replyBytes, throttleMs } = exchanges[i] as Exchange
+      if (throttleMs > 0 || (!isSettled && holdsNext)) return false
       bytes += replyBytes
     }
     if (bytes > limits.options.replyBytesPerConnectionMax) return false

@@ -39,7 +39,7 @@ export class Exchange implements RequestContext {
   readonly request: unknown
   /** What it uses of its client's quotas; null where nobody has any. */
   readonly meter: RequestMeter | null
-  /** For how long the connection is not listened to after the reply. */
+  /** For how long the connection is not listened to after the reply; nor until then, once it is known. */
   throttleMs: Milliseconds = 0
   isSettled = false
   /** The reply as it goes out, once settled; null: nothing is answered. */

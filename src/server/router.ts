@@ -58,6 +58,7 @@ export class Router {
     const exchange = this.#open(frame, connection, receivedMs)
     if (exchange === undefined || exchange.isSettled) return exchange
     this.#counters.countRequest(exchange.apiKey, exchange.apiVersion)
+    if (exchange.meter !== null) beginMeasure(exchange, exchange.meter)
     let answer: unknown
     try {
       answer = exchange.handler.handle(exchange.request as never, exchange)
@@ -177,9 +178,14 @@ export class Router {
   }
 }
 
+/** Counts what has come before the next request is taken: many may come before the first is answered. */
+function beginMeasure(exchange: Exchange, meter: RequestMeter): void {
+  if (exchange.handler.quota !== 'bytes') return
+  exchange.throttleMs = meter.countProduced(exchange.requestBytes)
+}
+
 /** Counts what the client has used with this request, whose reply is known now. */
 function measure(exchange: Exchange, meter: RequestMeter, isAnswered: boolean): void {
-  if (exchange.handler.quota === 'bytes') meter.countProduced(exchange.requestBytes)
   exchange.throttleMs = meter.finish(isAnswered)
 }
 

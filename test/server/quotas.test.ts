@@ -12,7 +12,7 @@ import { RequestMeter } from '../../src/server/quotas/request-meter.ts'
 import { TokenBucket } from '../../src/server/quotas/token-bucket.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
 import { RawClient } from './raw-client.ts'
-import { apiVersions, produce, TestServer } from './test-server.ts'
+import { apiVersions, listGroups, produce, TestServer } from './test-server.ts'
 
 class HandClock {
   nowMs = 1_000_000
@@ -372,6 +372,27 @@ t.test('requests that were taken together are answered, and the longest wait cou
     t.equal(await client.correlationId(), 3)
     t.ok(now() - beganMs >= toldMs - 10)
     t.ok((await throttleTimeMs(client)) > 0)
+  })
+})
+
+t.test('what is sent ahead of the answers does not pass the quota', async (t) => {
+  await simulated({}, async ({ server, connect, now, sleep }) => {
+    server.limits.quotas.set(anyClient, new Map([['producer_byte_rate', produceBytes / 10]]))
+    const client = await connect()
+    // The first is not answered yet, so that no answer can tell the client to wait.
+    client.send(listGroups(1), produce(2, 1), produce(3, 1), produce(4, 1), apiVersions(5))
+    await sleep(100)
+    t.equal(server.counters.requestsOf(apis.produce.key), 2, 'the one that is over is the last')
+    t.equal(server.contexts.length, 0)
+    server.parked[0]?.resolve()
+    t.equal(await client.correlationId(), 1)
+    t.equal(await throttleTimeMs(client), 0)
+    const toldMs = await throttleTimeMs(client)
+    t.ok(toldMs > 9000, `${toldMs}`)
+    const beganMs = now()
+    t.ok((await throttleTimeMs(client)) > 0)
+    t.ok(now() - beganMs >= toldMs - 10)
+    t.equal(await client.correlationId(), 5)
   })
 })
 

@@ -2,7 +2,7 @@
  * What one request uses of its client's quotas, and how long the client has to wait for it: the reply says
  * so and leaves at once, and then the connection is not listened to for that time (KIP-219).
  *
- *     opened → [ handled: the handler waits ] → [ isOver, count… ] → finish → encoded
+ *     opened → [ countProduced ] → [ handled: the handler waits ] → [ isOver, count… ] → finish → encoded
  *
  * Time is counted up to where the reply is known; what encoding takes is felt by the next request. What a
  * handler does after it has waited is not seen.
@@ -72,11 +72,12 @@ export class RequestMeter {
     this.#fetched(nowMs)?.count(bytes, nowMs)
   }
 
-  /** Counts bytes that the client has produced. */
-  countProduced(bytes: number): void {
+  /** Counts bytes that the client has produced, and returns how long it has to wait at least. */
+  countProduced(bytes: number): Milliseconds {
     const nowMs = this.#quotas.clock.monotonic()
     const account = this.#quotas.produced.accountOf(this.#principal, this.#clientId, nowMs)
     if (account !== null) this.#throttleMs = Math.max(this.#throttleMs, account.add(bytes, nowMs))
+    return this.#throttleMs
   }
 
   /**
