@@ -25,9 +25,11 @@ ENV NODE_ENV=production \
 USER 1000:1000
 VOLUME /var/lib/millrace
 EXPOSE 9092 8083
-# By bash alone, which costs 3 ms of CPU; the port is the one at the end of http.listeners.
+# By bash alone, which costs 3 ms of CPU; the port is the one at the end of http.listeners, whichever of
+# its variables is set.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["bash", "-c", "\
-exec 3<>/dev/tcp/127.0.0.1/${KAFKA_HTTP_LISTENERS##*:} \
+http=${MILLRACE_HTTP_LISTENERS:-${KAFKA_CFG_HTTP_LISTENERS:-$KAFKA_HTTP_LISTENERS}}; \
+exec 3<>/dev/tcp/127.0.0.1/${http##*:} \
 && printf 'GET /health/ready HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
 ENTRYPOINT ["millrace"]
 CMD ["start"]

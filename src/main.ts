@@ -3,14 +3,14 @@
  * The process: reads settings as `kafka-server-start.sh` does, builds the real Environment, starts the
  * broker, and stops it when told to. Nothing else.
  */
-import { readFileSync, realpathSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Broker, StartEnded } from './broker.ts'
 import { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { gatherSettings } from './config/sources.ts'
-import { DiskError } from './environment/disk.ts'
+import { DiskError, unreadable } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
@@ -20,7 +20,8 @@ const usage = `Usage: millrace start [server.properties] [--override property=va
 
 Starts a broker. Settings have Apache Kafka's names and defaults. They come from the file, from
 variables (KAFKA_LOG_DIRS or MILLRACE_LOG_DIRS is log.dirs) and from --override, each winning over
-those before it. Without any, a single node listens on port 9092 and keeps its data in /tmp/kafka-logs.
+those before it. Without any, a single node listens on port 9092 and keeps its data in
+/tmp/kafka-logs.
 
   --override property=value   set one property; may be given many times
   --version                   print the version and end
@@ -92,7 +93,7 @@ function readFlags(args: readonly string[]): Flags {
 
 function readSettings({ file, overrides }: Flags): Start {
   const { texts, withoutEffect } = gatherSettings({
-    ...(file === undefined ? {} : { file: { path: file, text: readFileSync(file, 'utf8') } }),
+    ...(file === undefined ? {} : { file: { path: file, text: readText(file) } }),
     environment: process.env,
     overrides,
   })
@@ -106,6 +107,14 @@ function readSettings({ file, overrides }: Flags): Start {
     absolute.set(name, paths.map((path) => resolve(path.trim())).join(','))
   }
   return { config: new BrokerConfig(absolute), withoutEffect, isDevelopment: file === undefined }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(unreadable(path, error))
+  }
 }
 
 async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
@@ -129,10 +138,12 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     ...(clusterId === undefined ? {} : { clusterId }),
   })
   const healthServers: HealthServer[] = []
+  let isNew = false
   // Timers of the environment keep no process alive, and until something listens nothing else does.
   const staysAlive = setInterval(() => {}, 2 ** 30)
   try {
     broker.lockDirectories()
+    isNew = !broker.logDirectories.some((path) => existsSync(join(path, 'meta.properties')))
     stopOnSignal(broker, healthServers, log)
     // Before the logs are opened, which may take long: whoever asks is told how far it is.
     healthServers.push(...(await startHttp(broker, config, log)))
@@ -156,7 +167,7 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
       .map(({ address }) => `http://${shown(address.host)}:${address.port}`)
       .join(', '),
   })
-  if (isDevelopment) {
+  if (isDevelopment && isNew) {
     const bootstrap = addresses[0] ?? ''
     log.info(
       `First steps: npx millrace topics create hello --bootstrap-server ${bootstrap}; ` +

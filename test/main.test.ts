@@ -184,7 +184,7 @@ t.test('log directories that cannot be used stop the start with a reason', async
 t.test('a second broker on the same directory is refused', async (t) => {
   const directory = t.testdir()
   const first = await start(directory)
-  await t.rejects(start(directory), { message: /is in use by process \d+/ })
+  await t.rejects(start(directory), { message: /is in use by process \d+.*set log\.dirs/ })
   first.child.kill('SIGTERM')
   t.equal(await ended(first), 0)
 })
@@ -216,7 +216,7 @@ t.test('wrong settings stop the start by name', async (t) => {
     refused([], /Unknown setting lisseners \(from the variable KAFKA_LISSENERS\)/, {
       KAFKA_LISSENERS: 'x',
     }),
-    refused(['missing.properties'], /missing\.properties/),
+    refused(['missing.properties'], /cannot read missing\.properties: there is no such file/),
     refused(['--override', 'listeners=SSL://:1'], /SSL, which this version does not offer/),
     refused(
       ['--override', 'authorizer.class.name=A'],

@@ -7,9 +7,10 @@ import {
   type Resource,
   type ResourceType,
 } from '../client/admin/configs.ts'
+import type { Cluster } from '../client/cluster.ts'
 import { splitPair } from './arguments.ts'
 import { type Command, verb } from './command.ts'
-import { answer, exitCodes, UsageError } from './failure.ts'
+import { answer, CommandError, exitCodes, UsageError } from './failure.ts'
 import { json } from './json.ts'
 import { reportOutcomes } from './outcomes.ts'
 import { table } from './table.ts'
@@ -36,7 +37,9 @@ const describe = verb({
     { says: 'A broker', line: 'millrace configs describe broker 1 --all' },
   ],
   async run({ values, positionals, json: asJson, session }) {
-    const described = await describeConfigs(session.cluster, resourcesOf(positionals), {
+    const resources = resourcesOf(positionals)
+    await requireBrokers(session.cluster, resources)
+    const described = await describeConfigs(session.cluster, resources, {
       documentation: values.docs,
     })
     const shown = described.map((resource) => ({
@@ -105,7 +108,9 @@ const alter = verb({
     ]
     if (changes.length === 0)
       throw new UsageError('nothing to change: say --set, --unset, --append or --subtract')
-    const outcomes = await alterConfigs(session.cluster, resourcesOf(positionals), changes, {
+    const resources = resourcesOf(positionals)
+    await requireBrokers(session.cluster, resources)
+    const outcomes = await alterConfigs(session.cluster, resources, changes, {
       validateOnly: values['validate-only'],
     })
     return reportOutcomes(
@@ -115,8 +120,21 @@ const alter = verb({
   },
 })
 
+/** Otherwise that broker would be waited for, as for one that is starting. */
+async function requireBrokers(cluster: Cluster, resources: readonly Resource[]): Promise<void> {
+  const wanted = resources.filter(({ type, name }) => type.startsWith('broker') && name !== '')
+  if (wanted.length === 0) return
+  const ids = (await cluster.nodes()).map(({ id }) => String(id))
+  const missing = wanted.find(({ name }) => !ids.includes(String(Number(name))))
+  if (missing !== undefined)
+    throw new CommandError(
+      `broker ${missing.name} is not in the cluster now`,
+      '`millrace cluster describe` shows those that are.',
+    )
+}
+
 const list = verb({
-  summary: 'List what has settings of its own',
+  summary: 'List what settings can be shown of: all topics and brokers, groups that have some',
   positionals: [typeOf],
   options: {},
   examples: [{ says: 'Groups with settings', line: 'millrace configs list group' }],

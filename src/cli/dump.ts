@@ -1,6 +1,7 @@
 /** `millrace dump`: what is in the files of a broker's log directories, read without a broker. */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { unreadable } from '../environment/disk.ts'
 import { type Command, localVerb } from './command.ts'
 import { type Dumped, dumpFile, isKnownFile } from './dump-files.ts'
 import { CommandError, exitCodes } from './failure.ts'
@@ -25,8 +26,8 @@ export const command: Command = localVerb({
   },
   notes: [
     'It knows segments (.log), metadata snapshots (.checkpoint), .index, .timeindex, .txnindex, producer\n' +
-      'snapshots (.snapshot), checkpoint files, partition.metadata, meta.properties and quorum-state. Records\n' +
-      'of internal topics are decoded. --json prints an object a line.',
+      'snapshots (.snapshot), checkpoint files, partition.metadata, meta.properties and quorum-state.\n' +
+      'Records of internal topics are decoded. --json prints an object a line.',
     'A damaged file is printed up to the damage, and the exit code is 1.',
   ],
   examples: [
@@ -60,7 +61,7 @@ function filesAt(path: string): string[] {
   try {
     isDirectory = statSync(path).isDirectory()
   } catch (error) {
-    throw new CommandError(`cannot read ${path}: ${(error as Error).message}`)
+    throw new CommandError(unreadable(path, error))
   }
   if (!isDirectory) {
     if (!isKnownFile(basename(path)))

@@ -13,6 +13,7 @@ import {
   TimeoutError,
   UnsupportedVersionError,
 } from '../client/failures.ts'
+import { unreadable } from '../environment/disk.ts'
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const
 
@@ -65,7 +66,7 @@ function explain(error: unknown): { message: string; advice?: string | undefined
   if (error instanceof UnsupportedCompression || error instanceof CorruptRecords)
     return { message: error.message }
   if (error instanceof Error && 'code' in error && 'path' in error)
-    return { message: error.message }
+    return { message: unreadable(String(error.path), error) }
   return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }
 

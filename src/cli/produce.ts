@@ -11,6 +11,7 @@ import { json } from './json.ts'
 import { readLines } from './line-reader.ts'
 import { Progress } from './progress.ts'
 import { decodeBytes, type Encoding, encodings, parseRecord, unescaped } from './record-text.ts'
+import { plural } from './table.ts'
 
 const readBytes = 256 * 1024
 const interruptedCode = 130
@@ -180,7 +181,7 @@ class RecordWriter {
     }
     if (failure !== null) {
       if (this.#failed > 0)
-        process.stderr.write(`millrace: ${this.#failed} records were not written\n`)
+        process.stderr.write(`millrace: ${plural(this.#failed, 'record')} could not be written\n`)
       return report(failure, (line) => process.stderr.write(line))
     }
     return this.#interrupt.isRequested ? interruptedCode : exitCodes.ok

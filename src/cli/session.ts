@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Cluster } from '../client/cluster.ts'
 import { parseProperties } from '../config/properties.ts'
+import { unreadable } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { Endpoint } from '../environment/network.ts'
 import { createCommandEnvironment } from './environment.ts'
@@ -98,7 +99,7 @@ function readSettings(path: string | undefined): Map<string, string> {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new UsageError(`cannot read --command-config ${path}: ${(error as Error).message}`)
+    throw new UsageError(`--command-config: ${unreadable(path, error)}`)
   }
   const settings = parseProperties(text)
   const protocol = settings.get('security.protocol')?.toUpperCase() ?? 'PLAINTEXT'

@@ -142,7 +142,10 @@ const describe = verb({
       })
     }
     if (asJson) process.stdout.write(json(described))
-    else process.stdout.write(described.map(asText).join('\n') || 'No such partitions.\n')
+    else
+      process.stdout.write(
+        described.map(asText).join('\n') || (isFiltered ? 'No such partitions.\n' : 'No topics.\n'),
+      )
     return 0
   },
 })

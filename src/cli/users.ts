@@ -17,7 +17,7 @@ const mechanism = {
   short: 'm',
   value: 'NAME',
   choices: Object.keys(scramMechanisms),
-  summary: 'SCRAM-SHA-256 or SCRAM-SHA-512 (the default)',
+  summary: 'How the broker checks the password; SCRAM-SHA-512 where nothing is said',
 } as const satisfies Option
 
 const mechanismOf = (text: string | undefined): ScramMechanism =>
@@ -72,7 +72,7 @@ const set = verb({
     },
   },
   notes: [
-    'A password on the command line can be seen by others on the same machine; one from standard ' +
+    'A password on the command line can be seen by others on the same machine; one from standard\n' +
       'input cannot. The broker never sees it: only what proves that one knows it.',
   ],
   examples: [

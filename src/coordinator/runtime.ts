@@ -171,7 +171,7 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       slot.state = 'active'
       shard.activate()
       if (loaded.records > 0)
-        this.#environment.log.info('coordinator loaded', { ...fields, ...loaded })
+        this.#environment.log.debug('coordinator loaded', { ...fields, ...loaded })
     } catch (err) {
       if (!isCurrent()) return
       slot.state = 'failed'

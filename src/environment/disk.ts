@@ -18,6 +18,17 @@ export class DiskError extends Error {
   }
 }
 
+/** Says of a file that somebody named why it cannot be read, from what reading it threw. */
+export function unreadable(path: string, error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  const why = new Map([
+    ['ENOENT', 'there is no such file'],
+    ['EACCES', 'it may not be read by this user'],
+    ['EISDIR', 'it is a directory'],
+  ])
+  return `cannot read ${path}: ${why.get(code ?? '') ?? message}`
+}
+
 export interface DiskEntry {
   readonly name: string
   readonly isDirectory: boolean

@@ -43,6 +43,7 @@ t.test('what is wrong with the line is said, with what would be right', async (t
     expectUsage('topics list a b', /unexpected argument "b"/),
     expectUsage('consume x --group g --offset 3', /--group excludes/),
     expectUsage('groups reset-offsets g --topic x', /say where to/),
+    expectUsage('groups list --type foo', /one of classic, consumer, share, streams/),
     expectUsage('configs describe tpic x', /"tpic" has no settings/),
     expectUsage('topics list -b host:99999', /is no address of a broker/),
     expectUsage('completion csh', /no completions for "csh"/),
@@ -77,6 +78,10 @@ t.test('nobody there', async (t) => {
 })
 
 t.test('topics and their settings', async (t) => {
+  t.equal(await output('topics describe'), 'No topics.\n')
+  const nobody = await run('configs describe broker 99')
+  t.equal(nobody.code, 1)
+  t.match(nobody.stderr, /broker 99 is not in the cluster now\n/)
   t.equal(await output('topics create orders -p 3 -c retention.ms=3600000'), 'orders created\n')
   const again = await run('topics create orders')
   t.equal(again.code, 1)

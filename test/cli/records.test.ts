@@ -90,6 +90,10 @@ t.test('records go in and come out as they were', async (t) => {
   t.match(summary, { topic: 'lines', records: 1, failed: 0 })
   const nowhere = await run('produce lines -p 17', 'x\ny\n')
   t.equal(nowhere.code, 1)
+  const unread = await run('produce lines nosuch.txt')
+  t.equal(unread.code, 1)
+  t.match(unread.stderr, /cannot read nosuch\.txt: there is no such file/)
+  t.match((await run('dump nosuch')).stderr, /cannot read nosuch: there is no such file/)
   t.match(nowhere.stderr, /topic lines has 3 partitions and no partition 17/)
 })
 

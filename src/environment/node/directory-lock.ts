@@ -139,6 +139,6 @@ function describe(holder: Holder): string {
 }
 
 function inUse(directory: string, by: string): DiskError {
-  const message = `${directory} is in use by ${by}`
+  const message = `${directory} is in use by ${by}; stop that, or set log.dirs to another directory`
   return new DiskError('ELOCKED', directory, { message })
 }
