@@ -34,7 +34,7 @@ type Step =
   | { readonly kind: 'either'; next: number; other: number }
 
 /** Steps of one expression: what a character of the text may cost. */
-const stepsMax = 4000
+const stepsMax = 1500
 /** Characters of one expression. */
 const lengthMax = 4096
 

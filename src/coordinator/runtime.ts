@@ -175,6 +175,7 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     } catch (err) {
       if (!isCurrent()) return
       slot.state = 'failed'
+      shard.close(errors.NOT_COORDINATOR)
       this.#environment.log.error('coordinator could not be loaded', { ...fields, err })
     }
   }

@@ -49,8 +49,12 @@ export class PartitionCoordinatorLog {
     return this.#partition.appendMarker(end, timestamp).written
   }
 
-  /** Deletes the records before the offset. Throws KafkaError. */
-  deleteRecords(offset: number): void {
+  /**
+   * Deletes the records before the offset, once those that make them superfluous are durable. Rejects
+   * with KafkaError or DiskError.
+   */
+  async deleteRecords(offset: number): Promise<void> {
+    await this.#partition.log.flush()
     this.#partition.deleteRecords(Math.min(offset, this.#partition.highWatermark))
   }
 }

@@ -82,6 +82,9 @@ export class TelemetryCounters {
   unknownSubscriptions = 0
 }
 
+/** Of what a client says of itself: every one of its samples bears it. */
+const shownCharactersMax = 256
+
 export class ClientTelemetry {
   readonly received: ReceivedMetrics
   readonly counters = new TelemetryCounters()
@@ -167,9 +170,10 @@ export class ClientTelemetry {
     const { clientInstanceId } = push
     const codec = compressions[push.compressionType] ?? 'none'
     const { client_id: _, client_instance_id: __, ...others } = instance.attributes
-    const attributes = Object.entries(others).map(([name, value]) => [name, value ?? ''] as const)
+    const shown = (text: string | null | undefined) => (text ?? '').slice(0, shownCharactersMax)
+    const attributes = Object.entries(others).map(([name, value]) => [name, shown(value)] as const)
     const { intervalMs } = instance.wanted
-    const client = { clientInstanceId, clientId: clientId ?? '', attributes, intervalMs }
+    const client = { clientInstanceId, clientId: shown(clientId), attributes, intervalMs }
     try {
       const bytes = decompress(codec, push.metrics, this.bytesMax)
       this.received.take(client, decodeMetricsData(bytes))

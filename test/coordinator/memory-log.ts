@@ -80,7 +80,8 @@ export class MemoryLog implements CoordinatorLog {
 export class PrunableMemoryLog extends MemoryLog {
   prunedOffset = 0
 
-  deleteRecords(offset: number): void {
+  deleteRecords(offset: number): Promise<void> {
     this.prunedOffset = offset
+    return Promise.resolve()
   }
 }

@@ -136,6 +136,16 @@ t.test('what was used counts on when the quota changes, and a quota that is gone
   t.end()
 })
 
+t.test('what a client id says beyond 255 characters is not looked at', async (t) => {
+  const table = new QuotaTable((limit) => new LimitedRate(defaultWindows, limit))
+  table.setLimit(undefined, null, 100)
+  const long = 'x'.repeat(255)
+  const account = table.accountOf('User:alice', `${long}a`, 0)
+  t.equal(account?.limit, 100)
+  t.equal(table.accountOf('User:alice', `${long}b`.repeat(100), 0), account)
+  t.not(table.accountOf('User:alice', 'x'.repeat(254), 0), account)
+})
+
 t.test('inventing client ids costs the broker little and gains nothing', (t) => {
   const table = new QuotaTable((limit) => new LimitedRate(defaultWindows, limit))
   table.setLimit(undefined, null, 100)

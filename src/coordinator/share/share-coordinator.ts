@@ -48,7 +48,7 @@ import { type Outcome, ShareShard } from './share-shard.ts'
 /** A log of which what is no longer needed can be deleted. */
 export interface PrunableLog extends CoordinatorLog {
   /** Deletes the records before the offset. Throws KafkaError and DiskError. */
-  deleteRecords(offset: number): void
+  deleteRecords(offset: number): Promise<void>
 }
 
 export interface ShareCoordinatorOptions {
@@ -235,11 +235,11 @@ export class ShareCoordinator {
     return { results: await Promise.all(results) }
   }
 
-  #prune(partition: number, offset: number): void {
+  async #prune(partition: number, offset: number): Promise<void> {
     const log = this.#logs.get(partition)
     if (log === undefined || offset <= log.logStartOffset) return
     try {
-      log.deleteRecords(offset)
+      await log.deleteRecords(offset)
       this.#log.info('redundant share group state deleted', { partition, beforeOffset: offset })
     } catch (err) {
       this.#log.warn('redundant share group state was not deleted', { partition, err })

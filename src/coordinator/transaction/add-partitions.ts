@@ -74,15 +74,19 @@ function producerError(
 
 /** `before` itself if nothing is new. */
 function union(before: PartitionSet, added: readonly TopicPartitions[]): PartitionSet {
-  let result: Map<string, ReadonlySet<number>> | null = null
+  const grown = new Map<string, Set<number>>()
   for (const { topic, partitions } of added) {
-    const known = (result ?? before).get(topic)
-    const isKnown = known !== undefined && partitions.every((index) => known.has(index))
-    if (isKnown || partitions.length === 0) continue
-    result ??= new Map(before)
-    result.set(topic, new Set([...(known ?? []), ...partitions]))
+    for (const index of partitions) {
+      let known = grown.get(topic)
+      if ((known ?? before.get(topic))?.has(index)) continue
+      if (known === undefined) {
+        known = new Set(before.get(topic))
+        grown.set(topic, known)
+      }
+      known.add(index)
+    }
   }
-  return result ?? before
+  return grown.size === 0 ? before : new Map([...before, ...grown])
 }
 
 /** As things stand; with NONE, all was done already. */

@@ -69,6 +69,7 @@ type Decide<T> = (shard: TransactionShard, nowMs: Milliseconds) => Decision<Tran
 
 export class TransactionCoordinator implements TransactionVerifier {
   readonly topic = '__transaction_state'
+  readonly #environment: Environment
   readonly #config: () => TransactionCoordinatorConfig
   readonly #partitionCount: () => number
   readonly #newProducerId: () => number | Promise<number>
@@ -76,6 +77,7 @@ export class TransactionCoordinator implements TransactionVerifier {
 
   constructor(options: TransactionCoordinatorOptions) {
     const { environment, config, markers, isDeleted, producerIds } = options
+    this.#environment = environment
     this.#config = config
     this.#partitionCount = options.partitionCount
     this.#newProducerId = () => producerIds.next()
@@ -224,6 +226,8 @@ export class TransactionCoordinator implements TransactionVerifier {
           [...shard.transactions()].filter(([id, transaction]) => matches(id, transaction, nowMs)),
         )
         for (const each of ofPartition) found.push(each)
+        // To match a pattern may take a while: others have their turn in between.
+        await new Promise<void>((resolve) => this.#environment.timers.nextTurn(resolve))
       } catch (failure) {
         if (!(failure instanceof KafkaError)) throw failure
         // Led by another broker since a moment ago: that one knows them.

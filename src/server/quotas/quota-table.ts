@@ -29,6 +29,8 @@ export type QuotaName = string | null | undefined
 
 /** Accounts, and pairs of user and client id of which is known which account they use. */
 const accountsMax = 10_000
+/** Of a client id; a longer one counts as what it begins with, and is looked for each time. */
+const clientIdCharactersMax = 255
 /** Idle ones are looked for when there are so many, and again when as many have come as were left. */
 const firstSweepAt = 64
 /** Not more often, however many come. */
@@ -69,9 +71,12 @@ export class QuotaTable<A extends Account> {
 
   /** The account of a client; null where it has no quota. `principal` as in `User:alice`. */
   accountOf(principal: string, clientId: string, nowMs: number): A | null {
+    const user = principal.slice(principal.indexOf(':') + 1)
+    if (clientId.length > clientIdCharactersMax)
+      return this.#find(user, clientId.slice(0, clientIdCharactersMax), nowMs)
     const known = this.#known.get(principal)?.get(clientId)
     if (known !== undefined) return known
-    const account = this.#find(principal.slice(principal.indexOf(':') + 1), clientId, nowMs)
+    const account = this.#find(user, clientId, nowMs)
     if (account !== null && this.#shared.get(account.limit) === account) return account
     if (this.#knownCount >= accountsMax) this.#forgetKnown()
     let ofPrincipal = this.#known.get(principal)

@@ -156,6 +156,13 @@ t.test('offsets are set anew and forgotten while nobody is there', async (t) => 
   await story.beat('a', { epoch: -1 })
   t.match((await story.now(alter(3))).responses[0]?.partitions[0], { errorCode: 0 })
   t.match(await story.recorded(), { startOffset: 3 })
+  const twice = [0, 1].map((partitionIndex) => ({
+    topicName: 't',
+    partitions: [{ partitionIndex, startOffset: 4 + partitionIndex }],
+  }))
+  await story.now(story.groups.share.alterOffsets({ groupId, topics: twice }))
+  t.match(await story.recorded(), { startOffset: 4 }, 'of a topic that is named twice')
+  t.match(await story.recorded(1), { startOffset: 5 })
   const remove = (...names: string[]) =>
     story.now(
       story.groups.share.deleteOffsets({

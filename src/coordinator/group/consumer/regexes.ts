@@ -73,12 +73,14 @@ export function isLookupDue(
   if (wanted.length === 0) return false
   const [last] = group.regexes.values()
   if (last === undefined) return true
-  if (nowMs <= last.resolvedAtMs + refreshIntervalMsMin) return false
+  // Where the clock was set back, the time since is not known.
+  const sinceMs = Math.abs(nowMs - last.resolvedAtMs)
+  if (sinceMs <= refreshIntervalMsMin) return false
   const { newTopics, config } = group.context
   return (
     wanted.some((regex) => group.regexes.get(regex) === undefined) ||
     last.version < newTopics.version ||
-    nowMs > last.resolvedAtMs + config().groupConsumerRegexRefreshIntervalMs
+    sinceMs > config().groupConsumerRegexRefreshIntervalMs
   )
 }
 
@@ -94,7 +96,7 @@ export function lookUp(
   const resolved = new Map<string, ResolvedRegex>()
   for (const regex of regexes) {
     const pattern = new Pattern(regex)
-    const found = [...topics.names()].filter((name) => pattern.matches(name) && mayDescribe(name))
+    const found = [...topics.names()].filter((name) => mayDescribe(name) && pattern.matches(name))
     resolved.set(regex, { topics: new Set(found), version, resolvedAtMs })
   }
   return resolved

@@ -42,16 +42,17 @@ export function alterOffsets(
   checkEmpty(group)
   const begun = new Map<Uuid, StateTopic>()
   const offsets = new Map<Uuid, Map<number, number>>()
+  // A topic may be named more than once.
   const responses = request.topics.map(({ topicName, partitions }): AlteredTopic => {
     const topicId = context.topics.topicIdOf(topicName)
     const count = context.topics.partitionCountOf(topicName) ?? 0
     const isKnown = (index: number) => index >= 0 && index < count
     const known = partitions.filter(({ partitionIndex }) => isKnown(partitionIndex))
     if (topicId !== undefined && known.length > 0) {
-      const indexes = known.map(({ partitionIndex }) => partitionIndex)
-      begun.set(topicId, { name: topicName, partitions: new Set(indexes), sinceMs: nowMs })
-      const all = known.map((each) => [each.partitionIndex, each.startOffset] as const)
-      offsets.set(topicId, new Map(all))
+      const all = offsets.get(topicId) ?? new Map<number, number>()
+      for (const { partitionIndex, startOffset } of known) all.set(partitionIndex, startOffset)
+      offsets.set(topicId, all)
+      begun.set(topicId, { name: topicName, partitions: new Set(all.keys()), sinceMs: nowMs })
     }
     return {
       topicName,
