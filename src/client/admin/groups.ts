@@ -86,21 +86,35 @@ export async function describeGroup(cluster: Cluster, groupId: string): Promise<
 
 type Describe = (cluster: Cluster, groupId: string, coordinator: number) => Promise<DescribedGroup>
 
+const asked = (groupId: string) => ({ groupIds: [groupId], includeAuthorizedOperations: false })
+
+/** What the newer protocols answer alike. */
+function described(
+  type: 'consumer' | 'share' | 'streams',
+  group: {
+    readonly groupId: string
+    readonly groupState: string
+    readonly groupEpoch: number
+    readonly assignmentEpoch: number
+    /** Null where a streams group does not tell it. */
+    readonly assignorName: string | null
+  },
+  coordinator: number,
+): Omit<DescribedGroup, 'members'> {
+  const { groupId, groupState: state, groupEpoch, assignmentEpoch, assignorName } = group
+  const assignor = assignorName ?? ''
+  return { groupId, type, state, groupEpoch, assignmentEpoch, assignor, coordinator }
+}
+
 const describeConsumerGroup: Describe = async (cluster, groupId, coordinator) => {
   const answer = await cluster.callCoordinator(
     { type: 'group', id: groupId },
     apis.consumerGroupDescribe,
-    { groupIds: [groupId], includeAuthorizedOperations: false },
+    asked(groupId),
   )
   const group = found(cluster, groupId, answer.groups)
   return {
-    groupId,
-    type: 'consumer',
-    state: group.groupState,
-    groupEpoch: group.groupEpoch,
-    assignmentEpoch: group.assignmentEpoch,
-    assignor: group.assignorName,
-    coordinator,
+    ...described('consumer', group, coordinator),
     members: group.members.map((member) => ({
       memberId: member.memberId,
       groupInstanceId: member.instanceId,
@@ -115,17 +129,11 @@ const describeShareGroup: Describe = async (cluster, groupId, coordinator) => {
   const answer = await cluster.callCoordinator(
     { type: 'group', id: groupId },
     apis.shareGroupDescribe,
-    { groupIds: [groupId], includeAuthorizedOperations: false },
+    asked(groupId),
   )
   const group = found(cluster, groupId, answer.groups)
   return {
-    groupId,
-    type: 'share',
-    state: group.groupState,
-    groupEpoch: group.groupEpoch,
-    assignmentEpoch: group.assignmentEpoch,
-    assignor: group.assignorName,
-    coordinator,
+    ...described('share', group, coordinator),
     members: group.members.map((member) => ({
       memberId: member.memberId,
       groupInstanceId: null,
@@ -140,17 +148,11 @@ const describeStreamsGroup: Describe = async (cluster, groupId, coordinator) => 
   const answer = await cluster.callCoordinator(
     { type: 'group', id: groupId },
     apis.streamsGroupDescribe,
-    { groupIds: [groupId], includeAuthorizedOperations: false },
+    asked(groupId),
   )
   const group = found(cluster, groupId, answer.groups)
   return {
-    groupId,
-    type: 'streams',
-    state: group.groupState,
-    groupEpoch: group.groupEpoch,
-    assignmentEpoch: group.assignmentEpoch,
-    assignor: group.assignorName ?? '',
-    coordinator,
+    ...described('streams', group, coordinator),
     members: group.members.map((member) => ({
       memberId: member.memberId,
       groupInstanceId: member.instanceId,
