@@ -1,30 +1,84 @@
 /**
- * Joins the compiled files into a few: Node then reads 3 files instead of 300, which halves the time from
- * `exec` to the first answered request. Packages stay packages. Run by `npm ci` and `npm run build`.
+ * Joins the compiled files into a few: Node then reads 4 files instead of 300. The broker becomes one file
+ * of its own, and V8's code cache of it is kept from a start to the first ready broker. Together they more
+ * than halve the time from `exec` to the first answered request. Packages stay packages. Run by `npm ci`
+ * and `npm run build`.
  */
-import { chmodSync, rmSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { rollup } from 'rollup'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type RollupWarning, rollup } from 'rollup'
+import { brokerFile, cacheFile, compileBroker } from '../src/launcher.ts'
 
 const build = fileURLToPath(new URL('..', import.meta.url))
-const output = `${build}/bundle`
+const output = join(build, 'bundle')
+const main = join(build, 'src/main.js')
+const launcher = join(build, 'src/launcher.js')
 
-const bundle = await rollup({
-  input: { millrace: `${build}/src/main.js`, cli: `${build}/src/cli/millrace.js` },
-  external: /^(node:|pino|lz4|snappyjs|crc-32)/,
-  onwarn: (warning) => {
-    throw new Error(warning.message)
-  },
-})
-rmSync(output, { recursive: true, force: true })
-await bundle.write({
-  dir: output,
-  format: 'es',
-  // Every command of the command line is a file of its own, loaded when it is asked for.
-  chunkFileNames: '[name].js',
-  // Rollup drops the first line of the entries, without which a shell cannot run them.
-  banner: ({ isEntry }) => (isEntry ? '#!/usr/bin/env node' : ''),
-  sourcemap: false,
-})
-await bundle.close()
-chmodSync(`${output}/cli.js`, 0o755)
+const packages = /^(node:|pino|lz4|snappyjs|crc-32)/
+const onwarn = (warning: RollupWarning) => {
+  throw new Error(warning.message)
+}
+
+if (process.argv[2] === '--cache') await writeCache()
+else await joinFiles()
+
+async function joinFiles(): Promise<void> {
+  rmSync(output, { recursive: true, force: true })
+  const broker = await rollup({ input: main, external: packages, onwarn })
+  await broker.write({
+    file: join(output, brokerFile),
+    format: 'cjs',
+    inlineDynamicImports: true,
+    sourcemap: false,
+  })
+  await broker.close()
+  const rest = await rollup({
+    input: { millrace: launcher, cli: join(build, 'src/cli/millrace.js') },
+    external: packages,
+    // The command line starts a broker as `npm start` does.
+    plugins: [
+      {
+        name: 'start from the launcher',
+        resolveId: (id, importer) =>
+          importer !== undefined && join(importer, '..', id) === main ? launcher : null,
+      },
+    ],
+    onwarn,
+  })
+  await rest.write({
+    dir: output,
+    format: 'es',
+    // Every command of the command line is a file of its own, loaded when it is asked for.
+    chunkFileNames: '[name].js',
+    // Rollup drops the first line of the entries, without which a shell cannot run them.
+    banner: ({ isEntry }) => (isEntry ? '#!/usr/bin/env node' : ''),
+    sourcemap: false,
+  })
+  await rest.close()
+  chmodSync(join(output, 'cli.js'), 0o755)
+  const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--cache'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    // Without variables that are settings of another broker.
+    env: Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(KAFKA|MILLRACE)_/.test(name)),
+    ),
+  })
+  if (status !== 0) {
+    console.error('No code cache, since no broker could be started here: starts will take longer')
+  }
+}
+
+/** Starts a broker and keeps what V8 compiled until it was ready; then ends it. */
+async function writeCache(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-bundle-'))
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const bundle = pathToFileURL(`${output}/`)
+  const { script, start } = compileBroker(bundle)
+  const settings = [`log.dirs=${directory}`, 'listeners=PLAINTEXT://127.0.0.1:0', 'http.listeners=']
+  await start(settings.flatMap((setting) => ['--override', setting]))
+  writeFileSync(new URL(cacheFile, bundle), script.createCachedData())
+  process.kill(process.pid, 'SIGTERM')
+}

@@ -50,6 +50,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment/node',
     'src/http',
   ],
+  'src/launcher.ts': [],
   'src/cli': [
     'protocol',
     'src/client',
@@ -67,6 +68,7 @@ const packagesOf: Readonly<Record<string, RegExp>> = {
   protocol: /^(crc-32|lz4|snappyjs)(\/|$)|^node:(zlib|buffer|module|assert|crypto)/,
   'src/environment/node': /^pino$|^node:/,
   'src/main.ts': /^node:/,
+  'src/launcher.ts': /^node:/,
   'src/cli': /^node:/,
   'src/http': /^node:/,
 }

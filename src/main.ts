@@ -289,5 +289,6 @@ if (
   process.argv[1] !== undefined &&
   realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
 ) {
-  await start(process.argv.slice(2))
+  // Not awaited: the bundle of this file is CommonJS. It sets the exit code itself.
+  void start(process.argv.slice(2))
 }

@@ -61,7 +61,7 @@ interface Check<T> {
 
 /** Names of who may ask, as `User:alice`, with semicolons between them. */
 export const principals: Check<string> = {
-  allowed: 'principalType:principalName;…',
+  allowed: 'principalType:principalName;...',
   check: (text) => {
     for (const principal of principalNames(text)) {
       if (!/^[^:]+:./.test(principal)) {
