@@ -18,7 +18,7 @@ const acknowledgements: readonly Mutation[] = [
     name: 'acknowledged-before-write',
     breaks: 'records are acknowledged when they are queued, before they are written or synced',
     file: 'src/log/log.ts',
-    find: 'written: this.#commit.settled,',
+    find: 'written: this.#end.written,',
     replace: 'written: Promise.resolve(),',
   },
   {
@@ -68,8 +68,8 @@ const acknowledgements: readonly Mutation[] = [
     name: 'acknowledged-at-wrong-offset',
     breaks: 'of two appends in one turn the second is acknowledged with the offset of the first',
     file: 'src/log/log.ts',
-    find: 'return this.#result(base, lastOffset, logAppendTimeMs)',
-    replace: 'return this.#result(this.#logEndOffset, lastOffset, logAppendTimeMs)',
+    find: 'return this.#result(baseOffset, lastOffset, isStamped ? now : -1)',
+    replace: 'return this.#result(this.logEndOffset, lastOffset, isStamped ? now : -1)',
   },
   {
     name: 'appends-overlap',
@@ -77,15 +77,15 @@ const acknowledgements: readonly Mutation[] = [
     file: 'src/log/log.ts',
     find: 'const lastOffset = assignOffsets(bytes, baseOffset, leaderEpoch)',
     replace:
-      "const base = origin === 'client' ? this.#logEndOffset : baseOffset\n" +
+      "const base = origin === 'client' ? this.logEndOffset : baseOffset\n" +
       '    const lastOffset = assignOffsets(bytes, base, leaderEpoch)',
   },
   {
     name: 'roll-loses-queue',
     breaks: 'what is queued when a segment is rolled is never written',
-    file: 'src/log/log.ts',
-    find: 'this.#write()\n    this.#snapshots.take(',
-    replace: 'this.#snapshots.take(',
+    file: 'src/log/log-end.ts',
+    find: 'this.write()\n    snapshots.take(',
+    replace: 'snapshots.take(',
   },
 ]
 
@@ -293,7 +293,7 @@ const recovery: readonly Mutation[] = [
     name: 'close-without-sync',
     breaks: 'a stop counts as clean although the last batches were not synced',
     file: 'src/log/log.ts',
-    find: 'this.#segments.active.persistIndexes()\n      await this.#durability.sync()',
+    find: 'this.#segments.active.persistIndexes()\n      await this.#end.sync()',
     replace: 'this.#segments.active.persistIndexes()',
   },
   {

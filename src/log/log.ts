@@ -1,10 +1,9 @@
 /**
  * The partition log: one replica of one partition, as Kafka's files in one directory.
  *
- * Appending checks the batch, gives it its offsets and queues it; at the end of the turn everything
- * queued is written with one call, and only then does `logEndOffset` move and the shared `written`
- * promise resolve. Reads are bounded by what is written, and come from the tail cache where it
- * reaches back far enough. One writer; everything but reads, timestamp lookups and syncs is
+ * Appending checks the batch, gives it its offsets and leaves it to the log's end (`log-end`), which
+ * writes it with all of the turn. Reads are bounded by what is written, and come from the tail cache
+ * where it reaches back far enough. One writer; everything but reads, timestamp lookups and syncs is
  * synchronous.
  *
  * In this folder: the log and its files (`segments`, `segment`, the indexes, `scan`), what opens it
@@ -21,22 +20,19 @@ import type { Allowance } from '../../protocol/records/message-set.ts'
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { CleanableLog } from './compaction/cleanable-log.ts'
-import { Durability, mustSyncAtStart } from './durability.ts'
-import { type Group, GroupCommit } from './group-commit.ts'
+import { mustSyncAtStart } from './durability.ts'
 import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
-import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './links.ts'
 import { isCompacted, type LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
+import { LogEnd } from './log-end.ts'
 import type { AppendResult, LogOptions } from './log-options.ts'
 import { claimDirectory } from './partition-metadata.ts'
 import { checkProducers } from './producer-checks.ts'
 import { rebuildProducers, rememberEarlier, restoreTransactions } from './producer-rebuild.ts'
-import { applyBatch } from './producer-replay.ts'
 import type { ProducerSnapshots, SnapshotEntry } from './producer-snapshot.ts'
 import { ProducerStates } from './producer-states.ts'
 import { recover } from './recovery.ts'
 import { countDeletable } from './retention.ts'
-import { drawJitter, isSpanTooWide, mustRoll } from './roll.ts'
 import { Segment } from './segment.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { Segments } from './segments.ts'
@@ -71,16 +67,10 @@ export class Log {
   readonly #snapshots: ProducerSnapshots
   readonly #epochs: LeaderEpochs
   readonly #producers: ProducerStates
-  readonly #durability: Durability
-  readonly #commit: GroupCommit
   readonly #tail: Tail | null
+  readonly #end: LogEnd
   #logStartOffset: number
-  #logEndOffset: number
-  #nextOffset: number
-  /** Handed to the operating system, perhaps not acknowledged yet. */
-  #writtenOffset: number
   #highWatermark: number
-  #rollJitterMs = 0
   #isClosed = false
 
   /**
@@ -128,21 +118,23 @@ export class Log {
     })
     this.#snapshots = recovered.snapshots
     this.#logStartOffset = recovered.logStartOffset
-    this.#logEndOffset = recovered.logEndOffset
-    this.#nextOffset = recovered.logEndOffset
-    this.#writtenOffset = recovered.logEndOffset
     this.#segments = recovered.segments
     restoreTransactions({ ...recovered, producers: this.#producers, log: environment.log })
+    this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
+    this.#end = new LogEnd({
+      environment,
+      name: this.#name,
+      config: () => this.#config,
+      offset: recovered.logEndOffset,
+      segments: this.#segments,
+      snapshots: this.#snapshots,
+      epochs: this.#epochs,
+      producers: this.#producers,
+      tail: this.#tail,
+      onWritten: () => this.onWritten?.(),
+    })
     this.#highWatermark = recovered.logStartOffset
     this.updateHighWatermark(checkpoints.highWatermark)
-    this.#durability = new Durability({
-      environment,
-      segments: this.#segments,
-      epochs: this.#epochs,
-      snapshots: this.#snapshots,
-      writtenOffset: () => this.#writtenOffset,
-      name: this.#name,
-    })
     this.cleanable = new CleanableLog({
       log: this,
       disk: this.#disk,
@@ -152,14 +144,6 @@ export class Log {
       cleanedOffset: checkpoints.cleanedOffset,
       segmentOptions: (baseOffset) => this.#segmentOptions(baseOffset),
       onReplaced: (endOffset) => this.#tail?.dropBelow(endOffset),
-    })
-    this.#rollJitterMs = drawJitter(this.#config, this.#environment.random)
-    this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
-    this.#commit = new GroupCommit(environment.timers, {
-      write: () => this.#write(),
-      needsSync: () => this.#durability.isDue(this.#config),
-      sync: () => this.#durability.sync(),
-      complete: (group) => this.#complete(group),
     })
   }
 
@@ -173,12 +157,12 @@ export class Log {
 
   /** Written and readable up to here, exclusive. Appends of this turn are not in it yet. */
   get logEndOffset(): number {
-    return this.#logEndOffset
+    return this.#end.offset
   }
 
   /** The offset the next record will get: logEndOffset plus what is queued. */
   get nextOffset(): number {
-    return this.#nextOffset
+    return this.#end.nextOffset
   }
 
   get highWatermark(): number {
@@ -257,10 +241,11 @@ export class Log {
       const result = this.#result(lastOffset - offsetDelta, lastOffset, timestamp)
       return { ...result, isDuplicate: true }
     }
-    const baseOffset = this.#nextOffset
+    const baseOffset = this.nextOffset
     const lastOffset = assignOffsets(bytes, baseOffset, leaderEpoch)
     const isStamped = config.messageTimestampType === 'LogAppendTime'
-    return this.#enqueue(bytes, baseOffset, lastOffset, isStamped ? now : -1)
+    this.#end.append(bytes, baseOffset, lastOffset)
+    return this.#result(baseOffset, lastOffset, isStamped ? now : -1)
   }
 
   /**
@@ -271,17 +256,18 @@ export class Log {
   appendAsFollower(records: Buffer, leaderEpoch: number): AppendResult {
     this.#checkUsable()
     const { end, lastOffset } = checkReplicated(records, leaderEpoch, this.#name)
-    if (end === 0) return this.#result(this.#nextOffset, this.#nextOffset - 1, -1)
+    if (end === 0) return this.#result(this.nextOffset, this.nextOffset - 1, -1)
     const baseOffset = header.baseOffset(records, 0)
-    if (baseOffset < this.#nextOffset) {
-      if (this.#segments.bytes > 0 || lastOffset < this.#nextOffset) {
-        const message = `Offset ${baseOffset} for ${this.#name}, not ${this.#nextOffset} or above.`
+    if (baseOffset < this.nextOffset) {
+      if (this.#segments.bytes > 0 || lastOffset < this.nextOffset) {
+        const message = `Offset ${baseOffset} for ${this.#name}, not ${this.nextOffset} or above.`
         throw new KafkaError(errors.CORRUPT_MESSAGE, message)
       }
       this.truncateFullyAndStartAt(baseOffset, this.#logStartOffset)
     }
     const bytes = end === records.length ? records : records.subarray(0, end)
-    return this.#enqueue(bytes, baseOffset, lastOffset, -1)
+    this.#end.append(bytes, baseOffset, lastOffset)
+    return this.#result(baseOffset, lastOffset, -1)
   }
 
   /**
@@ -291,10 +277,10 @@ export class Log {
   read(options: ReadOptions): ReadResult | Promise<ReadResult> {
     this.#checkUsable()
     const { offset } = options
-    if (offset < this.#logStartOffset || offset > this.#logEndOffset) {
+    if (offset < this.#logStartOffset || offset > this.logEndOffset) {
       throw this.#outOfRange(offset)
     }
-    const upToOffset = Math.min(options.upToOffset, this.#logEndOffset)
+    const upToOffset = Math.min(options.upToOffset, this.logEndOffset)
     if (offset >= upToOffset) return nothingAt(offset)
     const bounded = { ...options, upToOffset }
     if (this.#tail !== null && offset >= this.#tail.startOffset) {
@@ -325,17 +311,17 @@ export class Log {
 
   /** Where `leaderEpoch` (or the largest known below it) ends here; rules of KIP-279. */
   endOffsetFor(leaderEpoch: number): EpochEnd {
-    return this.#epochs.endOffsetFor(leaderEpoch, this.#logEndOffset)
+    return this.#epochs.endOffsetFor(leaderEpoch, this.logEndOffset)
   }
 
   /** This replica leads from here on: opens `leaderEpoch` at the log's end. */
-  assignEpochStart(leaderEpoch: number, startOffset: number = this.#nextOffset): void {
+  assignEpochStart(leaderEpoch: number, startOffset: number = this.nextOffset): void {
     this.#epochs.assign(leaderEpoch, startOffset)
   }
 
   /** Clamped to [logStartOffset, logEndOffset]; returns what it became. */
   updateHighWatermark(offset: number): number {
-    const bounded = Math.min(Math.max(offset, this.#logStartOffset), this.#logEndOffset)
+    const bounded = Math.min(Math.max(offset, this.#logStartOffset), this.logEndOffset)
     this.#highWatermark = bounded
     this.#producers.onHighWatermark(bounded)
     return bounded
@@ -347,12 +333,12 @@ export class Log {
    */
   truncateTo(offset: number): number {
     this.#checkUsable()
-    if (offset >= this.#nextOffset) return this.#nextOffset
+    if (offset >= this.nextOffset) return this.nextOffset
     if (offset <= (this.#segments.list[0] as Segment).baseOffset) {
       this.truncateFullyAndStartAt(offset)
       return offset
     }
-    this.#write()
+    this.#end.write()
     const index = this.#segments.indexOf(offset)
     this.#segments.removeFrom(index + 1)
     const { nextOffset } = this.#segments.active.truncateTo(offset)
@@ -376,7 +362,7 @@ export class Log {
   /** Drops everything; the next record gets `offset`. */
   truncateFullyAndStartAt(offset: number, logStartOffset = offset): void {
     this.#checkUsable()
-    this.#replaceFrom(0, offset)
+    this.#segments.replaceFrom(0, offset)
     this.#logStartOffset = logStartOffset
     this.#endAt(offset)
     this.#epochs.clear()
@@ -406,7 +392,7 @@ export class Log {
       config: this.#config,
       now: this.#environment.clock.now(),
       logStartOffset: this.#logStartOffset,
-      logEndOffset: this.#nextOffset,
+      logEndOffset: this.nextOffset,
       highWatermark: this.#highWatermark,
     })
     if (count === 0) return 0
@@ -431,15 +417,14 @@ export class Log {
   /** Ends the active segment if it holds anything, and begins the next at the log's end. */
   roll(): void {
     this.#checkUsable()
-    if (this.#segments.active.size > 0) this.#rollAt(this.#nextOffset)
+    this.#end.roll()
   }
 
   /** Writes what is queued, makes all durable, moves the recovery point. Rejects with DiskError. */
   async flush(): Promise<void> {
     this.#checkUsable()
-    this.#commit.commit()
-    await this.#commit.settled
-    await this.#durability.sync()
+    await this.#end.settle()
+    await this.#end.sync()
   }
 
   /**
@@ -449,14 +434,12 @@ export class Log {
   async close(): Promise<void> {
     if (this.#isClosed) return
     try {
-      this.#commit.commit()
-      await this.#commit.settled
-      this.#epochs.persist(this.#nextOffset, { sync: this.#nextOffset > this.#logStartOffset })
+      await this.#end.settle()
+      const { nextOffset } = this
+      this.#epochs.persist(nextOffset, { sync: nextOffset > this.#logStartOffset })
       this.#segments.active.persistIndexes()
-      await this.#durability.sync()
-      if (this.#nextOffset > 0) {
-        this.#snapshots.take(this.#nextOffset, this.#producers.entries())
-      }
+      await this.#end.sync()
+      if (nextOffset > 0) this.#snapshots.take(nextOffset, this.#producers.entries())
     } finally {
       this.#abandon()
     }
@@ -480,77 +463,8 @@ export class Log {
       logAppendTimeMs,
       logStartOffset: this.#logStartOffset,
       isDuplicate: false,
-      written: this.#commit.settled,
+      written: this.#end.written,
     }
-  }
-
-  /** Batches with their final offsets: into the segment's queue and the turn's group. */
-  #enqueue(bytes: Buffer, base: number, lastOffset: number, logAppendTimeMs: number): AppendResult {
-    try {
-      this.#rollIfNeeded(bytes, base, lastOffset)
-      this.#note(bytes)
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      throw new KafkaError(errors.KAFKA_STORAGE_ERROR, error.message, { cause: error })
-    }
-    this.#nextOffset = lastOffset + 1
-    const group = this.#commit.join()
-    group.endOffset = this.#nextOffset
-    group.appended.push({ baseOffset: base, lastOffset, bytes })
-    return this.#result(base, lastOffset, logAppendTimeMs)
-  }
-
-  #note(bytes: Buffer): void {
-    const segment = this.#segments.active
-    for (let at = 0; at < bytes.length; at += header.batchBytes(bytes, at)) {
-      this.#epochs.assign(leaderEpochOf(bytes, at), header.baseOffset(bytes, at))
-      segment.note(header.batchBytes(bytes, at), lastOffsetOf(bytes, at), maxTimestampOf(bytes, at))
-      const completed = applyBatch(this.#producers, bytes, at)
-      if (completed?.isAborted === true) segment.transactionIndex.append(completed)
-    }
-    segment.queue(bytes)
-  }
-
-  #rollIfNeeded(bytes: Buffer, baseOffset: number, lastOffset: number): void {
-    const { active } = this.#segments
-    if (active.size === 0) {
-      if (isSpanTooWide(active, lastOffset)) this.#replaceFrom(this.segmentCount - 1, baseOffset)
-      return
-    }
-    const now = this.#environment.clock.now()
-    const options = { config: this.#config, jitterMs: this.#rollJitterMs, now }
-    if (mustRoll(active, bytes, lastOffset, options)) this.#rollAt(baseOffset)
-  }
-
-  #rollAt(baseOffset: number): void {
-    this.#write()
-    this.#snapshots.take(baseOffset, this.#producers.entries())
-    this.#segments.roll(Segment.create(this.#segmentOptions(baseOffset)))
-    this.#rollJitterMs = drawJitter(this.#config, this.#environment.random)
-    this.#durability.syncInBackground()
-  }
-
-  #replaceFrom(index: number, base: number): void {
-    this.#segments.replaceFrom(index, () => Segment.create(this.#segmentOptions(base)))
-  }
-
-  /** Hands what is queued to the operating system. */
-  #write(): void {
-    const { active } = this.#segments
-    active.write()
-    if (this.#writtenOffset === this.#nextOffset) return
-    this.#writtenOffset = this.#nextOffset
-    this.#segments.markDirty(active)
-    this.#durability.onWritten(this.#config)
-  }
-
-  #complete(group: Group): void {
-    for (const { baseOffset, lastOffset, bytes } of group.appended) {
-      this.#tail?.add(baseOffset, lastOffset, bytes)
-    }
-    if (group.endOffset <= this.#logEndOffset) return
-    this.#logEndOffset = group.endOffset
-    this.onWritten?.()
   }
 
   async #readDisk(options: ReadOptions): Promise<ReadResult> {
@@ -563,18 +477,18 @@ export class Log {
   }
 
   #outOfRange(offset: number): KafkaError {
-    const range = `[${this.#logStartOffset}, ${this.#logEndOffset})`
+    const range = `[${this.#logStartOffset}, ${this.logEndOffset})`
     const message = `Offset ${offset} of ${this.#name}, which holds ${range}.`
     return new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
   }
 
   async #lookupRange(): Promise<LookupRange> {
     this.#checkUsable()
-    await this.#commit.settled
+    await this.#end.written
     return {
       segments: this.#segments.list,
       fromOffset: this.#logStartOffset,
-      upToOffset: this.#logEndOffset,
+      upToOffset: this.logEndOffset,
       pause: async () => {
         const { timers } = this.#environment
         await new Promise<void>((resolve) => timers.nextTurn(resolve))
@@ -585,14 +499,9 @@ export class Log {
 
   /** The log was cut: its end, and everything that may not lie above it. */
   #endAt(offset: number): void {
-    this.#tail?.clear()
-    this.#commit.truncate(offset)
     if (this.#segments.recoveryPoint > offset) this.directory.checkpointThisTurn()
-    this.#segments.onTruncated(offset)
+    this.#end.moveBack(offset)
     this.cleanable.onTruncated(offset)
-    this.#nextOffset = offset
-    this.#writtenOffset = offset
-    this.#logEndOffset = offset
     this.updateHighWatermark(this.#highWatermark)
   }
 
@@ -605,9 +514,7 @@ export class Log {
 
   #abandon(): void {
     this.#isClosed = true
-    this.#commit.end(new DiskError('EBADF', this.#path, { message: `${this.#name} is closed` }))
-    this.#durability.stop()
-    this.#tail?.clear()
+    this.#end.abandon(new DiskError('EBADF', this.#path, { message: `${this.#name} is closed` }))
     this.#segments.closeFiles()
     this.directory.unregister(this)
   }

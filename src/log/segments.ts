@@ -25,6 +25,7 @@ export interface SegmentsOptions {
   /** No offset may be missing between two segments. */
   readonly isGapless: boolean
   readonly log: Logger
+  readonly createSegment: (baseOffset: number) => Segment
 }
 
 export class Segments {
@@ -51,6 +52,7 @@ export class Segments {
   #cold: Segment | null = null
   #isGapless: boolean
   readonly #log: Logger
+  readonly #createSegment: (baseOffset: number) => Segment
   /** Behind these a hole was found, and logged. */
   readonly #beforeHoles = new WeakSet<Segment>()
   /** Compacted ones have taken their places. */
@@ -66,6 +68,7 @@ export class Segments {
     this.#isDirectoryNew = options.hasNewNames
     this.#isGapless = options.isGapless
     this.#log = options.log
+    this.#createSegment = options.createSegment
   }
 
   get active(): Segment {
@@ -104,10 +107,11 @@ export class Segments {
     return low - 1
   }
 
-  /** Ends the active segment; `next` follows it. */
-  roll(next: Segment): void {
+  /** Ends the active segment; one that begins with `baseOffset` follows it. Throws DiskError. */
+  roll(baseOffset: number): void {
+    const next = this.#createSegment(baseOffset)
     const ended = this.active
-    ended.endOffset = next.baseOffset
+    ended.endOffset = baseOffset
     ended.persistIndexes()
     this.#closed.add(ended)
     this.#dirty.add(ended)
@@ -180,10 +184,10 @@ export class Segments {
     this.#hasNewNames = true
   }
 
-  /** Drops the segments from `index` on; the one that `create` makes takes their place. */
-  replaceFrom(index: number, create: () => Segment): void {
+  /** Drops the segments from `index` on; an empty one at `baseOffset` takes their place. */
+  replaceFrom(index: number, baseOffset: number): void {
     this.removeFrom(index)
-    this.list.push(create())
+    this.list.push(this.#createSegment(baseOffset))
   }
 
   /**
