@@ -211,7 +211,7 @@ const reads: readonly Mutation[] = [
   {
     name: 'reader-follows-another',
     breaks: 'a read below the place where the last one ended begins there',
-    file: 'src/log/segment.ts',
+    file: 'src/log/segment-contents.ts',
     find: 'next.link.lastOffset + 1 === offset',
     replace: 'next.link.lastOffset + 1 >= offset',
   },

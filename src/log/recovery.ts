@@ -174,20 +174,21 @@ function boundSegments(segments: readonly Segment[]): void {
 function trustEnd(segments: Segment[], options: RecoveryOptions): number {
   dropStrayEnd(segments, options)
   const active = segments.at(-1) as Segment
+  const { contents } = active
   const { recoveryPoint } = options
-  const found = active.readEnd()
+  const found = contents.readEnd()
   const isBeyond = options.isGapless && found.nextOffset > recoveryPoint
   // Everything was durable, so the log ended at the recovery point, if that is not damaged itself.
   if (recoveryPoint > active.baseOffset && (isBeyond || found.size < active.size)) {
     active.endOffset = recoveryPoint
-    active.examine()
+    contents.examine()
     active.endOffset = Number.POSITIVE_INFINITY
   }
   // Is there more behind?
-  const isOther = active.readEnd().nextOffset !== recoveryPoint
-  if (isOther && (isBeyond || active.readEnd().size < active.size)) active.examine()
-  const end = active.readEnd()
-  if (end.size < active.size || active.damage.length > 0) {
+  const isOther = contents.readEnd().nextOffset !== recoveryPoint
+  if (isOther && (isBeyond || contents.readEnd().size < active.size)) contents.examine()
+  const end = contents.readEnd()
+  if (end.size < active.size || contents.damage.length > 0) {
     refuseIfMoreThanTorn(active, end, options)
   }
   if (end.size < active.size) {
@@ -204,7 +205,7 @@ function dropStrayEnd(segments: Segment[], options: RecoveryOptions): void {
     const last = segments.at(-1) as Segment
     const before = segments.at(-2) as Segment
     if (last.size > 0 || last.baseOffset === options.recoveryPoint) return
-    const end = before.readEnd()
+    const end = before.contents.readEnd()
     if (end.size < before.size || end.nextOffset === last.baseOffset) return
     const fields = { partition: nameOf(options.directory), segment: last.baseOffset }
     options.log.warn('an empty segment that does not follow is removed', fields)
@@ -219,7 +220,7 @@ function reportHoles(segments: readonly Segment[], options: RecoveryOptions): vo
   const first = Math.max(0, segments.length - 1 - endsReadMax)
   for (let index = first; index < segments.length - 1; index++) {
     const segment = segments[index] as Segment
-    const { nextOffset, size } = segment.readEnd()
+    const { nextOffset, size } = segment.contents.readEnd()
     if (size === segment.size) tellHole(nextOffset, segment.endOffset, options)
   }
 }
@@ -240,7 +241,7 @@ function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): v
     keptBytes: end.size,
     cutBytes: segment.size - end.size,
   }
-  if (segment.hasSoundBatchBehind(end)) {
+  if (segment.contents.hasSoundBatchBehind(end)) {
     log.error('log cut before a damaged batch, with the batches behind it', fields)
   } else {
     log.warn('log cut at the last whole batch', fields)
@@ -250,11 +251,13 @@ function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): v
 /** Damage with sound batches behind it, or below what was durable, is no torn end. */
 function refuseIfMoreThanTorn(segment: Segment, end: SegmentEnd, options: RecoveryOptions): void {
   if (options.onDamage === 'cut') return
-  const [damage] = segment.damage
+  const [damage] = segment.contents.damage
   const { size, nextOffset } =
     damage === undefined ? end : { size: damage.position, nextOffset: damage.fromOffset }
   const isMore =
-    damage !== undefined || nextOffset < options.recoveryPoint || segment.hasSoundBatchBehind(end)
+    damage !== undefined ||
+    nextOffset < options.recoveryPoint ||
+    segment.contents.hasSoundBatchBehind(end)
   if (!isMore) return
   throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
 }
@@ -416,17 +419,17 @@ function rebuildSegment(
     return true
   }
   segment.transactionIndex.clear()
-  const { size } = segment.rebuild(visit, {
+  const { size } = segment.contents.rebuild(visit, {
     mayResume: (offset) => offset < recoveryPoint && !isRemnant,
     unsettledFrom: recoveryPoint,
   })
   const gap = behindGap as { position: number; offset: number } | null
   const isLast = nextBase === Number.POSITIVE_INFINITY
   // Nothing behind the last batch says that its offset is right; the one before says that it is not.
-  const isBehindDamage = gap?.position === segment.damage.at(-1)?.endPosition
+  const isBehindDamage = gap?.position === segment.contents.damage.at(-1)?.endPosition
   const isMoved = gap !== null && isGapless && isLast && size === segment.size && !isBehindDamage
   if (isMoved) {
-    endOffset = segment.moveLastBatch(gap.position, gap.offset)
+    endOffset = segment.contents.moveLastBatch(gap.position, gap.offset)
     epochs.truncateFromEnd(endOffset)
     const fields = { partition: nameOf(options.directory), offset: gap.offset }
     options.log.error('the last batch did not follow the one before and is put right', fields)
@@ -434,14 +437,14 @@ function rebuildSegment(
   const end = { nextOffset: endOffset, size, leaderEpoch: epochs.latest }
   if (isLast && endOffset < recoveryPoint && size < segment.size) {
     refuseIfMoreThanTorn(segment, end, options)
-    segment.keepDamagedEnd(end, recoveryPoint)
+    segment.contents.keepDamagedEnd(end, recoveryPoint)
     return { endOffset: recoveryPoint, isBroken: false, isMoved }
   }
   const isBroken = size < segment.size && !isRemnant && endOffset < nextBase
-  if (isBroken || segment.damage.length > 0) refuseIfMoreThanTorn(segment, end, options)
+  if (isBroken || segment.contents.damage.length > 0) refuseIfMoreThanTorn(segment, end, options)
   if (size < segment.size) tellCut(segment, end, options)
   segment.cut(size)
-  const { damage } = segment
+  const { damage } = segment.contents
   // Damage to the end of a segment: the next one goes on behind it.
   const isOpen = damage.at(-1)?.endPosition === segment.size && nextBase < Number.POSITIVE_INFINITY
   endOffset = isOpen ? Math.max(endOffset, nextBase) : endOffset
@@ -458,7 +461,7 @@ function recoverEpochs(
   { epochs, directory, log }: RecoveryOptions,
 ): void {
   const { logStartOffset, logEndOffset, rebuiltFrom } = known
-  const { lastLeaderEpoch } = segments.at(-1) as Segment
+  const { lastLeaderEpoch } = (segments.at(-1) as Segment).contents
   const isAllRead = rebuiltFrom <= (segments[0] as Segment).baseOffset
   epochs.truncateFromEnd(logEndOffset)
   const isRight = lastLeaderEpoch < 0 || epochs.epochAt(logEndOffset - 1) === lastLeaderEpoch
@@ -474,7 +477,7 @@ function recoverEpochs(
 function rebuildEpochs(segments: readonly Segment[], epochs: LeaderEpochs): void {
   epochs.clear()
   for (const [index, segment] of segments.entries()) {
-    const epochAfter = segments[index + 1]?.firstLeaderEpoch ?? segment.lastLeaderEpoch
+    const epochAfter = segments[index + 1]?.firstLeaderEpoch ?? segment.contents.lastLeaderEpoch
     segment.scan(0, (buffer, at) => {
       const epoch = leaderEpochOf(buffer, at)
       epochs.assign(epoch, header.baseOffset(buffer, at))

@@ -1,15 +1,19 @@
 /**
- * The `.log` file of a segment: opened when it is needed, closed when nobody reads or syncs it any
- * more after `close` was called. Of a log that was given up it is not opened again: by then its name
- * may be that of another topic's file.
+ * The `.log` file of a segment, its bytes written and queued: opened when it is needed, closed when
+ * nobody reads or syncs it any more after `close` was called. Of a log that was given up it is not
+ * opened again: by then its name may be that of another topic's file.
  */
 import type { Buffers } from '../environment/buffers.ts'
 import { type Disk, DiskError, type DiskFile } from '../environment/disk.ts'
+import type { Milliseconds } from '../environment/environment.ts'
 
 export class SegmentFile {
+  readonly path: string
   readonly #disk: Disk
   readonly #buffers: Buffers
-  readonly #path: string
+  #bytes = 0
+  #queued: Buffer[] = []
+  #queuedBytes = 0
   #file: DiskFile | null = null
   #readsUnderWay = 0
   #isClosing = false
@@ -18,7 +22,29 @@ export class SegmentFile {
   constructor(disk: Disk, buffers: Buffers, path: string) {
     this.#disk = disk
     this.#buffers = buffers
-    this.#path = path
+    this.path = path
+  }
+
+  /** Makes it, empty; one that is there loses what it holds. Throws DiskError. */
+  makeEmpty(): void {
+    const file = this.#disk.open(this.path, 'create')
+    if (file.size() > 0) file.truncate(0)
+    file.close()
+  }
+
+  /** Takes over what is there; gives its bytes. Throws DiskError. */
+  takeOver(): number {
+    this.#bytes = this.#disk.stat(this.path).size
+    return this.#bytes
+  }
+
+  /** Those written; what is queued is not in them. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get modifiedMs(): Milliseconds {
+    return this.#disk.stat(this.path).modifiedMs
   }
 
   get isOpen(): boolean {
@@ -27,10 +53,36 @@ export class SegmentFile {
 
   /** Throws DiskError, EBADF where it was closed for good. */
   open(): DiskFile {
-    if (this.#isGivenUp) throw new DiskError('EBADF', this.#path)
+    if (this.#isGivenUp) throw new DiskError('EBADF', this.path)
     this.#isClosing = false
-    this.#file ??= this.#disk.open(this.#path, 'write')
+    this.#file ??= this.#disk.open(this.path, 'write')
     return this.#file
+  }
+
+  /** Takes bytes that `write` writes behind those before. */
+  queue(bytes: Buffer): void {
+    this.#queued.push(bytes)
+    this.#queuedBytes += bytes.length
+  }
+
+  /** Hands what is queued to the operating system, in one call. Throws DiskError; then it stays queued. */
+  write(): void {
+    if (this.#queued.length === 0) return
+    this.open().write(this.#queued, this.#bytes)
+    this.#bytes += this.#queuedBytes
+    this.forgetQueued()
+  }
+
+  /** What is queued is not to be written any more. */
+  forgetQueued(): void {
+    this.#queued = []
+    this.#queuedBytes = 0
+  }
+
+  /** Keeps the first `bytes`, of those written. Throws DiskError. */
+  cut(bytes: number): void {
+    if (bytes < this.#bytes) this.open().truncate(bytes)
+    this.#bytes = bytes
   }
 
   /** Makes durable what was written. */

@@ -1,6 +1,6 @@
 /**
  * The offset index and the time index of a segment, which are made, opened and written together.
- * What is in the files of an index that was there before is a claim: see `Segment`, which checks it.
+ * What is in the files of an index that was there before is a claim: see `SegmentContents`, which checks it.
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
 import { isDeviceError } from './fenced-disk.ts'

@@ -18,6 +18,12 @@ export interface SegmentOptions {
   readonly log: Logger
 }
 
+/** The offsets that a segment can hold, the second exclusive. */
+export interface OffsetRange {
+  readonly baseOffset: number
+  readonly endOffset: number
+}
+
 /** What stands at the end of a segment. */
 export interface SegmentEnd {
   /** The offset after the last batch; the segment's base where it is empty. */
@@ -38,6 +44,12 @@ export const cleanedSuffix = '.cleaned'
 export const swapSuffix = '.swap'
 
 export const fileNameOf = (offset: number): string => String(offset).padStart(20, '0')
+
+/** The path of a segment's file of this kind; without one, that which its files have in common. */
+export const pathOf = (segment: SegmentOptions, kind = ''): string => {
+  const path = `${segment.directory}/${fileNameOf(segment.baseOffset)}`
+  return kind === '' ? path : path + kind + (segment.suffix ?? '')
+}
 
 /** `topic-partition`, of a partition's directory. */
 export const nameOf = (directory: string): string => directory.slice(directory.lastIndexOf('/') + 1)

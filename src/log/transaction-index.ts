@@ -13,6 +13,7 @@ import { MalformedError } from '../../protocol/reader.ts'
 import { type AbortedTxn, abortedTxn } from '../../protocol/state/aborted-transaction.ts'
 import type { Disk } from '../environment/disk.ts'
 import { readFileIfReadable } from './checkpoints.ts'
+import type { OffsetRange } from './segment-options.ts'
 
 export type AbortedTransaction = AbortedTxn
 
@@ -21,8 +22,7 @@ const entrySize = 34
 export interface TransactionIndexOptions {
   readonly disk: Disk
   readonly path: string
-  /** The offsets that the segment can hold, the second exclusive. */
-  readonly range: () => { readonly baseOffset: number; readonly endOffset: number }
+  readonly range: () => OffsetRange
 }
 
 /**

@@ -307,7 +307,10 @@ t.test('offsets far apart do not end up in one segment', async (t) => {
   t.equal(story.compactor.counters.cleanings, 1)
   const { segments } = log.cleanable
   for (const [index, segment] of segments.slice(0, -1).entries()) {
-    t.ok(segment.readEnd().nextOffset - 1 - segment.baseOffset < 2 ** 31, `segment ${index}`)
+    t.ok(
+      segment.contents.readEnd().nextOffset - 1 - segment.baseOffset < 2 ** 31,
+      `segment ${index}`,
+    )
   }
   t.strictSame(await offsetsOf(story), [2 ** 31, 2 ** 32 + 5, 2 ** 32 + 6, 2 ** 40])
   await fixture.restart()
