@@ -8,7 +8,7 @@
  * counts as one (KAFKA-10471), and written only where all that lies here is in order: every
  * partition was closed well, after a clean shutdown before or a check at this start.
  */
-import { type Disk, DiskError, type DiskLock } from '../environment/disk.ts'
+import { type Disk, type DiskEntry, DiskError, type DiskLock } from '../environment/disk.ts'
 import type { Environment, Milliseconds } from '../environment/environment.ts'
 import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoints.ts'
 import { FencedDisk } from './fenced-disk.ts'
@@ -147,23 +147,45 @@ export class LogDirectory {
 
   /**
    * The partitions found here, sorted by name. What a deletion left behind is removed on the way;
-   * other directories (`-stray`, `-future`, the metadata log) are left alone.
+   * other directories (`-stray`, `-future`, the metadata log) are left alone. Throws DiskError, and is
+   * out of use then: what it holds would be missed, and begun anew.
    */
   partitions(): PartitionDirectory[] {
     const found: PartitionDirectory[] = []
-    for (const { name, isDirectory } of this.#disk.list(this.path)) {
+    for (const { name, isDirectory } of this.#list()) {
       if (isDirectory && name.endsWith('-delete')) this.#removeTree(name)
       const named = parsePartitionName(name)
       if (named === null) continue
-      const path = `${this.path}/${name}`
-      const topicId = isDirectory ? readPartitionMetadata(this.#disk, path) : null
-      if (isDirectory && topicId === null && isPartitionMetadataDamaged(this.#disk, path)) {
-        const message = 'partition.metadata is damaged: the name of the directory says whose it is'
-        this.#environment.log.warn(message, { partition: name, directory: this.path })
-      }
+      const topicId = isDirectory ? this.#topicIdIn(name) : null
       found.push({ name, ...named, isDirectory, topicId })
     }
     return found
+  }
+
+  #list(): DiskEntry[] {
+    try {
+      return this.#disk.list(this.path)
+    } catch (error) {
+      if (error instanceof DiskError) this.#disk.fail(error)
+      throw error
+    }
+  }
+
+  /** Null where the name decides; a partition of which nobody can say now whose it is is out of use. */
+  #topicIdIn(name: string): string | null {
+    const path = `${this.path}/${name}`
+    try {
+      const topicId = readPartitionMetadata(this.#disk, path)
+      if (topicId === null && isPartitionMetadataDamaged(this.#disk, path)) {
+        const message = 'partition.metadata is damaged: the name of the directory says whose it is'
+        this.#environment.log.warn(message, { partition: name, directory: this.path })
+      }
+      return topicId
+    } catch (error) {
+      if (!(error instanceof DiskError) || this.failure !== null) throw error
+      this.failPartition(name, error)
+      return null
+    }
   }
 
   /**

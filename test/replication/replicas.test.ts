@@ -193,6 +193,45 @@ t.test('a partition is not begun anew while a directory that may hold it is away
   t.equal(path.partition('later').leaderError(), null)
 })
 
+t.test('what cannot be looked at during a start is offline, not begun anew', async (t) => {
+  for (const end of ['close', 'kill'] as const) {
+    for (const unreadable of ['/data/orders-0/partition.metadata', '/data']) {
+      const what = `${unreadable} after ${end}`
+      const path = new DataPath()
+      path.createTopic('orders', { partitions: 3 })
+      for (const index of [0, 1, 2]) {
+        const { written } = path.partition('orders', index).append(batchOf(['a']), { acks: 1 })
+        await path.world.run(written)
+      }
+      if (end === 'close') await path.world.run(path.replicas.close(5))
+      let lists = 0
+      path.restart('kill', (disk) => {
+        // As the file may be after a loss of power: it is looked at more than once.
+        const file = disk.open('/data/orders-0/partition.metadata', 'write')
+        file.truncate(0)
+        file.close()
+        disk.fault = (operation, name) => {
+          if (name !== unreadable) return undefined
+          // The first is that of the directory's opening.
+          if (operation === 'list') return lists++ > 0 ? 'EMFILE' : undefined
+          return operation === 'stat' && name !== '/data' ? 'EMFILE' : undefined
+        }
+      })
+      for (const index of [0, 1, 2]) {
+        const partition = path.partition('orders', index)
+        const isOffline = unreadable === '/data' || index === 0
+        const error = isOffline ? { name: 'KAFKA_STORAGE_ERROR' } : null
+        t.match(partition.leaderError(), error, `${index}, ${what}`)
+        if (!isOffline) t.equal(partition.highWatermark, 1, `${index}, ${what}`)
+      }
+      path.process.disk.fault = undefined
+      await path.world.run(path.replicas.close(6))
+      path.restart()
+      t.equal(path.partition('orders').highWatermark, 1, `the next start has it: ${what}`)
+    }
+  }
+})
+
 t.test('a partition whose directory is no longer there is offline, not begun anew', async (t) => {
   const lines: string[] = []
   const path = new DataPath({ onLog: (line) => void lines.push(line) })
