@@ -439,6 +439,7 @@ export class Log {
       this.#epochs.persist(nextOffset, { sync: nextOffset > this.#logStartOffset })
       this.#segments.active.persistIndexes()
       await this.#end.sync()
+      await this.#segments.active.transactionIndex.sync()
       if (nextOffset > 0) this.#snapshots.take(nextOffset, this.#producers.entries())
     } finally {
       this.#abandon()

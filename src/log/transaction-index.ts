@@ -3,7 +3,7 @@
  * entry is 34 bytes: int16 version 0, int64 producer id, int64 first offset, int64 last offset (the
  * marker's), int64 last stable offset when the marker was written. A segment without aborted
  * transactions has no such file. Written at once: transactions abort rarely, and recovery rebuilds
- * it.
+ * it. Synced when the segment ends or the log is closed, since after a clean close nothing is rebuilt.
  *
  * The file of a segment that was there before is read on first use. What cannot be right, or may be
  * missing, is asked for again of `restore`, which finds it in the batches.
@@ -12,7 +12,7 @@ import { decode, encode } from '../../protocol/codec.ts'
 import { MalformedError } from '../../protocol/reader.ts'
 import { type AbortedTxn, abortedTxn } from '../../protocol/state/aborted-transaction.ts'
 import type { Disk } from '../environment/disk.ts'
-import { readFileIfReadable } from './checkpoints.ts'
+import { parentOf, readFileIfReadable } from './checkpoints.ts'
 import type { OffsetRange } from './segment-options.ts'
 
 export type AbortedTransaction = AbortedTxn
@@ -39,6 +39,8 @@ export class TransactionIndex {
   readonly #options: TransactionIndexOptions
   /** Read on first use. */
   #entries: AbortedTransaction[] | null = null
+  /** The file was written here, and not synced since. */
+  #isUnsynced = false
 
   constructor(options: TransactionIndexOptions) {
     this.#options = options
@@ -59,6 +61,23 @@ export class TransactionIndex {
     this.#write([transaction], entries.length)
     const { producerId, firstOffset, lastOffset, lastStableOffset } = transaction
     entries.push({ producerId, firstOffset, lastOffset, lastStableOffset })
+  }
+
+  /**
+   * Makes durable what was written here: a file that lacks its last entries looks as one that never had
+   * them. Rejects with DiskError.
+   */
+  async sync(): Promise<void> {
+    const { disk, path } = this.#options
+    if (!this.#isUnsynced || !disk.exists(path)) return
+    this.#isUnsynced = false
+    const file = disk.open(path, 'write')
+    try {
+      await file.sync()
+    } finally {
+      file.close()
+    }
+    disk.syncDirectory(parentOf(path))
   }
 
   /**
@@ -135,6 +154,7 @@ export class TransactionIndex {
   }
 
   #write(entries: readonly AbortedTransaction[], index: number): void {
+    this.#isUnsynced = true
     const file = this.#options.disk.open(this.#options.path, 'create')
     try {
       file.write(entries.map(encodeEntry), index * entrySize)

@@ -75,6 +75,28 @@ function marker(isCommit: boolean, more: Partial<NewBatch> = {}): Buffer {
   })
 }
 
+t.test('who was aborted is known after a clean close and a loss of power', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const fixture = new Fixture({ seed })
+    const { world } = fixture
+    const expected = []
+    for (const firstOffset of [0, 2]) {
+      await sent(fixture, firstOffset / 2, { isTransactional: true })
+      await world.run(fixture.log.append(marker(false), 0, 'coordinator').written)
+      const lastOffset = firstOffset + 1
+      expected.push({ producerId: 7, firstOffset, lastOffset, lastStableOffset: lastOffset + 1 })
+      if (firstOffset > 0) break
+      // Some system does so by itself.
+      const file = fixture.disk.open(`${logPath}/00000000000000000000.txnindex`, 'write')
+      await world.run(file.sync())
+      file.close()
+    }
+    await world.run(fixture.directory.close(7))
+    fixture.crash()
+    t.strictSame(fixture.log.abortedTransactions(0, 4), expected, `seed ${seed}`)
+  }
+})
+
 t.test('transactions: last stable offset, aborted ones, markers', async (t) => {
   const fixture = new Fixture({ config: { segmentBytes: 300 } })
   const { world } = fixture

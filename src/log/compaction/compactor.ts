@@ -53,7 +53,7 @@ export class CompactionCounters {
   totalMs: Milliseconds = 0
   /** Of the last one; null: there was none. */
   last: Cleaned | null = null
-  /** Wall clock. */
+  /** Monotonic; 0: never. */
   lastLookMs: Milliseconds = 0
   /** Of the dirtiest log at the last look, of 1. */
   dirtyRatioMax = 0
@@ -145,7 +145,7 @@ export class Compactor {
     const { environment, logs } = this.#options
     const { counters, uncleanable } = this
     const now = environment.clock.now()
-    counters.lastLookMs = now
+    counters.lastLookMs = environment.clock.monotonic()
     counters.dirtyRatioMax = 0
     counters.delayMsMax = 0
     let dirtiest: Candidate | null = null
