@@ -266,7 +266,7 @@ function compaction(out: Exposition, { replicas, environment }: MeasuredParts): 
   const dirty = counters.dirtyRatioMax * 100
   const manager = 'kafka_log_logcleanermanager'
   out.gauge(`${manager}_max_dirty_percent`, 'Of the dirtiest log.', dirty)
-  const sinceMs = environment.clock.now() - counters.lastLookMs
+  const sinceMs = environment.clock.monotonic() - counters.lastLookMs
   const since = counters.lastLookMs === 0 ? 0 : sinceMs
   out.gauge(`${manager}_time_since_last_run_ms`, 'Since all logs were looked at.', since)
   const compacted = 'millrace_compaction'

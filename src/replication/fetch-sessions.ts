@@ -68,6 +68,7 @@ interface Session {
   readonly id: number
   readonly isPrivileged: boolean
   readonly usesTopicIds: boolean
+  /** Monotonic, as all times here. */
   readonly createdMs: Milliseconds
   /** In the order in which they are read: those that were served last stand at the end. */
   readonly partitions: Partitions
@@ -218,13 +219,13 @@ export class FetchSessions {
     this.#sessions.delete(session.id)
     if (session.partitions.size === 0) return new FetchContext({})
     this.#sessions.set(session.id, session)
-    session.lastUsedMs = this.#clock.now()
+    session.lastUsedMs = this.#clock.monotonic()
     session.epoch = session.epoch === epochMax ? 1 : session.epoch + 1
     return new FetchContext({ session })
   }
 
   #open(partitions: Partitions, usesTopicIds: boolean, isPrivileged: boolean): number {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     if (this.#sessions.size >= this.#slotsMax) {
       if (!this.#evictFor(partitions.size, isPrivileged, now)) return noSession
     }

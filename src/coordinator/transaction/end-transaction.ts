@@ -33,7 +33,6 @@ import {
   producerEpochMax,
   type Transaction,
   transition,
-  unlimitedTimeoutMs,
 } from './transaction.ts'
 
 export interface TransactionEnd {
@@ -147,11 +146,6 @@ export function fenceTransaction(
     updateMs: nowMs,
     clientVersion: 0,
   })
-}
-
-export function isTimedOut(transaction: Transaction, nowMs: Milliseconds): boolean {
-  const { state, timeoutMs, startMs } = transaction
-  return state === 'Ongoing' && timeoutMs !== unlimitedTimeoutMs && startMs + timeoutMs < nowMs
 }
 
 /** The decision is carried out everywhere. */

@@ -15,7 +15,6 @@ import {
   completeTransaction,
   endTransaction,
   fenceTransaction,
-  isTimedOut,
   type TransactionEnd,
 } from './end-transaction.ts'
 import { initProducer, type ProducerStart } from './init-producer.ts'
@@ -23,6 +22,7 @@ import { MarkerDelivery } from './marker-delivery.ts'
 import type { MarkerWriter } from './participants.ts'
 import { type NeedsProducerId, needsProducerId, type ProducerAnswer } from './producer-answer.ts'
 import type { TransactionRecord } from './records.ts'
+import { TimeLimits } from './time-limits.ts'
 import { isDecided, isIdle, type Transaction } from './transaction.ts'
 
 export interface TransactionShardOptions {
@@ -47,6 +47,7 @@ export class TransactionShard implements Shard<TransactionRecord> {
   readonly #context: ShardContext<TransactionRecord>
   readonly #options: TransactionShardOptions
   readonly #transactions: TimelineMap<string, Transaction>
+  readonly #limits: TimeLimits
   readonly #delivery: MarkerDelivery
   /** Who waits for the end of a decided transaction. */
   readonly #waiting = new Map<string, Set<() => void>>()
@@ -57,7 +58,8 @@ export class TransactionShard implements Shard<TransactionRecord> {
     this.#context = context
     this.#options = options
     this.#transactions = new TimelineMap(context.timeline)
-    this.#timeouts = context.deadline((nowMs) => this.#abortTimedOut(nowMs))
+    this.#limits = new TimeLimits(context.environment.clock)
+    this.#timeouts = context.deadline(() => this.#abortTimedOut())
     this.#expiry = context.deadline((nowMs) => this.#expire(nowMs))
     this.#delivery = new MarkerDelivery({
       markers: options.markers,
@@ -78,6 +80,7 @@ export class TransactionShard implements Shard<TransactionRecord> {
   apply({ transactionalId, value }: TransactionRecord): void {
     if (value === null) this.#transactions.delete(transactionalId)
     else this.#transactions.set(transactionalId, value)
+    this.#limits.note(transactionalId, value)
   }
 
   onLoaded(): void {
@@ -187,10 +190,10 @@ export class TransactionShard implements Shard<TransactionRecord> {
     for (const end of waiting) end()
   }
 
-  #abortTimedOut(nowMs: Milliseconds): Decision<TransactionRecord, void> {
+  #abortTimedOut(): Decision<TransactionRecord, void> {
     this.#timeouts.set(this.#options.config().abortTimedOutIntervalMs)
     for (const [transactionalId, transaction] of this.#transactions) {
-      if (isTimedOut(transaction, nowMs)) this.#abort(transactionalId, null)
+      if (this.#limits.isOver(transactionalId, transaction)) this.#abort(transactionalId, null)
     }
     return nothing
   }
@@ -200,7 +203,7 @@ export class TransactionShard implements Shard<TransactionRecord> {
     const { transactionVersion } = this.#options.config()
     this.#context.write((nowMs) => {
       const before = this.transaction(transactionalId)
-      if (before === undefined || !isTimedOut(before, nowMs)) return nothing
+      if (before === undefined || !this.#limits.isOver(transactionalId, before)) return nothing
       const value = fenceTransaction(before, { newProducerId, transactionVersion }, nowMs)
       if (value === needsProducerId) {
         void this.#abortWithNewId(transactionalId)

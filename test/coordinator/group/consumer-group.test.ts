@@ -183,6 +183,26 @@ t.test('sessions and rebalances have their time', async (t) => {
   await replay(t, story)
 })
 
+t.test('a clock that is set back holds up nobody', async (t) => {
+  const story = new GroupStory()
+  story.settings['consumer.assignment.interval.ms'] = 1000
+  const a = new StoryConsumer(story, 'a')
+  const b = new StoryConsumer(story, 'b')
+  await story.createTopic('t', 4)
+  await a.join()
+  await b.join()
+  t.equal(a.size, 4, 'the second target is not due yet')
+  await story.pass(1000)
+  await a.beat()
+  await a.beat()
+  await b.beat()
+  t.strictSame([a.size, b.size], [2, 2])
+  story.setClock(-36_000_000)
+  await b.leave()
+  await a.beat()
+  t.equal(a.size, 4)
+})
+
 t.test('static members leave for a while, and come back to what they had', async (t) => {
   const story = storyWith({ t: 4 })
   const a = new StoryConsumer(story, 'a', { instanceId: 'i' })

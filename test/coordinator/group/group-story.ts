@@ -19,7 +19,7 @@ import type { GroupState } from '../../../src/coordinator/group/share/share-grou
 import type { ShareCoordinatorConfig } from '../../../src/coordinator/share/config.ts'
 import { ShareCoordinator } from '../../../src/coordinator/share/share-coordinator.ts'
 import type { Environment, Logger } from '../../../src/environment/environment.ts'
-import { SimulatedWorld } from '../../simulator/simulated-world.ts'
+import { type SimulatedProcess, SimulatedWorld } from '../../simulator/simulated-world.ts'
 import { MemoryLog, PrunableMemoryLog } from '../memory-log.ts'
 import { StoryTopics } from './story-topics.ts'
 
@@ -94,10 +94,12 @@ export class GroupStory {
   readonly shareState: ShareCoordinator
   readonly topics = new StoryTopics()
   readonly settings = { ...storySettings }
+  readonly #process: SimulatedProcess
 
   constructor(overrides: Partial<GroupCoordinatorConfig> = {}, log?: Logger) {
     this.world = new SimulatedWorld(7)
-    const { environment } = this.world.start('broker')
+    this.#process = this.world.start('broker')
+    const { environment } = this.#process
     this.environment = log === undefined ? environment : { ...environment, log }
     this.config = { ...defaults, ...overrides }
     this.shareState = new ShareCoordinator({
@@ -129,6 +131,11 @@ export class GroupStory {
 
   async deleteTopics(...names: string[]): Promise<void> {
     await this.world.run(this.groups.onTopicsChanged(this.topics.delete(names)))
+  }
+
+  /** Somebody sets the clock. */
+  setClock(byMs: number): void {
+    this.world.jumpClock(this.#process, byMs)
   }
 
   async pass(ms: number): Promise<void> {

@@ -13,7 +13,7 @@ import type {
 import type { Transaction } from '../../../src/coordinator/transaction/transaction.ts'
 import { TransactionCoordinator } from '../../../src/coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../../../src/environment/environment.ts'
-import { SimulatedWorld } from '../../simulator/simulated-world.ts'
+import { type SimulatedProcess, SimulatedWorld } from '../../simulator/simulated-world.ts'
 import { MemoryLog } from '../memory-log.ts'
 
 export const defaults: TransactionCoordinatorConfig = {
@@ -64,13 +64,15 @@ export class TransactionStory {
   readonly partitions = new StoryPartitions()
   readonly deleted = new Set<string>()
   readonly coordinator: TransactionCoordinator
+  readonly #process: SimulatedProcess
   nextProducerId = 1000
   /** While set, no producer ids are given. */
   producerIdFailure: Error | null = null
 
   constructor(overrides: Partial<TransactionCoordinatorConfig> = {}) {
     this.world = new SimulatedWorld(7)
-    this.environment = this.world.start('broker').environment
+    this.#process = this.world.start('broker')
+    this.environment = this.#process.environment
     this.config = { ...defaults, ...overrides }
     this.coordinator = this.#coordinator(this.partitions)
     void this.coordinator.onElection(0, 5, this.log)
@@ -90,6 +92,11 @@ export class TransactionStory {
       markers,
       isDeleted: (topic, partition) => this.deleted.has(`${topic}-${partition}`),
     })
+  }
+
+  /** Somebody sets the clock. */
+  setClock(byMs: number): void {
+    this.world.jumpClock(this.#process, byMs)
   }
 
   async pass(ms: number): Promise<void> {

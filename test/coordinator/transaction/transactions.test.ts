@@ -298,6 +298,45 @@ t.test('a transaction that takes too long is aborted, and its producer fenced', 
   }
 })
 
+t.test('who sets the clock neither ends nor keeps a transaction', async (t) => {
+  const story = new TransactionStory({ abortTimedOutIntervalMs: 1000 })
+  const producer = story.producer('tx', 5000)
+  await producer.init()
+  for (const byMs of [-36_000_000, 36_000_000]) {
+    await producer.add()
+    story.setClock(byMs)
+    await story.pass(4500)
+    t.equal(await story.state(), 'Ongoing', `after ${byMs} ms`)
+    await story.pass(1600)
+    t.equal(await story.state(), 'CompleteAbort', `after ${byMs} ms`)
+    await producer.init()
+  }
+  await producer.add()
+  await story.pass(2000)
+  const other = await story.restarted()
+  const known = async () => (await story.known('tx', other))?.state
+  await story.pass(2500)
+  t.equal(await known(), 'Ongoing', 'time before a restart is not forgotten')
+  await story.pass(2000)
+  t.equal(await known(), 'CompleteAbort')
+  other.close()
+})
+
+t.test(
+  'after a restart a clock that was set back keeps a transaction no longer than its time',
+  async (t) => {
+    const story = new TransactionStory({ abortTimedOutIntervalMs: 1000 })
+    const producer = story.producer('tx', 5000)
+    await producer.init()
+    await producer.add()
+    story.setClock(-36_000_000)
+    const other = await story.restarted()
+    await story.pass(6100)
+    t.equal((await story.known('tx', other))?.state, 'CompleteAbort')
+    other.close()
+  },
+)
+
 t.test('a transaction of the last epoch that takes too long is aborted, too', async (t) => {
   const story = new TransactionStory()
   const producer = story.producer('tx', 5000)

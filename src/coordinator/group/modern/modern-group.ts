@@ -52,7 +52,7 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
   readonly #assignmentEpoch: TimelineValue<number>
   readonly #assignedAtMs: TimelineValue<Milliseconds>
   /** Until when what the topics look like is taken for granted, if no change of them is told. */
-  #refreshAtMs: Milliseconds = 0
+  #trustedAtMs: Milliseconds = Number.NEGATIVE_INFINITY
   /** Versions of the topics: when they were last looked at, and when they last changed. */
   #seenVersion = 0
   #changedVersion = 0
@@ -169,12 +169,13 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
 
   /** Whether the topics must be looked at again before the target is trusted. */
   isMetadataStale(nowMs: Milliseconds): boolean {
-    return nowMs >= this.#refreshAtMs || this.#changedVersion > this.#seenVersion
+    const isOld = isPast(this.#trustedAtMs, refreshIntervalMs, nowMs)
+    return isOld || this.#changedVersion > this.#seenVersion
   }
 
   /** The topics were looked at in their version `version`, and what came of it is committed. */
   trustMetadata(nowMs: Milliseconds, version: number): void {
-    this.#refreshAtMs = nowMs + refreshIntervalMs
+    this.#trustedAtMs = nowMs
     this.#seenVersion = version
   }
 
@@ -206,5 +207,17 @@ export function mayAssign(
   intervalMs: Milliseconds,
   nowMs: Milliseconds,
 ): boolean {
-  return assignedAtMs === 0 || intervalMs === 0 || nowMs >= assignedAtMs + intervalMs
+  return assignedAtMs === 0 || isPast(assignedAtMs, intervalMs, nowMs)
+}
+
+/**
+ * Whether so much time has passed since, for all that is known: where the clock was set back meanwhile, it
+ * may have. (Apache Kafka waits until that time comes again.)
+ */
+export function isPast(
+  sinceMs: Milliseconds,
+  intervalMs: Milliseconds,
+  nowMs: Milliseconds,
+): boolean {
+  return nowMs < sinceMs || nowMs - sinceMs >= intervalMs
 }

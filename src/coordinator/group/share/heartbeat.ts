@@ -24,7 +24,7 @@ import {
   sameAssignment,
   topicPartitionsOf,
 } from '../modern/assignment.ts'
-import { mayAssign } from '../modern/modern-group.ts'
+import { isPast, mayAssign } from '../modern/modern-group.ts'
 import { computeTarget, type MemberSpec } from '../modern/target-assignment.ts'
 import type { GroupRecord } from '../records.ts'
 import { leaveEpoch, memberBytes, newMember, type ShareMember } from './member.ts'
@@ -354,7 +354,7 @@ function begunInitialization(
     if (topicId === undefined) continue
     const done = stateTopics.initialized.get(topicId)?.partitions
     const doing = stateTopics.initializing.get(topicId)
-    const isFresh = doing !== undefined && nowMs - doing.sinceMs < initializeRetryMs
+    const isFresh = doing !== undefined && !isPast(doing.sinceMs, initializeRetryMs, nowMs)
     const partitions = new Set<number>()
     for (let index = 0; index < (topics.partitionCountOf(name) ?? 0); index++) {
       const isUnderWay = isFresh && doing.partitions.has(index)
