@@ -14,6 +14,7 @@ import { audit } from './auditor.ts'
 import { strike } from './blows.ts'
 import { BrokerHost } from './broker-host.ts'
 import { keepOffsets } from './committing-client.ts'
+import { Company } from './company.ts'
 import { History, nameOf, type TopicPromise } from './history.ts'
 import { Ledgers } from './ledger.ts'
 import { LedgerMemory, readLedger } from './ledger-readers.ts'
@@ -163,14 +164,14 @@ class Scenario {
     this.#world.diskWeather = calmDisk
     this.#host.faults.heal(this.#world.disk('broker'))
     await this.#within('be up again', this.#heal())
-    await this.#within('finish writing', Promise.all(producing))
-    await this.#within('finish administering', Promise.all(others))
+    await this.#within('finish writing', producing.ended(), producing)
+    await this.#within('finish administering', others.ended(), others)
     await this.#within('be restarted', this.#restart())
     await this.#within('be audited', this.#auditAll())
     await this.#within('decide all transactions', this.#auditLedger())
     await this.#within('be read by the group', this.#groupHasRead())
     stage.isWritten = true
-    await this.#within('finish reading', Promise.all(reading))
+    await this.#within('finish reading', reading.ended(), reading)
     await this.#within('stop', this.#host.stop())
     stage.history.check()
     trace.say('director', `is content, ${environment.clock.monotonic()} ms`)
@@ -181,41 +182,47 @@ class Scenario {
     const { temper } = stage
     const random = this.#world.random.fork('clients')
     const count = random.between(1, 4)
-    const producing: Promise<void>[] = []
+    const [producing, reading, others] = [new Company(), new Company(), new Company()]
+    const share = Math.ceil(temper.records / count)
     for (let i = 0; i < count; i++) {
-      producing.push(this.#watch(produce(stage, `producer${i}`, Math.ceil(temper.records / count))))
+      this.#send(producing, `producer${i}`, (name) => produce(stage, name, share))
     }
-    const reading: Promise<void>[] = []
     const members = random.between(0, 3)
     this.#members = members
     for (let i = 0; i < members; i++) {
-      reading.push(this.#watch(readInGroup(stage, `member${i}`, 'readers')))
+      this.#send(reading, `member${i}`, (name) => readInGroup(stage, name, 'readers'))
     }
-    reading.push(this.#watch(readAlone(stage, 'reader')))
-    const others = [this.#watch(keepOffsets(stage, this.#host, 'keeper'))]
-    if (random.chance(0.7)) others.push(this.#watch(administer(stage, this.#host, 'admin')))
-    if (random.chance(0.5)) others.push(this.#watch(probe(stage, this.#host, 'prober')))
-    if (random.chance(0.5)) others.push(this.#watch(commitTooLate(stage, 'latecomer')))
-    if (random.chance(0.4)) others.push(this.#watch(fallSilent(stage, this.#host, 'sleeper')))
+    this.#send(reading, 'reader', (name) => readAlone(stage, name))
+    const host = this.#host
+    this.#send(others, 'keeper', (name) => keepOffsets(stage, host, name))
+    if (random.chance(0.7)) this.#send(others, 'admin', (name) => administer(stage, host, name))
+    if (random.chance(0.5)) this.#send(others, 'prober', (name) => probe(stage, host, name))
+    if (random.chance(0.5)) this.#send(others, 'latecomer', (name) => commitTooLate(stage, name))
+    if (random.chance(0.4)) this.#send(others, 'sleeper', (name) => fallSilent(stage, host, name))
     this.#startLedger(reading, others)
     return { producing, reading, others }
   }
 
   /** Transactions, and records with keys. */
-  #startLedger(reading: Promise<void>[], others: Promise<void>[]): void {
+  #startLedger(reading: Company, others: Company): void {
     const stage = this.#stage
     const { tellers, clerks } = stage.temper.ledger
     if (tellers + clerks === 0) return
     stage.memories.add(new LedgerMemory(stage))
     for (let i = 0; i < tellers; i++) {
-      others.push(this.#watch(keepLedger(stage, `teller${i}`, 'teller')))
+      this.#send(others, `teller${i}`, (name) => keepLedger(stage, name, 'teller'))
     }
     for (let i = 0; i < clerks; i++) {
-      others.push(this.#watch(keepLedger(stage, `clerk${i}`, 'clerk')))
+      this.#send(others, `clerk${i}`, (name) => keepLedger(stage, name, 'clerk'))
     }
     for (const isolation of ['read_committed', 'read_uncommitted'] as const) {
-      reading.push(this.#watch(readLedger(stage, isolation.replace('_', ' '), isolation)))
+      const name = isolation.replace('_', ' ')
+      this.#send(reading, name, () => readLedger(stage, name, isolation))
     }
+  }
+
+  #send(company: Company, name: string, act: (name: string) => Promise<void>): void {
+    company.join(name, this.#watch(act(name)))
   }
 
   /** What fails here ends the run. */
@@ -259,14 +266,15 @@ class Scenario {
     while (this.#stage.history.unseenByGroup().length > 0) await sleep(environment, 1_000)
   }
 
-  async #within<T>(what: string, work: Promise<T>): Promise<T> {
+  async #within<T>(what: string, work: Promise<T>, who?: Company): Promise<T> {
     const { environment } = this.#world.director
     let isDone = false
     const late = sleep(environment, finishMsMax).then(() => {
       if (isDone) return undefined as never
       const unseen = this.#stage.history.unseenByGroup().map(nameOf).slice(0, 5)
+      const left = who === undefined ? '' : ` for ${who.names.join(', ')}`
       throw new Violation(
-        `${finishMsMax} ms were not enough to ${what} (unread: ${unseen.join(', ')})`,
+        `${finishMsMax} ms were not enough${left} to ${what} (unread: ${unseen.join(', ')})`,
       )
     })
     late.catch((error: unknown) => this.#fail(error))

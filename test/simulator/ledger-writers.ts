@@ -32,7 +32,7 @@ export async function keepLedger(
   name: string,
   kind: 'teller' | 'clerk',
 ): Promise<void> {
-  const client = startClient(stage, name, { isPatient: true })
+  const client = startClient(stage, name)
   const begin = (ledger: Ledger): Writer =>
     kind === 'teller' ? new Teller(stage, client, ledger) : new Clerk(stage, client, ledger)
   let writer = begin(stage.ledgers.current)
@@ -52,12 +52,17 @@ export async function keepLedger(
     const pauseMs = (2 * stage.temper.durationMs * client.random.float()) / rounds
     await restDuringFaults(stage, client, pauseMs)
   }
+  while (!writer.ledger.isVoid && !(await writer.isSettled())) {
+    await sleep(client.environment, 1_000)
+  }
   client.cluster.close()
 }
 
 interface Writer {
   readonly ledger: Ledger
   round(): Promise<void>
+  /** Nothing that it began is left open. */
+  isSettled(): Promise<boolean>
 }
 
 class Teller implements Writer {
@@ -109,6 +114,11 @@ class Teller implements Writer {
     await this.#end(identity, transaction, startMs, offset)
     this.#usedMs = this.#stage.world.nowMs
     if (this.#keepsOffsets) await this.#look()
+  }
+
+  /** Offsets of a transaction that nobody ended are there to be read once it is aborted. */
+  async isSettled(): Promise<boolean> {
+    return !this.#keepsOffsets || (await this.#look())
   }
 
   get #keepsOffsets(): boolean {
@@ -273,8 +283,8 @@ class Teller implements Writer {
     return this.#producer.writeOnce(before, [this.#newRecord(ghost, partition)])
   }
 
-  /** What the group has committed. */
-  async #look({ isStable = true } = {}): Promise<void> {
+  /** What the group has committed. False: nobody can say now. */
+  async #look({ isStable = true } = {}): Promise<boolean> {
     const place = { topic: this.ledger.topic, partition: 0 }
     const { cluster, name } = this.#client
     const options = { isStable }
@@ -289,14 +299,14 @@ class Teller implements Writer {
     } catch (error) {
       if (!isPassingFailure(error)) throw error
       this.#stage.trace.say(name, `cannot look: ${(error as Error).message}`)
-      return
+      return false
     }
-    if (this.ledger.isVoid) return
+    if (this.ledger.isVoid) return false
     this.#stage.trace.say(name, `finds offset ${offset}`)
     const isUndecided = offset > this.#committedOffset && this.#undecidedOffsets.has(offset)
     // Before its markers are written an offset is not there yet, for who does not wait for it.
     const isEarlier = !isStable && offset < this.#committedOffset
-    if (offset === this.#committedOffset || isUndecided || isEarlier) return
+    if (offset === this.#committedOffset || isUndecided || isEarlier) return true
     throw new Violation(
       `${this.#name} finds offset ${offset}, and has committed ${this.#committedOffset} ` +
         `(undecided: ${[...this.#undecidedOffsets].join(', ')})`,
@@ -321,6 +331,10 @@ class Clerk implements Writer {
     this.#client = client
     this.#name = `${client.name}.${ledger.generation}`
     this.#own = ledger.begin(this.#name, 'plain')
+  }
+
+  isSettled(): Promise<boolean> {
+    return Promise.resolve(true)
   }
 
   async round(): Promise<void> {
