@@ -463,6 +463,7 @@ export class Broker {
         environment,
         bytesMax: () => this.#config.get('telemetry.max.bytes'),
         image: () => metadata.image,
+        isShown: this.#config.get('http.listeners').length > 0,
       }),
     }
     this.#measured = { ...parts, counters, listeners: this.#listeners }

@@ -268,7 +268,9 @@ export const brokerConfigs = {
 
   // Not Kafka's.
   'http.listeners': list(['http://127.0.0.1:8083'], any, {
-    doc: 'Where /health answers, as http://host:port; empty: nowhere.',
+    doc:
+      'Where /health and /metrics answer, as http://host:port; empty: nowhere, and clients are then not ' +
+      'asked to push their metrics, which would be shown there.',
   }),
   'log.level': string('info', oneOf('debug', 'info', 'warn', 'error', 'silent'), {
     doc: 'The least severe lines that are logged.',

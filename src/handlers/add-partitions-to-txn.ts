@@ -45,14 +45,14 @@ export const addPartitionsToTxn = (parts: Parts) =>
         writeTransactionalId.require(context, asked.transactionalId)
         const mayWrite = (topic: string) =>
           !isInternalTopic(topic) && writeTopic.allows(context, topic)
-        const rows = await rowsOf(parts, asked, 0, mayWrite)
+        const decided = await decide(parts, asked, 0, mayWrite)
         const knowsFenced = apiVersion >= firstVersionWithProducerFenced
-        return { resultsByTopicV3AndBelow: answeredTopics(asked, rows, knowsFenced) }
+        return { resultsByTopicV3AndBelow: answeredTopics(asked, decided, knowsFenced) }
       }
       actForCluster.require(context)
       const results = request.transactions.map(async (asked) => {
-        const rows = await rowsOf(parts, asked, 2, () => true)
-        const topicResults = answeredTopics(asked, rows, true)
+        const decided = await decide(parts, asked, 2, () => true)
+        const topicResults = answeredTopics(asked, decided, true)
         return { transactionalId: asked.transactionalId, topicResults }
       })
       return { errorCode: errors.NONE.code, resultsByTransaction: await Promise.all(results) }
@@ -62,8 +62,7 @@ export const addPartitionsToTxn = (parts: Parts) =>
       onError: (request, error, version) => {
         if (version >= firstVersionOfLeaders) return { errorCode: error.code }
         const asked = ofProducer(request)
-        const rows = eachPartition({ partitions: partitionsOf(asked) }, error)
-        return { resultsByTopicV3AndBelow: answeredTopics(asked, rows, true) }
+        return { resultsByTopicV3AndBelow: answeredTopics(asked, error, true) }
       },
     },
   )
@@ -82,12 +81,13 @@ function partitionsOf({ topics }: Asked): TopicPartitions[] {
   return topics.map(({ name, partitions }) => ({ topic: name, partitions }))
 }
 
-async function rowsOf(
+/** One row for all partitions, or one for each. */
+async function decide(
   parts: Parts,
   asked: Asked,
   clientVersion: number,
   mayWrite: (topic: string) => boolean,
-): Promise<Rows> {
+): Promise<ErrorRow | Rows> {
   const { transactionalId, producerId, producerEpoch, verifyOnly } = asked
   const partitions = partitionsOf(asked)
   const request = { transactionalId, producerId, producerEpoch, partitions }
@@ -97,7 +97,7 @@ async function rowsOf(
     return new Map([...eachPartition(request, errors.OPERATION_NOT_ATTEMPTED), ...refused])
   }
   if (verifyOnly) return await parts.transactions.verifyPartitions(request)
-  return eachPartition(request, await parts.transactions.addPartitions(request, clientVersion))
+  return await parts.transactions.addPartitions(request, clientVersion)
 }
 
 function refusedPartitions(
@@ -119,14 +119,25 @@ function refusedPartitions(
   return refused
 }
 
-/** As Kafka's answers, which are by partition: a topic without partitions is not in it. */
-function answeredTopics({ topics }: Asked, rows: Rows, knowsFenced: boolean): AnsweredTopics {
-  const named = topics.filter(({ partitions }) => partitions.length > 0)
-  return named.map(({ name, partitions }) => ({
-    name,
-    resultsByPartition: partitions.map((partitionIndex) => {
-      const row = rows.get(`${name}-${partitionIndex}`) ?? errors.UNKNOWN_SERVER_ERROR
-      return { partitionIndex, partitionErrorCode: fencedAs(row, knowsFenced).code }
-    }),
-  }))
+/**
+ * As Kafka's answers: where the partitions have each an error of their own, a topic without any is not
+ * in it; where the error is that of all, it is.
+ */
+function answeredTopics(
+  { topics }: Asked,
+  decided: ErrorRow | Rows,
+  knowsFenced: boolean,
+): AnsweredTopics {
+  const isByPartition = decided instanceof Map
+  const rowOf = (partition: PartitionName): ErrorRow =>
+    isByPartition ? (decided.get(partition) ?? errors.UNKNOWN_SERVER_ERROR) : (decided as ErrorRow)
+  return topics
+    .filter(({ partitions }) => partitions.length > 0 || !isByPartition)
+    .map(({ name, partitions }) => ({
+      name,
+      resultsByPartition: partitions.map((partitionIndex) => {
+        const row = fencedAs(rowOf(`${name}-${partitionIndex}`), knowsFenced)
+        return { partitionIndex, partitionErrorCode: row.code }
+      }),
+    }))
 }

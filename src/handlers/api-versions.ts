@@ -11,12 +11,14 @@ import type {
 import { supportedFeatures } from '../metadata/features.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { type AnyHandler, handler, servedVersions } from '../server/handler.ts'
+import type { ClientTelemetry } from '../telemetry/client-telemetry.ts'
 
 export interface ApiVersionsParts {
   readonly cache: MetadataCache
   readonly nodeId: number
   /** The assembled table, this handler among them: only what is in it is advertised. */
   readonly handlers: () => readonly AnyHandler[]
+  readonly telemetry: Pick<ClientTelemetry, 'isShown'>
 }
 
 export const apiVersions = (parts: ApiVersionsParts) => {
@@ -32,6 +34,7 @@ export const apiVersions = (parts: ApiVersionsParts) => {
       const { image } = parts.cache
       advertised ??= parts
         .handlers()
+        .filter(({ api }) => parts.telemetry.isShown || !ofTelemetry.has(api.key))
         .map(apiKey)
         .sort((a, b) => a.apiKey - b.apiKey)
       return {
@@ -79,6 +82,8 @@ function apiKey(served: AnyHandler): ApiVersionsResponse['apiKeys'][number] {
   return { apiKey: served.api.key, minVersion, maxVersion }
 }
 
+/** Clients push only where these are advertised: as in Kafka, where somebody takes what they push (KIP-714). */
+const ofTelemetry = new Set<number>([apis.getTelemetrySubscriptions.key, apis.pushTelemetry.key])
 const firstVersionWithLevel0 = 4
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 

@@ -38,7 +38,7 @@ export const deleteTopics = ({ cache, controller, config }: DeleteTopicsParts) =
           ? new KafkaError(errors.INVALID_REQUEST, 'Topic deletion is disabled.')
           : new KafkaError(errors.TOPIC_DELETION_DISABLED)
       }
-      if (request.topics.length + request.topicNames.length > 0) requireTime(request)
+      if (needsController(request)) requireTime(request)
       const { allowed, denied } = authorize(cache.image, request, context)
       const isStrict = context.apiVersion >= firstStrictVersion
       const deleted = await controller.deleteTopics(allowed, (partitions) =>
@@ -63,6 +63,13 @@ export const deleteTopics = ({ cache, controller, config }: DeleteTopicsParts) =
       },
     },
   )
+
+/** A topic that is named by both its name and its id, or by neither, is refused without looking for it. */
+function needsController({ topics, topicNames }: DeleteTopicsRequest): boolean {
+  const isOneOfBoth = ({ name, topicId }: DeleteTopicsRequest['topics'][number]) =>
+    (name === null) !== (topicId === zeroUuid)
+  return topicNames.length > 0 || topics.some(isOneOfBoth)
+}
 
 /**
  * What is left to decide for the controller, and a refusal for each topic that may not be deleted. Whoever

@@ -53,6 +53,7 @@ export const describeConfigs = (parts: DescribeConfigsParts) =>
   handler(
     apis.describeConfigs,
     (request, context) => {
+      for (const resource of request.resources) checkType(resource)
       const { allowed, denied } = access.split(context, distinct(request.resources))
       let left = answerCharactersMax
       const results = allowed.map((resource) => {
@@ -71,6 +72,16 @@ export const describeConfigs = (parts: DescribeConfigsParts) =>
       }),
     },
   )
+
+const describedTypes: ReadonlySet<number> = new Set(
+  Object.values(configResource).filter((type) => type !== configResource.UNKNOWN),
+)
+
+/** Throws KafkaError INVALID_REQUEST: with a type that is unknown, nothing of a request is described. */
+function checkType({ resourceType, resourceName }: Resource): void {
+  if (describedTypes.has(resourceType)) return
+  throw invalid(`Unexpected resource type ${resourceType} for resource ${resourceName}`)
+}
 
 function distinct(resources: readonly Resource[]): Resource[] {
   const byName = new Map<string, Resource>()
@@ -149,11 +160,9 @@ function settingsOf(
     case configResource.CLIENT_METRICS:
       if (resourceName === '') throw invalid('Client metrics subscription name must not be empty')
       return clientMetricsSettings(image, resourceName)
-    case configResource.GROUP:
+    default:
       if (resourceName === '') throw invalid('Group name must not be empty')
       return groupSettings(image, parts.config, resourceName)
-    default:
-      throw invalid(`Unexpected resource type ${resourceType} for resource ${resourceName}`)
   }
 }
 

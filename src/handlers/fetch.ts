@@ -196,14 +196,14 @@ class Fetch {
   }
 
   #errorOf(partition: Partition, fetched: FetchedPartition): ErrorRow | null {
-    const error = partition.leaderError(fetched.currentLeaderEpoch)
+    // Of any negative number Kafka takes it that the epoch is not known.
+    const isEpochKnown = fetched.currentLeaderEpoch >= 0
+    const error = partition.leaderError(isEpochKnown ? fetched.currentLeaderEpoch : -1)
     if (error !== null) return error
     // No broker but this one is a replica of a partition here: a fetcher that says so knows more than
     // we do, and is told to come again; without an epoch it may as well know less.
     if (this.#isReplica) {
-      return fetched.currentLeaderEpoch === -1
-        ? errors.NOT_LEADER_OR_FOLLOWER
-        : errors.UNKNOWN_LEADER_EPOCH
+      return isEpochKnown ? errors.UNKNOWN_LEADER_EPOCH : errors.NOT_LEADER_OR_FOLLOWER
     }
     const { config } = partition
     if (config.compressionType === 'zstd' && this.#context.apiVersion < 10) {
@@ -214,7 +214,7 @@ class Fetch {
 
   #readRecords(partition: Partition, fetched: FetchedPartition): void {
     const { fetchOffset, lastFetchedEpoch } = fetched
-    if (lastFetchedEpoch !== -1) {
+    if (lastFetchedEpoch >= 0) {
       const divergingEpoch = partition.divergence(fetchOffset, lastFetchedEpoch)
       if (divergingEpoch !== null) {
         this.#mustAnswer = true

@@ -25,6 +25,7 @@ import type { AnyHandler } from '../server/handler.ts'
 import type { ClientTelemetry } from '../telemetry/client-telemetry.ts'
 import { addOffsetsToTxn } from './add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from './add-partitions-to-txn.ts'
+import { addRaftVoter } from './add-raft-voter.ts'
 import { alterClientQuotas } from './alter-client-quotas.ts'
 import { alterConfigs } from './alter-configs.ts'
 import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
@@ -83,6 +84,7 @@ import { produce } from './produce.ts'
 import { pushTelemetry } from './push-telemetry.ts'
 import { readShareGroupState } from './read-share-group-state.ts'
 import { readShareGroupStateSummary } from './read-share-group-state-summary.ts'
+import { removeRaftVoter } from './remove-raft-voter.ts'
 import { renewDelegationToken } from './renew-delegation-token.ts'
 import { shareAcknowledge } from './share-acknowledge.ts'
 import { shareFetch } from './share-fetch.ts'
@@ -169,7 +171,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     syncGroup({ groups }),
     describeGroups({ groups }),
     listGroups({ groups }),
-    apiVersions({ ...nodes, handlers: () => table }),
+    apiVersions({ ...nodes, handlers: () => table, telemetry: parts.telemetry }),
     createTopics({ controller }),
     deleteTopics({ cache, controller, config }),
     deleteRecords({ replicas }),
@@ -203,6 +205,8 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     alterUserScramCredentials({ controller }),
     unregisterBroker({ controller }),
     describeQuorum({ quorum }),
+    addRaftVoter({ cache, config }),
+    removeRaftVoter({ cache }),
     updateFeatures({ controller }),
     describeCluster(nodes),
     describeProducers({ replicas }),

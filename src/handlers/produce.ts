@@ -102,8 +102,7 @@ class Production {
     const request = this.#request
     const responses: AnsweredTopic[] = []
     for (const topic of request.topicData) {
-      // As Kafka, whose answers are by partition.
-      if (topic.partitionData.length > 0) responses.push(this.#appendTopic(topic))
+      if (hasPartitions(topic)) responses.push(this.#appendTopic(topic))
     }
     const written = this.#afterWrites()
     // What waits for its sync holds the request's bytes, and counts until it has been written.
@@ -330,6 +329,11 @@ function notAdmitted(error: ErrorRow, version: number): KafkaError {
   return new KafkaError(error, isUnknown ? 'The partition is not in the transaction' : undefined)
 }
 
+/** Kafka answers by partition: a topic without one is not in the answer. */
+function hasPartitions({ partitionData }: RequestedTopic): boolean {
+  return partitionData.length > 0
+}
+
 function refuseAll(
   request: ProduceRequest,
   error: ErrorRow,
@@ -337,7 +341,7 @@ function refuseAll(
 ): ProduceResponse {
   const cause = message === null ? null : new Error(message)
   return {
-    responses: request.topicData.map(({ name, topicId, partitionData }) => ({
+    responses: request.topicData.filter(hasPartitions).map(({ name, topicId, partitionData }) => ({
       name,
       topicId: topicId ?? zeroUuid,
       partitionResponses: partitionData.map(({ index }) => refused(index, error, cause)),

@@ -14,6 +14,6 @@ export const readShareGroupStateSummary = ({ shareState }: { shareState: ShareCo
     {
       access: [actForCluster],
       onError: (request, error) =>
-        groupStateRefusal(request, error, { startOffset: -1, stateEpoch: 0, leaderEpoch: 0 }),
+        groupStateRefusal(request, error, { startOffset: 0, stateEpoch: 0, leaderEpoch: 0 }),
     },
   )

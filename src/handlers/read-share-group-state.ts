@@ -14,6 +14,6 @@ export const readShareGroupState = ({ shareState }: { shareState: ShareCoordinat
     {
       access: [actForCluster],
       onError: (request, error) =>
-        groupStateRefusal(request, error, { startOffset: -1, stateEpoch: 0, stateBatches: [] }),
+        groupStateRefusal(request, error, { startOffset: 0, stateEpoch: 0, stateBatches: [] }),
     },
   )

@@ -71,6 +71,8 @@ export interface ClientTelemetryOptions {
   /** telemetry.max.bytes, read at each use. */
   readonly bytesMax: () => number
   readonly image: () => MetadataImage
+  /** Whether there is a page on which to see what clients push. */
+  readonly isShown: boolean
 }
 
 /** Since the start. */
@@ -97,6 +99,10 @@ export class ClientTelemetry {
     this.#options = options
     this.#subscriptions = new Subscriptions(options.image)
     this.received = new ReceivedMetrics(options.environment.clock)
+  }
+
+  get isShown(): boolean {
+    return this.#options.isShown
   }
 
   get bytesMax(): number {

@@ -35,6 +35,8 @@ const doomedTopic = 'doomed'
 const noParts: unknown = new Proxy(() => {}, { get: () => noParts, apply: () => noParts })
 const handlers: readonly AnyHandler[] = handlerTable(noParts as HandlerParts)
 
+const voter = { clusterId: null, voterId: 7, voterDirectoryId: 'AAAAAAAAAAAAAAAAAAAABQ' }
+
 /** A request that meets the rule, with the fields of all versions. */
 const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => unknown>> = {
   Produce: ({ resource }, topicId) => ({
@@ -110,6 +112,8 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
       },
     ],
   }),
+  AddRaftVoter: () => ({ ...voter, timeoutMs: 1000, listeners: [] }),
+  RemoveRaftVoter: () => voter,
   FindCoordinator: ({ resource }) =>
     resource === 'CLUSTER'
       ? { keyType: 2, coordinatorKeys: [`${group}:AAAAAAAAAAAAAAAAAAAAAQ:0`] }

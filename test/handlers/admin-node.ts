@@ -11,6 +11,7 @@ import type { InputOf, MessageOf } from '../../protocol/schema.ts'
 import { transactionCoordinatorConfig } from '../../src/broker-settings.ts'
 import { TransactionCoordinator } from '../../src/coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../../src/environment/environment.ts'
+import { addRaftVoter } from '../../src/handlers/add-raft-voter.ts'
 import { alterConfigs } from '../../src/handlers/alter-configs.ts'
 import { apiVersions } from '../../src/handlers/api-versions.ts'
 import { createPartitions } from '../../src/handlers/create-partitions.ts'
@@ -24,6 +25,7 @@ import { incrementalAlterConfigs } from '../../src/handlers/incremental-alter-co
 import { initProducerId } from '../../src/handlers/init-producer-id.ts'
 import { listConfigResources } from '../../src/handlers/list-config-resources.ts'
 import { metadata } from '../../src/handlers/metadata.ts'
+import { removeRaftVoter } from '../../src/handlers/remove-raft-voter.ts'
 import { updateFeatures } from '../../src/handlers/update-features.ts'
 import { AutoTopicCreation } from '../../src/metadata/auto-topic-creation.ts'
 import { dynamicBrokerTexts } from '../../src/metadata/image.ts'
@@ -59,6 +61,7 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     autoTopics: new AutoTopicCreation(controller, cache, config),
     advertised: () => ({ host: 'here.example', port: 29092 }),
     handlers: () => handlers,
+    telemetry: { isShown: true },
   }
   const handlers: readonly AnyHandler[] = [
     metadata(parts),
@@ -71,6 +74,8 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     incrementalAlterConfigs(parts),
     listConfigResources(parts),
     describeQuorum(parts),
+    addRaftVoter(parts),
+    removeRaftVoter(parts),
     describeCluster(parts),
     describeTopicPartitions(parts),
     updateFeatures(parts),

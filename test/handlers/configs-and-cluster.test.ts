@@ -1,5 +1,7 @@
 import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
+import { errors } from '../../protocol/errors.ts'
+import { zeroUuid } from '../../protocol/types.ts'
 import { newTopic } from '../metadata/metadata-node.ts'
 import { openAdmin } from './admin-node.ts'
 
@@ -280,6 +282,25 @@ t.test('DescribeCluster, DescribeQuorum', async (t) => {
   t.match((await quorum('a')).topics[0]?.partitions[0], { errorCode: 3 })
 })
 
+t.test('voters do not change, and it is said what is wrong with asking for it', async (t) => {
+  const { ask } = await openAdmin()
+  const voter = { clusterId: null, voterId: 7, voterDirectoryId: 'AAAAAAAAAAAAAAAAAAAABQ' }
+  const listeners = [{ name: 'CONTROLLER', host: 'there.example', port: 9093 }]
+  const add = async (changes: object) => {
+    const request = { ...voter, timeoutMs: 1000, listeners, ...changes }
+    return (await ask(apis.addRaftVoter, 1, request)).errorCode
+  }
+  const remove = async (changes: object) =>
+    (await ask(apis.removeRaftVoter, 0, { ...voter, ...changes })).errorCode
+  for (const change of [add, remove]) {
+    t.equal(await change({}), errors.UNSUPPORTED_VERSION.code)
+    t.equal(await change({ clusterId: 'other' }), errors.INCONSISTENT_CLUSTER_ID.code)
+    t.equal(await change({ voterId: -1 }), errors.INVALID_REQUEST.code)
+    t.equal(await change({ voterDirectoryId: zeroUuid }), errors.INVALID_REQUEST.code)
+  }
+  t.equal(await add({ listeners: [] }), errors.INVALID_REQUEST.code)
+})
+
 t.test('UpdateFeatures', async (t) => {
   const { ask, metadata } = await openAdmin()
   const update = async (feature: string, maxVersionLevel: number, upgradeType: number) => {
@@ -328,7 +349,7 @@ t.test('ApiVersions tells what is in the table, and nothing else', async (t) => 
   const client = { clientSoftwareName: 'a-client', clientSoftwareVersion: '1.0' }
   const answer = await ask(apis.apiVersions, 4, client)
   const keys = answer.apiKeys.map(({ apiKey }) => apiKey)
-  t.strictSame(keys, [3, 18, 19, 20, 22, 32, 33, 37, 44, 55, 57, 60, 74, 75])
+  t.strictSame(keys, [3, 18, 19, 20, 22, 32, 33, 37, 44, 55, 57, 60, 74, 75, 80, 81])
   t.strictSame(answer.apiKeys[4], { apiKey: 22, minVersion: 0, maxVersion: 5 })
   const elr = { name: 'eligible.leader.replicas.version', minVersion: 0, maxVersion: 1 }
   const told = { name: 'metadata.version', minVersion: 7, maxVersion: 30 }

@@ -62,6 +62,24 @@ async function begin(): Promise<Story> {
   return story
 }
 
+t.test('clients are asked to push only where a page shows what they push', async (t) => {
+  for (const [page, isShown] of Object.entries({ 'http://127.0.0.1:8083': true, '': false })) {
+    const node = new OneBroker({ 'http.listeners': page })
+    await node.start()
+    const { apiKeys } = await node.ask('client', apis.apiVersions, {
+      clientSoftwareName: 'a-client',
+      clientSoftwareVersion: '1',
+    })
+    for (const key of [apis.getTelemetrySubscriptions.key, apis.pushTelemetry.key]) {
+      t.equal(
+        apiKeys.some(({ apiKey }) => apiKey === key),
+        isShown,
+        `${key} with '${page}'`,
+      )
+    }
+  }
+})
+
 t.test('where nothing is wanted, clients are told so, and there are limits', async (t) => {
   const story = await begin()
   const { world } = story.node

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
+import { zeroUuid } from '../../protocol/types.ts'
 import { newTopic } from '../metadata/metadata-node.ts'
 import { openAdmin } from './admin-node.ts'
 
@@ -116,6 +117,14 @@ t.test('what has no time is not begun, be it right or wrong', async (t) => {
     t.match(await ask(apis.createPartitions, 3, grown), { results: [{ errorCode }] })
     t.match(await ask(apis.deleteTopics, 5, { timeoutMs, topicNames: ['kept', 'missing'] }), {
       responses: [{ errorCode }, { errorCode }],
+    })
+    const both = { name: 'kept', topicId: 'AAAAAAAAAAAAAAAAAAAABQ' }
+    const unclear = { timeoutMs, topics: [both, { name: null, topicId: zeroUuid }] }
+    t.match(await ask(apis.deleteTopics, 6, unclear), {
+      responses: [
+        { errorCode: errors.INVALID_REQUEST.code },
+        { errorCode: errors.INVALID_REQUEST.code },
+      ],
     })
     t.same(await ask(apis.createTopics, 7, { ...none, timeoutMs, topics: [] }), {
       throttleTimeMs: 0,

@@ -266,6 +266,18 @@ t.test('with a partition that cannot be added none is', async (t) => {
     3,
   )
   t.equal(internal.resultsByTopicV3AndBelow.length, 1, 'only topics with partitions')
+  const fenced = await stage.ask(
+    'client',
+    apis.addPartitionsToTxn,
+    {
+      v3AndBelowTransactionalId: 'tx',
+      v3AndBelowProducerId: producer.producerId,
+      v3AndBelowProducerEpoch: 9,
+      v3AndBelowTopics: [{ name: topic, partitions: [] }],
+    },
+    3,
+  )
+  t.match(fenced.resultsByTopicV3AndBelow, [{ name: topic, resultsByPartition: [] }])
   const [first] = internal.resultsByTopicV3AndBelow[0]?.resultsByPartition ?? []
   t.equal(named(first?.partitionErrorCode ?? -1), 'TOPIC_AUTHORIZATION_FAILED')
 })

@@ -153,6 +153,7 @@ export class ShareCoordinator {
   }
 
   async write(request: WriteShareGroupStateRequest): Promise<WriteShareGroupStateResponse> {
+    if (isPartlyEmpty(request)) return { results: [] }
     return this.#each(request, 'write', outcomeOf, (shard, key, partition, nowMs) => {
       const { records, reply } = shard.write(key, partition, nowMs)
       return { records, reply: outcomeOf(key, reply) }
@@ -163,9 +164,10 @@ export class ShareCoordinator {
     const refused = (key: SharePartitionKey, outcome: Outcome) => ({
       ...outcomeOf(key, outcome),
       stateEpoch: 0,
-      startOffset: -1,
+      startOffset: 0,
       stateBatches: [],
     })
+    if (isPartlyEmpty(request)) return { results: [] }
     return this.#each(request, 'read', refused, (shard, key, { leaderEpoch }, nowMs) => {
       const { records, reply } = shard.read(key, leaderEpoch, nowMs)
       if (reply.state === null) return { records, reply: refused(key, reply) }
@@ -178,11 +180,15 @@ export class ShareCoordinator {
   async readSummary(
     request: ReadShareGroupStateSummaryRequest,
   ): Promise<ReadShareGroupStateSummaryResponse> {
-    const unread = { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: -1 }
     const refused = (key: SharePartitionKey, outcome: Outcome) => ({
       ...outcomeOf(key, outcome),
-      ...unread,
+      stateEpoch: 0,
+      leaderEpoch: 0,
+      // A partition that nobody has begun with is no error.
+      startOffset: outcome.error === errors.NONE ? -1 : 0,
+      deliveryCompleteCount: -1,
     })
+    if (isPartlyEmpty(request)) return { results: [] }
     return this.#each(request, 'read the summary of', refused, (shard, key) => {
       const { records, reply } = shard.summary(key)
       if (reply.state === null) return { records, reply: refused(key, reply) }
@@ -193,13 +199,14 @@ export class ShareCoordinator {
   }
 
   async delete(request: DeleteShareGroupStateRequest): Promise<DeleteShareGroupStateResponse> {
+    if (isPartlyEmpty(request)) return { results: [] }
     return this.#each(request, 'delete', outcomeOf, (shard, key) => {
       const { records, reply } = shard.delete(key)
       return { records, reply: outcomeOf(key, reply) }
     })
   }
 
-  /** Decides about each partition on its shard. A request for nobody, or for nothing, has no results. */
+  /** Decides about each partition on its shard. A request for nobody has no results. */
   async #each<P extends { readonly partition: number }, A>(
     { groupId, topics }: StateRequest<P>,
     operation: string,
@@ -245,6 +252,11 @@ export class ShareCoordinator {
       this.#log.warn('redundant share group state was not deleted', { partition, err })
     }
   }
+}
+
+/** As in Kafka, nothing is done where one of the topics has no partitions, but to initialise the others. */
+function isPartlyEmpty({ topics }: StateRequest<unknown>): boolean {
+  return topics.some(({ partitions }) => partitions.length === 0)
 }
 
 function outcomeOf(

@@ -72,7 +72,6 @@ function grow(
     )
   }
   const added = count - existing
-  if (added > recordsPerRequestMax) throw tooLarge()
   if (assignments !== null && assignments.length !== added) {
     throw new KafkaError(
       errors.INVALID_REPLICA_ASSIGNMENT,
@@ -80,6 +79,7 @@ function grow(
         'assignment(s) were specified.',
     )
   }
+  if (added > recordsPerRequestMax) throw tooLarge()
   countMutations(added)
   const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
   const partitions =

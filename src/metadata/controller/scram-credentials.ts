@@ -38,7 +38,8 @@ export function alterUserScramCredentials(
   const change = (user: string, decide: () => MetadataRecord | Outcome): void => {
     const before = changes.get(user)
     if (before === undefined) changes.set(user, decide())
-    else if ('type' in before) changes.set(user, alteredTwice)
+    // As in Kafka, which looks at the salted password last.
+    else if ('type' in before || before === emptyPassword) changes.set(user, alteredTwice)
   }
   for (const deletion of deletions) change(deletion.name, () => deletionOf(image, deletion))
   for (const upsertion of upsertions) change(upsertion.name, () => credentialOf(upsertion))
@@ -55,6 +56,8 @@ const alteredTwice = failed(
   errors.DUPLICATE_RESOURCE,
   'A user credential cannot be altered twice in the same request',
 )
+
+const emptyPassword = failed(errors.UNACCEPTABLE_CREDENTIAL, 'Empty salted password')
 
 function deletionOf(image: MetadataImage, deletion: Deletion): MetadataRecord | Outcome {
   const { name, mechanism } = deletion
@@ -77,9 +80,7 @@ function credentialOf({ saltedPassword, ...rest }: Upsertion): MetadataRecord | 
   if (iterations > scramIterations.max) {
     return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Too many iterations')
   }
-  if (saltedPassword.length === 0) {
-    return failed(errors.UNACCEPTABLE_CREDENTIAL, 'Empty salted password')
-  }
+  if (saltedPassword.length === 0) return emptyPassword
   // A view would keep the whole request in memory.
   const salt = Buffer.from(rest.salt)
   return record('UserScramCredentialRecord', {

@@ -15,7 +15,7 @@ import { fetchKafka, fetchKafkaLogger } from '../../../scripts/apache-kafka.ts'
 import { BrokerProcess } from '../../damage/broker-process.ts'
 import { randomFrom } from '../../protocol/generated-values.ts'
 import type { Report } from '../directories/exchange.ts'
-import { reasonOf } from './known-differences.ts'
+import { type KnownDifference, knownDifference, knownDifferences } from './known-differences.ts'
 import { leftOut, makeRequest } from './requests.ts'
 import { Side } from './side.ts'
 
@@ -37,6 +37,8 @@ const changesLayout = /^(createTopics|deleteTopics|createPartitions)$/
 const changesTopics =
   /^(produce|(create|delete)(Topics|Partitions|Records)|.*Configs|writeTxnMarkers|endTxn)$/
 const changesNothing = /^(fetch$|list|metadata|describe|find|offsetFetch|offsetFor|apiVersions)/
+/** Apache Kafka serves these without saying so where no plugin takes what clients push. */
+const servedUnsaid: ReadonlySet<string> = new Set(['getTelemetrySubscriptions', 'pushTelemetry'])
 /** Apache Kafka says that it serves Produce from 0 on, which librdkafka asks for, but does not. */
 const firstServed: Readonly<Record<string, number>> = { produce: 3 }
 
@@ -50,14 +52,14 @@ class Tally {
   requests = 0
   alike = 0
   known = 0
-  readonly reasons = new Map<string, number>()
+  readonly reasons = new Map<KnownDifference, number>()
   readonly unexplained = new Map<string, Difference>()
 
   note(api: string, version: number, request: object, difference: DifferentLines): void {
-    const reason = reasonOf(api, request, difference)
-    if (reason !== null) {
+    const found = knownDifference({ api, version, request }, difference)
+    if (found !== undefined) {
       this.known++
-      this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1)
+      this.reasons.set(found, (this.reasons.get(found) ?? 0) + 1)
       return
     }
     const { mine, other } = difference
@@ -124,12 +126,15 @@ class Comparison {
     await this.#both((side) => side.settleCoordinators())
     const tallies = new Map<string, Tally>()
     for (const [name, api] of Object.entries<ApiRow>(apis)) {
-      const versions = there.get(api.key)
       const isAsked = only.length === 0 || only.includes(name)
-      if (!isAsked || leftOut.has(name) || versions === undefined) continue
-      const own = here.get(api.key)
-      if (own === undefined) {
-        this.#report(`differential: ${name}`, false, 'Apache Kafka serves it, we do not')
+      if (!isAsked || leftOut.has(name)) continue
+      const unsaid = servedUnsaid.has(name) ? versionsOf(api) : undefined
+      const versions = there.get(api.key) ?? unsaid
+      const own = here.get(api.key) ?? unsaid
+      if (versions === undefined || own === undefined) {
+        if (versions === own) continue
+        const who = own === undefined ? 'Apache Kafka serves it, we do not' : 'only we serve it'
+        this.#report(`differential: ${name}`, false, who)
         continue
       }
       if (own[1] < versions[1] || own[0] > versions[0]) {
@@ -142,6 +147,7 @@ class Comparison {
       tell(name, tally, this.#report)
     }
     printTable(tallies)
+    printUnused(tallies)
   }
 
   async #compareApi(name: string, api: ApiRow, lowest: number, highest: number): Promise<Tally> {
@@ -197,6 +203,10 @@ class Comparison {
   }
 }
 
+function versionsOf({ request: { valid } }: ApiRow): readonly [number, number] {
+  return [valid.min, valid.max]
+}
+
 /** Null where they are alike. */
 function differentLines(ours: readonly string[], theirs: readonly string[]): DifferentLines | null {
   const mine = ours.filter((line) => !theirs.includes(line))
@@ -220,7 +230,7 @@ function tell(name: string, tally: Tally, report: Report): void {
   const { requests, alike, known, unexplainedCount } = tally
   const detail = `${requests} requests, ${alike} alike, ${known} known differences, ${unexplainedCount} unexplained`
   report(`differential: ${name}`, unexplainedCount === 0, detail)
-  for (const [reason, count] of tally.reasons) console.log(`      ${count} known: ${reason}`)
+  for (const [{ reason }, count] of tally.reasons) console.log(`      ${count} known: ${reason}`)
   const most = [...tally.unexplained].sort(([, a], [, b]) => b.count - a.count).slice(0, shownMax)
   for (const [difference, { count, example }] of most) {
     console.log(`      ${count} x ${difference}\n          ${example}`)
@@ -240,4 +250,13 @@ function printTable(tallies: ReadonlyMap<string, Tally>): void {
     row(name, ...counts)
   }
   row(`${tallies.size} APIs`, ...sums)
+}
+
+/** Rules about APIs that were all asked, and that met nothing: they may be of no use any more. */
+function printUnused(tallies: ReadonlyMap<string, Tally>): void {
+  const used = new Set([...tallies.values()].flatMap(({ reasons }) => [...reasons.keys()]))
+  for (const rule of knownDifferences) {
+    if (used.has(rule) || !rule.apis.every((api) => tallies.has(api))) continue
+    console.log(`not met: ${rule.apis.join(', ')}: ${rule.reason}`)
+  }
 }

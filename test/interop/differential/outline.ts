@@ -35,6 +35,7 @@ const ownWords = new Set([
   ...['batchIndexErrorMessage', 'lastTimestamp', 'documentation', 'brokers', 'records'],
   ...['controllerId', 'synonyms', 'message', 'heartbeatIntervalMs', 'lastFetchTimestamp'],
   ...['lastCaughtUpTimestamp', 'logEndOffset', 'replicaDirectoryId', 'nodes', 'recordErrors'],
+  ...['acquisitionLockTimeoutMs', 'pushIntervalMs', 'acceptedCompressionTypes', 'entity'],
   ...[
     'lastKnownElr',
     'finalizedFeaturesEpoch',
@@ -43,6 +44,9 @@ const ownWords = new Set([
     'lastOffset',
   ],
 ])
+
+/** How much the two have written there depends on what each calls its members. */
+const ofInternalTopic = '.topics[__'
 
 export interface Outline {
   /** `where: NAME` for every error code. */
@@ -72,7 +76,8 @@ function walk(value: unknown, path: string, lines: Lines, world: World): void {
   }
   if (typeof value === 'object' && value !== null && !Buffer.isBuffer(value)) {
     for (const [name, inner] of Object.entries(value)) {
-      if (ownWords.has(name)) continue
+      if (ownWords.has(name) || (name === 'partitionSize' && path.includes(ofInternalTopic)))
+        continue
       if (name === 'errorCode' || name.endsWith('ErrorCode')) {
         lines.errors.push(`${path}.${name}: ${errorByCode(inner as number).name}`)
       } else walk(inner, `${path}.${name}`, lines, world)
@@ -92,6 +97,7 @@ function identityOf(element: unknown, at: number, world: World): string | null {
   if (typeof element === 'string') return world.plain(element)
   if (typeof element !== 'object' || element === null) return String(at)
   const fields = element as Readonly<Record<string, unknown>>
+  if (Array.isArray(fields.entity)) return entityName(fields.entity)
   for (const name of identities) {
     const value = fields[name]
     if (value === undefined || value === null || value === '' || value === 0) continue
@@ -102,4 +108,12 @@ function identityOf(element: unknown, at: number, world: World): string | null {
   }
   const first = identities.find((name) => fields[name] !== undefined)
   return first === undefined ? String(at) : String(fields[first])
+}
+
+/** Whom a quota is for, whatever the order in which that is said. */
+function entityName(parts: readonly unknown[]): string {
+  return parts
+    .map((part) => JSON.stringify(part))
+    .sort()
+    .join(' ')
 }

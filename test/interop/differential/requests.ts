@@ -53,7 +53,7 @@ type Pool = readonly [sane: readonly unknown[], odd: readonly unknown[]]
 const coveredByCrc = 21
 /** One field in so many is odd. */
 const oddOneIn = 8
-const longName = 'x'.repeat(300)
+export const longName = 'x'.repeat(300)
 export const topics = ['orders', 'compacted', 'ledger'] as const
 const topicNames: Pool = [
   ['orders', 'orders', 'compacted', 'ledger', 'missing'],
@@ -62,7 +62,17 @@ const topicNames: Pool = [
 const newTopicNames: Pool = [['made-1', 'made-2', 'made-3', 'orders'], topicNames[1]]
 const groupIds: Pool = [
   ['group-1', 'group-2', 'new-style'],
-  ['', 'missing', longName],
+  ['', 'nobody-s', longName],
+]
+const shareGroupIds: Pool = [
+  ['sharers', 'sharers', 'sharers', 'group-1'],
+  ['', 'nobody-s', longName],
+]
+const shareGroupRequests = [
+  ...['ShareFetch', 'ShareAcknowledge', 'ShareGroupHeartbeat', 'ShareGroupDescribe'],
+  ...['AlterShareGroupOffsets', 'DeleteShareGroupOffsets', 'DescribeShareGroupOffsets'],
+  ...['InitializeShareGroupState', 'ReadShareGroupState', 'WriteShareGroupState'],
+  ...['DeleteShareGroupState', 'ReadShareGroupStateSummary'],
 ]
 const memberIds: Pool = [
   ['', new Placeholder('member id', '')],
@@ -90,8 +100,19 @@ const configValues: Pool = [
   ['', 'nonsense', '-5', null, '99999999999999999999'],
 ]
 
+/** Of each share group request, whatever its field is called. */
+const ofShareGroups = Object.fromEntries(
+  shareGroupRequests.flatMap((name) =>
+    ['groupId', 'groupIds', 'groups.groupId'].map((field) => [
+      `${name}Request.${field}`,
+      shareGroupIds,
+    ]),
+  ),
+)
+
 /** By the field's name, with the names of what is around it in front where that matters. */
 const pools: Readonly<Record<string, Pool>> = {
+  ...ofShareGroups,
   topic: topicNames,
   topicName: topicNames,
   topicNames,
@@ -323,10 +344,10 @@ const pools: Readonly<Record<string, Pool>> = {
   ],
   rackId: [['', null], ['rack-1']],
   'StreamsGroupHeartbeatRequest.rackId': [[null, 'rack-1'], ['']],
-  'StreamsGroupHeartbeatRequest.groupId': [['streams-1'], ['group-1', '', 'missing']],
+  'StreamsGroupHeartbeatRequest.groupId': [['streams-1'], ['group-1', '', 'nobody-s']],
   'StreamsGroupDescribeRequest.groupIds': [
     ['streams-1', 'group-1'],
-    ['', 'missing'],
+    ['', 'nobody-s'],
   ],
   endpointInformationEpoch: [[0], [-1, 7]],
   processId: [['process-1'], [null, '']],
@@ -373,6 +394,49 @@ const pools: Readonly<Record<string, Pool>> = {
   responsePartitionLimit: [[2000], [1, 0, -1]],
   batchSize: [[100], [0]],
   maxRecords: [[100], [0, -1]],
+  shareAcquireMode: [
+    [0, 1],
+    [2, -1],
+  ],
+  isRenewAck: [[false, false, true], []],
+  firstOffset: [
+    [0, 0, 1],
+    [-1, 5],
+  ],
+  lastOffset: [
+    [0, 1, 2],
+    [-1, 99],
+  ],
+  acknowledgeTypes: [
+    [1, 2, 3],
+    [0, 4, 9, -1],
+  ],
+  stateEpoch: [
+    [0, 1],
+    [-1, 9],
+  ],
+  startOffset: [
+    [0, 1],
+    [-1, -2, 999_999],
+  ],
+  deliveryCompleteCount: [[0, -1], [5]],
+  deliveryState: [
+    [0, 2, 4],
+    [1, 3, 9],
+  ],
+  deliveryCount: [[1], [0, -1]],
+  'ShareGroupHeartbeatRequest.memberId': [
+    ['member-1', 'member-1', 'member-2'],
+    ['', longName],
+  ],
+  subscriptionId: [[0], [1, -1]],
+  compressionType: [
+    [0, 1],
+    [9, -1],
+  ],
+  voterId: [[7, 1], [-1]],
+  'listeners.name': [['CONTROLLER'], ['', 'PLAINTEXT']],
+  clusterId: [[null], ['another']],
 }
 
 const reads = (sourceTopics: readonly string[], parts: object = {}) => ({

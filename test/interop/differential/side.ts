@@ -138,6 +138,13 @@ export class Side {
       serverAssignor: null,
       topicPartitions: [],
     })
+    await this.#tell(apis.shareGroupHeartbeat, 1, {
+      groupId: 'sharers',
+      memberId: 'member-1',
+      memberEpoch: 0,
+      rackId: null,
+      subscribedTopicNames: ['orders'],
+    })
     await this.#initProducer(null)
     await this.#initProducer('tx-1')
     await this.#initProducer('tx-2')

@@ -7,10 +7,13 @@
 import { apis } from '../../../protocol/apis.ts'
 import { encodeBatch } from '../../../protocol/records/record.ts'
 import type { Peer } from '../../hostile/peer.ts'
-import { BatchPlan, Placeholder } from './requests.ts'
+import { BatchPlan, longName, Placeholder } from './requests.ts'
 
 const metadataVersion = 12
-const ofGenerations = new Set(['group-1', 'group-2', 'new-style', 'sharers', 'tx-1', 'tx-2'])
+const ofGenerations = new Set([
+  ...['group-1', 'group-2', 'new-style', 'sharers', 'streams-1', 'tx-1', 'tx-2', 'nobody-s'],
+  longName,
+])
 const unknownTopicId = 'AAAAAAAAAAAAAAAAAAAABQ'
 const record = { timestamp: 1_700_000_000_000, key: Buffer.from('k'), value: Buffer.from('v') }
 

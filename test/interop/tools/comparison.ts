@@ -127,7 +127,11 @@ function tell(command: ToolCommand, mine: Told, other: Told, report: Report): vo
     return
   }
   const difference = command.exitOnly ? null : differenceOf(command, mine.text, other.text)
-  report(name, difference === null, difference ?? `exit ${mine.exit}`)
+  if (command.differs === undefined) {
+    report(name, difference === null, difference ?? `exit ${mine.exit}`)
+  } else if (difference === null) {
+    report(name, false, `alike, and was to differ: ${command.differs}`)
+  } else report(name, true, `exit ${mine.exit}, known to differ: ${command.differs}`)
 }
 
 function differenceOf(command: ToolCommand, mine: string, other: string): string | null {

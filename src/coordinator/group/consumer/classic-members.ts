@@ -58,10 +58,10 @@ export function joinConsumerGroup(
     answer(joinFailed(memberId, errors.MEMBER_ID_REQUIRED))
     return nothing
   }
-  const subscription = subscriptionIn(protocols)
   const draft: Draft = { group, records: [], nowMs }
   const holder = group.staticMember(instanceId)
   const before = findClassicMember(draft, memberId, instanceId, isNew)
+  const subscription = subscriptionIn(protocols)
   const rebalanceTimeoutMs =
     request.rebalanceTimeoutMs < 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs
   const said: ConsumerMember = {
