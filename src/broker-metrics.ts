@@ -7,13 +7,15 @@
  * How many topics and partitions are told of one by one is limited, and what is left out is counted.
  */
 import { type ApiRow, apis } from '../protocol/apis.ts'
+import { errorByCode } from '../protocol/errors.ts'
 import type { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import type { HandlerParts } from './handlers/handler-table.ts'
 import { type Exposition, type Family, labelled } from './http/exposition.ts'
 import type { Partition } from './replication/partition.ts'
 import type { HostedTopic, Replicas } from './replication/replicas.ts'
 import type { TopicTraffic } from './replication/topic-traffic.ts'
-import type { ServerCounters } from './server/counters.ts'
+import type { RequestTimes, ServerCounters } from './server/counters.ts'
+import type { Latencies } from './server/latencies.ts'
 import type { Listener } from './server/listener.ts'
 
 export interface MeasuredParts extends HandlerParts {
@@ -87,29 +89,48 @@ function network(out: Exposition, { counters, listeners }: MeasuredParts): void 
   out.counter('millrace_connections_failed_total', failed, counters.connectionsFailed)
 }
 
+/** Kafka's names of where the time of a request goes, and what they mean here. */
+const requestTimes: readonly (readonly [string, keyof RequestTimes, string])[] = [
+  ['totaltimems', 'total', 'From the last byte of a request until its reply is sent'],
+  ['requestqueuetimems', 'requestQueue', 'Of it, until the request was taken'],
+  ['localtimems', 'local', 'Then, until its handler had done what it does before it waits'],
+  ['remotetimems', 'remote', 'Then, until there was an answer'],
+  ['responsequeuetimems', 'responseQueue', 'Then, until earlier requests had been answered'],
+]
+
 function requests(out: Exposition, { counters, environment }: MeasuredParts): void {
   const prefix = 'kafka_network_requestmetrics'
   const taken = out.family(`${prefix}_requests_total`, 'counter', 'Requests taken.')
-  const help = 'From the last byte of a request until its reply is sent; of the last minutes.'
-  const times = out.family(`${prefix}_totaltimems`, 'summary', help)
+  const help = 'Errors in answers, in whatever field; NONE where there was none.'
+  const answered = out.family(`${prefix}_errors_total`, 'counter', help)
+  const stages = requestTimes.map(([name, stage, what]) => {
+    const family = out.family(`${prefix}_${name}`, 'summary', `${what}; of the last minutes.`)
+    return { family, stage }
+  })
   const nowMs = environment.clock.monotonic()
   for (const { key, name } of Object.values<ApiRow>(apis)) {
     // Nobody follows this broker: all that is fetched is fetched by consumers.
     const names = name === 'Fetch' ? ['Fetch', 'FetchConsumer'] : [name]
-    const latencies = counters.latenciesByApi[key]
-    const found = latencies?.quantiles(quantiles.map(Number), nowMs) ?? []
+    const times = counters.timesByApi[key]
     for (const request of names) {
       counters.requestsByApi[key]?.forEach((count, version) => {
         taken.add(count, labelled({ request, version }))
       })
-      if (latencies === undefined) continue
-      found.forEach((value, at) => {
-        times.add(value, labelled({ request, quantile: quantiles[at] ?? '' }))
+      counters.errorsByApi[key]?.forEach((count, at) => {
+        answered.add(count, labelled({ request, error: errorByCode(at - 1).name }))
       })
-      times.add(latencies.sumMs, labelled({ request }), '_sum')
-      times.add(latencies.count, labelled({ request }), '_count')
+      if (times === undefined) continue
+      for (const { family, stage } of stages) tellTimes(family, times[stage], request, nowMs)
     }
   }
+}
+
+function tellTimes(family: Family, times: Latencies, request: string, nowMs: number): void {
+  times.quantiles(quantiles.map(Number), nowMs).forEach((value, at) => {
+    family.add(value, labelled({ request, quantile: quantiles[at] ?? '' }))
+  })
+  family.add(times.sumMs, labelled({ request }), '_sum')
+  family.add(times.count, labelled({ request }), '_count')
 }
 
 function* traffic(out: Exposition, replicas: Replicas): Iterable<undefined> {

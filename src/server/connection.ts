@@ -142,10 +142,12 @@ export class Connection implements Asker, Gatherer, Holder {
   }
 
   /** An exchange of this connection has its answer: sends what may leave now. */
-  settled(): void {
+  settled(exchange: Exchange): void {
+    const nowMs = this.#owner.clock.monotonic()
+    exchange.settledMs = nowMs
     const exchanges = this.#exchanges
     let answered = 0
-    while (exchanges[answered]?.isSettled) this.#send(exchanges[answered++] as Exchange)
+    while (exchanges[answered]?.isSettled) this.#send(exchanges[answered++] as Exchange, nowMs)
     if (answered === 0) return
     if (answered === exchanges.length) exchanges.length = 0
     else exchanges.splice(0, answered)
@@ -251,9 +253,8 @@ export class Connection implements Asker, Gatherer, Holder {
       }
       this.#countGathered()
       if (frame === undefined) continue
-      this.#take(frame)
       const takenMs = nowMs
-      nowMs = this.#owner.clock.monotonic()
+      nowMs = this.#take(frame, takenMs)
       turns.spend(credit, nowMs - takenMs, nowMs, this.#owner.timers)
     }
     if (!this.#isResumed) credit.earn()
@@ -371,17 +372,22 @@ export class Connection implements Asker, Gatherer, Holder {
     if (this.isOpen) this.#proceed()
   }
 
-  #take(frame: Buffer): void {
+  /** Tells what time it is afterwards. */
+  #take(frame: Buffer, takenMs: number): number {
     const exchange = this.#owner.router.route(frame, this, this.#lastActiveMs)
-    if (exchange === undefined) return
-    if (exchange.isSettled && this.#exchanges.length === 0) this.#send(exchange)
+    const nowMs = this.#owner.clock.monotonic()
+    if (exchange === undefined) return nowMs
+    exchange.takenMs = takenMs
+    exchange.handledMs = nowMs
+    exchange.settledMs = nowMs
+    if (exchange.isSettled && this.#exchanges.length === 0) this.#send(exchange, nowMs)
     else this.#exchanges.push(exchange)
+    return nowMs
   }
 
-  #send(exchange: Exchange): void {
+  #send(exchange: Exchange, nowMs: number): void {
     const { chunks, replyBytes, lent, throttleMs } = exchange
-    const { counters, clock } = this.#owner
-    counters.countAnswer(exchange.apiKey, exchange.receivedMs, clock.monotonic())
+    this.#owner.counters.countAnswer(exchange, nowMs)
     if (throttleMs > 0) this.#wait(throttleMs)
     if (chunks === null || !this.isOpen) {
       exchange.abandon()

@@ -1,5 +1,32 @@
 /** What the server has seen since it started, as plain numbers that whoever exports metrics may read. */
+import type { ErrorFields } from '../../protocol/error-fields.ts'
 import { Latencies } from './latencies.ts'
+
+/**
+ * Where the time of an API's requests went, under Kafka's names for it: one after the other from the last
+ * byte of a request to its reply's place in the output. What follows is not told apart by request: the
+ * replies of a turn leave in one write.
+ */
+export class RequestTimes {
+  readonly total = new Latencies()
+  /** Until it was taken. */
+  readonly requestQueue = new Latencies()
+  /** Until its handler had done what it does before it waits for anything. */
+  readonly local = new Latencies()
+  /** Until there was an answer. */
+  readonly remote = new Latencies()
+  /** Until all requests before it had been answered. */
+  readonly responseQueue = new Latencies()
+}
+
+/** Monotonic milliseconds: when a request had arrived, was taken, was put aside, had its answer. */
+export interface Milestones {
+  readonly apiKey: number
+  readonly receivedMs: number
+  readonly takenMs: number
+  readonly handledMs: number
+  readonly settledMs: number
+}
 
 export class ServerCounters {
   connectionsOpen = 0
@@ -11,8 +38,10 @@ export class ServerCounters {
   bytesOut = 0
   /** Requests taken, by API key, then by version. */
   readonly requestsByApi: (number[] | undefined)[] = []
-  /** By API key: from the last byte of a request to its reply's place in the output. */
-  readonly latenciesByApi: (Latencies | undefined)[] = []
+  /** By API key. */
+  readonly timesByApi: (RequestTimes | undefined)[] = []
+  /** By API key, then by error code plus one: how often it was answered, in whatever field. */
+  readonly errorsByApi: (number[] | undefined)[] = []
 
   countRequest(apiKey: number, apiVersion: number): void {
     this.requestsByApi[apiKey] ??= []
@@ -20,10 +49,21 @@ export class ServerCounters {
     versions[apiVersion] = (versions[apiVersion] ?? 0) + 1
   }
 
-  /** Both monotonic milliseconds. */
-  countAnswer(apiKey: number, receivedMs: number, nowMs: number): void {
-    this.latenciesByApi[apiKey] ??= new Latencies()
-    this.latenciesByApi[apiKey].record(nowMs - receivedMs, nowMs)
+  /** The request is answered at `nowMs`. */
+  countAnswer(request: Milestones, nowMs: number): void {
+    const { apiKey, receivedMs, takenMs, handledMs, settledMs } = request
+    this.timesByApi[apiKey] ??= new RequestTimes()
+    const times = this.timesByApi[apiKey]
+    times.total.record(nowMs - receivedMs, nowMs)
+    times.requestQueue.record(takenMs - receivedMs, nowMs)
+    times.local.record(handledMs - takenMs, nowMs)
+    times.remote.record(settledMs - handledMs, nowMs)
+    times.responseQueue.record(nowMs - settledMs, nowMs)
+  }
+
+  countErrors(apiKey: number, fields: ErrorFields, answer: object): void {
+    this.errorsByApi[apiKey] ??= []
+    fields.count(answer, this.errorsByApi[apiKey])
   }
 
   /** Requests taken of an API, whatever their version. */

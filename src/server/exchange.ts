@@ -21,7 +21,7 @@ export interface Asker extends ConnectionContext {
   /** A budget of the broker is used up. */
   memoryIsShort(): void
   /** An exchange of this connection has been settled later than it was asked. */
-  settled(): void
+  settled(exchange: Exchange): void
   /** Closes because of what the peer has sent; earlier requests are answered first. */
   refuse(reason: string): void
 }
@@ -41,6 +41,10 @@ export class Exchange implements RequestContext {
   readonly meter: RequestMeter | null
   /** For how long the connection is not listened to after the reply; nor until then, once it is known. */
   throttleMs: Milliseconds = 0
+  /** Monotonic: when it was taken, when its handler had nothing more to do at once, when it was settled. */
+  takenMs = 0
+  handledMs = 0
+  settledMs = 0
   isSettled = false
   /** The reply as it goes out, once settled; null: nothing is answered. */
   chunks: readonly Buffer[] | null = null

@@ -9,6 +9,7 @@
  * handler and back. What must not: anything that knows what a particular API does; handlers are rows.
  */
 
+import { ErrorFields } from '../../protocol/error-fields.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { RequestHead } from '../../protocol/frame.ts'
 import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../protocol/frame.ts'
@@ -23,6 +24,7 @@ import { RequestMeter } from './quotas/request-meter.ts'
 
 interface Route {
   readonly handler: AnyHandler
+  readonly errorFields: ErrorFields
   readonly versionMin: number
   readonly versionMax: number
 }
@@ -43,7 +45,8 @@ export class Router {
   constructor(handlers: readonly AnyHandler[], options: RouterOptions) {
     for (const handler of handlers) {
       const [versionMin, versionMax] = servedVersions(handler)
-      this.#routes[handler.api.key] = { handler, versionMin, versionMax }
+      const errorFields = new ErrorFields(handler.api.response)
+      this.#routes[handler.api.key] = { handler, errorFields, versionMin, versionMax }
     }
     this.#log = options.log
     this.#counters = options.counters
@@ -127,11 +130,11 @@ export class Router {
     answer.then(
       (value) => {
         this.#answer(exchange, value)
-        exchange.connection.settled()
+        exchange.connection.settled(exchange)
       },
       (error: unknown) => {
         this.#fail(exchange, error)
-        exchange.connection.settled()
+        exchange.connection.settled(exchange)
       },
     )
   }
@@ -144,7 +147,7 @@ export class Router {
       return
     }
     try {
-      settle(exchange, value)
+      this.#settle(exchange, value)
     } catch (error) {
       this.#fail(exchange, error)
     }
@@ -167,7 +170,7 @@ export class Router {
     try {
       const answer = handler.onError?.(exchange.request as never, row, apiVersion, message)
       if (answer !== undefined && answer !== null) {
-        settle(exchange, answer)
+        this.#settle(exchange, answer)
         return
       }
     } catch (second) {
@@ -175,6 +178,18 @@ export class Router {
     }
     exchange.settle(null)
     connection.refuse(`${handler.api.name} ended with ${row.name}, which it has no answer for`)
+  }
+
+  /** Throws what encoding throws. */
+  #settle(exchange: Exchange, answer: unknown): void {
+    const { apiKey, apiVersion, correlationId, throttleMs, meter } = exchange
+    const { response } = exchange.handler.api
+    // What the handler returned may be everybody's answer: it is not changed.
+    const value = throttleMs === 0 ? answer : { ...(answer as object), throttleTimeMs: throttleMs }
+    exchange.settle(encodeResponse<Message>(response, apiVersion, correlationId, value as never))
+    meter?.encoded()
+    const { errorFields } = this.#routes[apiKey] as Route
+    this.#counters.countErrors(apiKey, errorFields, answer as object)
   }
 }
 
@@ -187,16 +202,6 @@ function beginMeasure(exchange: Exchange, meter: RequestMeter): void {
 /** Counts what the client has used with this request, whose reply is known now. */
 function measure(exchange: Exchange, meter: RequestMeter, isAnswered: boolean): void {
   exchange.throttleMs = meter.finish(isAnswered)
-}
-
-/** Throws what encoding throws. */
-function settle(exchange: Exchange, answer: unknown): void {
-  const { apiVersion, correlationId, throttleMs, meter } = exchange
-  const { response } = exchange.handler.api
-  // What the handler returned may be everybody's answer: it is not changed.
-  const value = throttleMs === 0 ? answer : { ...(answer as object), throttleTimeMs: throttleMs }
-  exchange.settle(encodeResponse<Message>(response, apiVersion, correlationId, value as never))
-  meter?.encoded()
 }
 
 /** What the frame claims to be. */

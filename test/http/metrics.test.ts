@@ -221,6 +221,17 @@ t.test('the numbers of a broker are what was done', async (t) => {
     produced.reduce((sum, [, count]) => sum + count, 0),
     answered,
   )
+  const failed = [...after].filter(([name]) => /errors_total\{request="Produce",/.test(name))
+  t.strictSame(
+    failed.map(([name]) => name),
+    ['kafka_network_requestmetrics_errors_total{request="Produce",error="NONE"}'],
+  )
+  const part = (stage: string) =>
+    of(`kafka_network_requestmetrics_${stage}timems_sum{request="Produce"}`)
+  const stages = ['requestqueue', 'local', 'remote', 'responsequeue'].map(part)
+  t.ok(stages.every((ms) => ms >= 0))
+  const whole = stages.reduce((sum, ms) => sum + ms, 0)
+  t.ok(Math.abs(whole - part('total')) < 0.01, `${whole} ms in stages, ${part('total')} in all`)
   const p99 = of('kafka_network_requestmetrics_totaltimems{request="Produce",quantile="0.99"}')
   t.ok(p99 > 0 && p99 < 60_000, `${p99} ms`)
 
