@@ -60,14 +60,19 @@ export const txnOffsetCommit = (parts: Parts) =>
   )
 
 async function commit(
-  { groups, replicas, admission }: Parts,
+  { groups, topics, replicas, admission }: Parts,
   request: TxnOffsetCommitRequest,
   version: number,
 ): Promise<TxnOffsetCommitResponse> {
   const { groupId, transactionalId, producerId, producerEpoch } = request
   if (groupId === '') return txnCommitFailed(request, errors.INVALID_GROUP_ID)
   const partition = replicas.get(consumerOffsetsTopic, groups.partitionFor(groupId))
-  if (partition === undefined) return txnCommitFailed(request, errors.NOT_COORDINATOR)
+  if (partition === undefined) {
+    // As Kafka, which asks the partition that it would write to first.
+    const isThere = topics.partitionCountOf(consumerOffsetsTopic) !== undefined
+    const error = isThere ? errors.NOT_COORDINATOR : errors.COORDINATOR_NOT_AVAILABLE
+    return txnCommitFailed(request, error)
+  }
   const isAdding = version >= firstVersionWithAdding
   const knowsAbortable = version >= firstVersionWithAbortable
   const admitted = await admission.admit<Verification, Partition>(

@@ -13,6 +13,7 @@ import { offsetFetch } from '../../src/handlers/offset-fetch.ts'
 import { produce } from '../../src/handlers/produce.ts'
 import { txnOffsetCommit } from '../../src/handlers/txn-offset-commit.ts'
 import { writeTxnMarkers } from '../../src/handlers/write-txn-markers.ts'
+import type { TopicImage } from '../../src/metadata/image.ts'
 import { PartitionCoordinatorLog } from '../../src/replication/coordinator-log.ts'
 import { defaults, noGroupState, storySettings } from '../coordinator/group/group-story.ts'
 import { StoryTopics } from '../coordinator/group/story-topics.ts'
@@ -530,4 +531,8 @@ t.test('a group commits offsets in transactions, in all versions', async (t) => 
     }
   }
   t.equal(await fetched(), 5)
+  path.verify = answering(errors.NONE)
+  path.deleteTopic(path.image.topics.byName.get(offsetsTopic) as TopicImage)
+  const gone = ['COORDINATOR_NOT_AVAILABLE', unknown, unknown]
+  t.same(await commit(5, 1, 1), gone, 'there is no topic of offsets')
 })

@@ -50,6 +50,8 @@ interface Difference {
 /** What came of the requests of one API. */
 class Tally {
   requests = 0
+  /** To which Apache Kafka answered, at least in part, without an error. */
+  accepted = 0
   alike = 0
   known = 0
   readonly reasons = new Map<KnownDifference, number>()
@@ -79,6 +81,13 @@ interface DifferentLines {
   readonly mine: readonly string[]
   readonly other: readonly string[]
 }
+
+interface Compared {
+  readonly difference: DifferentLines | null
+  readonly isAccepted: boolean
+}
+
+const isNone = /: NONE$/
 
 export async function compareBrokers(
   work: string,
@@ -159,7 +168,8 @@ class Comparison {
       for (let each = 0; each < cases; each++) {
         const request = makeRequest(api.request, version, random)
         tally.requests++
-        const difference = await this.#compareOne(api, version, request)
+        const { difference, isAccepted } = await this.#compareOne(api, version, request)
+        if (isAccepted) tally.accepted++
         if (changesLayout.test(name)) await this.#settle()
         if (difference === null) {
           tally.alike++
@@ -174,9 +184,15 @@ class Comparison {
     return tally
   }
 
-  async #compareOne(api: ApiRow, version: number, request: object): Promise<DifferentLines | null> {
+  async #compareOne(api: ApiRow, version: number, request: object): Promise<Compared> {
     const [mine, other] = await this.#both((side) => side.askUntilIdle(api, version, request))
-    return differentLines(mine.errors, other.errors) ?? differentLines(mine.values, other.values)
+    const difference =
+      differentLines(mine.errors, other.errors) ?? differentLines(mine.values, other.values)
+    const { errors } = other
+    return {
+      difference,
+      isAccepted: errors.length === 0 || errors.some((line) => isNone.test(line)),
+    }
   }
 
   /** Both hold the same topics with the same records, and the same groups and transactions. */
@@ -240,10 +256,10 @@ function tell(name: string, tally: Tally, report: Report): void {
 function printTable(tallies: ReadonlyMap<string, Tally>): void {
   const row = (name: string, ...counts: readonly (number | string)[]) =>
     console.log(name.padEnd(32) + counts.map((count) => String(count).padStart(12)).join(''))
-  row('API', 'requests', 'alike', 'known', 'unexplained')
-  const sums: [number, number, number, number] = [0, 0, 0, 0]
-  for (const [name, { requests, alike, known, unexplainedCount }] of tallies) {
-    const counts = [requests, alike, known, unexplainedCount] as const
+  row('API', 'requests', 'accepted', 'alike', 'known', 'unexplained')
+  const sums: [number, number, number, number, number] = [0, 0, 0, 0, 0]
+  for (const [name, { requests, accepted, alike, known, unexplainedCount }] of tallies) {
+    const counts = [requests, accepted, alike, known, unexplainedCount] as const
     counts.forEach((count, at) => {
       sums[at as 0] += count
     })
