@@ -9,6 +9,7 @@
  *     transactions without records  has passed they go (KIP-534)
  *
  * A record goes if a later one has its key, if it was aborted, or if it is a tombstone past its horizon.
+ * A batch of which all that is known beforehand is not even opened.
  * A batch that cannot be opened here stays whole, and from then on every tombstone, too: what it
  * deletes may be in there.
  */
@@ -22,7 +23,7 @@ import type { Milliseconds } from '../../environment/environment.ts'
 import type { SnapshotEntry } from '../producer-snapshot.ts'
 import type { AbortedTransaction } from '../transaction-index.ts'
 import { DamagedLog } from './damaged-log.ts'
-import type { OffsetMap } from './offset-map.ts'
+import type { LastOffsets } from './last-offsets.ts'
 import type { TransactionWalk } from './transaction-walk.ts'
 
 /** A batch that unpacks to more is not opened. */
@@ -41,9 +42,11 @@ export function openForCompaction(bytes: Buffer, at: number): RecordCursor | nul
 }
 
 export interface BatchFilterOptions {
-  readonly map: OffsetMap
-  /** Keys of records from here on are not all in the map. */
+  readonly lastOffsets: LastOffsets
+  /** Keys of records from here on are not all known. */
   readonly mappedUpTo: number
+  /** Among the records whose keys were learned are no tombstones, and all could be opened. */
+  readonly isPlain: boolean
   /** The end of all that may be compacted now, exclusive. */
   readonly upToOffset: number
   readonly transactions: TransactionWalk
@@ -101,6 +104,12 @@ export class BatchFilter {
   }
 
   #filterRecords(bytes: Buffer, at: number): Buffer | 'whole' | null {
+    const kept = this.#countKept(bytes, at)
+    if (kept === 0) return this.#emptied(bytes, at)
+    if (kept === header.recordCount(bytes, at) && this.#options.isPlain) {
+      this.recordsKept += kept
+      return 'whole'
+    }
     const cursor = openForCompaction(bytes, at)
     if (cursor === null) return this.#keepUnopened()
     const { now, deleteRetentionMs } = this.#options
@@ -124,12 +133,21 @@ export class BatchFilter {
     }
   }
 
+  /** Records of the batch at `at` that no later one has replaced; -1: it has to be opened. */
+  #countKept(bytes: Buffer, at: number): number {
+    const { lastOffsets, mappedUpTo } = this.#options
+    const lastOffset = header.lastOffset(bytes, at)
+    if (lastOffset >= mappedUpTo) return -1
+    return lastOffsets.countLast(header.baseOffset(bytes, at), lastOffset)
+  }
+
   #isRetained(cursor: RecordCursor, isTombstoneKept: boolean): boolean {
-    const { map, mappedUpTo } = this.#options
+    const { lastOffsets, mappedUpTo } = this.#options
     if (cursor.offset >= mappedUpTo) return true
     // Nobody could ever ask for it.
     if (cursor.keyLength < 0) return false
-    const isLast = cursor.offset >= map.get(cursor.bytes, cursor.keyAt, cursor.keyLength)
+    const { bytes, keyAt, keyLength, offset } = cursor
+    const isLast = lastOffsets.isLast(bytes, keyAt, keyLength, offset)
     return isLast && (cursor.valueLength >= 0 || isTombstoneKept)
   }
 

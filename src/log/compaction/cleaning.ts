@@ -1,8 +1,8 @@
 /**
- * One compaction of one log. First the keys of what is dirty go into a map with the last offset of each;
+ * One compaction of one log. First the keys of what is dirty are learned, and the last offset of each;
  * then all segments up to there are written anew without the records that a later one has replaced, a
  * group of neighbours at a time, from the front: so what makes a record superfluous is still there, or
- * was there, when the record goes. Where the map is full before the dirty records end, the rest is left
+ * was there, when the record goes. Where the memory is full before the dirty records end, the rest is left
  * for the next time.
  *
  * Whatever happens meanwhile to the log (cut, closed, deleted, given another policy) ends it; groups that
@@ -14,10 +14,11 @@ import type { Environment, Milliseconds } from '../../environment/environment.ts
 import { lastOffsetOf, maxTimestampOf } from '../links.ts'
 import { isCompacted } from '../log-config.ts'
 import type { Segment } from '../segment.ts'
-import { BatchFilter, nextRecord, openForCompaction } from './batch-filter.ts'
+import { BatchFilter } from './batch-filter.ts'
 import type { Candidate } from './candidate.ts'
 import { DamagedLog } from './damaged-log.ts'
-import { OffsetMap, slotBytes } from './offset-map.ts'
+import { KeyPass } from './key-pass.ts'
+import { LastOffsets } from './last-offsets.ts'
 import type { Pace } from './pace.ts'
 import { groupSegments } from './segment-groups.ts'
 import { SegmentWalk } from './segment-walk.ts'
@@ -103,8 +104,8 @@ export class Cleaning {
       await log.log.flush()
       this.#check()
     }
-    const map = this.#makeMap()
-    const mappedUpTo = await this.#mapKeys(map)
+    const keys = await this.#learnKeys()
+    const { mappedUpTo } = keys
     const indexMs = environment.clock.monotonic() - this.#startMs
     // From the first replacement on offsets are missing: that is to be known after a crash.
     if (log.cleanedOffset < 0) await log.markCleaned(firstDirtyOffset)
@@ -113,8 +114,7 @@ export class Cleaning {
     const transactions = new TransactionWalk()
     let index: Segment | null = null
     const filter = new BatchFilter({
-      map,
-      mappedUpTo,
+      ...keys,
       upToOffset,
       transactions,
       producers: log.log.activeProducers(),
@@ -142,51 +142,40 @@ export class Cleaning {
       recordsBefore: filter.recordsRead,
       recordsAfter: filter.recordsKept,
       unopenedBatches: filter.unopened,
-      mapUtilization: map.utilization,
+      mapUtilization: keys.lastOffsets.utilization,
       indexMs,
       totalMs: environment.clock.monotonic() - this.#startMs,
     }
   }
 
-  /** No larger than the offsets that may have keys ask for. */
-  #makeMap(): OffsetMap {
+  /** Gives what is known of the keys then. */
+  async #learnKeys(): Promise<{ lastOffsets: LastOffsets; mappedUpTo: number; isPlain: boolean }> {
     const { candidate, mapBytesMax, loadFactor, environment } = this.#options
-    const offsets = candidate.upToOffset - candidate.firstDirtyOffset
-    const bytes = Math.min(mapBytesMax, Math.ceil((offsets / loadFactor) * 1.1 + 16) * slotBytes)
-    return new OffsetMap({ random: environment.random, bytes, loadFactor })
-  }
-
-  /** Gives the offset up to which all keys are in the map. */
-  async #mapKeys(map: OffsetMap): Promise<number> {
-    const { log, firstDirtyOffset, upToOffset } = this.#options.candidate
-    const transactions = new TransactionWalk()
-    let mappedUpTo = upToOffset
-    const batch = (bytes: Buffer, at: number): boolean => {
-      if (header.magic(bytes, at) !== 2) return true
-      if (header.isControl(bytes, at)) {
-        transactions.passMarker(bytes, at)
-        return true
-      }
-      const isAborted = transactions.passBatch(bytes, at)
-      if (isAborted || lastOffsetOf(bytes, at) < firstDirtyOffset) return true
-      const fullAt = mapBatch(map, bytes, at, firstDirtyOffset)
-      if (fullAt >= 0) mappedUpTo = fullAt
-      return fullAt < 0
-    }
+    const { log, firstDirtyOffset, upToOffset } = candidate
+    const lastOffsets = new LastOffsets({
+      random: environment.random,
+      fromOffset: firstDirtyOffset,
+      toOffset: upToOffset,
+      bytesMax: mapBytesMax,
+      loadFactor,
+    })
+    const pass = new KeyPass(lastOffsets, { fromOffset: firstDirtyOffset, upToOffset })
     for (const segment of log.segments.filter(({ baseOffset }) => baseOffset < upToOffset)) {
-      if (segment.endOffset <= firstDirtyOffset || mappedUpTo < upToOffset) continue
+      if (segment.endOffset <= firstDirtyOffset || pass.mappedUpTo < upToOffset) continue
       this.#check()
-      transactions.tell(log.log.abortedTransactions(segment.baseOffset, segment.endOffset))
+      const { baseOffset, endOffset } = segment
+      pass.transactions.tell(log.log.abortedTransactions(baseOffset, endOffset))
       this.#group = [segment]
-      await this.#walk.walk(segment, { batch })
+      await this.#walk.walk(segment, pass)
       segment.close()
     }
-    // So small a map would never come further.
+    const { mappedUpTo, isPlain } = pass
+    // With so little memory it would never come further.
     if (mappedUpTo <= firstDirtyOffset) {
       const message = 'log.cleaner.dedupe.buffer.size is too small for the keys of one batch'
       throw new DamagedLog(message)
     }
-    return mappedUpTo
+    return { lastOffsets, mappedUpTo, isPlain }
   }
 
   async #cleanGroup(
@@ -233,17 +222,6 @@ export class Cleaning {
     if (isSame && isCompacted(log.log.config) && !isStopped()) return
     throw new CleaningEnded('the log was cut, closed, or given another policy')
   }
-}
-
-/** Puts the keys of a batch into the map. Gives the offset of the first that has no room, or -1. */
-function mapBatch(map: OffsetMap, bytes: Buffer, at: number, fromOffset: number): number {
-  const cursor = openForCompaction(bytes, at)
-  if (cursor === null) return -1
-  while (nextRecord(cursor, bytes, at)) {
-    if (cursor.keyLength < 0 || cursor.offset < fromOffset) continue
-    if (!map.put(cursor.bytes, cursor.keyAt, cursor.keyLength, cursor.offset)) return cursor.offset
-  }
-  return -1
 }
 
 /** Writes what the filter leaves of a segment into another one. */

@@ -11,6 +11,9 @@ import type { Random } from '../../environment/environment.ts'
 
 const slotWords = 6
 export const slotBytes = slotWords * 4
+/** What `put` gives where the key had no offset before, and where there is no room for it. */
+export const noOffset = -1
+export const noRoom = -2
 /** Of the memory of one map; positions in it stay small integers. */
 const bytesMax = 2 ** 31 - slotBytes
 
@@ -49,25 +52,35 @@ export class OffsetMap {
     return this.#entries / this.#slots
   }
 
-  /** The key in [at, at + length) of `bytes` has this offset last. False: there is no room for it. */
-  put(bytes: Uint8Array, at: number, length: number, offset: number): boolean {
-    let word = this.#find(bytes, at, length)
-    if (word < 0) {
-      if (this.#entries >= this.#entriesMax) return false
+  /**
+   * The key in [at, at + length) of `bytes` has this offset last. Gives the one it had before, or
+   * `noOffset`; `noRoom` where the key could not be put.
+   */
+  put(bytes: Uint8Array, at: number, length: number, offset: number): number {
+    const words = this.#words
+    const found = this.#find(bytes, at, length)
+    if (found < 0 && this.#entries >= this.#entriesMax) return noRoom
+    const word = found < 0 ? -found - 1 : found
+    let before = noOffset
+    if (found < 0) {
       this.#entries++
-      word = -word - 1
-      this.#words.set(this.#hash, word)
-    }
+      const hash = this.#hash
+      for (let i = 0; i < hash.length; i++) words[word + i] = hash[i]!
+    } else before = this.#offsetAt(word)
     const stored = offset + 1
-    this.#words[word + 4] = Math.floor(stored / 2 ** 32)
-    this.#words[word + 5] = stored % 2 ** 32
-    return true
+    words[word + 4] = Math.floor(stored / 2 ** 32)
+    words[word + 5] = stored >>> 0
+    return before
   }
 
-  /** The last offset of the key; -1 where it is not here. */
+  /** The last offset of the key; `noOffset` where it is not here. */
   get(bytes: Uint8Array, at: number, length: number): number {
     const word = this.#find(bytes, at, length)
-    return word < 0 ? -1 : this.#words[word + 4]! * 2 ** 32 + this.#words[word + 5]! - 1
+    return word < 0 ? noOffset : this.#offsetAt(word)
+  }
+
+  #offsetAt(word: number): number {
+    return this.#words[word + 4]! * 2 ** 32 + this.#words[word + 5]! - 1
   }
 
   /** The first word of the key's slot; where it has none, that of the free one for it, as -word - 1. */
