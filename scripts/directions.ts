@@ -51,6 +51,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/http',
   ],
   'src/launcher.ts': [],
+  'src/compaction-thread.ts': ['src/environment/node', 'src/log'],
   'src/cli': [
     'protocol',
     'src/client',

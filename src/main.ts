@@ -4,7 +4,7 @@
  * broker, and stops it when told to. Nothing else.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Broker, StartEnded } from './broker.ts'
 import { BrokerConfig } from './config/broker-config.ts'
@@ -118,7 +118,10 @@ function readText(path: string): string {
 }
 
 async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
-  const environment = createNodeEnvironment({ log: { level: config.get('log.level') as 'info' } })
+  const environment = createNodeEnvironment({
+    log: { level: config.get('log.level') as 'info' },
+    threads: { compaction: beside('compaction-thread') },
+  })
   const { log } = environment
   collectWhenIdle()
   process.on('uncaughtException', (err) => {
@@ -278,6 +281,11 @@ function stopOnSignal(
 function shown(host: string): string {
   if (host === '' || host === '::' || host === '0.0.0.0') return 'localhost'
   return host.includes(':') ? `[${host}]` : host
+}
+
+/** A file beside this one, wherever they are built. */
+function beside(name: string): URL {
+  return new URL(`${name}${extname(import.meta.url)}`, import.meta.url)
 }
 
 function version(): string {

@@ -11,6 +11,7 @@
 import type { Buffers } from './buffers.ts'
 import type { Disk } from './disk.ts'
 import type { Network } from './network.ts'
+import type { Threads } from './threads.ts'
 
 /** Milliseconds since the Unix epoch, or a duration; always an integer unless said otherwise. */
 export type Milliseconds = number
@@ -23,6 +24,8 @@ export interface Environment {
   readonly network: Network
   readonly buffers: Buffers
   readonly log: Logger
+  /** Absent where all is done in one thread. */
+  readonly threads?: Threads
 }
 
 export interface Clock {

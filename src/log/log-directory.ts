@@ -128,6 +128,11 @@ export class LogDirectory {
     return this.#disk.failure
   }
 
+  /** Takes note of an error that `disk` itself did not meet, and gives it back, to be thrown. */
+  noteError(error: DiskError): unknown {
+    return this.#disk.noteError(error)
+  }
+
   /**
    * The partition whose directory has this name is damaged or cannot be used: it is fenced, and the
    * rest goes on.

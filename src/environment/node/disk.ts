@@ -11,7 +11,18 @@ import { lockDirectory } from './directory-lock.ts'
 /** Chunks that one `writev` may take: IOV_MAX of Linux and macOS. */
 const chunksPerWriteMax = 1024
 
+export interface NodeDiskOptions {
+  /** What waits for a device waits in the calling thread, which has nothing else to do. */
+  readonly mayBlock?: boolean
+}
+
 export class NodeDisk implements Disk {
+  readonly #mayBlock: boolean
+
+  constructor({ mayBlock = false }: NodeDiskOptions = {}) {
+    this.#mayBlock = mayBlock
+  }
+
   open(filePath: string, mode: 'read' | 'write' | 'create'): DiskFile {
     const flags =
       mode === 'read'
@@ -19,7 +30,11 @@ export class NodeDisk implements Disk {
         : mode === 'write'
           ? fs.constants.O_RDWR
           : fs.constants.O_RDWR | fs.constants.O_CREAT
-    return attempt(filePath, () => new NodeFile(filePath, fs.openSync(filePath, flags, 0o644)))
+    return attempt(filePath, () => {
+      const descriptor = fs.openSync(filePath, flags, 0o644)
+      if (this.#mayBlock) return new BlockingFile(filePath, descriptor)
+      return new NodeFile(filePath, descriptor)
+    })
   }
 
   readFile(filePath: string): Buffer {
@@ -217,6 +232,17 @@ class NodeFile implements DiskFile {
     this.#inFlight--
     // Nobody is left to hear of an error of a file that was given up.
     if (this.#inFlight === 0 && this.#isClosed) fs.close(this.#descriptor)
+  }
+}
+
+/** One whose every call waits until it is done. */
+class BlockingFile extends NodeFile {
+  override async readAsync(target: Uint8Array, position: number): Promise<number> {
+    return this.read(target, position)
+  }
+
+  override async sync(): Promise<void> {
+    this.syncNow()
   }
 }
 

@@ -4,15 +4,21 @@
  * knows of Kafka.
  */
 import type { Clock, Environment } from '../environment.ts'
+import type { ThreadName } from '../threads.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { NodeDisk } from './disk.ts'
 import { createLogger, type LoggerOptions } from './logger.ts'
 import { NodeNetwork } from './network.ts'
 import { NodeRandom } from './random.ts'
+import { NodeThreads } from './threads.ts'
 import { NodeTimers } from './timers.ts'
 
 export interface NodeEnvironmentOptions {
   log?: LoggerOptions
+  /** Where the programs of threads lie; without them there are none. */
+  threads?: Readonly<Record<ThreadName, URL>>
+  /** All there is to do may wait for the disk, as in a thread of its own. */
+  mayBlock?: boolean
 }
 
 export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Environment {
@@ -21,9 +27,10 @@ export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Env
     clock,
     timers: new NodeTimers(clock),
     random: new NodeRandom(),
-    disk: new NodeDisk(),
+    disk: new NodeDisk({ mayBlock: options.mayBlock ?? false }),
     network: new NodeNetwork(),
     buffers: new BufferPool(),
     log: createLogger(options.log),
+    ...(options.threads === undefined ? {} : { threads: new NodeThreads(options.threads) }),
   }
 }

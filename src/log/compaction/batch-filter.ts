@@ -85,6 +85,11 @@ export class BatchFilter {
     return this.#filterRecords(bytes, at)
   }
 
+  /** Whether no record of the batch stays, which is all there is to know of them. */
+  isHeaderEnough(bytes: Buffer, at: number): boolean {
+    return !header.isControl(bytes, at) && this.#countKept(bytes, at) === 0
+  }
+
   #filterMarker(bytes: Buffer, at: number): Buffer | 'whole' | null {
     const { transactions, now, deleteRetentionMs, onAborted } = this.#options
     const { isSuperfluous, aborted } = transactions.passMarker(bytes, at)

@@ -15,6 +15,8 @@ export interface Candidate {
   readonly firstDirtyOffset: number
   /** Where a segment begins; exclusive. */
   readonly upToOffset: number
+  /** Of all that could be read. */
+  readonly bytes: number
   readonly dirtyBytes: number
   /** The part of the bytes that is dirty. */
   readonly dirtyRatio: number
@@ -43,9 +45,10 @@ export function candidateOf(
       delayMs = Math.max(delayMs, delayOf(segment, now - config.maxCompactionLagMs))
     }
   }
-  if (cleanBytes + dirtyBytes === 0) return null
-  const dirtyRatio = dirtyBytes / (cleanBytes + dirtyBytes)
-  return { log, firstDirtyOffset, upToOffset, dirtyBytes, dirtyRatio, delayMs }
+  const bytes = cleanBytes + dirtyBytes
+  if (bytes === 0) return null
+  const dirtyRatio = dirtyBytes / bytes
+  return { log, firstDirtyOffset, upToOffset, bytes, dirtyBytes, dirtyRatio, delayMs }
 }
 
 export function isDue({ log, dirtyBytes, dirtyRatio, delayMs }: Candidate): boolean {

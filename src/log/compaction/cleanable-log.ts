@@ -14,7 +14,12 @@ import type { LogConfig } from '../log-config.ts'
 import type { LogDirectory } from '../log-directory.ts'
 import type { ProducerSnapshots, SnapshotEntry } from '../producer-snapshot.ts'
 import { Segment } from '../segment.ts'
-import { cleanedSuffix, type SegmentOptions, segmentSuffixes } from '../segment-options.ts'
+import {
+  cleanedSuffix,
+  fileNameOf,
+  type SegmentOptions,
+  segmentSuffixes,
+} from '../segment-options.ts'
 import type { Segments } from '../segments.ts'
 import type { AbortedTransaction } from '../transaction-index.ts'
 
@@ -102,31 +107,30 @@ export class CleanableLog {
     this.#cleanedOffset = Math.min(this.#cleanedOffset, offset)
   }
 
-  /** An empty segment in `.cleaned` files. Throws DiskError. */
-  create(baseOffset: number): Segment {
-    const options = { ...this.#options.segmentOptions(baseOffset), suffix: cleanedSuffix }
-    const segment = Segment.create(options)
-    this.#options.disk.remove(`${segment.path}.txnindex${cleanedSuffix}`)
-    return segment
+  /** Of the segments that compaction writes, beside what the place is where it is done. */
+  get segmentOptions(): Pick<
+    SegmentOptions,
+    'directory' | 'indexBytesMax' | 'indexIntervalBytes' | 'createdMs'
+  > {
+    const { directory, indexBytesMax, indexIntervalBytes, createdMs } =
+      this.#options.segmentOptions(0)
+    return { directory, indexBytesMax, indexIntervalBytes, createdMs }
   }
 
-  /** Gives a segment of `create` up again. Throws DiskError. */
-  discard(segment: Segment): void {
-    segment.close(true)
-    for (const kind of segmentSuffixes) {
-      this.#options.disk.remove(segment.path + kind + segment.suffix)
-    }
+  /** Gives the `.cleaned` files of a segment up again. Throws DiskError. */
+  discard(baseOffset: number): void {
+    const path = `${this.#options.path}/${fileNameOf(baseOffset)}`
+    for (const kind of segmentSuffixes) this.#options.disk.remove(path + kind + cleanedSuffix)
   }
 
   /**
-   * Puts a segment of `create`, which is durable, in the place of those it was made from. False: they
-   * are not all there any more. Throws DiskError, and the partition is offline then: what is on disk is
-   * put in order at the next start.
+   * Puts the segment in `.cleaned` files, which is durable, in the place of those it was made from.
+   * False: they are not all there any more. Throws DiskError, and the partition is offline then: what is
+   * on disk is put in order at the next start.
    */
-  replace(replaced: readonly Segment[], cleaned: Segment): boolean {
+  replace(replaced: readonly Segment[]): boolean {
     const { segments, snapshots, segmentOptions, log, onReplaced } = this.#options
-    const { path, baseOffset } = cleaned
-    cleaned.close(true)
+    const { path, baseOffset } = replaced[0] as Segment
     const gone = new Set(replaced.slice(1).map((segment) => segment.baseOffset))
     try {
       const isReplaced = segments.replace(replaced, {

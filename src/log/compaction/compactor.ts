@@ -8,10 +8,13 @@
  * `transaction-walk`) and how fast it may go (`pace`).
  */
 import type { Environment, Milliseconds, Timer } from '../../environment/environment.ts'
+import type { Thread } from '../../environment/threads.ts'
 import { type Candidate, candidateOf, isDue } from './candidate.ts'
 import type { CleanableLog } from './cleanable-log.ts'
 import { type Cleaned, Cleaning, CleaningEnded } from './cleaning.ts'
 import { Pace } from './pace.ts'
+import { LocalPasses, type Passes, type PassesOptions } from './passes.ts'
+import { ThreadedPasses } from './threaded-passes.ts'
 
 /** The broker's settings `log.cleaner.*`. */
 export interface CompactionConfig {
@@ -74,6 +77,9 @@ export class CompactionCounters {
 /** Between two looks at all logs, however short the backoff. */
 const backoffMsMin = 10
 
+/** A log of fewer bytes is compacted here before a thread has even begun. */
+const threadBytesMin = 16 * 1024 * 1024
+
 /** Smaller pieces are not worth a read. */
 const windowBytesMin = 1024
 
@@ -85,6 +91,8 @@ export class Compactor {
   readonly #uncleanable = new Map<CleanableLog, Error>()
   /** Of these it was said that some batches cannot be opened here. */
   readonly #toldOf = new WeakSet<CleanableLog>()
+  /** While there are large logs to compact. */
+  #thread: Thread | null = null
   #timer: Timer | null = null
   #running: Promise<void> | null = null
   #isStopped = false
@@ -111,6 +119,7 @@ export class Compactor {
     this.#isStopped = true
     this.#timer?.cancel()
     this.#pace.wake()
+    await this.#endThread()
     await this.#running
   }
 
@@ -139,6 +148,7 @@ export class Compactor {
     while (!this.#isStopped && config().isEnabled && (await this.compactOne())) {
       await this.#pace.rest()
     }
+    await this.#endThread()
   }
 
   #dirtiest(): Candidate | null {
@@ -175,23 +185,60 @@ export class Compactor {
     const { dedupeBufferSize, ioBufferLoadFactor, ioBufferSize } = config()
     const { log } = candidate
     const cleaning = new Cleaning({
-      environment,
       candidate,
+      clock: environment.clock,
       pace: this.#pace,
-      mapBytesMax: dedupeBufferSize,
-      loadFactor: ioBufferLoadFactor,
-      // Half is for what is written, as in Kafka.
-      windowBytes: Math.max(windowBytesMin, Math.floor(ioBufferSize / 2)),
+      limits: {
+        mapBytesMax: dedupeBufferSize,
+        loadFactor: ioBufferLoadFactor,
+        // Half is for what is written, as in Kafka.
+        windowBytes: Math.max(windowBytesMin, Math.floor(ioBufferSize / 2)),
+      },
+      startPasses: (options, check) => this.#startPasses(candidate, options, check),
       isStopped: () => this.#isStopped,
     })
     try {
       this.#report(log, await cleaning.run())
     } catch (error) {
+      // It may have been ended, or still hold what the log is done with.
+      await this.#endThread()
       if (!(error instanceof CleaningEnded)) return this.#giveUp(log, error)
       this.counters.ended++
       const fields = { partition: log.name, reason: error.message }
       environment.log.info('the compaction of a log was ended', fields)
     }
+  }
+
+  #startPasses({ log, bytes }: Candidate, options: PassesOptions, check: () => void): Passes {
+    const { environment, config } = this.#options
+    const { threads, buffers, random, log: logger } = environment
+    const { directory } = log.log
+    if (threads === undefined || bytes < threadBytesMin) {
+      const { disk } = directory
+      return new LocalPasses(options, {
+        disk,
+        buffers,
+        random,
+        log: logger,
+        pace: this.#pace,
+        check,
+      })
+    }
+    this.#thread ??= threads.start('compaction')
+    return new ThreadedPasses({
+      thread: this.#thread,
+      environment,
+      directory,
+      beginning: options,
+      check,
+      ioMaxBytesPerSecond: () => config().ioMaxBytesPerSecond,
+    })
+  }
+
+  async #endThread(): Promise<void> {
+    const thread = this.#thread
+    this.#thread = null
+    await thread?.end()
   }
 
   #report(log: CleanableLog, cleaned: Cleaned): void {

@@ -33,8 +33,12 @@ export class KeyPass implements Visitor {
       return true
     }
     const isAborted = this.transactions.passBatch(bytes, at)
-    if (isAborted || header.lastOffset(bytes, at) < this.#fromOffset) return true
-    return this.#learn(bytes, at)
+    const lastOffset = header.lastOffset(bytes, at)
+    if (lastOffset < this.#fromOffset) return true
+    if (!isAborted) return this.#learn(bytes, at)
+    // The second pass, for which it is aborted as well, takes it out for that.
+    this.#lastOffsets.putUnknown(header.baseOffset(bytes, at), lastOffset)
+    return true
   }
 
   #learn(bytes: Buffer, at: number): boolean {

@@ -1,10 +1,13 @@
 /**
  * Walks the batches of closed segments: read in pieces off the event loop, each batch held against the
- * one before and its checksum, in slices that leave room for others. While one piece is looked at the
- * next one is read; a batch that reaches into it is moved to before its beginning:
+ * one before and its checksum, in slices that leave room for others. Before one piece is looked at the
+ * next one is on its way, which begins where the last batch of this one does that is not all in it:
  *
- *     window 1:  [      |batch batch bat]        window 2:  [   bat|ch batch batch b]
+ *     window 1:  [batch|batch|batch|bat]          window 2:  [batch|batch|bat]
+ *
+ * A batch of which the header is enough is read no further than it happens to be in the window.
  */
+import * as header from '../../../protocol/records/batch.ts'
 import {
   isSound,
   type Link,
@@ -15,13 +18,22 @@ import {
   peekBytes,
   plausibleBytes,
 } from '../links.ts'
-import type { Segment } from '../segment.ts'
+import type { SegmentFile } from '../segment-file.ts'
 import { DamagedLog } from './damaged-log.ts'
 import type { Pace } from './pace.ts'
 
+/** A closed segment. */
+export interface WalkedSegment {
+  /** Of its files, without their suffixes. */
+  readonly path: string
+  readonly size: number
+  readonly endOffset: number
+  readonly file: SegmentFile
+}
+
 export interface WalkOptions {
   readonly pace: Pace
-  /** Bytes read at a time; there are two windows of so many, and a quarter of that before each. */
+  /** Bytes read at a time, into two buffers by turns, which grow with the batches that are met. */
   readonly windowBytes: number
   /** Runs after all that was waited for; throws where the walk is to end. */
   readonly check: () => void
@@ -30,57 +42,47 @@ export interface WalkOptions {
 export interface Visitor {
   /** The batch at `at`. The buffer is used again after `onWindowEnd`. False ends the walk. */
   batch(bytes: Buffer, at: number): boolean
+  /** Whether the header says all there is to know of a batch: its records may be missing then. */
+  isHeaderEnough?(bytes: Buffer, at: number): boolean
   /** All batches of a window were visited, or the walk has ended. Gives the bytes written by now. */
   onWindowEnd?(): number
 }
 
-/** A stretch of a segment, in [from, to) of a buffer. */
+/** A stretch of a segment from `position` on. */
 interface Window {
   readonly bytes: Buffer
-  from: number
-  readonly to: number
-  /** Of `from`, in the segment. */
-  position: number
+  readonly position: number
 }
 
 export class SegmentWalk {
   readonly #options: WalkOptions
-  /** Bytes before what is read. */
-  readonly #roomBytes: number
-  readonly #buffers: readonly [Buffer, Buffer]
+  readonly #buffers: [Buffer, Buffer]
   #turn = 0
 
   constructor(options: WalkOptions) {
-    const { windowBytes } = options
     this.#options = options
-    this.#roomBytes = windowBytes >> 2
-    const buffer = () => Buffer.allocUnsafeSlow(this.#roomBytes + windowBytes)
+    const buffer = () => Buffer.allocUnsafeSlow(options.windowBytes)
     this.#buffers = [buffer(), buffer()]
   }
 
   /**
    * Visits all batches. Rejects with DamagedLog before the first byte that begins none; with DiskError.
    */
-  async walk(segment: Segment, visitor: Visitor): Promise<void> {
-    let reading = this.#read(segment, 0)
+  async walk(segment: WalkedSegment, visitor: Visitor): Promise<void> {
+    let reading = this.#read(segment, 0, peekBytes)
     const link = noLink()
-    let rest: Window | null = null
     try {
       for (;;) {
-        let window = await reading
+        const window = await reading
         this.#options.check()
-        if (window === null) break
-        const end = window.position + window.to - window.from
-        const bytes = window.to - window.from
-        if (rest !== null) window = this.#joined(rest, window)
-        reading = this.#read(segment, end)
-        await this.#pay(bytes)
+        if (window === null) return
+        const next = this.#nextOf(segment, window, visitor)
+        reading = this.#read(segment, next.position, next.bytes)
         const isEnded = await this.#visit(segment, window, link, visitor)
-        await this.#pay(visitor.onWindowEnd?.() ?? 0)
+        const bytes = Math.min(next.position - window.position, window.bytes.length)
+        await this.#pay(bytes + (visitor.onWindowEnd?.() ?? 0))
         if (isEnded) return
-        rest = window.from < window.to ? window : null
       }
-      if (rest !== null) throw damage(segment, rest.position)
     } catch (error) {
       // What was cut off meanwhile is no damage.
       this.#options.check()
@@ -91,64 +93,69 @@ export class SegmentWalk {
     }
   }
 
-  /** Null: there is nothing more. */
-  #read(segment: Segment, position: number): Promise<Window | null> {
-    const bytes = this.#buffers[this.#turn++ & 1] as Buffer
-    const from = this.#roomBytes
-    const wanted = Math.min(bytes.length - from, segment.size - position)
-    if (wanted <= 0) return Promise.resolve(null)
-    const reading = segment.readInto(bytes.subarray(from, from + wanted), position).then((read) => {
-      if (read < wanted) throw damage(segment, position + read)
-      return { bytes, from, to: from + wanted, position }
+  /** A window with room for so many bytes at least. Null: there is nothing more. */
+  #read(segment: WalkedSegment, position: number, bytesMin: number): Promise<Window | null> {
+    const left = segment.size - position
+    if (left <= 0) return Promise.resolve(null)
+    const turn = (this.#turn++ & 1) as 0 | 1
+    if (this.#buffers[turn].length < bytesMin) {
+      // Most of a window should not be a batch that is read again.
+      this.#buffers[turn] = Buffer.allocUnsafeSlow(bytesMin * 2)
+    }
+    const buffer = this.#buffers[turn]
+    const bytes = left < buffer.length ? buffer.subarray(0, left) : buffer
+    const reading = segment.file.readInto(bytes, position).then((read) => {
+      if (read < bytes.length) throw damage(segment, position + read)
+      return { bytes, position }
     })
     // Somebody waits for it, if only when the walk ends.
     reading.catch(() => {})
     return reading
   }
 
-  /** A window that begins with the rest of the one before. */
-  #joined(rest: Window, window: Window): Window {
-    const bytes = rest.to - rest.from
-    const from = window.from - bytes
-    const { position } = rest
-    if (from >= 0) {
-      rest.bytes.copy(window.bytes, from, rest.from, rest.to)
-      return { bytes: window.bytes, from, to: window.to, position }
-    }
-    // A large batch gets a buffer of its own, for all that follows of it.
-    const isOwn = !this.#buffers.includes(rest.bytes)
-    let large = rest
-    if (!isOwn || rest.to + window.to - window.from > rest.bytes.length) {
-      const needed = bytes >= peekBytes ? plausibleBytes(rest.bytes, rest.from) : 0
-      const room = window.bytes.length
-      large = {
-        bytes: Buffer.allocUnsafe(Math.max(needed, bytes) + room),
-        from: 0,
-        to: bytes,
-        position,
+  /** Where the window behind this one begins, and how many bytes it has to hold. */
+  #nextOf(
+    segment: WalkedSegment,
+    { bytes, position }: Window,
+    visitor: Visitor,
+  ): { position: number; bytes: number } {
+    let at = 0
+    while (bytes.length - at >= peekBytes) {
+      const size = plausibleBytes(bytes, at)
+      // The visit comes upon it.
+      if (size === 0 || position + at + size > segment.size) break
+      if (at + size > bytes.length) {
+        const isEnough = isHeaderEnough(visitor, bytes, at)
+        return isEnough
+          ? { position: position + at + size, bytes: peekBytes }
+          : { position: position + at, bytes: size }
       }
-      rest.bytes.copy(large.bytes, 0, rest.from, rest.to)
+      at += size
     }
-    const copied = window.bytes.copy(large.bytes, large.to, window.from, window.to)
-    return { bytes: large.bytes, from: large.from, to: large.to + copied, position }
+    return { position: position + at, bytes: peekBytes }
   }
 
-  /** Visits the whole batches; the window begins behind them then. Whether the walk is to end. */
-  async #visit(segment: Segment, window: Window, link: Link, visitor: Visitor): Promise<boolean> {
+  /** Visits the batches of a window. Whether the walk is to end. */
+  async #visit(
+    segment: WalkedSegment,
+    { bytes, position }: Window,
+    link: Link,
+    visitor: Visitor,
+  ): Promise<boolean> {
     const { pace, check } = this.#options
-    const { bytes, to } = window
-    while (to - window.from >= peekBytes) {
-      const at = window.from
-      const size = linkedBytes(bytes, at, to, link)
-      if (size === 0 || window.position + size > segment.size)
-        throw damage(segment, window.position)
-      if (at + size > to) return false
+    const isLast = position + bytes.length === segment.size
+    let at = 0
+    while (isLast ? at < bytes.length : bytes.length - at >= peekBytes) {
+      const size = bytes.length - at < peekBytes ? 0 : linkedBytes(bytes, at, bytes.length, link)
+      if (size === 0 || position + at + size > segment.size) throw damage(segment, position + at)
+      const isEnough = isHeaderEnough(visitor, bytes, at)
+      if (at + size > bytes.length && !isEnough) return false
       const isOfSegment = lastOffsetOf(bytes, at) < segment.endOffset
-      if (!isOfSegment || !isSound(bytes, at)) throw damage(segment, window.position)
+      const isGood = isOfSegment && (isEnough || isSound(bytes, at))
+      if (!isGood) throw damage(segment, position + at)
       const goesOn = visitor.batch(bytes, at)
       pass(link, bytes, at)
-      window.from += size
-      window.position += size
+      at += size
       if (!goesOn) return true
       if (!pace.isOver) continue
       await pace.rest()
@@ -165,5 +172,10 @@ export class SegmentWalk {
   }
 }
 
-const damage = (segment: Segment, position: number): DamagedLog =>
+function isHeaderEnough(visitor: Visitor, bytes: Buffer, at: number): boolean {
+  if (visitor.isHeaderEnough === undefined || bytes.length - at < header.headerBytes) return false
+  return header.magic(bytes, at) === 2 && visitor.isHeaderEnough(bytes, at)
+}
+
+const damage = (segment: WalkedSegment, position: number): DamagedLog =>
   new DamagedLog(`${segment.path}.log is damaged at byte ${position}`)

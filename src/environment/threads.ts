@@ -1,0 +1,21 @@
+/**
+ * Threads beside the event loop, for work that would take long between two requests. Each runs one of a
+ * few programs that are known by name; what is asked of it and what it answers is copied (structured
+ * clone), nothing is shared. An environment may have none, as that of a simulated world: then the same
+ * work is done in slices of the event loop's turns.
+ */
+export type ThreadName = 'compaction'
+
+export interface Threads {
+  start(name: ThreadName): Thread
+}
+
+export interface Thread {
+  /**
+   * Resolves with what the program answers; one question at a time. Rejects with Error where the thread
+   * ended before it did.
+   */
+  ask(question: unknown): Promise<unknown>
+  /** Ends it wherever it is, and closes its files. Resolves when nothing more is done there. */
+  end(): Promise<void>
+}
