@@ -23,7 +23,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { SeedReport } from './mutant.ts'
-import { type Mutation, mutated, mutations } from './mutations.ts'
+import { type Mutation, mutated } from './mutations/mutation.ts'
+import { mutations } from './mutations.ts'
 
 const usage = `Usage: npm run mutate -- [--only NAME[,NAME...]] [--seconds N] [--jobs N] [--list]
 
@@ -132,6 +133,8 @@ async function runMutation(
   const { known } = options
   const copy = join(stage, mutation.name)
   copySources(original, copy)
+  // What has not changed need not be compiled again.
+  cpSync(join(original, 'build'), join(copy, 'build'), { recursive: true })
   const path = join(copy, mutation.file)
   writeFileSync(path, mutated(readFileSync(path, 'utf8'), mutation))
   try {
@@ -285,7 +288,7 @@ function copySources(from: string, to: string): void {
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'), 'junction')
 }
 
-/** Compiles into `build`; the errors, which do not keep it from running. */
+/** Compiles what has changed into `build`; the errors, which do not keep it from running. */
 function compile(directory: string): Promise<Set<string>> {
   const compiler = join(root, 'node_modules/typescript/bin/tsc')
   // What a mutation leaves out may leave an import unused.
@@ -296,6 +299,9 @@ function compile(directory: string): Promise<Set<string>> {
     directory,
     '--outDir',
     join(directory, 'build'),
+    '--incremental',
+    '--tsBuildInfoFile',
+    join(directory, 'build/tsconfig.tsbuildinfo'),
     '--pretty',
     'false',
   ]

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { mutated, mutations } from '../scripts/mutations.ts'
+import { mutated } from '../scripts/mutations/mutation.ts'
+import { mutations } from '../scripts/mutations.ts'
 
 // Compiled tests run from build/, one folder deeper than their source.
 const root = fileURLToPath(new URL('../..', import.meta.url))

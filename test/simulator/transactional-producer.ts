@@ -14,6 +14,9 @@ import { idHeader } from './ledger-readers.ts'
 import { type Client, type Stage, sleep } from './stage.ts'
 import { Violation } from './violation.ts'
 
+/** Whoever has no answer for so long, blows and all, never gets one. */
+const insistMsMax = 900_000
+
 /** The ledger has become void: there is nothing to go on with. */
 export class VoidLedger extends Error {
   override readonly name = 'VoidLedger'
@@ -203,14 +206,16 @@ export class TransactionalProducer {
     return { error: errorByCode(errorCode) }
   }
 
-  /** Throws VoidLedger. */
+  /** Throws VoidLedger, and Violation where it never comes to an answer. */
   async #insist(
     what: string,
     attempt: () => Promise<Answer>,
     doubts: { isDoubtful: boolean },
   ): Promise<Answer> {
     const { random, environment, name } = this.#client
-    for (;;) {
+    const { world } = this.#stage
+    const endMs = world.nowMs + insistMsMax
+    for (let attempts = 0; world.nowMs < endMs; attempts++) {
       if (this.#ledger.isVoid) throw new VoidLedger(`${this.#ledger.topic} is void`)
       try {
         const answer = await attempt()
@@ -222,8 +227,9 @@ export class TransactionalProducer {
         this.#stage.trace.say(name, `${what}: ${(error as Error).message}`)
         doubts.isDoubtful = true
       }
-      await sleep(environment, random.between(20, 500))
+      await sleep(environment, random.between(20, 500) * Math.min(10, 1 + attempts / 20))
     }
+    throw new Violation(`${name} has asked for ${insistMsMax} ms, in vain: ${what}`)
   }
 }
 

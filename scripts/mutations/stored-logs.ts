@@ -1,0 +1,169 @@
+/** What is wrong with logs on the disk: how they are read, recovered, cut short and compacted. */
+import type { Mutation } from './mutation.ts'
+
+export const reads: readonly Mutation[] = [
+  {
+    name: 'tail-skips-batch',
+    breaks: 'a read from memory at the last offset of a batch begins with the next',
+    file: 'src/log/tail-cache.ts',
+    find: '.lastOffset < offset) low = middle + 1',
+    replace: '.lastOffset <= offset) low = middle + 1',
+  },
+  {
+    name: 'tail-overwritten',
+    breaks: 'the oldest batches in memory are overwritten while they are still served',
+    file: 'src/log/tail-cache.ts',
+    find: 'this.#makeRoom()\n    this.ring',
+    replace: 'this.ring',
+  },
+  {
+    name: 'disk-read-skips-batch',
+    breaks: 'a read from disk at the last offset of a batch begins with the next',
+    file: 'src/log/segment-read.ts',
+    find: 'if (last >= options.offset) return takeFrom(',
+    replace: 'if (last > options.offset) return takeFrom(',
+  },
+  {
+    name: 'reader-follows-another',
+    breaks: 'a read below the place where the last one ended begins there',
+    file: 'src/log/segment-contents.ts',
+    find: 'next.link.lastOffset + 1 === offset',
+    replace: 'next.link.lastOffset + 1 >= offset',
+  },
+  {
+    name: 'lookup-passes-equal-timestamp',
+    breaks: 'the offset for a timestamp is that of the first record after it',
+    file: 'src/log/timestamp-lookup.ts',
+    find: 'record.timestamp >= timestamp &&',
+    replace: 'record.timestamp > timestamp &&',
+  },
+  {
+    name: 'time-index-one-too-far',
+    breaks: 'a lookup by timestamp begins at the index entry after the right one',
+    file: 'src/log/time-index.ts',
+    find: 'entry < 0 ? null : this.#entry(entry)',
+    replace: 'entry < 0 ? null : this.#entry(Math.min(entry + 1, this.#file.count - 1))',
+  },
+]
+
+export const recovery: readonly Mutation[] = [
+  {
+    name: 'recovery-checks-no-checksum',
+    breaks: 'recovery takes torn batches for whole ones',
+    file: 'src/log/recovery.ts',
+    find: ' || !isSound(buffer, at)) return false',
+    replace: ') return false',
+  },
+  {
+    name: 'recovery-keeps-torn-tail',
+    breaks: 'recovery finds the torn end of a segment and leaves it there',
+    file: 'src/log/recovery.ts',
+    find: '\n  segment.cut(size)',
+    replace: '',
+  },
+  {
+    name: 'recovery-cuts-last-batch',
+    breaks: 'the last whole batch of a file counts as torn',
+    file: 'src/log/scan.ts',
+    find: 'if (size === 0 || position + at + size > to) return position + at',
+    replace: 'if (size === 0 || position + at + size >= to) return position + at',
+  },
+  {
+    name: 'recovery-reads-last-segment-only',
+    breaks: 'recovery trusts all segments but the last, whatever the recovery point says',
+    file: 'src/log/recovery.ts',
+    find: 'let index = segments.findIndex((_, at) => endOf(at) >= recoveryPoint)',
+    replace: 'let index = segments.length - 1',
+  },
+  {
+    name: 'recovery-point-before-sync',
+    breaks: 'the recovery point moves when a sync begins, not when it has ended',
+    file: 'src/log/segments.ts',
+    find: 'const offset = endOffset()',
+    replace:
+      'const offset = endOffset()\n    this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)',
+  },
+  {
+    name: 'segment-name-not-synced',
+    breaks: 'the directory is not synced when it has a new segment',
+    file: 'src/log/segments.ts',
+    find: 'this.#hasNewNames = false\n    this.#disk.syncDirectory(this.#directory)\n',
+    replace: 'this.#hasNewNames = false\n',
+  },
+  {
+    name: 'partition-name-not-synced',
+    breaks: 'the log directory is not synced when it has a new partition',
+    file: 'src/log/segments.ts',
+    find: 'this.#disk.syncDirectory(parentOf(this.#directory))',
+    replace: '',
+  },
+  {
+    name: 'clean-mark-stays',
+    breaks: 'the clean-shutdown file is not removed at start: a crash passes for a clean stop',
+    file: 'src/log/log-directory.ts',
+    find: 'else this.#disk.remove(path)',
+    replace: '',
+  },
+  {
+    name: 'close-without-sync',
+    breaks: 'a stop counts as clean although the last batches were not synced',
+    file: 'src/log/log.ts',
+    find: 'this.#segments.active.persistIndexes()\n      await this.#end.sync()',
+    replace: 'this.#segments.active.persistIndexes()',
+  },
+  {
+    name: 'replaced-file-not-synced',
+    breaks: 'checkpoints and properties take their names before their content is durable',
+    file: 'src/log/checkpoints.ts',
+    find: 'if (options.sync) file.syncNow()',
+    replace: '',
+  },
+]
+
+export const deletion: readonly Mutation[] = [
+  {
+    name: 'log-start-not-stored',
+    breaks: 'after a restart the records that DeleteRecords took are back',
+    file: 'src/log/offset-checkpoints.ts',
+    find: 'if (offsets[key] > unwritten)',
+    replace: "if (offsets[key] > unwritten && key !== 'logStartOffset')",
+  },
+  {
+    name: 'retention-takes-one-more',
+    breaks: 'retention by size leaves less than retention.bytes',
+    file: 'src/log/retention.ts',
+    find: 'excess - segment.size >= 0',
+    replace: 'excess > 0',
+  },
+  {
+    name: 'retention-by-first-record',
+    breaks: 'retention by time looks at the first record of a segment, not at the newest',
+    file: 'src/log/retention.ts',
+    find: 'segment.maxTimestamp >= 0 ? segment.maxTimestamp',
+    replace: 'segment.firstTimestamp >= 0 ? segment.firstTimestamp',
+  },
+  {
+    name: 'deleted-topic-keeps-directory',
+    breaks: 'the directory of a deleted topic keeps its name: its successor finds it',
+    file: 'src/log/log-directory.ts',
+    find: 'this.#disk.rename(`${this.path}/${name}`, `${this.path}/${renamed}`)',
+    replace: '',
+  },
+  {
+    name: 'deleted-topic-keeps-offsets',
+    breaks: 'a topic made again begins where the deleted one began',
+    file: 'src/log/log-directory.ts',
+    find: 'this.#disk.forgetPartition(name)\n    this.#checkpoints?.forget(name)',
+    replace: 'this.#disk.forgetPartition(name)',
+  },
+]
+
+export const compaction: readonly Mutation[] = [
+  {
+    name: 'compaction-drops-latest',
+    breaks: 'compaction takes the last record of a key, too',
+    file: 'src/log/compaction/batch-filter.ts',
+    find: 'const isLast = cursor.offset >= map.get(',
+    replace: 'const isLast = cursor.offset > map.get(',
+  },
+]
