@@ -16,6 +16,8 @@ export const finalEpoch = -1
 const epochMax = 0x7fffffff
 /** More than any cluster has; a client that names more makes them up. */
 const partitionsMax = 200_000
+/** Of all sessions, some 100 bytes each. A client whose session finds no place comes again later. */
+const partitionsInAllMax = 500_000
 
 export interface SharedPartition {
   readonly topicId: Uuid
@@ -50,6 +52,8 @@ export class ShareSessions {
   readonly #options: ShareSessionsOptions
   readonly #sessions = new Map<string, Session>()
   readonly #membersByGroup = new Map<string, number>()
+  /** Partitions of all sessions. */
+  #partitions = 0
   readonly #ofConnection = Symbol('share sessions')
 
   constructor(options: ShareSessionsOptions) {
@@ -61,8 +65,8 @@ export class ShareSessions {
   }
 
   /**
-   * Opens the session of a member, in place of one it had. Throws KafkaError SHARE_SESSION_LIMIT_REACHED,
-   * INVALID_REQUEST.
+   * Opens the session of a member, in place of one it had, which stays if this fails. Throws KafkaError
+   * SHARE_SESSION_LIMIT_REACHED, INVALID_REQUEST.
    */
   open(
     groupId: string,
@@ -70,12 +74,14 @@ export class ShareSessions {
     partitions: readonly SharedPartition[],
     connection: FetcherConnection,
   ): Iterable<SharedPartition> {
-    this.#remove(groupId, memberId)
-    if (this.#sessions.size >= this.#options.sessionsMax()) {
+    const replaced = this.#sessions.get(sessionKey(groupId, memberId))
+    const others = this.#sessions.size - (replaced === undefined ? 0 : 1)
+    if (others >= this.#options.sessionsMax()) {
       throw new KafkaError(errors.SHARE_SESSION_LIMIT_REACHED)
     }
     const session = { groupId, memberId, connection, partitions: new Map(), epoch: 1 }
-    add(session, partitions)
+    this.#add(session, partitions, replaced?.partitions.size)
+    this.#remove(groupId, memberId)
     this.#sessions.set(sessionKey(groupId, memberId), session)
     this.#membersByGroup.set(groupId, (this.#membersByGroup.get(groupId) ?? 0) + 1)
     this.#on(connection).add(session)
@@ -84,7 +90,8 @@ export class ShareSessions {
 
   /**
    * The next request of a session: all partitions that are to be read. Throws KafkaError
-   * SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, INVALID_REQUEST.
+   * SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, SHARE_SESSION_LIMIT_REACHED, INVALID_REQUEST;
+   * then the session stays as it was.
    */
   next(
     groupId: string,
@@ -95,8 +102,10 @@ export class ShareSessions {
     const session = this.#find(groupId, memberId)
     if (epoch === finalEpoch) return []
     if (session.epoch !== epoch) throw new KafkaError(errors.INVALID_SHARE_SESSION_EPOCH)
-    add(session, changes.added)
-    for (const forgotten of changes.forgotten) session.partitions.delete(partitionKey(forgotten))
+    this.#add(session, changes.added)
+    for (const forgotten of changes.forgotten) {
+      if (session.partitions.delete(partitionKey(forgotten))) this.#partitions--
+    }
     session.epoch = session.epoch === epochMax ? 1 : session.epoch + 1
     return session.partitions.values()
   }
@@ -105,6 +114,24 @@ export class ShareSessions {
   end(groupId: string, memberId: string): void {
     const session = this.#sessions.get(sessionKey(groupId, memberId))
     if (session !== undefined) this.#end(session)
+  }
+
+  /** All of them or, where they are too many, none. `freed` partitions of others will go for them. */
+  #add(session: Session, partitions: readonly SharedPartition[], freed = 0): void {
+    const added = new Map<string, SharedPartition>()
+    for (const partition of partitions) {
+      const key = partitionKey(partition)
+      if (!session.partitions.has(key)) added.set(key, partition)
+    }
+    if (session.partitions.size + added.size > partitionsMax) {
+      const message = `A session has at most ${partitionsMax} partitions.`
+      throw new KafkaError(errors.INVALID_REQUEST, message)
+    }
+    if (this.#partitions - freed + added.size > partitionsInAllMax) {
+      throw new KafkaError(errors.SHARE_SESSION_LIMIT_REACHED)
+    }
+    for (const [key, partition] of added) session.partitions.set(key, partition)
+    this.#partitions += added.size
   }
 
   #find(groupId: string, memberId: string): Session {
@@ -126,6 +153,7 @@ export class ShareSessions {
     const session = this.#sessions.get(key)
     if (session === undefined) return
     this.#sessions.delete(key)
+    this.#partitions -= session.partitions.size
     this.#on(session.connection).delete(session)
     const left = (this.#membersByGroup.get(groupId) ?? 1) - 1
     if (left === 0) this.#membersByGroup.delete(groupId)
@@ -141,17 +169,6 @@ export class ShareSessions {
       for (const session of [...sessions]) this.#end(session)
     })
     return sessions
-  }
-}
-
-function add(session: Session, partitions: readonly SharedPartition[]): void {
-  for (const partition of partitions) session.partitions.set(partitionKey(partition), partition)
-  if (session.partitions.size > partitionsMax) {
-    session.partitions.clear()
-    throw new KafkaError(
-      errors.INVALID_REQUEST,
-      `A session has at most ${partitionsMax} partitions.`,
-    )
   }
 }
 
