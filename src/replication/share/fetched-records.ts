@@ -8,6 +8,7 @@ import {
   producerId,
 } from '../../../protocol/records/batch.ts'
 import type { ReadResult } from '../../log/segment-read.ts'
+import type { AbortedTransaction } from '../../log/transaction-index.ts'
 import type { Partition } from '../partition.ts'
 import type { AcquiredRecords, FetchedBatch } from './in-flight.ts'
 
@@ -28,6 +29,7 @@ export function fetchedBatches(
 ): FetchedRecords {
   const aborted =
     isReadCommitted && bytes > 0 ? partition.log.abortedTransactions(firstOffset, nextOffset) : []
+  const isOfAborted = passAborted(aborted)
   const found: FetchedBatch[] = []
   for (const chunk of chunks) {
     for (const at of batches(chunk)) {
@@ -36,16 +38,28 @@ export function fetchedBatches(
         aborted.length > 0 &&
         isTransactional(chunk, at) &&
         !isControl(chunk, at) &&
-        aborted.some(
-          (transaction) =>
-            transaction.producerId === producerId(chunk, at) &&
-            transaction.firstOffset <= offset &&
-            offset <= transaction.lastOffset,
-        )
+        isOfAborted(producerId(chunk, at), offset)
       found.push({ firstOffset: offset, lastOffset: lastOffset(chunk, at), isAborted })
     }
   }
   return { fetchOffset, chunks, bytes, batches: found }
+}
+
+/** Tells of offsets that rise whether the transaction in which their producer wrote them was aborted. */
+function passAborted(
+  transactions: readonly AbortedTransaction[],
+): (producerId: number, offset: number) => boolean {
+  const ahead = [...transactions].sort((a, b) => b.firstOffset - a.firstOffset)
+  /** By producer, where the last that it began so far ended. */
+  const ends = new Map<number, number>()
+  return (producerId, offset) => {
+    for (let next = ahead.at(-1); next !== undefined; next = ahead.at(-1)) {
+      if (next.firstOffset > offset) break
+      ends.set(next.producerId, next.lastOffset)
+      ahead.pop()
+    }
+    return offset <= (ends.get(producerId) ?? -1)
+  }
 }
 
 /** The whole batches that hold any of the offsets. */

@@ -371,14 +371,21 @@ export class InFlight {
   /** What is available of the range is never to be given again. */
   #archive(firstOffset: number, lastOffset: number): void {
     if (lastOffset < firstOffset || lastOffset < this.#startOffset) return
-    const isTouched = (run: Run) =>
-      isAvailable(run) && run.firstOffset <= lastOffset && run.lastOffset >= firstOffset
-    if (!this.#runs.some(isTouched)) return
+    if (!this.#isAnyAvailable(firstOffset, lastOffset)) return
     const from = this.#split(Math.max(firstOffset, this.#startOffset))
     const to = this.#split(Math.min(lastOffset + 1, this.#nextOffset))
     for (const run of this.#runs.slice(from, to)) {
       if (isAvailable(run)) run.state = runState.archived
     }
+  }
+
+  #isAnyAvailable(firstOffset: number, lastOffset: number): boolean {
+    for (let at = this.#indexOf(firstOffset); at < this.#runs.length; at++) {
+      const run = this.#runs[at] as Run
+      if (run.firstOffset > lastOffset) return false
+      if (isAvailable(run)) return true
+    }
+    return false
   }
 
   /** Moves the start over what has ended, and joins neighbours that have come to stand the same. */
@@ -415,14 +422,7 @@ export class InFlight {
 
   /** Where the run is that holds the offset, or that follows it; the number of runs if none does. */
   #indexOf(offset: number): number {
-    let low = 0
-    let high = this.#runs.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#runs[middle] as Run).lastOffset < offset) low = middle + 1
-      else high = middle
-    }
-    return low
+    return indexReaching(this.#runs, offset)
   }
 
   /** Lets a run begin at the offset, if any holds it; returns where it is. */
@@ -475,10 +475,20 @@ function fewAtOnce({ firstOffset, lastOffset, deliveryCount }: Run, limit: numbe
 
 /** The last offset of the batch that holds `offset`; `offset` itself if none does. */
 function endOfBatch(fetched: readonly FetchedBatch[], offset: number): number {
-  const batch = fetched.find(
-    ({ firstOffset, lastOffset }) => firstOffset <= offset && offset <= lastOffset,
-  )
-  return batch?.lastOffset ?? offset
+  const batch = fetched[indexReaching(fetched, offset)]
+  return batch !== undefined && batch.firstOffset <= offset ? batch.lastOffset : offset
+}
+
+/** The index of the first of `ranges`, which rise, that reaches `offset`; their number if none does. */
+function indexReaching(ranges: readonly OffsetRange[], offset: number): number {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((ranges[middle] as OffsetRange).lastOffset < offset) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function stateAfter(type: number, { deliveryCount }: Run, deliveryCountLimit: number): RunState {
