@@ -324,6 +324,27 @@ t.test('locks lapse, are renewed, and end with the session', async (t) => {
   })
 })
 
+t.test('a verdict that cannot be stored, for a bug even, can be given again', async (t) => {
+  const story = new Story()
+  await story.initialize()
+  await story.path.append('t', ['0', '1'])
+  await story.fetched('a')
+  const { coordinator } = story
+  const write = coordinator.write
+  coordinator.write = () => Promise.reject(new Error('a bug'))
+  const said = [{ first: 0, last: 0, types: [accept] }]
+  t.match((await story.acknowledge('a', said)).responses[0]?.partitions[0], {
+    errorCode: errors.UNKNOWN_SERVER_ERROR.code,
+  })
+  await story.path.world.runFor(20_000)
+  coordinator.write = write
+  t.match((await story.acknowledge('a', said)).responses[0]?.partitions[0], { errorCode: 0 })
+  coordinator.write = () => Promise.reject(new Error('a bug'))
+  await story.path.world.runFor(10_100)
+  coordinator.write = write
+  t.strictSame(ranges(await story.fetched('b')), ['1-1 2x'], 'the lock lapsed all the same')
+})
+
 t.test('sessions: epochs, limits, and what cannot be said', async (t) => {
   const story = new Story()
   await story.initialize()

@@ -280,7 +280,7 @@ export class SharePartition {
     return refused(failure.error, failure.message)
   }
 
-  /** Null once the runs are stored. */
+  /** Null once the runs are stored. Never rejects: what waits for the verdict goes on either way. */
   async #write(stateBatches: readonly StoredRun[]): Promise<KafkaError | null> {
     const { topicId, index } = this.partition
     const written = {
@@ -292,17 +292,23 @@ export class SharePartition {
       stateBatches: [...stateBatches],
     }
     this.#writes++
-    const { results } = await this.#persister
-      .write({ groupId: this.groupId, topics: [{ topicId, partitions: [written] }] })
-      .finally(() => this.#writes--)
-    const outcome = results[0]?.partitions[0]
-    if (outcome === undefined) return new KafkaError(errors.UNKNOWN_SERVER_ERROR)
-    if (outcome.errorCode === 0) return null
-    const failure = persisterError(outcome.errorCode, outcome.errorMessage ?? null)
-    this.#log.warn('delivery state could not be stored', { err: failure })
-    // Another leader has taken over, or the group begins anew: what is known here is void.
-    if (isFencing(failure.error)) this.end()
-    return failure
+    try {
+      const topics = [{ topicId, partitions: [written] }]
+      const { results } = await this.#persister.write({ groupId: this.groupId, topics })
+      const outcome = results[0]?.partitions[0]
+      if (outcome === undefined) return new KafkaError(errors.UNKNOWN_SERVER_ERROR)
+      if (outcome.errorCode === 0) return null
+      const failure = persisterError(outcome.errorCode, outcome.errorMessage ?? null)
+      this.#log.warn('delivery state could not be stored', { err: failure })
+      // Another leader has taken over, or the group begins anew: what is known here is void.
+      if (isFencing(failure.error)) this.end()
+      return failure
+    } catch (err) {
+      this.#log.error('delivery state could not be stored', { err })
+      return new KafkaError(errors.UNKNOWN_SERVER_ERROR)
+    } finally {
+      this.#writes--
+    }
   }
 
   #lockedUntilMs(): number {
