@@ -357,6 +357,12 @@ t.test('endpoints: who can be asked about what', async (t) => {
   )
   t.same(partitions.sort(), ['lines-0', 'lines-1', 'words-0', 'words-1'])
   t.equal((await a.beat()).partitionsByUserEndpoint, null, 'what it knows it is not told again')
+  const { endpointEpoch } = a
+  story.log.failure = new Error('the disk is gone')
+  t.not(await b.joinError({ processId: 'p-other' }), 'NONE')
+  story.log.failure = null
+  await a.beat()
+  t.equal(a.endpointEpoch, endpointEpoch, 'what was not recorded moves nothing')
   await replay(t, story)
 })
 
@@ -367,8 +373,17 @@ t.test('one asks all to shut down', async (t) => {
   await b.join()
   t.equal(await a.leave({ shutdownApplication: true }), 'NONE')
   t.match((await b.beat()).status, [{ statusCode: 4, statusDetail: /member a encountered/ }])
-  await b.leave()
+  await b.leave({ shutdownApplication: true })
   t.same((await b.join()).status, [], 'and when all did, it is over')
+
+  story.log.failure = new Error('the disk is gone')
+  t.not(await a.joinError({ shutdownApplication: true }), 'NONE')
+  story.log.failure = null
+  t.same((await b.beat()).status, [], 'who could not be recorded has asked for nothing')
+  const { status } = await b.beat({ shutdownApplication: true })
+  t.match(status, [{ statusCode: 4, statusDetail: /member b encountered/ }], 'told at once')
+  await a.join()
+  t.match((await a.beat({ shutdownApplication: true })).status, [{ statusDetail: /member b / }])
 })
 
 t.test('offsets: who may commit, and for what', async (t) => {

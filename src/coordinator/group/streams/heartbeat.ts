@@ -55,9 +55,19 @@ export function streamsHeartbeat(
   const look = noteEpoch(draft, before, said, topology, request)
   const target = currentTarget(draft, said, look.groupEpoch, look.configured)
   const after = reconcile(draft, said, target, toldTasks(request))
-  if (request.shutdownApplication) group.askForShutdown(said.memberId)
-  const told = [staleness(topology, group, said), target.delay, look.configured.hindrance]
-  const response = replyTo(group, request, { before, after }, look.configured, told)
+  const shutdownBy = group.shutdownBy ?? (request.shutdownApplication ? said.memberId : null)
+  const told = [
+    staleness(topology, group, said),
+    target.delay,
+    look.configured.hindrance,
+    shutdown(shutdownBy),
+  ]
+  const step = {
+    before,
+    after,
+    isTold: request.memberEpoch === 0 || before.assigned !== after.assigned,
+  }
+  const response = replyTo(group, request, step, look.configured, told)
   const delayMs = context.setting(group.groupId, 'streams.initial.rebalance.delay.ms')
   return {
     records: draft.records,
@@ -65,6 +75,8 @@ export function streamsHeartbeat(
     onCommitted: () => {
       const living = streamsGroupOrNull(context, group.groupId)
       if (living === null) return
+      if (request.shutdownApplication) living.askForShutdown(said.memberId)
+      if (living === group && movesEndpoint(step)) living.endpointEpoch++
       if (look.seenVersion !== null) living.trustMetadata(nowMs, look.seenVersion)
       if (living.members.has(after.memberId)) startDeadlines(living, after, after !== said)
       if (living.isGathering && delayMs > 0) {
@@ -81,9 +93,16 @@ function leave(
 ): Decision<GroupRecord, Heartbeat> {
   const group = streamsGroupOf(context, groupId)
   group.member(memberId)
-  if (shutdownApplication) group.askForShutdown(memberId)
   const response = { ...emptyResponse, memberId, memberEpoch }
-  return { ...fence(group, memberId), reply: { response, missingTopics: [] } }
+  const fenced = fence(group, memberId)
+  return {
+    ...fenced,
+    reply: { response, missingTopics: [] },
+    onCommitted: () => {
+      fenced.onCommitted?.()
+      if (shutdownApplication) group.askForShutdown(memberId)
+    },
+  }
 }
 
 /** Throws KafkaError GROUP_ID_NOT_FOUND. */
@@ -227,21 +246,29 @@ export const emptyResponse: StreamsGroupHeartbeatResponse = {
   partitionsByUserEndpoint: null,
 }
 
-/**
- * Tasks are told when they changed, and to a member that joins. Endpoints are told to whoever has not
- * heard of their epoch; a group that is only about to be has none yet.
- */
+/** What the heartbeat made of the member. */
+interface Step {
+  readonly before: StreamsMember
+  readonly after: StreamsMember
+  /** Tasks are told when they changed, and to a member that joins. */
+  readonly isTold: boolean
+}
+
+/** Whether others are to hear what can be asked of the member now. */
+const movesEndpoint = ({ after, isTold }: Step): boolean => isTold && after.userEndpoint !== null
+
+/** Endpoints are told to whoever has not heard of their epoch; a group that is about to be has none yet. */
 function replyTo(
   group: StreamsGroup,
   request: StreamsGroupHeartbeatRequest,
-  { before, after }: { before: StreamsMember; after: StreamsMember },
+  step: Step,
   configured: ConfiguredTopology,
   told: readonly (Status | null)[],
 ): StreamsGroupHeartbeatResponse {
   const { context, groupId } = group
-  const isTold = request.memberEpoch === 0 || before.assigned !== after.assigned
-  if (isTold && after.userEndpoint !== null) group.endpointEpoch++
-  const isNewToIt = group.endpointEpoch !== request.endpointInformationEpoch
+  const { after, isTold } = step
+  const endpointEpoch = group.endpointEpoch + (movesEndpoint(step) ? 1 : 0)
+  const isNewToIt = endpointEpoch !== request.endpointInformationEpoch
   const others = [...group.members.values()].filter(({ memberId }) => memberId !== after.memberId)
   const exists = context.group(groupId) === group
   return {
@@ -255,16 +282,17 @@ function replyTo(
     partitionsByUserEndpoint: isNewToIt
       ? partitionsByEndpoint([...others, after], configured, context.topics)
       : null,
-    endpointInformationEpoch: exists ? group.endpointEpoch : 0,
-    status: [...told, shutdown(group)].filter((each) => each !== null),
+    endpointInformationEpoch: exists ? endpointEpoch : 0,
+    status: told.filter((each) => each !== null),
   }
 }
 
-function shutdown({ shutdownBy }: StreamsGroup): Status | null {
-  if (shutdownBy === null) return null
+/** `by` has asked for it; null: nobody has. */
+function shutdown(by: string | null): Status | null {
+  if (by === null) return null
   return status(
     statusCode.shutdownApplication,
-    `Streams group member ${shutdownBy} encountered a fatal error and ` +
+    `Streams group member ${by} encountered a fatal error and ` +
       'requested a shutdown for the entire application.',
   )
 }

@@ -198,8 +198,9 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
     return this.#shutdownBy
   }
 
+  /** The first that asks is told of, until all have gone. */
   askForShutdown(memberId: string): void {
-    this.#shutdownBy ??= memberId
+    if (!this.isEmpty) this.#shutdownBy ??= memberId
   }
 
   override end(error: ErrorRow): void {
