@@ -97,7 +97,8 @@ function withCreation(
     const names = denied.map(({ name }) => name).join(', ')
     return withRemark(response, `Unauthorized to CREATE on topics ${names}.`)
   }
-  creation.begin(missing, 2 * response.heartbeatIntervalMs)
+  const countMutations = (partitions: number) => context.countMutations(partitions, true, false)
+  creation.begin(missing, 2 * response.heartbeatIntervalMs, countMutations)
   const failures = creation.failures(missing)
   if (failures.length === 0) return response
   return withRemark(response, `Creation failed: ${summary(failures)}.`)

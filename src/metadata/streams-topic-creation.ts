@@ -7,6 +7,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { CreateTopicsRequest } from '../../protocol/messages/create-topics.ts'
 import type { Environment, Milliseconds } from '../environment/environment.ts'
 import type { Controller } from './controller/controller.ts'
+import type { CountMutations } from './controller/decision.ts'
 
 export interface StreamsTopic {
   readonly name: string
@@ -40,12 +41,19 @@ export class StreamsTopicCreation {
     this.#environment = environment
   }
 
-  /** Makes those that are not being made and did not fail lately; a failure counts for `failureMs`. */
-  begin(topics: readonly StreamsTopic[], failureMs: Milliseconds): void {
+  /**
+   * Makes those that are not being made and did not fail lately; a failure counts for `failureMs`, and
+   * one that `countMutations` refuses is a failure.
+   */
+  begin(
+    topics: readonly StreamsTopic[],
+    failureMs: Milliseconds,
+    countMutations: CountMutations,
+  ): void {
     const due = topics.filter(
       ({ name }) => !this.#inFlight.has(name) && this.#failureOf(name) === undefined,
     )
-    if (due.length > 0) void this.#create(due, failureMs)
+    if (due.length > 0) void this.#create(due, failureMs, countMutations)
   }
 
   /** Why topics could not be made, as `name (reason)`. */
@@ -65,11 +73,15 @@ export class StreamsTopicCreation {
     return undefined
   }
 
-  async #create(topics: readonly StreamsTopic[], failureMs: Milliseconds): Promise<void> {
+  async #create(
+    topics: readonly StreamsTopic[],
+    failureMs: Milliseconds,
+    countMutations: CountMutations,
+  ): Promise<void> {
     for (const { name } of topics) this.#inFlight.add(name)
     try {
       const request = { topics: topics.map(creatable), validateOnly: false }
-      for (const result of await this.#controller.createTopics(request)) {
+      for (const result of await this.#controller.createTopics(request, countMutations)) {
         const { name, errorCode, errorMessage } = result
         if (errorCode === errors.NONE.code) continue
         if (errorCode === errors.TOPIC_ALREADY_EXISTS.code) continue

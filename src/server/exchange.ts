@@ -118,8 +118,8 @@ export class Exchange implements RequestContext {
     this.meter?.countRecords(bytes)
   }
 
-  countMutations(partitions: number, isStrict: boolean): void {
-    this.meter?.countMutations(partitions, isStrict)
+  countMutations(partitions: number, isStrict: boolean, waits = true): void {
+    this.meter?.countMutations(partitions, isStrict, waits)
   }
 
   expectReply(bytes: number): void {

@@ -45,9 +45,9 @@ export interface RequestContext {
   /**
    * The client asks for so many partitions to be made or deleted (KIP-599). Throws KafkaError
    * THROTTLING_QUOTA_EXCEEDED where it has asked for too many before and knows the error (`isStrict`);
-   * the reply says for how long to wait.
+   * the reply says for how long to wait, unless what is done is not what the request is for (`waits`).
    */
-  countMutations(partitions: number, isStrict: boolean): void
+  countMutations(partitions: number, isStrict: boolean, waits?: boolean): void
   /** The reply will be about so large: it counts against the memory for all replies from now on. */
   expectReply(bytes: number): void
   /**

@@ -246,6 +246,12 @@ t.test('changes of the cluster are refused, or for old clients only slowed down'
   const later = meter()
   later.countMutations(1, true)
   t.equal(later.finish(true), 0)
+  clock.nowMs += 11_000
+  const other = meter()
+  other.countMutations(30, true, false)
+  const refusedToo = () => other.countMutations(1, true, false)
+  t.throws(refusedToo, { message: /throttling quota/ })
+  t.equal(other.finish(true), 0, 'a request that is for something else is not held up')
   t.end()
 })
 

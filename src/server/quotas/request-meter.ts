@@ -82,9 +82,10 @@ export class RequestMeter {
 
   /**
    * Counts partitions that are made or deleted. Throws KafkaError THROTTLING_QUOTA_EXCEEDED where there
-   * have been too many before and the client knows that error (`isStrict`).
+   * have been too many before and the client knows that error (`isStrict`). Unless it `waits`, the
+   * reply is not held up.
    */
-  countMutations(partitions: number, isStrict: boolean): void {
+  countMutations(partitions: number, isStrict: boolean, waits = true): void {
     const { mutations, clock } = this.#quotas
     const nowMs = clock.monotonic()
     const account = mutations.accountOf(this.#principal, this.#clientId, nowMs)
@@ -92,7 +93,7 @@ export class RequestMeter {
     const overdrawnMs = isStrict ? account.overdrawnMs(nowMs) : 0
     if (overdrawnMs === 0) account.take(partitions, nowMs)
     const waitMs = isStrict ? overdrawnMs : account.overdrawnMs(nowMs)
-    if (waitMs > 0) this.#mutableMs = nowMs + waitMs
+    if (waits && waitMs > 0) this.#mutableMs = nowMs + waitMs
     if (overdrawnMs > 0) {
       throw new KafkaError(
         errors.THROTTLING_QUOTA_EXCEEDED,
