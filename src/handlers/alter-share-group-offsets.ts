@@ -41,9 +41,9 @@ export const alterShareGroupOffsets = ({ groups, shares, image }: Parts) =>
           }),
         }
       }
-      const altered = await groups.share.alterOffsets({ ...request, topics })
-      // What this broker knew of the group's deliveries is void.
-      shares.forget(request.groupId)
+      // What this broker knew of the group's deliveries is void, even if only part of this succeeds.
+      const forget = () => shares.forget(request.groupId)
+      const altered = await groups.share.alterOffsets({ ...request, topics }).finally(forget)
       return {
         ...altered,
         responses: [

@@ -26,9 +26,9 @@ export const deleteShareGroupOffsets = ({ groups, shares, image }: Parts) =>
       deleteGroup.require(context, request.groupId)
       const asked = readTopic.split(context, request.topics, ({ topicName }) => topicName)
       const topics = [...asked.allowed]
-      const deleted = await groups.share.deleteOffsets({ ...request, topics })
-      // What this broker knew of the group's deliveries is void.
-      shares.forget(request.groupId)
+      // What this broker knew of the group's deliveries is void, even if only part of this succeeds.
+      const forget = () => shares.forget(request.groupId)
+      const deleted = await groups.share.deleteOffsets({ ...request, topics }).finally(forget)
       const { code: errorCode, message: errorMessage } = readTopic.error
       const denied = asked.denied.map(({ topicName }) => {
         return { topicName, topicId: zeroUuid, errorCode, errorMessage }
