@@ -3,6 +3,7 @@
  * the log. Clients make groups, members and rebalances as they like; neither may grow with them.
  */
 import type { Logger, Milliseconds } from '../../environment/environment.ts'
+import { HeldMemory } from '../held-memory.ts'
 
 /** For members of all groups together: some hundred thousand of the usual kind. */
 export const memberBytesMax = 256 * 1024 * 1024
@@ -16,26 +17,12 @@ const linesPerGroupMax = 20
 const linesMax = 1000
 
 export class SharedLimits {
-  #memberBytes = 0
+  /** What members say. */
+  readonly members = new HeldMemory(memberBytesMax)
   #windowBeganMs = Number.NEGATIVE_INFINITY
   readonly #lines = new Map<string, number>()
   #told = 0
   #leftOut = 0
-
-  /** Bytes that members hold. */
-  get memberBytes(): number {
-    return this.#memberBytes
-  }
-
-  /** Members hold so many bytes more, or fewer. */
-  hold(bytes: number): void {
-    this.#memberBytes += bytes
-  }
-
-  /** Whether members may hold so many bytes more. */
-  hasRoomFor(bytes: number): boolean {
-    return bytes <= 0 || this.#memberBytes + bytes <= memberBytesMax
-  }
 
   /** Logs what happens to a group, at debug level where it happens all the time. */
   tell(log: Logger, nowMs: Milliseconds, message: string, fields: { groupId: string }): void {

@@ -10,6 +10,7 @@
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
+import { HeldMemory } from '../held-memory.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
 import { type AddedPartitions, eachPartition, verifyPartitions } from './add-partitions.ts'
@@ -63,12 +64,20 @@ export interface ProducerRequest
   readonly keepsPrepared: boolean
 }
 
+/**
+ * Some 900,000 ids of the usual length. With Kafka, which has no bound, they end the broker instead. Who
+ * comes with another one is told to try again; those there are expire when nobody uses them.
+ */
+export const idBytesMax = 512 * 1024 * 1024
+
 type Match = (transactionalId: string, transaction: Transaction, nowMs: Milliseconds) => boolean
 type Pending<T> = T | Promise<T>
 type Decide<T> = (shard: TransactionShard, nowMs: Milliseconds) => Decision<TransactionRecord, T>
 
 export class TransactionCoordinator implements TransactionVerifier {
   readonly topic = '__transaction_state'
+  /** What transactional ids take. */
+  readonly idMemory = new HeldMemory(idBytesMax)
   readonly #environment: Environment
   readonly #config: () => TransactionCoordinatorConfig
   readonly #partitionCount: () => number
@@ -81,7 +90,14 @@ export class TransactionCoordinator implements TransactionVerifier {
     this.#config = config
     this.#partitionCount = options.partitionCount
     this.#newProducerId = () => producerIds.next()
-    const shardOptions = { config, markers, isDeleted, newProducerId: this.#newProducerId }
+    const { idMemory } = this
+    const shardOptions = {
+      config,
+      markers,
+      isDeleted,
+      newProducerId: this.#newProducerId,
+      idMemory,
+    }
     this.#runtime = new CoordinatorRuntime(environment, {
       name: 'transaction',
       topic: this.topic,

@@ -7,6 +7,7 @@
 import { type ErrorRow, errors } from '../../../protocol/errors.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
+import type { HeldMemory } from '../held-memory.ts'
 import type { Decision, Shard, ShardContext } from '../shard.ts'
 import { TimelineMap } from '../timeline.ts'
 import { type AddedPartitions, addPartitions } from './add-partitions.ts'
@@ -20,7 +21,12 @@ import {
 import { initProducer, type ProducerStart } from './init-producer.ts'
 import { MarkerDelivery } from './marker-delivery.ts'
 import type { MarkerWriter } from './participants.ts'
-import { type NeedsProducerId, needsProducerId, type ProducerAnswer } from './producer-answer.ts'
+import {
+  type NeedsProducerId,
+  needsProducerId,
+  type ProducerAnswer,
+  unchanged,
+} from './producer-answer.ts'
 import type { TransactionRecord } from './records.ts'
 import { TimeLimits } from './time-limits.ts'
 import { isDecided, isIdle, type Transaction } from './transaction.ts'
@@ -32,6 +38,8 @@ export interface TransactionShardOptions {
   readonly isDeleted: (topic: string, partition: number) => boolean
   /** One that nobody has had; may reject. */
   readonly newProducerId: () => number | Promise<number>
+  /** Of the transactional ids of all shards. */
+  readonly idMemory: HeldMemory
 }
 
 /** What became of added partitions. */
@@ -43,6 +51,10 @@ export interface Added {
 
 const nothing: Decision<TransactionRecord, void> = { records: [], reply: undefined }
 
+/** What a transactional id takes beside its characters. */
+const idOverheadBytes = 512
+const bytesOf = (transactionalId: string): number => idOverheadBytes + 2 * transactionalId.length
+
 export class TransactionShard implements Shard<TransactionRecord> {
   readonly #context: ShardContext<TransactionRecord>
   readonly #options: TransactionShardOptions
@@ -53,6 +65,9 @@ export class TransactionShard implements Shard<TransactionRecord> {
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #timeouts: Deadline
   readonly #expiry: Deadline
+  #isUnloaded = false
+  /** There was no room for another id, and it was logged. */
+  #isFullTold = false
 
   constructor(context: ShardContext<TransactionRecord>, options: TransactionShardOptions) {
     this.#context = context
@@ -78,8 +93,12 @@ export class TransactionShard implements Shard<TransactionRecord> {
   }
 
   apply({ transactionalId, value }: TransactionRecord): void {
-    if (value === null) this.#transactions.delete(transactionalId)
-    else this.#transactions.set(transactionalId, value)
+    if (value === null) {
+      if (this.#transactions.delete(transactionalId)) this.#hold(-bytesOf(transactionalId))
+    } else {
+      if (!this.#transactions.has(transactionalId)) this.#hold(bytesOf(transactionalId))
+      this.#transactions.set(transactionalId, value)
+    }
     this.#limits.note(transactionalId, value)
   }
 
@@ -94,6 +113,8 @@ export class TransactionShard implements Shard<TransactionRecord> {
 
   onUnloaded(): void {
     this.#delivery.close()
+    for (const id of this.#transactions.keys()) this.#options.idMemory.hold(-bytesOf(id))
+    this.#isUnloaded = true
     for (const transactionalId of [...this.#waiting.keys()]) this.#wake(transactionalId)
   }
 
@@ -110,7 +131,28 @@ export class TransactionShard implements Shard<TransactionRecord> {
     nowMs: Milliseconds,
   ): Decision<TransactionRecord, ProducerAnswer | NeedsProducerId> {
     const before = this.transaction(start.transactionalId)
+    if (before === undefined && this.#isFull(start.transactionalId)) {
+      return unchanged(errors.COORDINATOR_NOT_AVAILABLE)
+    }
     return this.#carriedOut(initProducer(before, start, nowMs))
+  }
+
+  #hold(bytes: number): void {
+    if (this.#isUnloaded) return
+    const { idMemory } = this.#options
+    idMemory.hold(bytes)
+    this.#context.timeline.note(() => idMemory.hold(-bytes))
+  }
+
+  /** Whether there is no room for another id. */
+  #isFull(transactionalId: string): boolean {
+    const isFull = !this.#options.idMemory.hasRoomFor(bytesOf(transactionalId))
+    if (isFull && !this.#isFullTold) {
+      const fields = { transactionalId, ids: this.#transactions.size }
+      this.#context.log.warn('no room for more transactional ids: new ones are refused', fields)
+    }
+    this.#isFullTold = isFull
+    return isFull
   }
 
   addPartitions(

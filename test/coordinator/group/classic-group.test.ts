@@ -488,12 +488,12 @@ t.test('members of all groups share memory, and a flood of rebalances a few line
   )
 
   const shared = new SharedLimits()
-  shared.hold(memberBytesMax - 10)
-  t.ok(shared.hasRoomFor(10))
-  t.notOk(shared.hasRoomFor(11))
-  shared.hold(-1)
-  t.ok(shared.hasRoomFor(11))
-  t.ok(shared.hasRoomFor(-5), 'who says less is always welcome')
+  shared.members.hold(memberBytesMax - 10)
+  t.ok(shared.members.hasRoomFor(10))
+  t.notOk(shared.members.hasRoomFor(11))
+  shared.members.hold(-1)
+  t.ok(shared.members.hasRoomFor(11))
+  t.ok(shared.members.hasRoomFor(-5), 'who says less is always welcome')
 })
 
 t.test('what a member says is bounded, and freed when it goes', async (t) => {
@@ -521,17 +521,17 @@ t.test('what a member says is bounded, and freed when it goes', async (t) => {
     protocols: [{ name: 'range', metadata: Buffer.alloc(1000) }],
   }
   group.expect('m', deadline)
-  t.ok(shared.memberBytes > 0)
+  t.ok(shared.members.bytes > 0)
   const member = new Member(membership, deadline)
   group.add(member)
-  const held = shared.memberBytes
+  const held = shared.members.bytes
   t.equal(held, member.bytes, 'what was expected came')
   group.update(member, { ...membership, protocols: [] })
-  t.equal(shared.memberBytes, held - 1005)
+  t.equal(shared.members.bytes, held - 1005)
   group.remove('m')
-  t.equal(shared.memberBytes, 0)
+  t.equal(shared.members.bytes, 0)
   group.add(new Member(membership, deadline))
   group.end(errors.UNKNOWN_MEMBER_ID)
   group.remove('m')
-  t.equal(shared.memberBytes, 0, 'and a group that was forgotten holds nothing')
+  t.equal(shared.members.bytes, 0, 'and a group that was forgotten holds nothing')
 })

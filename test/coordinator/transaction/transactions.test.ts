@@ -2,6 +2,7 @@
 import t from 'tap'
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import { encodeTransactionRecord } from '../../../src/coordinator/transaction/records.ts'
+import { idBytesMax } from '../../../src/coordinator/transaction/transaction-coordinator.ts'
 import { TransactionStory } from './transaction-story.ts'
 
 t.test('a transaction commits, the next aborts, each with its own epoch', async (t) => {
@@ -352,6 +353,36 @@ t.test('a transaction of the last epoch that takes too long is aborted, too', as
   t.strictSame(story.partitions.ends, ['t-0 abort 1000/32767'])
   t.equal((await story.known())?.producerId, 1001)
   await story.replay(t)
+})
+
+t.test('transactional ids take so much memory, and no more', async (t) => {
+  const story = new TransactionStory({ transactionalIdExpirationMs: 100_000 })
+  const { idMemory } = story.coordinator
+  const held = () => idMemory.bytes
+  const [first, second, third] = ['a', 'b'.repeat(100), 'c'].map((id) => story.producer(id))
+  t.equal(await first?.init(), 'NONE')
+  const one = held()
+  t.ok(one > 0)
+  t.equal(await first?.init(), 'NONE')
+  t.equal(held(), one, 'an id that was there')
+  story.log.failure = new Error('the disk is gone')
+  t.not(await second?.init(), 'NONE')
+  t.equal(held(), one, 'what the log refuses takes nothing')
+  story.log.failure = null
+
+  idMemory.hold(idBytesMax - one - one)
+  t.equal(await second?.init(), 'COORDINATOR_NOT_AVAILABLE')
+  t.equal(await story.known(second?.transactionalId), undefined)
+  t.equal(await third?.init(), 'NONE', 'a shorter one')
+  t.equal(await third?.init(), 'NONE', 'and those there are go on')
+  idMemory.hold(one + one - idBytesMax)
+  t.equal(await second?.init(), 'NONE')
+  const other = await story.restarted()
+  t.equal(other.idMemory.bytes, held())
+  other.close()
+  t.equal(other.idMemory.bytes, 0)
+  await story.pass(2 * story.config.removeExpiredIntervalMs)
+  t.equal(held(), 0, 'all have expired')
 })
 
 t.test('transactional ids that nobody uses are forgotten', async (t) => {

@@ -366,7 +366,7 @@ export class ClassicGroup implements Group {
   #hold(bytes: number): void {
     if (this.#hasEnded) return
     this.#heldBytes += bytes
-    this.context.shared.hold(bytes)
+    this.context.shared.members.hold(bytes)
   }
 
   #count(member: Member, change: 1 | -1): void {

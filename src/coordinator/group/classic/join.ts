@@ -31,7 +31,7 @@ export function joinGroup(group: ClassicGroup, asked: Join): Decision<GroupRecor
   const protocols = keptProtocols(asked.request.protocols)
   if (protocols === null) return reject(answer, memberId, errors.INVALID_REQUEST)
   const saidBefore = protocolBytes(group.members.get(memberId)?.protocols ?? [])
-  if (!group.context.shared.hasRoomFor(protocolBytes(protocols) - saidBefore)) {
+  if (!group.context.shared.members.hasRoomFor(protocolBytes(protocols) - saidBefore)) {
     return reject(answer, memberId, errors.COORDINATOR_NOT_AVAILABLE)
   }
   const request = { ...asked.request, protocols }

@@ -105,7 +105,7 @@ export function checkMemory(
 ): void {
   const isMember = group.members.has(before.memberId)
   const bytes = memberBytes(after) - (isMember ? memberBytes(before) : 0)
-  if (!group.context.shared.hasRoomFor(bytes)) {
+  if (!group.context.shared.members.hasRoomFor(bytes)) {
     throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
   }
 }

@@ -164,7 +164,7 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
   /** It holds so many bytes more, or fewer, of the memory that all groups share. */
   protected hold(bytes: number): void {
     this.#heldBytes += bytes
-    this.context.shared.hold(bytes)
+    this.context.shared.members.hold(bytes)
   }
 
   /** Whether the topics must be looked at again before the target is trusted. */

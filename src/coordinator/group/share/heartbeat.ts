@@ -168,7 +168,7 @@ function checkSize(group: ShareGroup, memberId: string): void {
 function checkMemory(group: ShareGroup, said: ShareMember): void {
   const known = group.members.get(said.memberId)
   const bytes = memberBytes(said) - (known === undefined ? 0 : memberBytes(known))
-  if (!group.context.shared.hasRoomFor(bytes)) {
+  if (!group.context.shared.members.hasRoomFor(bytes)) {
     throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
   }
 }

@@ -137,7 +137,7 @@ function checkMemory(group: StreamsGroup, said: StreamsMember, topology: Topolog
   const known = group.members.get(said.memberId)
   const bytes = memberBytes(said) - (known === undefined ? 0 : memberBytes(known))
   const topologyBytes = group.topology === null ? topology.bytes : 0
-  if (!group.context.shared.hasRoomFor(bytes + topologyBytes)) {
+  if (!group.context.shared.members.hasRoomFor(bytes + topologyBytes)) {
     throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
   }
 }
