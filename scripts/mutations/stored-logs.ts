@@ -161,9 +161,9 @@ export const deletion: readonly Mutation[] = [
 export const compaction: readonly Mutation[] = [
   {
     name: 'compaction-drops-latest',
-    breaks: 'compaction takes the last record of a key, too',
+    breaks: 'compaction takes the last record of a key, and keeps those before it',
     file: 'src/log/compaction/batch-filter.ts',
-    find: 'const isLast = cursor.offset >= map.get(',
-    replace: 'const isLast = cursor.offset > map.get(',
+    find: 'const isLast = lastOffsets.isLast(bytes, keyAt, keyLength, offset)',
+    replace: 'const isLast = !lastOffsets.isLast(bytes, keyAt, keyLength, offset)',
   },
 ]
