@@ -3,20 +3,20 @@
  * produces and fetches at a fixed rate, and beside it one attack after the other. One table: what was sent,
  * what the attacker got, the broker's memory and open files, and what the client felt. The exit code is 1
  * where the broker died or logged an error, the client got one, or memory rose or stayed above its bound.
- * Memory and files are read from /proc: Linux only.
+ * Linux only.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { apis } from '../protocol/apis.ts'
 import { encodeBatch } from '../protocol/records/record.ts'
 import type { Attack, Target } from '../test/hostile/attack.ts'
+import { BrokerProcess } from '../test/hostile/broker-process.ts'
 import { connectionAttacks } from '../test/hostile/connection-attacks.ts'
 import type { Measured } from '../test/hostile/good-client.ts'
+import { type Hold, heldLoop } from '../test/hostile/held-loop.ts'
 import { Outcome, Peer } from '../test/hostile/peer.ts'
 import { requestAttacks } from '../test/hostile/request-attacks.ts'
 import { choose, readOptions } from './options.ts'
@@ -28,6 +28,8 @@ const usage = `Usage: npm run hostile -- [--only TEXT,...] [--seconds N] [--rate
   --rate N         records a second of the well-behaved client, 200 unless given
   --restart        a fresh broker for each attack
   --json FILE      the table, for programs
+  --requests       instead of attacks: for how long the largest request of each API holds the event loop
+  --profile DIR    where a profile of the broker's CPU is written when it stops
 `
 const flags = readOptions(usage, {
   seconds: { type: 'string', default: '4' },
@@ -35,10 +37,15 @@ const flags = readOptions(usage, {
   only: { type: 'string' },
   json: { type: 'string' },
   restart: { type: 'boolean', default: false },
+  requests: { type: 'boolean', default: false },
+  profile: { type: 'string' },
 })
-const attacks = choose([...connectionAttacks, ...requestAttacks], flags.only, ({ name }) => name)
+const nodeArguments =
+  flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`]
+const attacks = flags.requests
+  ? []
+  : choose([...connectionAttacks, ...requestAttacks], flags.only, ({ name }) => name)
 
-const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
 const goodClient = new URL('../test/hostile/good-client.js', import.meta.url)
 const work = mkdtempSync(join(tmpdir(), 'millrace-hostile-'))
 const seconds = Number(flags.seconds)
@@ -60,63 +67,6 @@ interface Row {
   readonly files: number
   readonly good: Measured
   readonly faults: readonly string[]
-}
-
-function memoryMb(pid: number): number {
-  const line = readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)
-  return Number(line?.[1] ?? 0) / 1024
-}
-
-function openFiles(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
-}
-
-class BrokerProcess {
-  readonly port: number
-  readonly #child: ChildProcess
-
-  static async start(): Promise<BrokerProcess> {
-    const directory = mkdtempSync(join(work, 'node-'))
-    const settings = [
-      'listeners=PLAINTEXT://127.0.0.1:0',
-      `log.dirs=${join(directory, 'data')}`,
-      'http.listeners=',
-    ]
-    const log = join(directory, 'broker.log')
-    const output = openSync(log, 'a')
-    const args = [main, ...settings.flatMap((text) => ['--override', text])]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', output, output] })
-    for (;;) {
-      await setTimeout(20)
-      const ready = / is ready on \S*?:(\d+)/.exec(readFileSync(log, 'utf8'))
-      if (ready !== null) return new BrokerProcess(child, Number(ready[1]), log)
-      if (child.exitCode !== null) throw new Error(readFileSync(log, 'utf8'))
-    }
-  }
-
-  readonly logFile: string
-
-  private constructor(child: ChildProcess, port: number, logFile: string) {
-    this.#child = child
-    this.port = port
-    this.logFile = logFile
-  }
-
-  get pid(): number {
-    return this.#child.pid as number
-  }
-
-  get isAlive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
-  }
-
-  async stop(): Promise<void> {
-    if (!this.isAlive) return
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.kill('SIGTERM')
-    const timedOut = await Promise.race([ended.then(() => false), setTimeout(15_000, true)])
-    if (timedOut) this.#child.kill('SIGKILL')
-  }
 }
 
 /** The thread of the good client. */
@@ -190,7 +140,7 @@ interface Scene {
 }
 
 async function setScene(): Promise<Scene> {
-  const broker = await BrokerProcess.start()
+  const broker = await BrokerProcess.start(work, nodeArguments)
   const filledId = await prepare(broker.port)
   const good = await Good.start(broker.port)
   // Until the just-in-time compilers know the way.
@@ -204,17 +154,16 @@ async function clear({ broker, good }: Scene): Promise<void> {
 }
 
 async function measure({ broker, good, filledId }: Scene, attack: Attack): Promise<Row> {
-  const { pid, port } = broker
+  const { port } = broker
   const outcome = new Outcome()
   const peers: Peer[] = []
-  const beforeMb = memoryMb(pid)
-  const logged = logOf(broker).length
+  const beforeMb = broker.memoryMb
+  const logged = broker.logged.length
   let peakMb = beforeMb
-  let files = openFiles(pid)
+  let files = broker.openFiles
   const sampler = setInterval(() => {
-    if (!broker.isAlive) return
-    peakMb = Math.max(peakMb, memoryMb(pid))
-    files = Math.max(files, openFiles(pid))
+    peakMb = Math.max(peakMb, broker.memoryMb)
+    files = Math.max(files, broker.openFiles)
   }, 50)
   good.measure()
   const endMs = performance.now() + seconds * 1000
@@ -231,7 +180,7 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
   await setTimeout(restMs)
   clearInterval(sampler)
   const isAlive = broker.isAlive
-  const afterMb = isAlive ? memoryMb(pid) : 0
+  const afterMb = broker.memoryMb
   const faults = [
     ...errorLines(broker, logged),
     ...felt.failures,
@@ -252,13 +201,9 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
   }
 }
 
-function logOf({ logFile }: BrokerProcess): string {
-  return readFileSync(logFile, 'utf8')
-}
-
 /** What the broker logged as an error since its log had so many characters: nothing that a peer sends is one. */
 function errorLines(broker: BrokerProcess, from: number): string[] {
-  const lines = logOf(broker).slice(from).split('\n')
+  const lines = broker.logged.slice(from).split('\n')
   return lines.filter((line) => line.includes('"level":"error"')).map((line) => line.slice(0, 300))
 }
 
@@ -294,22 +239,55 @@ async function run(): Promise<Row[]> {
       rows.push(row)
       process.stdout.write(`${shown(row)}\n`)
       if (!flags.restart && row.faults.length === 0) continue
-      const tail = logOf(scene.broker).slice(-2000)
+      const tail = scene.broker.logged.slice(-2000)
       if (!scene.broker.isAlive) process.stdout.write(`${tail}\n`)
       await clear(scene)
       scene = await setScene()
     }
-    process.stdout.write(`${logOf(scene.broker).split('\n').length} lines in the broker's log\n`)
+    process.stdout.write(`${scene.broker.logged.split('\n').length} lines in the broker's log\n`)
   } finally {
     await clear(scene)
   }
   return rows
 }
 
+/** Ends with an error where a request holds the loop for longer than this. */
+const heldMsMax = 20
+
+async function runRequests(): Promise<Hold[]> {
+  const holds: Hold[] = []
+  const broker = await BrokerProcess.start(work, nodeArguments)
+  const parts = flags.only?.split(',')
+  const isChosen = (name: string) => parts?.some((part) => name.includes(part)) ?? true
+  process.stdout.write(`${'request'.padEnd(66)}  elements  KB, reply  ms, held ms  answer\n`)
+  try {
+    for await (const hold of heldLoop(broker, isChosen)) {
+      holds.push(hold)
+      process.stdout.write(`${shownHold(hold)}\n`)
+      if (!broker.isAlive) throw new Error(broker.logged.slice(-2000))
+    }
+  } finally {
+    await broker.stop()
+  }
+  if (holds.some(({ heldMs }) => heldMs > heldMsMax)) process.exitCode = 1
+  return holds
+}
+
+function shownHold({ request, elements, requestBytes, replyBytes, ...rest }: Hold): string {
+  const whole = (value: number, width: number) => value.toFixed(0).padStart(width)
+  return [
+    request.padEnd(66),
+    whole(elements, 10),
+    `${whole(requestBytes / 1024, 7)}${whole(replyBytes / 1024, 7)}`,
+    `${whole(rest.tookMs, 7)}${rest.heldMs.toFixed(1).padStart(8)}`,
+    `  ${rest.got}`,
+  ].join('')
+}
+
 try {
-  const rows = await run()
+  const rows = flags.requests ? await runRequests() : await run()
   if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(rows, null, 2))
-  if (rows.some(({ faults }) => faults.length > 0)) process.exitCode = 1
+  if (rows.some((row) => 'faults' in row && row.faults.length > 0)) process.exitCode = 1
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

@@ -4,7 +4,7 @@ import type { ApiRow } from '../../protocol/apis.ts'
 import { apis } from '../../protocol/apis.ts'
 import type { Field, Fields, Message } from '../../protocol/schema.ts'
 import { includes, type Type } from '../../protocol/types.ts'
-import { decodeAnswer, errorCodes, frameOf, type Outcome, type Peer } from './peer.ts'
+import { decodeAnswer, errorCodes, frameOf, Outcome, Peer } from './peer.ts'
 
 export interface Target {
   readonly port: number
@@ -127,9 +127,10 @@ export function crowded(api: ApiRow, version: number, bytes: number): Buffer | u
 }
 
 /** The tables of the APIs that the broker says it serves, with their newest versions. */
-export async function servedApis(target: Target): Promise<[ApiRow, number][]> {
-  const peer = await target.open()
+export async function servedApis({ port }: { port: number }): Promise<[ApiRow, number][]> {
+  const peer = await Peer.open(port, new Outcome())
   const answer = await peer?.call(apis.apiVersions, 0, {})
+  peer?.close()
   const rows = Object.values<ApiRow>(apis)
   return (answer?.apiKeys ?? []).flatMap(({ apiKey, maxVersion }): [ApiRow, number][] => {
     const api = rows.find(({ key }) => key === apiKey)
