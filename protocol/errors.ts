@@ -301,12 +301,18 @@ export function errorByCode(code: number): ErrorRow {
   return rowsByCode.get(code) ?? errors.UNKNOWN_SERVER_ERROR
 }
 
-/** A request that fails as a whole with one of Kafka's errors. */
+/**
+ * A request that fails as a whole, or a part of it, with one of Kafka's errors. It is an answer and has no
+ * stack: a request may have 100 000 of them, and noting down the calls takes most of their time.
+ */
 export class KafkaError extends Error {
   readonly error: ErrorRow
 
   constructor(error: ErrorRow, message: string = error.message, options?: ErrorOptions) {
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(message, options)
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'KafkaError'
     this.error = error
   }
