@@ -6,7 +6,7 @@
 
 import type { ApiRow } from './apis.ts'
 import { apiByKey } from './apis.ts'
-import { codec } from './codec.ts'
+import { codec, steppedCodec } from './codec.ts'
 import { requestHeader, responseHeader } from './messages/header.ts'
 import type { Reader } from './reader.ts'
 import type { InputOf, Message, MessageOf } from './schema.ts'
@@ -63,6 +63,15 @@ export function decodeRequest<Request extends Message>(
   return codec(request, version).read(reader)
 }
 
+/** As `decodeRequest`, a few elements at each step. */
+export function decodeRequestInSteps<Request extends Message>(
+  request: Request,
+  version: number,
+  reader: Reader,
+): Generator<void, MessageOf<Request>> {
+  return steppedCodec(request, version).read(reader)
+}
+
 /** A whole request frame as chunks, its length in front. */
 export function encodeRequest<Request extends Message>(
   request: Request,
@@ -81,17 +90,43 @@ export function encodeRequest<Request extends Message>(
   return finishFrame(writer)
 }
 
-/** A whole response frame as chunks, its length in front; record batches go by reference. */
+/**
+ * A whole response frame as chunks, its length in front; record batches go by reference. Throws WriterFull
+ * where it takes more than about `bytesMax` without those.
+ */
 export function encodeResponse<Response extends Message>(
   response: Response,
   version: number,
   correlationId: number,
   value: InputOf<Response>,
+  bytesMax?: number,
 ): Buffer[] {
-  const writer = startFrame()
-  codec(responseHeader, responseHeaderVersion(response, version)).write(writer, { correlationId })
+  const writer = startResponse(response, version, correlationId, bytesMax)
   codec(response, version).write(writer, value)
   return finishFrame(writer)
+}
+
+/** As `encodeResponse`, a few elements at each step. */
+export function* encodeResponseInSteps<Response extends Message>(
+  response: Response,
+  version: number,
+  correlationId: number,
+  value: InputOf<Response>,
+): Generator<void, Buffer[]> {
+  const writer = startResponse(response, version, correlationId)
+  yield* steppedCodec(response, version).write(writer, value)
+  return finishFrame(writer)
+}
+
+function startResponse(
+  response: Message,
+  version: number,
+  correlationId: number,
+  bytesMax?: number,
+): Writer {
+  const writer = startFrame(bytesMax)
+  codec(responseHeader, responseHeaderVersion(response, version)).write(writer, { correlationId })
+  return writer
 }
 
 /**
@@ -112,8 +147,8 @@ export function decodeResponse<Response extends Message>(
   return value
 }
 
-function startFrame(): Writer {
-  const writer = new Writer()
+function startFrame(bytesMax?: number): Writer {
+  const writer = new Writer(bytesMax)
   writer.int32(0)
   return writer
 }

@@ -64,6 +64,11 @@ export class Reader {
     return this.#decodedBytes
   }
 
+  /** An array was refused because all together would cost too much. */
+  get isOverBudget(): boolean {
+    return this.#decodedBytes > this.#decodedBytesMax
+  }
+
   /** Throws unless everything was read. */
   expectEnd(): void {
     if (this.position !== this.#end) {

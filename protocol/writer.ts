@@ -23,7 +23,13 @@ for (const [value, char] of [
   base64Values[char.charCodeAt(0)] = value
 }
 
+/** What is written takes more bytes than this writer may have. */
+export class WriterFull extends Error {
+  override name = 'WriterFull'
+}
+
 export class Writer {
+  readonly #bytesMax: number
   #buffer = Buffer.allocUnsafe(capacityStart)
   #view = viewOf(this.#buffer)
   #position = 0
@@ -32,6 +38,11 @@ export class Writer {
   readonly #chunks: Buffer[] = []
   /** While a tagged field is open everything is copied, as its size goes in front of it. */
   #openTags = 0
+
+  /** `bytesMax`: of what is not passed on by reference, about; more throws WriterFull. */
+  constructor(bytesMax = Number.POSITIVE_INFINITY) {
+    this.#bytesMax = bytesMax
+  }
 
   /** The bytes written, as chunks. The writer is spent afterwards. */
   finish(): Buffer[] {
@@ -53,6 +64,7 @@ export class Writer {
   }
 
   #grow(size: number): void {
+    if (this.#buffer.length > this.#bytesMax) throw new WriterFull()
     const pending = this.#position - this.#chunkStart
     const buffer = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, pending + size))
     this.#buffer.copy(buffer, 0, this.#chunkStart, this.#position)

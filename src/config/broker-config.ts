@@ -61,6 +61,7 @@ export class BrokerConfig {
   #perBroker: ReadonlyMap<string, string> = new Map()
   #clusterDefault: ReadonlyMap<string, string> = new Map()
   readonly #parsed = new Map<string, unknown>()
+  readonly #derived = new Map<string, unknown>()
 
   /** `texts`: the settings given at start. Throws ConfigError for a value that is not valid. */
   constructor(texts: ReadonlyMap<string, string>) {
@@ -92,6 +93,12 @@ export class BrokerConfig {
       allBrokerConfigs[name]?.defaultText ??
       null
     )
+  }
+
+  /** What `derive` makes of the settings; kept, under `what`, until they change. */
+  derived<Made>(what: string, derive: () => Made): Made {
+    if (!this.#derived.has(what)) this.#derived.set(what, derive())
+    return this.#derived.get(what) as Made
   }
 
   /**
@@ -135,5 +142,6 @@ export class BrokerConfig {
     this.#perBroker = perBroker
     this.#clusterDefault = clusterDefault
     this.#parsed.clear()
+    this.#derived.clear()
   }
 }

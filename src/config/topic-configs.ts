@@ -176,12 +176,15 @@ export function topicSynonyms(
   name: TopicConfigName,
   overrides: ReadonlyMap<string, string>,
   broker: BrokerConfig,
-): ConfigSynonym[] {
-  const found: ConfigSynonym[] = []
+): readonly ConfigSynonym[] {
+  const presets = broker.derived(`synonyms of ${name}`, () => presetsOf(name, broker))
   const override = overrides.get(name)
-  if (override !== undefined) {
-    found.push({ name, text: override, source: configSource.DYNAMIC_TOPIC_CONFIG })
-  }
+  if (override === undefined) return presets
+  return [{ name, text: override, source: configSource.DYNAMIC_TOPIC_CONFIG }, ...presets]
+}
+
+/** What a topic setting is where the topic has none of its own. */
+function presetsOf(name: TopicConfigName, broker: BrokerConfig): readonly ConfigSynonym[] {
   const fromBroker: ConfigSynonym[] = []
   for (const { name: brokerName, unit } of brokerSynonyms[name] ?? []) {
     for (const synonym of broker.synonyms(brokerName)) {
@@ -191,12 +194,9 @@ export function topicSynonyms(
   }
   // Within the same source the more specific name wins; set values win over defaults.
   fromBroker.sort((a, b) => a.source - b.source)
-  found.push(...fromBroker)
-  if (found.length === 0) {
-    const { defaultText } = topicConfigs[name]
-    found.push({ name, text: defaultText, source: configSource.DEFAULT_CONFIG })
-  }
-  return found
+  if (fromBroker.length > 0) return fromBroker
+  const { defaultText } = topicConfigs[name]
+  return [{ name, text: defaultText, source: configSource.DEFAULT_CONFIG }]
 }
 
 /** `-1` hours or minutes mean the same as -1 milliseconds: no limit. */
@@ -205,19 +205,37 @@ function inUnit(synonym: ConfigSynonym, unit: number): ConfigSynonym {
   return { ...synonym, text: String(value < 0 ? value : value * unit) }
 }
 
-/** The effective settings of a topic with these overrides. */
+/** The effective settings of a topic with these overrides. Throws ConfigError. */
 export function resolveTopicConfig(
   overrides: ReadonlyMap<string, string>,
   broker: BrokerConfig,
 ): TopicConfig {
+  const presets = broker.derived('presets of topics', () =>
+    resolve(topicConfigNames, noTexts, broker),
+  )
+  if (overrides.size === 0) return presets
+  const names = topicConfigNames.filter((name) => overrides.has(name))
+  return { ...presets, ...resolve(names, overrides, broker) }
+}
+
+const noTexts: ReadonlyMap<string, string> = new Map()
+
+function resolve(
+  names: readonly TopicConfigName[],
+  overrides: ReadonlyMap<string, string>,
+  broker: BrokerConfig,
+): TopicConfig {
   const resolved: Record<string, unknown> = {}
-  for (const name of Object.keys(topicConfigs) as TopicConfigName[]) {
+  for (const name of names) {
     const text = topicSynonyms(name, overrides, broker)[0]?.text ?? null
     const definition = topicConfigs[name] as Definition
     resolved[camelCase(name)] = text === null ? null : parseSetting(name, definition, text)
   }
   return resolved as TopicConfig
 }
+
+/** In the order of the table. */
+export const topicConfigNames = Object.keys(topicConfigs) as readonly TopicConfigName[]
 
 function camelCase(name: string): string {
   return name.replace(/\.(.)/g, (_, letter: string) => letter.toUpperCase())

@@ -54,6 +54,11 @@ export interface Timers {
    * on with work that is to leave room for others.
    */
   nextTurn(callback: () => void): void
+  /**
+   * As `nextTurn`, but of all callbacks that are lined up one runs in a turn: together they take no more of
+   * it than one. See `in-turns.ts`.
+   */
+  lineUp(callback: () => void): void
 }
 
 export interface Random {

@@ -50,12 +50,12 @@ export const addPartitionsToTxn = (parts: Parts) =>
         return { resultsByTopicV3AndBelow: answeredTopics(asked, decided, knowsFenced) }
       }
       actForCluster.require(context)
-      const results = request.transactions.map(async (asked) => {
+      const resultsByTransaction = await context.allInTurns(request.transactions, async (asked) => {
         const decided = await decide(parts, asked, 2, () => true)
         const topicResults = answeredTopics(asked, decided, true)
         return { transactionalId: asked.transactionalId, topicResults }
       })
-      return { errorCode: errors.NONE.code, resultsByTransaction: await Promise.all(results) }
+      return { errorCode: errors.NONE.code, resultsByTransaction }
     },
     {
       access: [writeTransactionalId, writeTopic, actForCluster],

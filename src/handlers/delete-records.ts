@@ -3,10 +3,15 @@
  * when the new starts would outlive a crash, for which the records before them must be on the device: a log
  * that ended below its start would begin anew with them.
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
-import type { DeleteRecordsResponse } from '../../protocol/messages/delete-records.ts'
+import type {
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+} from '../../protocol/messages/delete-records.ts'
 import { DiskError } from '../environment/disk.ts'
+import { mapInSteps, mapSteps } from '../environment/in-turns.ts'
 import { isInternalTopic } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -15,40 +20,41 @@ import { handler } from '../server/handler.ts'
 
 const deleteTopic = rule('DELETE', 'TOPIC', 'topics.partitions.errorCode')
 
+type RequestedPartition = DeleteRecordsRequest['topics'][number]['partitions'][number]
 type Answer = DeleteRecordsResponse['topics'][number]
 
 export const deleteRecords = ({ replicas }: { replicas: Replicas }) =>
   handler(
     apis.deleteRecords,
-    (request, context) => {
+    async (request, context) => {
       const syncing: Promise<void>[] = []
       // As Kafka, whose answers are by partition.
       const asked = request.topics.filter(({ partitions }) => partitions.length > 0)
-      const topics = asked.map(({ name, partitions }) => {
+      const answers = mapSteps(asked, function* ({ name, partitions }) {
         const isAllowed = deleteTopic.allows(context, name)
-        return {
-          name,
-          partitions: partitions.map(({ partitionIndex, offset }) => {
-            const deleted = isAllowed
-              ? deleteBefore(replicas, name, partitionIndex, offset, syncing)
-              : deleteTopic.error
-            return typeof deleted === 'number'
-              ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
-              : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
-          }),
+        const answer = ({ partitionIndex, offset }: RequestedPartition) => {
+          const deleted = isAllowed
+            ? deleteBefore(replicas, name, partitionIndex, offset, syncing)
+            : deleteTopic.error
+          return typeof deleted === 'number'
+            ? { partitionIndex, lowWatermark: deleted, errorCode: errors.NONE.code }
+            : { partitionIndex, lowWatermark: -1, errorCode: deleted.code }
         }
+        return { name, partitions: yield* mapInSteps(partitions, answer) }
       })
+      const topics = await context.inTurns(answers)
       if (topics.every(({ partitions }) => partitions.every(hasFailed))) return { topics }
-      const persisted = Promise.all(syncing).then(() => replicas.persistLogStarts())
-      return persisted.then(
-        () => ({ topics }),
-        (error: unknown) => {
-          // KafkaError: the log was given up meanwhile.
-          if (error instanceof DiskError || error instanceof KafkaError)
-            return { topics: topics.map(notPersisted) }
-          throw error
-        },
-      )
+      try {
+        await Promise.all(syncing)
+        await replicas.persistLogStarts()
+        return { topics }
+      } catch (error) {
+        // KafkaError: the log was given up meanwhile.
+        if (error instanceof DiskError || error instanceof KafkaError) {
+          return { topics: topics.map(notPersisted) }
+        }
+        throw error
+      }
     },
     { access: [deleteTopic] },
   )

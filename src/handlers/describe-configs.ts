@@ -3,6 +3,7 @@
  * values that it hides (KIP-226). Each resource is described once, however often it is named, and what does
  * not fit into an answer of a reasonable size is refused.
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type {
@@ -19,13 +20,19 @@ import type { ConfigType, Definition } from '../config/definition.ts'
 import { groupConfigs } from '../config/group-configs.ts'
 import {
   brokerSettingOf,
-  type TopicConfigName,
+  topicConfigNames,
   topicConfigs,
   topicSynonyms,
 } from '../config/topic-configs.ts'
+import { mapInSteps } from '../environment/in-turns.ts'
 import { clientMetricsConfigs } from '../metadata/controller/config-rules.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
-import { configResource, configTexts, type MetadataImage } from '../metadata/image.ts'
+import {
+  type ConfigTexts,
+  configResource,
+  configTexts,
+  type MetadataImage,
+} from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { handler } from '../server/handler.ts'
 import { ConfigAccess } from './config-access.ts'
@@ -52,16 +59,17 @@ export interface DescribeConfigsParts {
 export const describeConfigs = (parts: DescribeConfigsParts) =>
   handler(
     apis.describeConfigs,
-    (request, context) => {
+    async (request, context) => {
       for (const resource of request.resources) checkType(resource)
       const { allowed, denied } = access.split(context, distinct(request.resources))
       let left = answerCharactersMax
-      const results = allowed.map((resource) => {
+      const answers = mapInSteps(allowed, (resource) => {
         if (left <= 0) return failed(resource, errors.INVALID_REQUEST.code, tooMany)
         const result = describe(parts, request, resource)
         for (const entry of result.configs) left -= charactersOf(entry)
         return result
       })
+      const results = await context.inTurns(answers)
       const refused = denied.map((one) => ({ ...one, configs: [] }))
       return { throttleTimeMs: 0, results: [...results, ...refused] }
     },
@@ -171,7 +179,12 @@ function topicSettings(image: MetadataImage, config: BrokerConfig, topic: string
   if (reason !== undefined) throw new KafkaError(errors.INVALID_TOPIC_EXCEPTION, reason)
   if (!image.topics.byName.has(topic)) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
   const overrides = configTexts(image, configResource.TOPIC, topic)
-  return (Object.keys(topicConfigs) as TopicConfigName[]).map((name) => {
+  const describe = () => describedSettings(overrides, config)
+  return overrides.size === 0 ? config.derived('settings of topics', describe) : describe()
+}
+
+function describedSettings(overrides: ConfigTexts, config: BrokerConfig): Setting[] {
+  return topicConfigNames.map((name) => {
     const all = topicSynonyms(name, overrides, config)
     const own = all.filter(({ source }) => source === configSource.DYNAMIC_TOPIC_CONFIG)
     const behind = all.slice(own.length).flatMap((one) => asGiven(one, config))

@@ -1,10 +1,12 @@
 /** DescribeProducers: what partitions know of the producers that write to them (KIP-664). */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type {
   DescribeProducersRequest,
   DescribeProducersResponse,
 } from '../../protocol/messages/describe-producers.ts'
+import { mapInSteps, mapSteps } from '../environment/in-turns.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -19,15 +21,15 @@ type Answer = DescribeProducersResponse['topics'][number]['partitions'][number]
 export const describeProducers = ({ replicas }: { replicas: Replicas }) =>
   handler(
     apis.describeProducers,
-    (request, context) => ({
-      throttleTimeMs: 0,
-      topics: [...partitionsByTopic(request)].map(([name, indexes]) => {
+    async (request, context) => {
+      const answers = mapSteps(partitionsByTopic(request), function* ([name, indexes]) {
         const error = topicError(context, name)
         const answer = (index: number) =>
           error === null ? describe(replicas, name, index) : refused(index, error)
-        return { name, partitions: [...indexes].map(answer) }
-      }),
-    }),
+        return { name, partitions: yield* mapInSteps(indexes, answer) }
+      })
+      return { throttleTimeMs: 0, topics: await context.inTurns(answers) }
+    },
     { access: [readTopic] },
   )
 

@@ -1,15 +1,18 @@
 /** DescribeQuorum: who votes on the metadata and how far each voter is (KIP-836). */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type {
   DescribeQuorumRequest,
   DescribeQuorumResponse,
 } from '../../protocol/messages/describe-quorum.ts'
+import { mapInSteps, mapSteps } from '../environment/in-turns.ts'
 import { clusterMetadataTopic } from '../metadata/controller/topic-names.ts'
 import type { Quorum } from '../raft/quorum.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 
+type RequestedPartition = DescribeQuorumRequest['topics'][number]['partitions'][number]
 type ResponsePartition = DescribeQuorumResponse['topics'][number]['partitions'][number]
 
 const describeCluster = rule('DESCRIBE', 'CLUSTER', 'errorCode')
@@ -17,20 +20,20 @@ const describeCluster = rule('DESCRIBE', 'CLUSTER', 'errorCode')
 export const describeQuorum = ({ quorum }: { quorum: Quorum }) =>
   handler(
     apis.describeQuorum,
-    (request, context) => {
+    async (request, context) => {
       describeCluster.require(context)
       const isQuorum = asksForTheQuorum(request)
+      const answers = mapSteps(request.topics, function* ({ topicName, partitions }) {
+        const answer = ({ partitionIndex }: RequestedPartition) =>
+          isQuorum
+            ? describe(quorum, partitionIndex)
+            : failed(errors.UNKNOWN_TOPIC_OR_PARTITION, partitionIndex)
+        return { topicName, partitions: yield* mapInSteps(partitions, answer) }
+      })
       return {
         errorCode: errors.NONE.code,
         errorMessage: null,
-        topics: request.topics.map(({ topicName, partitions }) => ({
-          topicName,
-          partitions: partitions.map(({ partitionIndex }) =>
-            isQuorum
-              ? describe(quorum, partitionIndex)
-              : failed(errors.UNKNOWN_TOPIC_OR_PARTITION, partitionIndex),
-          ),
-        })),
+        topics: await context.inTurns(answers),
         // The controller of this node has no listener of its own.
         nodes: isQuorum
           ? quorum.describe().voters.map(({ replicaId: nodeId }) => ({ nodeId, listeners: [] }))

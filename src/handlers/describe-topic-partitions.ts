@@ -1,4 +1,5 @@
 /** DescribeTopicPartitions: topics in the order of their names, page by page (KIP-966). */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type {
@@ -7,6 +8,7 @@ import type {
 } from '../../protocol/messages/describe-topic-partitions.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
+import { mapInSteps, type Steps } from '../environment/in-turns.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import {
   isInternalTopic,
@@ -34,7 +36,7 @@ export interface DescribeTopicPartitionsParts {
 export const describeTopicPartitions = ({ cache, config }: DescribeTopicPartitionsParts) =>
   handler(
     apis.describeTopicPartitions,
-    (request, context) => {
+    async (request, context) => {
       const { image } = cache
       const isAll = request.topics.length === 0
       const access = isAll ? seeTopics : describeTopic
@@ -43,11 +45,13 @@ export const describeTopicPartitions = ({ cache, config }: DescribeTopicPartitio
         config.get('max.request.partition.size.limit'),
         request.responsePartitionLimit,
       )
-      const page = fillPage(image, names.allowed, request, Math.max(limit, 1))
-      const described = page.topics.map((topic) => ({
+      const filled = fillPage(image, names.allowed, request, Math.max(limit, 1))
+      const page = await context.inTurns(filled)
+      const withOperations = mapInSteps(page.topics, (topic) => ({
         ...topic,
         topicAuthorizedOperations: authorizedOperations(context, 'TOPIC', topic.name ?? ''),
       }))
+      const described = await context.inTurns(withOperations)
       const denied = isAll ? [] : names.denied.map(hiddenTopic)
       return { throttleTimeMs: 0, topics: [...described, ...denied], nextCursor: page.nextCursor }
     },
@@ -83,15 +87,16 @@ function namesFrom(image: MetadataImage, request: DescribeTopicPartitionsRequest
   return names
 }
 
-function fillPage(
+function* fillPage(
   image: MetadataImage,
   names: readonly string[],
   request: DescribeTopicPartitionsRequest,
   limit: number,
-): Pick<DescribeTopicPartitionsResponse, 'topics' | 'nextCursor'> {
+): Steps<Pick<DescribeTopicPartitionsResponse, 'topics' | 'nextCursor'>> {
   const topics: ResponseTopic[] = []
   let remaining = limit
   for (const name of names) {
+    yield
     if (remaining === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } }
     const topic = image.topics.byName.get(name)
     if (topic === undefined) {

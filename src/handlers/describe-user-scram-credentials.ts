@@ -1,7 +1,9 @@
 /** DescribeUserScramCredentials: which users have passwords, and for which mechanisms (KIP-554). */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type { DescribeUserScramCredentialsResponse } from '../../protocol/messages/describe-user-scram-credentials.ts'
+import { mapInSteps } from '../environment/in-turns.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
@@ -14,7 +16,7 @@ const describeCluster = rule('DESCRIBE', 'CLUSTER', 'errorCode')
 export const describeUserScramCredentials = ({ cache }: { cache: MetadataCache }) =>
   handler(
     apis.describeUserScramCredentials,
-    ({ users }, context) => {
+    async ({ users }, context) => {
       describeCluster.require(context)
       const credentials = new Map<string, Credential[]>()
       for (const { name, mechanism, iterations } of cache.image.scramCredentials.values()) {
@@ -26,9 +28,10 @@ export const describeUserScramCredentials = ({ cache }: { cache: MetadataCache }
       for (const name of all ? credentials.keys() : users.map((user) => user.name)) {
         counts.set(name, (counts.get(name) ?? 0) + 1)
       }
-      const results = [...counts].map(([user, count]) =>
+      const answers = mapInSteps(counts, ([user, count]) =>
         describe(user, count, credentials.get(user)),
       )
+      const results = await context.inTurns(answers)
       return { errorCode: errors.NONE.code, errorMessage: null, results }
     },
     {

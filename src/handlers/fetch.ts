@@ -6,11 +6,13 @@
  * The bytes of an answer are shared in the order of the session's partitions. The first batch is always
  * delivered, however large, so that a consumer gets ahead (KIP-74).
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts'
 import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { DiskError } from '../environment/disk.ts'
+import type { Steps } from '../environment/in-turns.ts'
 import type { ReadResult } from '../log/segment-read.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type {
@@ -71,6 +73,10 @@ interface Row {
   bytes: number
 }
 
+/** Partitions that are read in one go; of more, others have their turn between some of them. */
+const partitionsAtOnceMax = 500
+const partitionsPerStep = 16
+
 /** One Fetch request. */
 class Fetch {
   readonly #parts: FetchParts
@@ -106,7 +112,20 @@ class Fetch {
     if (error !== null) return { errorCode: error.code, sessionId: 0, responses: [] }
     const room = this.#context.replyRoom()
     if (room !== null) return this.#readLater(room)
-    this.#readAll()
+    if (this.#session.size > partitionsAtOnceMax) return this.#readInTurns()
+    this.#begin()
+    for (const fetched of this.#session.partitions) this.#readOne(fetched)
+    return this.#hasRead()
+  }
+
+  async #readInTurns(): Promise<FetchResponse | null> {
+    this.#context.holdNext()
+    await this.#context.inTurns(this.#readAll())
+    return this.#hasRead()
+  }
+
+  #hasRead(): FetchResponse | null | Promise<FetchResponse | null> {
+    this.#context.expectReply(this.#bytes)
     if (this.#reading.length === 0) return this.#missingBytes() > 0 ? this.#wait() : this.#answer()
     this.#context.holdNext()
     // What came from the disk is not held back for more.
@@ -118,7 +137,8 @@ class Fetch {
     this.#context.holdNext()
     await room
     if (!this.#context.connection.isOpen) return null
-    this.#readAll()
+    await this.#context.inTurns(this.#readAll())
+    this.#context.expectReply(this.#bytes)
     if (this.#reading.length > 0) await Promise.all(this.#reading)
     return this.#answer()
   }
@@ -149,26 +169,35 @@ class Fetch {
     return this.#readLater(this.#context.replyRoom() ?? Promise.resolve())
   }
 
-  #readAll(): void {
+  *#readAll(): Steps<void> {
+    this.#begin()
+    for (const fetched of this.#session.partitions) {
+      this.#readOne(fetched)
+      if (this.#rows.length % partitionsPerStep === 0) yield
+    }
+  }
+
+  #begin(): void {
     this.#rows = []
     this.#hosted = []
     this.#reading = []
     this.#bytes = 0
-    const { replicas, bytesMax } = this.#parts
+    const { bytesMax } = this.#parts
     this.#bytesMax = Math.min(this.#request.maxBytes, bytesMax(), this.#context.replyBytesLeft)
+  }
+
+  #readOne(fetched: FetchedPartition): void {
+    const { replicas } = this.#parts
     const usesTopicIds = this.#context.apiVersion >= firstVersionWithTopicIds
-    for (const fetched of this.#session.partitions) {
-      if (this.#context.authorizer !== null && this.#isDenied(fetched, usesTopicIds)) {
-        this.#refuse(fetched, readTopic.error)
-        continue
-      }
-      const found = usesTopicIds
-        ? replicas.findById(fetched.topicId, fetched.index)
-        : replicas.find(fetched.topic, fetched.index)
-      if (found instanceof Partition) this.#readPartition(found, fetched)
-      else this.#refuse(fetched, found)
+    if (this.#context.authorizer !== null && this.#isDenied(fetched, usesTopicIds)) {
+      this.#refuse(fetched, readTopic.error)
+      return
     }
-    this.#context.expectReply(this.#bytes)
+    const found = usesTopicIds
+      ? replicas.findById(fetched.topicId, fetched.index)
+      : replicas.find(fetched.topic, fetched.index)
+    if (found instanceof Partition) this.#readPartition(found, fetched)
+    else this.#refuse(fetched, found)
   }
 
   /** A topic that has no name is not denied: it is unknown. */

@@ -3,10 +3,12 @@
  * time before version 4. The first to ask has the internal topic made; while it has no leader the
  * answer is COORDINATOR_NOT_AVAILABLE, and clients ask again.
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type { FindCoordinatorResponse } from '../../protocol/messages/find-coordinator.ts'
 import { coordinatorPartition } from '../coordinator/coordinator-partition.ts'
+import { mapInSteps } from '../environment/in-turns.ts'
 import { type AccessRule, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
@@ -65,7 +67,8 @@ export const findCoordinator = (parts: FindCoordinatorParts) =>
         return soleAnswer(find(key))
       }
       const find = await allowedFinder(parts, keyType, coordinatorKeys, context)
-      return { coordinators: coordinatorKeys.map((each) => coordinatorAnswer(each, find(each))) }
+      const answers = mapInSteps(coordinatorKeys, (each) => coordinatorAnswer(each, find(each)))
+      return { coordinators: await context.inTurns(answers) }
     },
     {
       access: [describeGroup, describeTransactionalId, actForCluster],

@@ -50,18 +50,18 @@ export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
         }
         return answerPartition(replicas, request, apiVersion, topic, requested)
       }
-      const topics: ListOffsetsResponse['topics'][number][] = []
-      for (const { name, partitions: requested } of request.topics) {
+      // One after the other: so no more than one of a request reads through a segment at a time.
+      const answerTopic = async ({ name, partitions }: RequestedTopic) => {
         const isAllowed = describeTopic.allows(context, name)
-        // As Kafka, whose answers are by partition.
-        if (isAllowed && requested.length === 0) continue
-        const partitions: AnsweredPartition[] = []
-        // One after the other: so no more than one of a request reads through a segment at a time.
-        for (const one of requested) {
-          partitions.push(isAllowed ? await answer(name, one) : refused(one, describeTopic.error))
-        }
-        topics.push({ name, partitions })
+        const answerOne = (one: RequestedPartition) =>
+          isAllowed ? answer(name, one) : refused(one, describeTopic.error)
+        return { name, partitions: await context.allInTurns(partitions, answerOne, 1), isAllowed }
       }
+      const answers = await context.allInTurns(request.topics, answerTopic, 1)
+      // As Kafka, whose answers are by partition.
+      const topics = answers.filter(
+        ({ partitions, isAllowed }) => !isAllowed || partitions.length > 0,
+      )
       return { throttleTimeMs: 0, topics }
     },
     {

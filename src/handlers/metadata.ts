@@ -3,11 +3,13 @@
  * it where both the broker and the client allow it; the answer then waits for the topic, so that the
  * client need not ask twice.
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts'
 import { type Uuid, zeroUuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
+import { mapInSteps, type Steps } from '../environment/in-turns.ts'
 import type { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import { isInternalTopic, type MetadataImage, type TopicImage } from '../metadata/image.ts'
@@ -40,18 +42,18 @@ export interface MetadataParts extends Nodes {
 export const metadata = (parts: MetadataParts) =>
   handler(
     apis.metadata,
-    (request, context) => {
+    async (request, context) => {
       checkTopics(request, context.apiVersion)
-      const { image } = parts.cache
-      const missing = missingTopics(image, request, context)
-      const mayCreate =
-        request.allowAutoTopicCreation && parts.config.get('auto.create.topics.enable')
-      if (missing.length === 0 || !mayCreate) return answer(parts, request, context, new Map())
-      const { allowed, denied } = createTopic.split(context, missing, (name) => name)
-      const refusals = denied.map((name) => [name, createTopic.error] as const)
-      return parts.autoTopics
-        .create(allowed, (partitions) => context.countMutations(partitions, true))
-        .then((made) => answer(parts, request, context, new Map([...made, ...refusals])))
+      const outcomes = new Map<string, ErrorRow>()
+      if (request.allowAutoTopicCreation && parts.config.get('auto.create.topics.enable')) {
+        const missing = await context.inTurns(missingTopics(parts.cache.image, request, context))
+        const { allowed, denied } = createTopic.split(context, missing, (name) => name)
+        for (const name of denied) outcomes.set(name, createTopic.error)
+        const count = (partitions: number) => context.countMutations(partitions, true)
+        const made = allowed.length === 0 ? [] : await parts.autoTopics.create(allowed, count)
+        for (const [name, error] of made) outcomes.set(name, error)
+      }
+      return context.inTurns(answer(parts, request, context, outcomes))
     },
     {
       access: [describeTopic, createTopic, seeTopics, describeOperations],
@@ -97,25 +99,28 @@ function requestedNames(request: MetadataRequest): string[] | undefined {
 }
 
 /** Names without a topic; who may not know of a topic does not learn from it whether it is there. */
-function missingTopics(
+function* missingTopics(
   image: MetadataImage,
   request: MetadataRequest,
   context: RequestContext,
-): string[] {
+): Steps<string[]> {
   if (asksForAll(request, context.apiVersion)) return []
-  return (requestedNames(request) ?? []).filter(
-    (name) => describeTopic.allows(context, name) && !image.topics.byName.has(name),
-  )
+  const missing: string[] = []
+  for (const name of requestedNames(request) ?? []) {
+    if (describeTopic.allows(context, name) && !image.topics.byName.has(name)) missing.push(name)
+    yield
+  }
+  return missing
 }
 
-function answer(
+function* answer(
   parts: MetadataParts,
   request: MetadataRequest,
   context: RequestContext,
   outcomes: ReadonlyMap<string, ErrorRow>,
-): MetadataResponse {
+): Steps<MetadataResponse> {
   const { image } = parts.cache
-  const topics = answerTopics(image, request, context, outcomes)
+  const topics = yield* answerTopics(image, request, context, outcomes)
   const brokers = brokerNodes(image, parts, context).filter(({ broker }) => !broker.fenced)
   return {
     throttleTimeMs: 0,
@@ -128,7 +133,7 @@ function answer(
     clusterId: image.clusterId,
     controllerId: parts.nodeId,
     topics: request.includeTopicAuthorizedOperations
-      ? topics.map((topic) => withOperations(topic, context))
+      ? yield* mapInSteps(topics, (topic) => withOperations(topic, context))
       : topics,
     clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
       ? clusterOperations(context)
@@ -137,20 +142,20 @@ function answer(
   }
 }
 
-function answerTopics(
+function* answerTopics(
   image: MetadataImage,
   request: MetadataRequest,
   context: RequestContext,
   outcomes: ReadonlyMap<string, ErrorRow>,
-): ResponseTopic[] {
+): Steps<ResponseTopic[]> {
   const { byName, byId } = image.topics
   if (asksForAll(request, context.apiVersion)) {
     const seen = seeTopics.only(context, [...byName.values()], ({ name }) => name)
-    return seen.map((topic) => presentTopic(image, topic))
+    return yield* mapInSteps(seen, (topic) => presentTopic(image, topic))
   }
   const names = requestedNames(request)
   if (names !== undefined) {
-    return names.map((name) => {
+    return yield* mapInSteps(names, (name) => {
       if (!describeTopic.allows(context, name)) return hiddenTopic(name, zeroUuid)
       const topic = byName.get(name)
       return topic === undefined
@@ -160,7 +165,7 @@ function answerTopics(
   }
   const ids = new Set(request.topics?.map(({ topicId }) => topicId))
   ids.delete(zeroUuid)
-  return [...ids].map((topicId) => {
+  return yield* mapInSteps(ids, (topicId) => {
     const topic = byId.get(topicId)
     if (topic === undefined) return { ...failedTopic(errors.UNKNOWN_TOPIC_ID, null), topicId }
     return describeTopic.allows(context, topic.name)

@@ -12,6 +12,7 @@ import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts
 import type { TopicLookup } from '../coordinator/group/topics.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
 
 const readGroup = rule('READ', 'GROUP', 'topics.partitions.errorCode')
 const readTopic = rule('READ', 'TOPIC', 'topics.partitions.errorCode')
@@ -33,28 +34,7 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
     async (request, context) => {
       readGroup.require(context, request.groupId)
       const { apiVersion } = context
-      const known: RequestedTopic[] = []
-      const unknown: AnsweredTopic[] = []
-      for (const topic of request.topics) {
-        const name =
-          apiVersion < firstVersionWithTopicIds ? topic.name : lookup.topicNameOf(topic.topicId)
-        if (name === undefined) {
-          unknown.push(refused(topic, errors.UNKNOWN_TOPIC_ID))
-          continue
-        }
-        if (!readTopic.allows(context, name)) {
-          unknown.push(refused({ ...topic, name }, readTopic.error))
-          continue
-        }
-        const count = lookup.partitionCountOf(name)
-        if (count === undefined) {
-          unknown.push(refused({ ...topic, name }, errors.UNKNOWN_TOPIC_OR_PARTITION))
-          continue
-        }
-        const split = splitByCount({ ...topic, name }, count)
-        if (split.known.partitions.length > 0) known.push(split.known)
-        if (split.unknown.partitions.length > 0) unknown.push(split.unknown)
-      }
+      const { known, unknown } = await context.inTurns(split(lookup, request, context))
       if (known.length === 0) return { topics: unknown }
       const committed = await groups.commitOffsets({ ...request, topics: known }, apiVersion)
       return { topics: mergeTopics(unknown, committed.topics) }
@@ -66,6 +46,35 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
       }),
     },
   )
+
+/** The topics that are there and may be read, and the answers for all others. */
+function* split(lookup: TopicLookup, request: OffsetCommitRequest, context: RequestContext) {
+  const { apiVersion } = context
+  const known: RequestedTopic[] = []
+  const unknown: AnsweredTopic[] = []
+  for (const topic of request.topics) {
+    yield
+    const name =
+      apiVersion < firstVersionWithTopicIds ? topic.name : lookup.topicNameOf(topic.topicId)
+    if (name === undefined) {
+      unknown.push(refused(topic, errors.UNKNOWN_TOPIC_ID))
+      continue
+    }
+    if (!readTopic.allows(context, name)) {
+      unknown.push(refused({ ...topic, name }, readTopic.error))
+      continue
+    }
+    const count = lookup.partitionCountOf(name)
+    if (count === undefined) {
+      unknown.push(refused({ ...topic, name }, errors.UNKNOWN_TOPIC_OR_PARTITION))
+      continue
+    }
+    const ofTopic = splitByCount({ ...topic, name }, count)
+    if (ofTopic.known.partitions.length > 0) known.push(ofTopic.known)
+    if (ofTopic.unknown.partitions.length > 0) unknown.push(ofTopic.unknown)
+  }
+  return { known, unknown }
+}
 
 function refused(topic: RequestedTopic, error: ErrorRow): AnsweredTopic {
   const { name, topicId, partitions } = topic

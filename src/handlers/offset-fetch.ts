@@ -49,7 +49,7 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
         apiVersion < firstVersionWithTopicIds
           ? fetchSeen(groups, group, context)
           : fetchById(groups, topics, group, context)
-      return { groups: await Promise.all(distinct(request).map(fetch)) }
+      return { groups: await context.allInTurns(distinct(request), fetch) }
     },
     {
       access: [describeGroup, describeTopic, seeTopics],

@@ -2,14 +2,19 @@
  * OffsetForLeaderEpoch: where a leader's term ended in this log, so that a consumer or a replica finds
  * out whether its own history is part of it (KIP-101, KIP-279, KIP-320).
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import type { OffsetForLeaderEpochRequest } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { DiskError } from '../environment/disk.ts'
+import { mapInSteps, mapSteps } from '../environment/in-turns.ts'
 import type { EpochEnd } from '../log/leader-epochs.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+
+type RequestedPartition = OffsetForLeaderEpochRequest['topics'][number]['partitions'][number]
 
 /** Replicas ask as members of the cluster, consumers as readers of a topic. */
 const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.partitions.errorCode', {
@@ -19,22 +24,20 @@ const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.partitions.errorCode', {
 export const offsetForLeaderEpoch = ({ replicas }: { replicas: Replicas }) =>
   handler(
     apis.offsetForLeaderEpoch,
-    (request, context) => ({
-      throttleTimeMs: 0,
-      topics: request.topics.map(({ topic, partitions }) => {
+    async (request, context) => {
+      const answers = mapSteps(request.topics, function* ({ topic, partitions }) {
         const isAllowed = describeTopic.allows(context, topic)
-        return {
-          topic,
-          partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
-            const found = isAllowed ? replicas.find(topic, partition) : describeTopic.error
-            const end = endOf(found, currentLeaderEpoch, leaderEpoch)
-            return 'code' in end
-              ? { errorCode: end.code, partition, leaderEpoch: -1, endOffset: -1 }
-              : { errorCode: errors.NONE.code, partition, ...end }
-          }),
+        const answer = ({ partition, currentLeaderEpoch, leaderEpoch }: RequestedPartition) => {
+          const found = isAllowed ? replicas.find(topic, partition) : describeTopic.error
+          const end = endOf(found, currentLeaderEpoch, leaderEpoch)
+          return 'code' in end
+            ? { errorCode: end.code, partition, leaderEpoch: -1, endOffset: -1 }
+            : { errorCode: errors.NONE.code, partition, ...end }
         }
-      }),
-    }),
+        return { topic, partitions: yield* mapInSteps(partitions, answer) }
+      })
+      return { throttleTimeMs: 0, topics: await context.inTurns(answers) }
+    },
     { access: [describeTopic] },
   )
 

@@ -4,6 +4,7 @@
  * sequences with them, are appended in the order in which they came. Only the first batch of a transaction
  * waits for its coordinator, and what its producer sends after it waits behind it.
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts'
@@ -11,6 +12,7 @@ import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/c
 import { zeroUuid } from '../../protocol/types.ts'
 import { type Admission, isRefused, type Verified } from '../coordinator/transaction/admission.ts'
 import { DiskError } from '../environment/disk.ts'
+import { mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
 import { RecordsRejected } from '../log/validation.ts'
 import { isInternalTopic, type MetadataImage } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
@@ -27,6 +29,7 @@ const writeTopic = rule('WRITE', 'TOPIC', at)
 const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', at)
 
 type RequestedTopic = ProduceRequest['topicData'][number]
+type RequestedPartition = RequestedTopic['partitionData'][number]
 type AnsweredTopic = ProduceResponse['responses'][number]
 type AnsweredPartition = AnsweredTopic['partitionResponses'][number]
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -99,11 +102,28 @@ class Production {
   }
 
   #appendAll(): ProduceResponse | null | Promise<ProduceResponse | null> {
-    const request = this.#request
+    if (isLarge(this.#request)) return this.#appendAllInTurns()
     const responses: AnsweredTopic[] = []
-    for (const topic of request.topicData) {
+    for (const topic of this.#request.topicData) {
       if (hasPartitions(topic)) responses.push(this.#appendTopic(topic))
     }
+    return this.#finish(responses)
+  }
+
+  /** Until it is done, nothing else of the connection is: batches stay in order. */
+  async #appendAllInTurns(): Promise<ProduceResponse | null> {
+    const { topicData } = this.#request
+    this.#context.holdNext()
+    const answers = mapSteps(topicData.filter(hasPartitions), (topic) =>
+      this.#appendTopicInSteps(topic),
+    )
+    return this.#finish(await this.#context.inTurns(answers, true))
+  }
+
+  #finish(
+    responses: readonly AnsweredTopic[],
+  ): ProduceResponse | null | Promise<ProduceResponse | null> {
+    const request = this.#request
     const written = this.#afterWrites()
     // What waits for its sync holds the request's bytes, and counts until it has been written.
     if (request.acks === 0)
@@ -172,14 +192,30 @@ class Production {
   #appendTopic(topic: RequestedTopic): AnsweredTopic {
     const { name, topicId } = topic
     const isDenied = this.#isDenied(topic)
-    const partitionResponses = topic.partitionData.map(({ index, records }) => {
-      if (isDenied) return this.#refuse(name || topicId, index, writeTopic.error, null)
-      const found = this.#find(topic, index)
-      return found instanceof Partition
-        ? this.#append(found, records)
-        : this.#refuse(name || topicId, index, found, null)
-    })
+    const partitionResponses = topic.partitionData.map((one) =>
+      this.#appendPartition(topic, one, isDenied),
+    )
     return { name, topicId, partitionResponses }
+  }
+
+  *#appendTopicInSteps(topic: RequestedTopic): Steps<AnsweredTopic> {
+    const { name, topicId } = topic
+    const isDenied = this.#isDenied(topic)
+    const append = (one: RequestedPartition) => this.#appendPartition(topic, one, isDenied)
+    return { name, topicId, partitionResponses: yield* mapInSteps(topic.partitionData, append) }
+  }
+
+  #appendPartition(
+    topic: RequestedTopic,
+    { index, records }: RequestedPartition,
+    isDenied: boolean,
+  ): Mutable<AnsweredPartition> {
+    const name = topic.name || topic.topicId
+    if (isDenied) return this.#refuse(name, index, writeTopic.error, null)
+    const found = this.#find(topic, index)
+    return found instanceof Partition
+      ? this.#append(found, records)
+      : this.#refuse(name, index, found, null)
   }
 
   /** A topic that has no name is not denied: it is unknown. */
@@ -270,6 +306,17 @@ class Production {
     if (this.#failure !== null) throw this.#failure
     return null
   }
+}
+
+/** Partitions that are appended to in one go. */
+const partitionsAtOnceMax = 500
+
+function isLarge({ topicData }: ProduceRequest): boolean {
+  let count = topicData.length
+  for (let i = 0; i < topicData.length && count <= partitionsAtOnceMax; i++) {
+    count += (topicData[i] as RequestedTopic).partitionData.length
+  }
+  return count > partitionsAtOnceMax
 }
 
 function accepted(

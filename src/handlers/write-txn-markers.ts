@@ -27,7 +27,8 @@ export const writeTxnMarkers = ({ markers }: { markers: MarkerWriter }) =>
       if (request.markers.some(isOfNobody)) {
         throw new KafkaError(errors.UNKNOWN_SERVER_ERROR, 'A marker of no producer')
       }
-      return { markers: await Promise.all(request.markers.map((marker) => write(markers, marker))) }
+      const writing = (marker: RequestedMarker) => write(markers, marker)
+      return { markers: await context.allInTurns(request.markers, writing) }
     },
     {
       access: [endTransactions],

@@ -73,6 +73,7 @@ export class Connection implements Asker, Gatherer, Holder {
   readonly listener: string
   readonly buffers: Buffers
   readonly limits: Limits
+  readonly turns: Pick<ConnectionOwner, 'clock' | 'timers'>
   readonly principal = 'User:ANONYMOUS'
   softwareName: string | undefined
   softwareVersion: string | undefined
@@ -124,6 +125,7 @@ export class Connection implements Asker, Gatherer, Holder {
     this.listener = owner.name
     this.buffers = owner.buffers
     this.limits = owner.limits
+    this.turns = owner
     this.#owner = owner
     this.#stream = stream
     const { requestBytesMax } = owner.limits.options

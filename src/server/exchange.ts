@@ -5,7 +5,8 @@
  */
 
 import type { Buffers } from '../environment/buffers.ts'
-import type { Milliseconds } from '../environment/environment.ts'
+import type { Environment, Milliseconds } from '../environment/environment.ts'
+import { allInTurns, inTurns, type Steps } from '../environment/in-turns.ts'
 import type { Authorizer } from './access.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { AnyHandler } from './handler.ts'
@@ -18,6 +19,7 @@ export interface Asker extends ConnectionContext {
   readonly listener: string
   readonly buffers: Buffers
   readonly limits: Limits
+  readonly turns: Pick<Environment, 'clock' | 'timers'>
   /** A budget of the broker is used up. */
   memoryIsShort(): void
   /** An exchange of this connection has been settled later than it was asked. */
@@ -36,7 +38,8 @@ export class Exchange implements RequestContext {
   readonly connection: Asker
   readonly authorizer: Authorizer | null
   readonly handler: AnyHandler
-  readonly request: unknown
+  /** Null until it is read. */
+  request: unknown = null
   /** What it uses of its client's quotas; null where nobody has any. */
   readonly meter: RequestMeter | null
   /** For how long the connection is not listened to after the reply; nor until then, once it is known. */
@@ -57,20 +60,15 @@ export class Exchange implements RequestContext {
   /** It waits for other clients, and its bytes no longer count against those that are worked on. */
   isSetAside = false
   #frame: Buffer | null
-  /** The frame's bytes, and what they decoded to. */
-  readonly heldBytes: number
+  #heldBytes: number
   #budget: ByteBudget
   /** Bytes of the reply as counted in the broker's budget: expected ones first. */
   #countedReplyBytes = 0
 
   constructor(
     head: Pick<RequestContext, 'apiKey' | 'apiVersion' | 'correlationId' | 'clientId'>,
-    body: Pick<
-      Exchange,
-      'handler' | 'request' | 'receivedMs' | 'connection' | 'authorizer' | 'meter'
-    >,
+    body: Pick<Exchange, 'handler' | 'receivedMs' | 'connection' | 'authorizer' | 'meter'>,
     frame: Buffer,
-    decodedBytes = 0,
   ) {
     this.apiKey = head.apiKey
     this.apiVersion = head.apiVersion
@@ -82,11 +80,23 @@ export class Exchange implements RequestContext {
     this.connection = body.connection
     this.authorizer = body.authorizer
     this.handler = body.handler
-    this.request = body.request
     this.meter = body.meter
-    this.heldBytes = frame.length + decodedBytes
+    this.#heldBytes = frame.length
     this.#budget = this.connection.limits.requestBytes
-    this.#budget.take(this.heldBytes)
+    this.#budget.take(this.#heldBytes)
+  }
+
+  /** The frame's bytes, and what they decoded to. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** The frame decodes to this request, which takes so much memory. */
+  read(request: unknown, decodedBytes: number): void {
+    this.request = request
+    if (this.isSettled) return
+    this.#heldBytes += decodedBytes
+    this.#budget.take(decodedBytes)
   }
 
   get listener(): string {
@@ -153,6 +163,20 @@ export class Exchange implements RequestContext {
       replyBytes.take(more)
       if (replyBytes.isExhausted) this.connection.memoryIsShort()
     }
+  }
+
+  inTurns<Result>(steps: Steps<Result>, isWhole = false): Result | Promise<Result> {
+    return inTurns(this.connection.turns, steps, () => isWhole || this.connection.isOpen)
+  }
+
+  allInTurns<Item, Made>(
+    items: Iterable<Item>,
+    make: (item: Item) => Made | Promise<Made>,
+    atOnce?: number,
+  ): Promise<Made[]> {
+    const isWaiting = () => this.connection.isOpen
+    const options = atOnce === undefined ? { isWaiting } : { isWaiting, atOnce }
+    return allInTurns(this.connection.turns, items, make, options)
   }
 
   releaseRequest(): void {

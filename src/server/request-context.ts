@@ -1,4 +1,5 @@
 /** What a handler may know about the request beside its body: who asks, over which connection, as what. */
+import type { Steps } from '../environment/in-turns.ts'
 import type { Endpoint } from '../environment/network.ts'
 import type { Authorizer } from './access.ts'
 
@@ -61,6 +62,18 @@ export interface RequestContext {
    * too much together.
    */
   setAside(): void
+  /**
+   * Runs work that takes longer the more is asked for, see `environment/in-turns.ts`: at once where it is
+   * little, else in turns with everybody else. It is given up between two steps once the peer has gone,
+   * unless it `isWhole`.
+   */
+  inTurns<Result>(steps: Steps<Result>, isWhole?: boolean): Result | Promise<Result>
+  /** As `inTurns`, where each item may have to be waited for, `atOnce` of them together. */
+  allInTurns<Item, Made>(
+    items: Iterable<Item>,
+    make: (item: Item) => Made | Promise<Made>,
+    atOnce?: number,
+  ): Promise<Made[]>
 }
 
 /** The connection, as handlers see it; the same object for all requests of a connection. */

@@ -5,6 +5,9 @@
  * handler's `onError`; for the rest (an API or version that is not served, bytes that are no request, an
  * error that the API cannot express) Kafka's own answer is to close the connection.
  *
+ * A request that decodes to much, and a reply that takes many bytes beside its records, is read and written
+ * in turns with everybody else; until its reply is there its connection asks for nothing more.
+ *
  * What lives in this folder: listeners, connections, their limits, and the way of a request to its
  * handler and back. What must not: anything that knows what a particular API does; handlers are rows.
  */
@@ -12,15 +15,27 @@
 import { ErrorFields } from '../../protocol/error-fields.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { RequestHead } from '../../protocol/frame.ts'
-import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../protocol/frame.ts'
+import {
+  decodeRequest,
+  decodeRequestHeader,
+  decodeRequestInSteps,
+  encodeResponse,
+  encodeResponseInSteps,
+} from '../../protocol/frame.ts'
 import { MalformedError, Reader } from '../../protocol/reader.ts'
 import type { Message } from '../../protocol/schema.ts'
+import { WriterFull } from '../../protocol/writer.ts'
 import type { Logger } from '../environment/environment.ts'
+import { NobodyWaits } from '../environment/in-turns.ts'
 import type { Authorizer } from './access.ts'
 import type { ServerCounters } from './counters.ts'
 import { type Asker, Exchange } from './exchange.ts'
 import { type AnyHandler, servedVersions } from './handler.ts'
 import { RequestMeter } from './quotas/request-meter.ts'
+
+/** What a request may decode to, and a reply may encode to, in one go: either takes about a millisecond. */
+const decodedAtOnceMax = 256 * 1024
+const encodedAtOnceMax = 64 * 1024
 
 interface Route {
   readonly handler: AnyHandler
@@ -58,8 +73,15 @@ export class Router {
    * tells the connection when it is; undefined where the connection had to be closed instead.
    */
   route(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
-    const exchange = this.#open(frame, connection, receivedMs)
+    const reader = new Reader(frame, 0, frame.length, decodedAtOnceMax)
+    const exchange = this.#open(frame, reader, connection, receivedMs)
     if (exchange === undefined || exchange.isSettled) return exchange
+    if (exchange.request === null) void this.#readInTurns(exchange, frame, reader.position)
+    else this.#handle(exchange)
+    return exchange
+  }
+
+  #handle(exchange: Exchange): void {
     this.#counters.countRequest(exchange.apiKey, exchange.apiVersion)
     if (exchange.meter !== null) beginMeasure(exchange, exchange.meter)
     let answer: unknown
@@ -67,7 +89,7 @@ export class Router {
       answer = exchange.handler.handle(exchange.request as never, exchange)
     } catch (error) {
       this.#fail(exchange, error)
-      return exchange
+      return
     }
     if (answer instanceof Promise) {
       exchange.meter?.handled()
@@ -75,13 +97,16 @@ export class Router {
     } else {
       this.#answer(exchange, answer)
     }
-    return exchange
   }
 
-  #open(frame: Buffer, connection: Asker, receivedMs: number): Exchange | undefined {
-    const { quotas, options } = connection.limits
-    const { decodedBytesMax } = options
-    const reader = new Reader(frame, 0, frame.length, decodedBytesMax)
+  /** The request is null, and `reader` at its start, where it is too much to be read in one go. */
+  #open(
+    frame: Buffer,
+    reader: Reader,
+    connection: Asker,
+    receivedMs: number,
+  ): Exchange | undefined {
+    const { quotas } = connection.limits
     try {
       const head = decodeRequestHeader(reader)
       const { api, apiKey, apiVersion } = head
@@ -97,14 +122,37 @@ export class Router {
       const isMeasured = quotas.isActive && handler.quota !== 'none'
       const { principal } = connection
       const meter = isMeasured ? new RequestMeter(quotas, principal, head.clientId) : null
-      const request = decodeRequest(api.request, apiVersion, reader)
-      const body = { handler, request, receivedMs, connection, authorizer: this.#authorizer, meter }
-      return new Exchange(head, body, frame, reader.decodedBytes)
+      const request = readAtOnce(api.request, apiVersion, reader)
+      const body = { handler, receivedMs, connection, authorizer: this.#authorizer, meter }
+      const exchange = new Exchange(head, body, frame)
+      if (request !== null) exchange.read(request, reader.decodedBytes)
+      return exchange
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      connection.refuse(`${nameOf(frame, this.#routes)} cannot be read: ${error.message}`)
+      this.#refuse(frame, connection, error)
       return undefined
     }
+  }
+
+  /** Throws what is no fault of the bytes. */
+  #refuse(frame: Buffer, connection: Asker, error: unknown): void {
+    if (!(error instanceof MalformedError)) throw error
+    connection.refuse(`${nameOf(frame, this.#routes)} cannot be read: ${error.message}`)
+  }
+
+  async #readInTurns(exchange: Exchange, frame: Buffer, start: number): Promise<void> {
+    const { connection, handler, apiVersion } = exchange
+    exchange.holdNext()
+    const { decodedBytesMax } = connection.limits.options
+    const reader = new Reader(frame, start, frame.length, decodedBytesMax)
+    try {
+      const steps = decodeRequestInSteps(handler.api.request, apiVersion, reader)
+      exchange.read(await exchange.inTurns(steps), reader.decodedBytes)
+      if (!exchange.isSettled) this.#handle(exchange)
+    } catch (error) {
+      exchange.settle(null)
+      if (!(error instanceof NobodyWaits)) this.#refuse(frame, connection, error)
+    }
+    if (exchange.isSettled) connection.settled(exchange)
   }
 
   #unsupportedVersion(
@@ -119,7 +167,7 @@ export class Router {
       origin.connection.refuse(`${api.name} has no version ${head.apiVersion} here, ${served}`)
       return undefined
     }
-    const body = { handler, request: null, authorizer: this.#authorizer, meter: null, ...origin }
+    const body = { handler, authorizer: this.#authorizer, meter: null, ...origin }
     const exchange = new Exchange(head, body, frame)
     const response = onUnsupportedVersion() as never
     exchange.settle(encodeResponse<Message>(api.response, 0, head.correlationId, response))
@@ -153,7 +201,45 @@ export class Router {
     }
   }
 
+  /** Throws what encoding throws, where it is done at once. */
+  #settle(exchange: Exchange, answer: unknown): void {
+    const { apiKey, apiVersion, correlationId, throttleMs, meter } = exchange
+    const { response } = exchange.handler.api
+    const { errorFields } = this.#routes[apiKey] as Route
+    this.#counters.countErrors(apiKey, errorFields, answer as object)
+    // What the handler returned may be everybody's answer: it is not changed.
+    const value = throttleMs === 0 ? answer : { ...(answer as object), throttleTimeMs: throttleMs }
+    const rest = [response as Message, apiVersion, correlationId, value as never] as const
+    try {
+      exchange.settle(encodeResponse(...rest, encodedAtOnceMax))
+      meter?.encoded()
+    } catch (error) {
+      if (!(error instanceof WriterFull)) throw error
+      exchange.holdNext()
+      void this.#settleLater(exchange, exchange.inTurns(encodeResponseInSteps(...rest)))
+    }
+  }
+
+  async #settleLater(exchange: Exchange, encoding: Buffer[] | Promise<Buffer[]>): Promise<void> {
+    const { handler, apiVersion, connection } = exchange
+    try {
+      exchange.settle(await encoding)
+      exchange.meter?.encoded()
+    } catch (error) {
+      exchange.settle(null)
+      if (!(error instanceof NobodyWaits)) {
+        this.#log.error(`${handler.api.name} could not be answered`, { err: error, apiVersion })
+        connection.refuse(`${handler.api.name} has an answer that cannot be written`)
+      }
+    }
+    connection.settled(exchange)
+  }
+
   #fail(exchange: Exchange, error: unknown): void {
+    if (error instanceof NobodyWaits) {
+      exchange.settle(null)
+      return
+    }
     const { handler, apiVersion, connection } = exchange
     const isAnswer = error instanceof KafkaError
     if (!isAnswer) {
@@ -179,18 +265,6 @@ export class Router {
     exchange.settle(null)
     connection.refuse(`${handler.api.name} ended with ${row.name}, which it has no answer for`)
   }
-
-  /** Throws what encoding throws. */
-  #settle(exchange: Exchange, answer: unknown): void {
-    const { apiKey, apiVersion, correlationId, throttleMs, meter } = exchange
-    const { response } = exchange.handler.api
-    // What the handler returned may be everybody's answer: it is not changed.
-    const value = throttleMs === 0 ? answer : { ...(answer as object), throttleTimeMs: throttleMs }
-    exchange.settle(encodeResponse<Message>(response, apiVersion, correlationId, value as never))
-    meter?.encoded()
-    const { errorFields } = this.#routes[apiKey] as Route
-    this.#counters.countErrors(apiKey, errorFields, answer as object)
-  }
 }
 
 /** Counts what has come before the next request is taken: many may come before the first is answered. */
@@ -202,6 +276,18 @@ function beginMeasure(exchange: Exchange, meter: RequestMeter): void {
 /** Counts what the client has used with this request, whose reply is known now. */
 function measure(exchange: Exchange, meter: RequestMeter, isAnswered: boolean): void {
   exchange.throttleMs = meter.finish(isAnswered)
+}
+
+/** Null where it decodes to too much for that; the reader is at its start again. Throws MalformedError. */
+function readAtOnce(request: Message, version: number, reader: Reader): unknown {
+  const start = reader.position
+  try {
+    return decodeRequest(request, version, reader)
+  } catch (error) {
+    if (!reader.isOverBudget) throw error
+    reader.position = start
+    return null
+  }
 }
 
 /** What the frame claims to be. */

@@ -32,6 +32,7 @@ import { dynamicBrokerTexts } from '../../src/metadata/image.ts'
 import type { AnyHandler } from '../../src/server/handler.ts'
 import type { ConnectionContext } from '../../src/server/request-context.ts'
 import { openNode } from '../metadata/metadata-node.ts'
+import { atOnce } from './at-once.ts'
 
 export async function openAdmin(settings: Readonly<Record<string, string>> = {}) {
   const node = await openNode(undefined, settings)
@@ -120,6 +121,7 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
       expectReply: () => {},
       replyRoom: () => null,
       setAside: () => {},
+      ...atOnce,
       isOverQuota: () => false,
       countRecords: () => {},
       countMutations: () => {},

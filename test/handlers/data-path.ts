@@ -26,6 +26,7 @@ import type { Handler } from '../../src/server/handler.ts'
 import type { ConnectionContext, RequestContext } from '../../src/server/request-context.ts'
 import type { MemoryDisk } from '../simulator/memory-disk.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
+import { atOnce } from './at-once.ts'
 
 const brokerId = 1
 
@@ -240,6 +241,7 @@ export class DataPath {
       expectReply: () => {},
       replyRoom: () => null,
       setAside: () => {},
+      ...atOnce,
       isOverQuota: () => this.isOverQuota,
       countRecords: (bytes) => {
         this.countedBytes += bytes

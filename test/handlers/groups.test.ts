@@ -20,6 +20,7 @@ import type { AnyHandler, Handler } from '../../src/server/handler.ts'
 import type { RequestContext } from '../../src/server/request-context.ts'
 import { GroupStory, subscription } from '../coordinator/group/group-story.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { atOnce } from './at-once.ts'
 import { Connection } from './data-path.ts'
 
 const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
@@ -60,6 +61,7 @@ async function ask<Api extends ApiRow>(
     expectReply: () => {},
     replyRoom: () => null,
     setAside: () => {},
+    ...atOnce,
     isOverQuota: () => false,
     countRecords: () => {},
     countMutations: () => {},

@@ -35,6 +35,7 @@ export class TestTurns {
         },
         endOfTurn: (callback) => void this.#callbacks.push(callback),
         nextTurn: (callback) => void this.#callbacks.push(callback),
+        lineUp: (callback) => void this.#callbacks.push(callback),
       },
       disk,
       log: silent,

@@ -140,6 +140,7 @@ class Loop {
     after: () => ({ cancel() {} }),
     endOfTurn: (callback: () => void) => void this.#ending.push(callback),
     nextTurn: (callback: () => void) => void this.#next.push(callback),
+    lineUp: (callback: () => void) => void this.#next.push(callback),
   }
 
   get isQuiet(): boolean {

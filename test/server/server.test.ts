@@ -14,6 +14,7 @@ import { SimulatedWorld } from '../simulator/simulated-world.ts'
 import { RawClient } from './raw-client.ts'
 import {
   apiVersions,
+  deleteGroups,
   describeGroups,
   frame,
   heartbeat,
@@ -107,6 +108,47 @@ t.test('replies leave in the order of the requests, whichever is ready first', a
   t.same(await correlationIds(client, 4), [1, 2, 4, 5], 'acks=0 is not answered')
   client.send(apiVersions(6))
   t.equal(await client.correlationId(), 6)
+  t.equal(server.limits.requestBytes.taken, 0)
+})
+
+t.test('a large request takes turns with others, and keeps its place', async (t) => {
+  const { server, client, connect, settle } = await onLoopback(t)
+  const names = 50_000
+  client.send(deleteGroups(1, names), apiVersions(2), deleteGroups(3, 10))
+  const other = await connect()
+  other.send(apiVersions(1))
+  t.equal(await other.correlationId(), 1)
+  const reader = new Reader(await client.response())
+  t.equal(decodeResponseHeader(reader, apis.deleteGroups.response, 0), 1)
+  const { results } = decodeResponse(apis.deleteGroups.response, 0, reader)
+  t.equal(results.length, names)
+  t.equal(results[names - 1]?.groupId, `group-${names - 1}`)
+  t.same(await correlationIds(client, 2), [2, 3])
+  t.equal(server.limits.requestBytes.taken, 0)
+
+  other.send(deleteGroups(2, names))
+  await settle()
+  other.stream.destroy()
+  await settle()
+  t.equal(server.limits.requestBytes.taken, 0, 'for who has gone nothing is kept')
+
+  const torn = deleteGroups(4, names)
+  torn.writeInt16BE(-5, torn.length - 13)
+  client.send(torn, apiVersions(5))
+  await client.closed
+  t.match(server.warnings().at(-1), /^DeleteGroups version 0 cannot be read/)
+  t.equal(server.limits.requestBytes.taken, 0)
+  t.same(
+    server.lines.filter(({ level }) => level === 'error'),
+    [],
+  )
+})
+
+t.test('what decodes to more than is allowed is refused, however it is read', async (t) => {
+  const { server, client } = await onLoopback(t, { decodedBytesMax: 1024 * 1024 })
+  client.send(deleteGroups(1, 50_000))
+  await client.closed
+  t.match(server.warnings(), [/arrays that take more than 1048576 bytes once decoded/])
   t.equal(server.limits.requestBytes.taken, 0)
 })
 

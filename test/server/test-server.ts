@@ -97,6 +97,9 @@ export class TestServer {
         await new Promise<void>((resolve, reject) => this.parked.push({ resolve, reject }))
         return { errorCode: 0, assignment: Buffer.alloc(0) }
       }),
+      handler(apis.deleteGroups, ({ groupsNames }) => ({
+        results: groupsNames.map((groupId) => ({ groupId, errorCode: 0 })),
+      })),
       handler(apis.produce, ({ acks }) => (acks === 0 ? null : { responses: [] }), {
         quota: 'bytes',
       }),
@@ -142,6 +145,12 @@ export function listGroups(correlationId: number): Buffer {
 /** As `listGroups`, but nothing after it is taken before. */
 export function describeGroups(correlationId: number): Buffer {
   return frame(apis.describeGroups.request, 0, correlationId, { groups: [] })
+}
+
+/** Of so many names, each of which is answered. */
+export function deleteGroups(correlationId: number, names: number): Buffer {
+  const groupsNames = Array.from({ length: names }, (_, index) => `group-${index}`)
+  return frame(apis.deleteGroups.request, 0, correlationId, { groupsNames })
 }
 
 /** Waits for other clients, until the test says so. */

@@ -359,6 +359,10 @@ class SimulatedTimers implements Timers {
     this.#world.schedule(this.#process, 'turn', this.#world.random.float() * 0.2, callback)
   }
 
+  lineUp(callback: () => void): void {
+    this.nextTurn(callback)
+  }
+
   #drain(): void {
     const callbacks = this.#ending
     // The list grows while it runs.

@@ -68,12 +68,13 @@ export function listedGroup(group: Group): ListedGroup {
 /**
  * Filters compare without regard to case; an empty one lets everything through (KIP-518, KIP-848).
  */
-export function isListed(group: ListedGroup, request: ListGroupsRequest): boolean {
-  const { statesFilter, typesFilter } = request
-  return matches(statesFilter, group.groupState) && matches(typesFilter, group.groupType)
+export function groupFilter(request: ListGroupsRequest): (group: ListedGroup) => boolean {
+  const states = oneOf(request.statesFilter)
+  const types = oneOf(request.typesFilter)
+  return ({ groupState = '', groupType = '' }) => states(groupState) && types(groupType)
 }
 
-function matches(filter: readonly string[], value: string | undefined): boolean {
-  const wanted = value?.toLowerCase()
-  return filter.length === 0 || filter.some((each) => each.trim().toLowerCase() === wanted)
+function oneOf(texts: readonly string[]): (value: string) => boolean {
+  const wanted = new Set(texts.map((each) => each.trim().toLowerCase()))
+  return (value) => wanted.size === 0 || wanted.has(value.toLowerCase())
 }

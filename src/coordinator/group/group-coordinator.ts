@@ -39,7 +39,8 @@ import type {
   TxnOffsetCommitResponse,
 } from '../../../protocol/messages/txn-offset-commit.ts'
 import { compressions } from '../../../protocol/records/compression/compression.ts'
-import type { Environment, Logger } from '../../environment/environment.ts'
+import type { Environment } from '../../environment/environment.ts'
+import { allInTurns, inTurns, mapInSteps } from '../../environment/in-turns.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision, EndOfTransaction, Verification } from '../shard.ts'
@@ -67,7 +68,7 @@ import {
   type DescribedGroup,
   describedError,
   describeGroup,
-  isListed,
+  groupFilter,
   type ListedGroup,
   listedGroup,
 } from './describe.ts'
@@ -96,6 +97,9 @@ export interface GroupCoordinatorOptions {
 
 type Pending<T> = T | Promise<T>
 
+/** Groups that are deleted by one decision. */
+const deletedAtOnceMax = 50
+
 const firstJoinVersionWithNullProtocol = 7
 const firstLeaveVersionWithMembers = 3
 
@@ -107,7 +111,7 @@ export class GroupCoordinator {
   readonly streams: StreamsGroups
   readonly #config: () => GroupCoordinatorConfig
   readonly #partitionCount: () => number
-  readonly #log: Logger
+  readonly #environment: Environment
   readonly #topics: TopicView
   readonly #hashes: MetadataHashes
   readonly #newTopics: { version: number }
@@ -117,7 +121,7 @@ export class GroupCoordinator {
     const { environment, config, setting, topics, partitionCount } = options
     this.#config = config
     this.#partitionCount = partitionCount
-    this.#log = environment.log
+    this.#environment = environment
     this.#hashes = new MetadataHashes(topics)
     this.#newTopics = { version: topics.version }
     this.#topics = topics
@@ -138,8 +142,8 @@ export class GroupCoordinator {
       this.#runtime.write(this.partitionFor(groupId), (shard, nowMs) =>
         shard.guarded(groupId, () => decide(shard.context, nowMs)),
       )
-    this.share = new ShareGroups({ log: environment.log, state: options.shareState, write })
-    this.streams = new StreamsGroups(write)
+    this.share = new ShareGroups({ environment, state: options.shareState, write })
+    this.streams = new StreamsGroups(environment, write)
   }
 
   /** The partition of __consumer_offsets that holds the group. */
@@ -317,7 +321,7 @@ export class GroupCoordinator {
         },
       )
     // Each once, however often it is named: its answer may be long.
-    return { groups: await Promise.all([...new Set(groupIds)].map(describe)) }
+    return { groups: await allInTurns(this.#environment, new Set(groupIds), describe) }
   }
 
   consumerHeartbeat(
@@ -344,7 +348,7 @@ export class GroupCoordinator {
   }
 
   async describeConsumerGroups(groupIds: readonly string[]): Promise<DescribedConsumerGroup[]> {
-    const describe = async (groupId: string) => {
+    const describe = (groupId: string) => {
       const fail = (error: ErrorRow) => describedConsumerError(groupId, error.code)
       if (groupId === '') return fail(errors.INVALID_GROUP_ID)
       return this.#write<DescribedConsumerGroup>(groupId, fail, (shard) => ({
@@ -352,7 +356,7 @@ export class GroupCoordinator {
         reply: describeConsumerGroup(groupId, shard.group(groupId)),
       }))
     }
-    return Promise.all([...new Set(groupIds)].map(describe))
+    return allInTurns(this.#environment, new Set(groupIds), describe)
   }
 
   /** Calls `count` for each group of the shards that are loaded here. */
@@ -368,12 +372,12 @@ export class GroupCoordinator {
   /** The groups of all shards here; an error if one of them is still loading. */
   async listGroups(request: ListGroupsRequest): Promise<ListGroupsResponse> {
     const groups: ListedGroup[] = []
+    const isWanted = groupFilter(request)
     for (const partition of this.#runtime.partitions()) {
       try {
-        const listed = await this.#runtime.read(partition, (shard) =>
-          shard.groups().map(listedGroup),
-        )
-        groups.push(...listed.filter((group) => isListed(group, request)))
+        const found = await this.#runtime.read(partition, (shard) => shard.groups())
+        const listed = await inTurns(this.#environment, mapInSteps(found, listedGroup))
+        for (const group of listed) if (isWanted(group)) groups.push(group)
       } catch (failure) {
         if (!(failure instanceof KafkaError)) throw failure
         // Led by another broker since a moment ago: that one lists them.
@@ -387,15 +391,8 @@ export class GroupCoordinator {
   async deleteGroups(groupIds: readonly string[]): Promise<DeleteGroupsResponse> {
     type Result = DeleteGroupsResponse['results'][number]
     const undeletable = await this.share.deleteStates([...new Set(groupIds)])
-    const byPartition = new Map<number, string[]>()
-    for (const groupId of new Set(groupIds)) {
-      if (undeletable.has(groupId)) continue
-      const partition = this.partitionFor(groupId)
-      const ids = byPartition.get(partition)
-      if (ids === undefined) byPartition.set(partition, [groupId])
-      else ids.push(groupId)
-    }
-    const deletions = [...byPartition.values()].map((ids) =>
+    const deletable = [...new Set(groupIds)].filter((groupId) => !undeletable.has(groupId))
+    const deletions = await allInTurns(this.#environment, this.#byPartition(deletable), (ids) =>
       this.#write<Result[]>(
         ids[0] as string,
         (error) =>
@@ -406,7 +403,25 @@ export class GroupCoordinator {
     const refused = [...undeletable].map(([groupId, error]) => {
       return { groupId, errorCode: error.code, errorMessage: error.message }
     })
-    return { results: [...refused, ...(await Promise.all(deletions)).flat()] }
+    return { results: [...refused, ...deletions.flat()] }
+  }
+
+  /** Some groups of the same partition each. */
+  #byPartition(groupIds: readonly string[]): string[][] {
+    const open = new Map<number, string[]>()
+    const all: string[][] = []
+    for (const groupId of groupIds) {
+      const partition = this.partitionFor(groupId)
+      const ids = open.get(partition)
+      if (ids !== undefined && ids.length < deletedAtOnceMax) {
+        ids.push(groupId)
+        continue
+      }
+      const begun = [groupId]
+      open.set(partition, begun)
+      all.push(begun)
+    }
+    return all
   }
 
   /**
@@ -424,7 +439,10 @@ export class GroupCoordinator {
         await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))
       } catch (err) {
         const level = err instanceof KafkaError ? 'warn' : 'error'
-        this.#log[level]('offsets of deleted topics were not removed', { partition, err })
+        this.#environment.log[level]('offsets of deleted topics were not removed', {
+          partition,
+          err,
+        })
       }
     })
     await Promise.all(deletions)

@@ -7,6 +7,7 @@
  * Each partition of a request is answered for itself, by the shard that its key belongs to; a method
  * never rejects but for a bug.
  */
+
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type {
   DeleteShareGroupStateRequest,
@@ -30,7 +31,8 @@ import type {
 } from '../../../protocol/messages/write-share-group-state.ts'
 import { compressions } from '../../../protocol/records/compression/compression.ts'
 import type { Uuid } from '../../../protocol/types.ts'
-import type { Environment, Logger, Milliseconds } from '../../environment/environment.ts'
+import type { Environment, Milliseconds } from '../../environment/environment.ts'
+import { allInTurns } from '../../environment/in-turns.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
@@ -78,14 +80,14 @@ interface PartitionOutcome {
 export class ShareCoordinator {
   readonly topic = '__share_group_state'
   readonly #statePartitionCount: () => number
-  readonly #log: Logger
+  readonly #environment: Environment
   readonly #runtime: CoordinatorRuntime<ShareShard, ShareRecord>
   readonly #logs = new Map<number, PrunableLog>()
 
   constructor(options: ShareCoordinatorOptions) {
     const { environment, config, partitionCountOf } = options
     this.#statePartitionCount = options.statePartitionCount
-    this.#log = environment.log
+    this.#environment = environment
     const prune = (partition: number, offset: number) => this.#prune(partition, offset)
     this.#runtime = new CoordinatorRuntime(environment, {
       name: 'share',
@@ -132,7 +134,7 @@ export class ShareCoordinator {
         await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))
       } catch (err) {
         const level = err instanceof KafkaError ? 'warn' : 'error'
-        this.#log[level]('state of deleted topics was not removed', { partition, err })
+        this.#environment.log[level]('state of deleted topics was not removed', { partition, err })
       }
     })
     await Promise.all(deletions)
@@ -235,11 +237,12 @@ export class ShareCoordinator {
         return failed(failure)
       }
     }
-    const results = topics.map(async ({ topicId, partitions }) => ({
+    const turns = this.#environment
+    const results = await allInTurns(turns, topics, async ({ topicId, partitions }) => ({
       topicId,
-      partitions: await Promise.all(partitions.map((partition) => answer(topicId, partition))),
+      partitions: await allInTurns(turns, partitions, (one) => answer(topicId, one)),
     }))
-    return { results: await Promise.all(results) }
+    return { results }
   }
 
   async #prune(partition: number, offset: number): Promise<void> {
@@ -247,9 +250,12 @@ export class ShareCoordinator {
     if (log === undefined || offset <= log.logStartOffset) return
     try {
       await log.deleteRecords(offset)
-      this.#log.info('redundant share group state deleted', { partition, beforeOffset: offset })
+      this.#environment.log.info('redundant share group state deleted', {
+        partition,
+        beforeOffset: offset,
+      })
     } catch (err) {
-      this.#log.warn('redundant share group state was not deleted', { partition, err })
+      this.#environment.log.warn('redundant share group state was not deleted', { partition, err })
     }
   }
 }

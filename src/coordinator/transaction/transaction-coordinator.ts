@@ -7,8 +7,10 @@
  *
  * Methods answer at once where they can, else with a promise that never rejects but for a bug.
  */
+
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
+import { allInTurns } from '../../environment/in-turns.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { HeldMemory } from '../held-memory.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
@@ -227,7 +229,7 @@ export class TransactionCoordinator implements TransactionVerifier {
       )
     }
     // Each once, however often it is named: its answer may be long.
-    return await Promise.all([...new Set(transactionalIds)].map(describe))
+    return await allInTurns(this.#environment, new Set(transactionalIds), describe)
   }
 
   /**

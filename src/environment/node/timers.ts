@@ -22,6 +22,8 @@ export class NodeTimers implements Timers {
   #ending: (() => void)[] = []
   #spare: (() => void)[] = []
   #isEndScheduled = false
+  /** In the order in which they came. */
+  readonly #line: (() => void)[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -45,6 +47,16 @@ export class NodeTimers implements Timers {
 
   nextTurn(callback: () => void): void {
     setImmediate(callback)
+  }
+
+  lineUp(callback: () => void): void {
+    if (this.#line.push(callback) === 1) setImmediate(this.#callNext)
+  }
+
+  readonly #callNext = (): void => {
+    const next = this.#line.shift()
+    if (this.#line.length > 0) setImmediate(this.#callNext)
+    next?.()
   }
 
   readonly #firstPass = (): void => {

@@ -9,6 +9,7 @@ import type {
   IncrementalAlterConfigsResponse,
 } from '../../../protocol/messages/incremental-alter-configs.ts'
 import type { BrokerConfig } from '../../config/broker-config.ts'
+import { mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import { type ConfigTexts, configResource, configTexts, type MetadataImage } from '../image.ts'
 import type { MetadataRecord } from '../record.ts'
 import { checkResource, definitionsOf } from './config-rules.ts'
@@ -37,7 +38,7 @@ export function incrementalAlterConfigs(
   image: MetadataImage,
   request: IncrementalAlterConfigsRequest,
   altering: Altering,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   return alterEach(request, (resource) => incrementallyAlter(image, resource, altering))
 }
 
@@ -46,19 +47,19 @@ export function alterConfigs(
   image: MetadataImage,
   request: AlterConfigsRequest,
   altering: Altering,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   return alterEach(request, (resource) => replaceAll(image, resource, altering))
 }
 
-function alterEach<R extends AnyResource>(
+function* alterEach<R extends AnyResource>(
   request: { readonly resources: readonly R[]; readonly validateOnly: boolean },
   alter: (resource: R) => MetadataRecord[],
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   const counts = new Map<string, number>()
   const keyOf = ({ resourceType, resourceName }: R) => `${resourceType} ${resourceName}`
   for (const one of request.resources) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1)
   const records: MetadataRecord[] = []
-  const reply = request.resources.map((resource) => {
+  const reply = yield* mapInSteps(request.resources, (resource) => {
     const { resourceType, resourceName } = resource
     let outcome: Outcome = succeeded
     if (counts.get(keyOf(resource)) !== 1) {

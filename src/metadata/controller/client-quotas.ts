@@ -8,6 +8,7 @@ import type {
   AlterClientQuotasResponse,
 } from '../../../protocol/messages/alter-client-quotas.ts'
 import type { DescribeClientQuotasRequest } from '../../../protocol/messages/describe-client-quotas.ts'
+import type { Steps } from '../../environment/in-turns.ts'
 import { type ClientQuotaImage, type MetadataImage, type QuotaEntity, quotaKey } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import {
@@ -46,13 +47,14 @@ const entityTypes = new Set(['user', 'client-id', 'ip'])
 const matchType = { EXACT: 0, DEFAULT: 1, SPECIFIED: 2 } as const
 
 /** One result for each entity. Throws KafkaError POLICY_VIOLATION for too large a request. */
-export function alterClientQuotas(
+export function* alterClientQuotas(
   image: MetadataImage,
   request: AlterClientQuotasRequest,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   const records: MetadataRecord[] = []
   const results = new Map<string, { entity: readonly QuotaEntity[]; outcome: Outcome }>()
   for (const alteration of request.entries) {
+    yield
     const entity = distinctTypes(alteration.entity)
     const key = quotaKey(entity)
     if (results.has(key)) {

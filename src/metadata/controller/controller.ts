@@ -4,9 +4,10 @@
  *   decide on the newest image -> records -> append -> replay -> (committed) -> publish -> reply
  *
  * The newest image contains what is appended but not yet committed, so requests of one turn see each
- * other and share one flush. Only committed images are published. Deciding happens synchronously in
- * each method, so requests are decided in the order of the calls. One file per decision is beside this
- * one; they are pure functions of an image and a request.
+ * other and share one flush. Only committed images are published. Requests are decided in the order of
+ * the calls, each before its method returns; one that is about thousands of things takes turns with the
+ * rest of the broker, and those after it wait. One file per decision is beside this one; they are pure
+ * functions of an image and a request.
  */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type {
@@ -46,6 +47,7 @@ import type { UpdateFeaturesRequest } from '../../../protocol/messages/update-fe
 import { encodeMetadataRecord } from '../../../protocol/state/metadata-frame.ts'
 import type { BrokerConfig } from '../../config/broker-config.ts'
 import type { Environment } from '../../environment/environment.ts'
+import { inTurns, mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import type { Quorum } from '../../raft/quorum.ts'
 import { MetadataDelta } from '../delta.ts'
 import { hasTransactions } from '../features.ts'
@@ -81,10 +83,22 @@ export interface ControllerOptions {
   readonly quorum: Quorum
   readonly cache: MetadataCache
   readonly config: BrokerConfig
-  readonly environment: Pick<Environment, 'random' | 'log'>
+  readonly environment: Pick<Environment, 'clock' | 'timers' | 'random' | 'log'>
 }
 
 type AlterConfigsResult = IncrementalAlterConfigsResponse['responses'][number]
+
+/** Records as they are to be appended, and what they amount to. */
+interface Prepared {
+  readonly batches: readonly (readonly Buffer[])[]
+  readonly delta: MetadataDelta
+}
+
+/** Whoever waits for a decision. */
+interface Asked<Reply> {
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: Error) => void
+}
 
 /** A decision that is appended and waits for its commit. */
 interface Appended {
@@ -99,10 +113,14 @@ export class Controller {
   readonly #quorum: Quorum
   readonly #cache: MetadataCache
   readonly #config: BrokerConfig
-  readonly #environment: Pick<Environment, 'random' | 'log'>
+  readonly #environment: ControllerOptions['environment']
   /** What all appended records amount to, committed or not. */
   #latest: MetadataImage
   readonly #appended: Appended[] = []
+  /** In the order in which they were asked for. */
+  readonly #undecided: { readonly steps: Steps<void>; readonly reject: (error: Error) => void }[] =
+    []
+  #isDeciding = false
   #failure: Error | undefined
 
   /** The quorum must lead, and the cache hold everything in its log. */
@@ -128,14 +146,14 @@ export class Controller {
       newUuid: () => randomUuid(random),
       countMutations,
     }
-    return this.submit((image) => createTopics(image, request, creation))
+    return this.#submit((image) => createTopics(image, request, creation))
   }
 
   deleteTopics(
     request: Pick<DeleteTopicsRequest, 'topics' | 'topicNames'>,
     countMutations = unlimitedMutations,
   ): Promise<DeleteTopicsResponse['responses']> {
-    return this.submit((image) => deleteTopics(image, request, countMutations))
+    return this.#submit((image) => deleteTopics(image, request, countMutations))
   }
 
   /** Rejects with KafkaError POLICY_VIOLATION for too large a request. */
@@ -144,17 +162,17 @@ export class Controller {
     countMutations = unlimitedMutations,
   ): Promise<CreatePartitionsResponse['results']> {
     const random = () => this.#environment.random.float()
-    return this.submit((image) => createPartitions(image, request, random, countMutations))
+    return this.#submit((image) => createPartitions(image, request, random, countMutations))
   }
 
   incrementalAlterConfigs(request: IncrementalAlterConfigsRequest): Promise<AlterConfigsResult[]> {
     const altering = { config: this.#config, nodeId: this.nodeId }
-    return this.submit((image) => incrementalAlterConfigs(image, request, altering))
+    return this.#submit((image) => incrementalAlterConfigs(image, request, altering))
   }
 
   alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResult[]> {
     const altering = { config: this.#config, nodeId: this.nodeId }
-    return this.submit((image) => alterConfigs(image, request, altering))
+    return this.#submit((image) => alterConfigs(image, request, altering))
   }
 
   /** Outcomes in the order of the request. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
@@ -172,28 +190,28 @@ export class Controller {
   alterClientQuotas(
     request: AlterClientQuotasRequest,
   ): Promise<AlterClientQuotasResponse['entries']> {
-    return this.submit((image) => alterClientQuotas(image, request))
+    return this.#submit((image) => alterClientQuotas(image, request))
   }
 
   /** One result for each user. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
   alterUserScramCredentials(
     request: AlterUserScramCredentialsRequest,
   ): Promise<AlterUserScramCredentialsResponse['results']> {
-    return this.submit((image) => alterUserScramCredentials(image, request))
+    return this.#submit((image) => alterUserScramCredentials(image, request))
   }
 
   /** Rejects with KafkaError INVALID_REQUEST, and POLICY_VIOLATION for too large a request. */
   electLeaders(
     request: Omit<ElectLeadersRequest, 'timeoutMs'>,
   ): Promise<ElectLeadersResponse['replicaElectionResults']> {
-    return this.submit((image) => electLeaders(image, request))
+    return this.#submit((image) => electLeaders(image, request))
   }
 
   /** Results in the order of the request. Rejects with KafkaError POLICY_VIOLATION for too large a request. */
   alterPartitionReassignments(
     request: Pick<AlterPartitionReassignmentsRequest, 'topics' | 'allowReplicationFactorChange'>,
   ): Promise<AlterPartitionReassignmentsResponse['responses']> {
-    return this.submit((image) => alterPartitionReassignments(image, request))
+    return this.#submit((image) => alterPartitionReassignments(image, request))
   }
 
   /** Rejects with KafkaError BROKER_ID_NOT_REGISTERED. */
@@ -241,20 +259,57 @@ export class Controller {
   }
 
   /**
-   * Decides now; resolves once everything that the decision rests on or leads to is committed, applied
-   * and published. Rejects with what `decide` throws, and with KafkaError NOT_CONTROLLER once the
-   * metadata log has failed.
+   * Decides now, or once those who asked before and decide in turns are done; resolves when everything that
+   * the decision rests on or leads to is committed, applied and published. Rejects with what `decide`
+   * throws, and with KafkaError NOT_CONTROLLER once the metadata log has failed.
    */
   submit<Reply>(decide: (image: MetadataImage) => Decision<Reply>): Promise<Reply> {
+    return this.#submit(decide)
+  }
+
+  /** As `submit`, for a decision that takes the longer the more is asked for: no other is made meanwhile. */
+  #submit<Reply>(
+    decide: (image: MetadataImage) => Decision<Reply> | Steps<Decision<Reply>>,
+  ): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) throw unavailable(this.#failure)
-      const { records, reply } = decide(this.#latest)
-      this.#append(records)
-      // A decision without records may still rest on some that are not committed yet.
-      const last = this.#appended.at(-1)
-      if (last === undefined) resolve(reply)
-      else last.waiting.push({ reply: () => resolve(reply), fail: reject })
+      this.#undecided.push({ steps: this.#decide(decide, { resolve, reject }), reject })
+      if (!this.#isDeciding) this.#decideNext()
     })
+  }
+
+  #decideNext(): void {
+    for (let next = this.#undecided.shift(); next !== undefined; next = this.#undecided.shift()) {
+      const { steps, reject } = next
+      try {
+        const deciding = inTurns(this.#environment, steps)
+        if (deciding === undefined) continue
+        this.#isDeciding = true
+        void deciding.catch(reject).then(() => {
+          this.#isDeciding = false
+          this.#decideNext()
+        })
+        return
+      } catch (error) {
+        reject(error as Error)
+      }
+    }
+  }
+
+  /** Between what is read of the image and what is appended there is no other decision. */
+  *#decide<Reply>(
+    decide: (image: MetadataImage) => Decision<Reply> | Steps<Decision<Reply>>,
+    { resolve, reject }: Asked<Reply>,
+  ): Steps<void> {
+    if (this.#failure !== undefined) throw unavailable(this.#failure)
+    const decision = decide(this.#latest)
+    const { records, reply } = 'records' in decision ? decision : yield* decision
+    const prepared = yield* this.#prepare(records)
+    if (this.#failure !== undefined) throw unavailable(this.#failure)
+    if (prepared !== undefined) this.#appended.push(this.#write(prepared.batches, prepared.delta))
+    // A decision without records may still rest on some that are not committed yet.
+    const last = this.#appended.at(-1)
+    if (last === undefined) resolve(reply)
+    else last.waiting.push({ reply: () => resolve(reply), fail: reject })
   }
 
   /** The metadata log has failed: whoever waits is told, and nothing is decided any more. */
@@ -270,20 +325,21 @@ export class Controller {
    * metadata transaction (KIP-868), and are published at its end. Throws KafkaError POLICY_VIOLATION,
    * before anything is written, for a record that no batch takes.
    */
-  #append(records: readonly MetadataRecord[]): void {
-    if (records.length === 0) return
-    const values = records.map((one) => encodeMetadataRecord(one))
+  *#prepare(records: readonly MetadataRecord[]): Steps<Prepared | undefined> {
+    if (records.length === 0) return undefined
+    const values = yield* mapInSteps(records, (one) => encodeMetadataRecord(one))
     if (values.some(({ length }) => length > recordBytesMax)) throw tooLarge()
     const delta = new MetadataDelta(this.#latest)
-    for (const one of records) delta.replay(one)
-    let batches = inBatches(values)
-    if (batches.length > 1 && hasTransactions(this.#latest)) {
-      const begin = record('BeginTransactionRecord', { name: 'Many records' })
-      const end = record('EndTransactionRecord', {})
-      const all = [encodeMetadataRecord(begin), ...values, encodeMetadataRecord(end)]
-      batches = inBatches(all)
+    for (const one of records) {
+      delta.replay(one)
+      yield
     }
-    this.#appended.push(this.#write(batches, delta))
+    const batches = inBatches(values)
+    if (batches.length === 1 || !hasTransactions(this.#latest)) return { batches, delta }
+    const begin = record('BeginTransactionRecord', { name: 'Many records' })
+    const end = record('EndTransactionRecord', {})
+    const all = [encodeMetadataRecord(begin), ...values, encodeMetadataRecord(end)]
+    return { batches: inBatches(all), delta }
   }
 
   /** `delta` is what the records amount to. */

@@ -4,6 +4,7 @@ import type {
   CreatePartitionsRequest,
   CreatePartitionsResponse,
 } from '../../../protocol/messages/create-partitions.ts'
+import type { Steps } from '../../environment/in-turns.ts'
 import type { MetadataImage, PartitionImage, TopicImage } from '../image.ts'
 import type { MetadataRecord } from '../record.ts'
 import { allFenced, placeNew } from './create-topics.ts'
@@ -22,12 +23,12 @@ import { partitionRecord } from './topic-records.ts'
 type GrowingTopic = CreatePartitionsRequest['topics'][number]
 type Result = CreatePartitionsResponse['results'][number]
 
-export function createPartitions(
+export function* createPartitions(
   image: MetadataImage,
   request: Pick<CreatePartitionsRequest, 'topics' | 'validateOnly'>,
   random: () => number,
   countMutations: CountMutations,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   const records: MetadataRecord[] = []
   const results: Result[] = []
   const counts = new Map<string, number>()
@@ -40,6 +41,7 @@ export function createPartitions(
   }
   for (const topic of request.topics) {
     if (counts.get(topic.name) !== 1) continue
+    yield
     try {
       for (const one of grow(image, topic, random(), countMutations)) records.push(one)
       if (records.length > recordsPerRequestMax) throw tooLarge()

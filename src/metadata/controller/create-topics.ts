@@ -6,7 +6,8 @@ import type {
 } from '../../../protocol/messages/create-topics.ts'
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
 import type { BrokerConfig } from '../../config/broker-config.ts'
-import { type TopicConfigName, topicConfigs, topicSynonyms } from '../../config/topic-configs.ts'
+import { topicConfigNames, topicSynonyms } from '../../config/topic-configs.ts'
+import type { Steps } from '../../environment/in-turns.ts'
 import type { MetadataImage, PartitionImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import { checkTopicConfig } from './config-rules.ts'
@@ -35,11 +36,11 @@ export interface TopicCreation {
 }
 
 /** Results in the order of the request; names given twice and the metadata topic follow. */
-export function createTopics(
+export function* createTopics(
   image: MetadataImage,
   request: Pick<CreateTopicsRequest, 'topics' | 'validateOnly'>,
   creation: TopicCreation,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   const records: MetadataRecord[] = []
   const results: Result[] = []
   const counts = new Map<string, number>()
@@ -48,6 +49,7 @@ export function createTopics(
     if (counts.get(topic.name) !== 1 || topic.name === clusterMetadataTopic) continue
     const created = createTopic(image, topic, creation)
     results.push(created.reply)
+    yield
     for (const one of created.records) records.push(one)
     // Now, not at the end: what is too much is never all built.
     if (records.length > recordsPerRequestMax) throw tooLarge()
@@ -225,7 +227,6 @@ function created(
   overrides: ReadonlyMap<string, string>,
   config: BrokerConfig,
 ): Result {
-  const names = (Object.keys(topicConfigs) as TopicConfigName[]).sort()
   return {
     name,
     topicId,
@@ -234,15 +235,22 @@ function created(
     topicConfigErrorCode: 0,
     numPartitions: partitions.length,
     replicationFactor: partitions[0]?.replicas.length ?? -1,
-    configs: names.map((setting) => {
-      const inForce = topicSynonyms(setting, overrides, config)[0]
-      return {
-        name: setting,
-        value: inForce?.text ?? null,
-        readOnly: false,
-        configSource: inForce?.source ?? -1,
-        isSensitive: false,
-      }
-    }),
+    configs:
+      overrides.size === 0
+        ? config.derived('configs of new topics', () => configsOf(overrides, config))
+        : configsOf(overrides, config),
   }
+}
+
+function configsOf(overrides: ReadonlyMap<string, string>, config: BrokerConfig) {
+  return [...topicConfigNames].sort().map((name) => {
+    const inForce = topicSynonyms(name, overrides, config)[0]
+    return {
+      name,
+      value: inForce?.text ?? null,
+      readOnly: false,
+      configSource: inForce?.source ?? -1,
+      isSensitive: false,
+    }
+  })
 }

@@ -5,6 +5,7 @@ import type {
   DeleteTopicsResponse,
 } from '../../../protocol/messages/delete-topics.ts'
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
+import type { Steps } from '../../environment/in-turns.ts'
 import type { MetadataImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import {
@@ -19,11 +20,11 @@ import {
 type Result = DeleteTopicsResponse['responses'][number]
 
 /** Every name and id gets one result; what was given twice is refused, not deleted once. */
-export function deleteTopics(
+export function* deleteTopics(
   image: MetadataImage,
   request: Pick<DeleteTopicsRequest, 'topics' | 'topicNames'>,
   countMutations: CountMutations,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   const results: Result[] = []
   const answer = (name: string | null, topicId: Uuid, { error, message }: Outcome) => {
     results.push({ name, topicId, errorCode: error.code, errorMessage: message })
@@ -44,6 +45,7 @@ export function deleteTopics(
   const twice = new Set<Uuid>()
   for (const [id, times] of ids) {
     const topic = image.topics.byId.get(id)
+    yield
     if (times > 1) {
       twice.add(id)
       answer(null, id, invalid('Duplicate topic id.'))
@@ -52,6 +54,7 @@ export function deleteTopics(
   }
   for (const [name, times] of names) {
     const topic = image.topics.byName.get(name)
+    yield
     if (times > 1) answer(name, zeroUuid, invalid('Duplicate topic name.'))
     else if (topic === undefined) {
       answer(name, zeroUuid, failed(errors.UNKNOWN_TOPIC_OR_PARTITION))
@@ -64,6 +67,7 @@ export function deleteTopics(
   }
   const records: MetadataRecord[] = []
   for (const [topicId, name] of doomed) {
+    yield
     try {
       countMutations(image.topics.byId.get(topicId)?.partitions.length ?? 0)
       records.push(record('RemoveTopicRecord', { topicId }))

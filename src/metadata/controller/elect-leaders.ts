@@ -7,6 +7,7 @@ import type {
   ElectLeadersRequest,
   ElectLeadersResponse,
 } from '../../../protocol/messages/elect-leaders.ts'
+import { mapInSteps, mapSteps, type Steps } from '../../environment/in-turns.ts'
 import { isActive, type MetadataImage, noLeader, type PartitionImage } from '../image.ts'
 import { type PartitionChange, partitionChangeRecordOf } from '../partition-record.ts'
 import type { MetadataRecord } from '../record.ts'
@@ -37,10 +38,10 @@ const recovering = 1
  * Of all partitions, where none are named, only those are answered that needed an election. Throws
  * KafkaError INVALID_REQUEST, and POLICY_VIOLATION for too large a request.
  */
-export function electLeaders(
+export function* electLeaders(
   image: MetadataImage,
   { electionType: how, topicPartitions }: Omit<ElectLeadersRequest, 'timeoutMs'>,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   if (how !== electionType.PREFERRED && how !== electionType.UNCLEAN) {
     throw new KafkaError(errors.INVALID_REQUEST, `Unknown election type ${how}`)
   }
@@ -53,13 +54,13 @@ export function electLeaders(
     return { partitionId, errorCode: error.code, errorMessage: message }
   }
   if (topicPartitions !== null) {
-    const reply = topicPartitions.map(({ topic, partitions }) => ({
-      topic,
-      partitionResult: partitions.map((index) => elect(topic, index)),
-    }))
+    const reply = yield* mapSteps(topicPartitions, function* ({ topic, partitions }) {
+      const partitionResult = yield* mapInSteps(partitions, (index) => elect(topic, index))
+      return { topic, partitionResult }
+    })
     return { records, reply }
   }
-  const reply = [...image.topics.byName.values()].map(({ name, partitions }) => ({
+  const reply = yield* mapInSteps(image.topics.byName.values(), ({ name, partitions }) => ({
     topic: name,
     partitionResult: partitions
       .map(({ index }) => elect(name, index))

@@ -12,6 +12,7 @@ import type {
   ListPartitionReassignmentsRequest,
   ListPartitionReassignmentsResponse,
 } from '../../../protocol/messages/list-partition-reassignments.ts'
+import { mapInSteps, mapSteps, type Steps } from '../../environment/in-turns.ts'
 import {
   isActive,
   type MetadataImage,
@@ -39,10 +40,10 @@ type Listed = ListPartitionReassignmentsResponse['topics'][number]
 type Assignment = Pick<PartitionImage, 'replicas' | 'isr' | 'addingReplicas' | 'removingReplicas'>
 
 /** Results in the order of the request. Throws KafkaError POLICY_VIOLATION for too large a request. */
-export function alterPartitionReassignments(
+export function* alterPartitionReassignments(
   image: MetadataImage,
   request: Pick<AlterPartitionReassignmentsRequest, 'topics' | 'allowReplicationFactorChange'>,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   const records: MetadataRecord[] = []
   const alter = (name: string, wanted: Reassigned): Outcome => {
     const topic = image.topics.byName.get(name)
@@ -60,13 +61,13 @@ export function alterPartitionReassignments(
     if (records.length > recordsPerRequestMax) throw tooLarge()
     return succeeded
   }
-  const reply = request.topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map((wanted) => {
-      const { error, message } = outcomeFor(() => alter(name, wanted))
-      return { partitionIndex: wanted.partitionIndex, errorCode: error.code, errorMessage: message }
-    }),
-  }))
+  const answer = (name: string, wanted: Reassigned) => {
+    const { error, message } = outcomeFor(() => alter(name, wanted))
+    return { partitionIndex: wanted.partitionIndex, errorCode: error.code, errorMessage: message }
+  }
+  const reply = yield* mapSteps(request.topics, function* ({ name, partitions }) {
+    return { name, partitions: yield* mapInSteps(partitions, (wanted) => answer(name, wanted)) }
+  })
   return { records, reply }
 }
 

@@ -13,6 +13,7 @@ import {
   scramKeys,
   scramMechanismOf,
 } from '../../../protocol/scram.ts'
+import { mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import { type MetadataImage, scramKey } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import {
@@ -29,10 +30,10 @@ type Deletion = AlterUserScramCredentialsRequest['deletions'][number]
 type Upsertion = AlterUserScramCredentialsRequest['upsertions'][number]
 
 /** One result for each user. Throws KafkaError POLICY_VIOLATION for too large a request. */
-export function alterUserScramCredentials(
+export function* alterUserScramCredentials(
   image: MetadataImage,
   { deletions, upsertions }: AlterUserScramCredentialsRequest,
-): Decision<Result[]> {
+): Steps<Decision<Result[]>> {
   if (deletions.length + upsertions.length > recordsPerRequestMax) throw tooLarge()
   const changes = new Map<string, MetadataRecord | Outcome>()
   const change = (user: string, decide: () => MetadataRecord | Outcome): void => {
@@ -41,10 +42,16 @@ export function alterUserScramCredentials(
     // As in Kafka, which looks at the salted password last.
     else if ('type' in before || before === emptyPassword) changes.set(user, alteredTwice)
   }
-  for (const deletion of deletions) change(deletion.name, () => deletionOf(image, deletion))
-  for (const upsertion of upsertions) change(upsertion.name, () => credentialOf(upsertion))
+  for (const deletion of deletions) {
+    change(deletion.name, () => deletionOf(image, deletion))
+    yield
+  }
+  for (const upsertion of upsertions) {
+    change(upsertion.name, () => credentialOf(upsertion))
+    yield
+  }
   const records: MetadataRecord[] = []
-  const reply = [...changes].map(([user, decided]) => {
+  const reply = yield* mapInSteps(changes, ([user, decided]) => {
     if ('type' in decided) records.push(decided)
     const { error, message } = 'type' in decided ? succeeded : decided
     return { user, errorCode: error.code, errorMessage: message }

@@ -4,6 +4,7 @@
  * Every step is recorded before the next, so that what is cut off in the middle is taken up again: by the
  * next heartbeat, or when the administrator asks again.
  */
+
 import { type ErrorRow, errorByCode, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type {
   AlterShareGroupOffsetsRequest,
@@ -26,7 +27,8 @@ import type {
   ShareGroupHeartbeatResponse,
 } from '../../../../protocol/messages/share-group-heartbeat.ts'
 import type { Uuid } from '../../../../protocol/types.ts'
-import type { Logger, Milliseconds } from '../../../environment/environment.ts'
+import type { Environment, Milliseconds } from '../../../environment/environment.ts'
+import { allInTurns } from '../../../environment/in-turns.ts'
 import type { Decision } from '../../shard.ts'
 import type { Caller, GroupContext } from '../group.ts'
 import type { GroupRecord } from '../records.ts'
@@ -56,7 +58,7 @@ export interface GroupState {
 }
 
 export interface ShareGroupsOptions {
-  readonly log: Logger
+  readonly environment: Pick<Environment, 'clock' | 'timers' | 'log'>
   readonly state: GroupState
   /** Decides on the shard of the group. Throws, or rejects with, KafkaError. */
   readonly write: <T>(
@@ -66,12 +68,12 @@ export interface ShareGroupsOptions {
 }
 
 export class ShareGroups {
-  readonly #log: Logger
+  readonly #environment: ShareGroupsOptions['environment']
   readonly #state: GroupState
   readonly #write: ShareGroupsOptions['write']
 
-  constructor({ log, state, write }: ShareGroupsOptions) {
-    this.#log = log
+  constructor({ environment, state, write }: ShareGroupsOptions) {
+    this.#environment = environment
     this.#state = state
     this.#write = write
   }
@@ -116,7 +118,7 @@ export class ShareGroups {
         return describedShareError(groupId, failure.error.code, failure.message)
       }
     }
-    return Promise.all([...new Set(groupIds)].map(describe))
+    return allInTurns(this.#environment, new Set(groupIds), describe)
   }
 
   /** What is set up for the group; nothing where there is no such group. Rejects with KafkaError. */
@@ -184,7 +186,7 @@ export class ShareGroups {
    */
   async deleteStates(groupIds: readonly string[]): Promise<ReadonlyMap<string, ErrorRow>> {
     const failed = new Map<string, ErrorRow>()
-    const deletions = groupIds.map(async (groupId) => {
+    await allInTurns(this.#environment, groupIds, async (groupId) => {
       try {
         const begin = (context: GroupContext) => beginStateDeletion(context, groupId)
         const deletion = await this.#write(groupId, begin)
@@ -196,7 +198,6 @@ export class ShareGroups {
         failed.set(groupId, failure.error)
       }
     })
-    await Promise.all(deletions)
     return failed
   }
 
@@ -251,7 +252,10 @@ export class ShareGroups {
     await this.#changeStateTopics(groupId, change)
     if (failures.size > 0) {
       const [error] = failures.values()
-      this.#log.warn('delivery state of a share group could not be set up', { groupId, error })
+      this.#environment.log.warn('delivery state of a share group could not be set up', {
+        groupId,
+        error,
+      })
     }
     return failures
   }
@@ -269,7 +273,10 @@ export class ShareGroups {
       })
     } catch (err) {
       const level = err instanceof KafkaError ? 'warn' : 'error'
-      this.#log[level]('what is set up for a share group was not recorded', { groupId, err })
+      this.#environment.log[level]('what is set up for a share group was not recorded', {
+        groupId,
+        err,
+      })
     }
   }
 }

@@ -1,10 +1,12 @@
 /** What streams groups alone are asked. */
+
 import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type {
   StreamsGroupHeartbeatRequest,
   StreamsGroupHeartbeatResponse,
 } from '../../../../protocol/messages/streams-group-heartbeat.ts'
-import type { Milliseconds } from '../../../environment/environment.ts'
+import type { Environment, Milliseconds } from '../../../environment/environment.ts'
+import { allInTurns } from '../../../environment/in-turns.ts'
 import type { Decision } from '../../shard.ts'
 import type { Caller, GroupContext } from '../group.ts'
 import type { GroupRecord } from '../records.ts'
@@ -23,9 +25,11 @@ type Write = <T>(
 ) => T | Promise<T>
 
 export class StreamsGroups {
+  readonly #turns: Pick<Environment, 'clock' | 'timers'>
   readonly #write: Write
 
-  constructor(write: Write) {
+  constructor(turns: Pick<Environment, 'clock' | 'timers'>, write: Write) {
+    this.#turns = turns
     this.#write = write
   }
 
@@ -56,7 +60,7 @@ export class StreamsGroups {
         return describedStreamsError(groupId, failure.error.code, failure.message)
       }
     }
-    return Promise.all([...new Set(groupIds)].map(describe))
+    return allInTurns(this.#turns, new Set(groupIds), describe)
   }
 }
 

@@ -1,0 +1,128 @@
+/**
+ * Work that takes long leaves room for others. It is written as a generator, which stops (`yield`) wherever
+ * that does no harm:
+ *
+ *     function* answers(names) {
+ *       const sorted = yield* mapInSteps(names, (name) => …)
+ *       …
+ *     }
+ *     await inTurns(environment, answers(names))
+ *
+ * It runs until it has had a slice of the event loop's turn, and then once more in each of the turns that
+ * follow; what others do of the kind lines up with it. So however much is asked for at once, whoever asks
+ * for little waits for one slice. What is decided and recorded is so without a stop in between.
+ */
+import type { Environment } from './environment.ts'
+
+export type Steps<Result> = Generator<void, Result>
+
+/** What a single piece of work may take of a turn. */
+const sliceMs = 1
+
+/** So many steps are a slice where no time passes: in a simulation. */
+const sliceStepsMax = 1000
+
+/** Elements between two stops: they take microseconds each, at most. */
+const elementsPerStep = 8
+
+/** Items that are waited for together, if nothing else is said. */
+const itemsAtOnce = 100
+
+type Turns = Pick<Environment, 'clock' | 'timers'>
+
+/**
+ * Runs the steps: at once where they take no longer than a slice, else until the promise resolves. Where
+ * nobody `isWaiting` any more the rest is not done, and the promise rejects with `NobodyWaits`.
+ */
+export function inTurns<Result>(
+  turns: Turns,
+  steps: Steps<Result>,
+  isWaiting?: () => boolean,
+): Result | Promise<Result> {
+  const done = slice(turns, steps)
+  return done === undefined ? theRest(turns, steps, isWaiting) : done.value
+}
+
+/** The work was given up: whoever asked for it has gone. */
+export class NobodyWaits extends Error {
+  override name = 'NobodyWaits'
+}
+
+async function theRest<Result>(
+  turns: Turns,
+  steps: Steps<Result>,
+  isWaiting: () => boolean = () => true,
+): Promise<Result> {
+  for (;;) {
+    await new Promise<void>((resolve) => turns.timers.lineUp(resolve))
+    if (!isWaiting()) throw new NobodyWaits()
+    const done = slice(turns, steps)
+    if (done !== undefined) return done.value
+  }
+}
+
+/**
+ * Makes something of each item where that may have to wait, several at a time, and leaves room for others in
+ * between; otherwise as `inTurns`. Rejects with what the first `make` that fails rejects with.
+ */
+export async function allInTurns<Item, Made>(
+  turns: Turns,
+  items: Iterable<Item>,
+  make: (item: Item) => Made | Promise<Made>,
+  {
+    atOnce = itemsAtOnce,
+    isWaiting = () => true,
+  }: { atOnce?: number; isWaiting?: () => boolean } = {},
+): Promise<Made[]> {
+  const made: Made[] = []
+  let pending: (Made | Promise<Made>)[] = []
+  let endMs = turns.clock.monotonic() + sliceMs
+  for (const item of items) {
+    pending.push(make(item))
+    if (pending.length < atOnce) continue
+    for (const one of await Promise.all(pending)) made.push(one)
+    pending = []
+    if (turns.clock.monotonic() < endMs && made.length % sliceStepsMax !== 0) continue
+    await new Promise<void>((resolve) => turns.timers.lineUp(resolve))
+    if (!isWaiting()) throw new NobodyWaits()
+    endMs = turns.clock.monotonic() + sliceMs
+  }
+  for (const one of await Promise.all(pending)) made.push(one)
+  return made
+}
+
+function slice<Result>({ clock }: Turns, steps: Steps<Result>): { value: Result } | undefined {
+  const endMs = clock.monotonic() + sliceMs
+  for (let count = 0; count < sliceStepsMax; count++) {
+    const step = steps.next()
+    if (step.done === true) return step
+    if (clock.monotonic() >= endMs) return undefined
+  }
+  return undefined
+}
+
+/** As `Array.map`. */
+export function* mapInSteps<Item, Made>(
+  items: Iterable<Item>,
+  make: (item: Item) => Made,
+): Steps<Made[]> {
+  const made: Made[] = []
+  for (const item of items) {
+    made.push(make(item))
+    if (made.length % elementsPerStep === 0) yield
+  }
+  return made
+}
+
+/** As `mapInSteps`, where one item may take long by itself. */
+export function* mapSteps<Item, Made>(
+  items: Iterable<Item>,
+  make: (item: Item) => Steps<Made>,
+): Steps<Made[]> {
+  const made: Made[] = []
+  for (const item of items) {
+    made.push(yield* make(item))
+    if (made.length % elementsPerStep === 0) yield
+  }
+  return made
+}
