@@ -267,7 +267,7 @@ async function startBroker(): Promise<{ bootstrap: string; child: ChildProcess }
     [join(root, 'build/src/main.js'), ...settings.flatMap((setting) => ['--override', setting])],
     { stdio: ['ignore', output, output] },
   )
-  for (let tries = 0; tries < 200 && child.exitCode === null; tries++) {
+  for (let tries = 0; tries < 1200 && child.exitCode === null; tries++) {
     const ready = /is ready on (\S+) after/.exec(readFileSync(logFile, 'utf8'))
     if (ready?.[1] !== undefined) return { bootstrap: ready[1], child }
     await setTimeout(50)
@@ -507,21 +507,71 @@ async function runStreams(): Promise<void> {
   }
 }
 
-async function main(): Promise<void> {
-  mkdirSync(cache, { recursive: true })
-  let rows = dataset()
-  if (flags.rows !== undefined) {
-    const few = readFileSync(rows, 'utf8').split('\n').slice(0, Number(flags.rows))
-    rows = join(work, 'rows.jsonl')
-    writeFileSync(rows, `${few.join('\n')}\n`)
+/** The rows that go round: all, or the first few. */
+function chosenRows(): string {
+  const all = dataset()
+  if (flags.rows === undefined) return all
+  const few = readFileSync(all, 'utf8').split('\n').slice(0, Number(flags.rows))
+  const rows = join(work, 'rows.jsonl')
+  writeFileSync(rows, `${few.join('\n')}\n`)
+  return rows
+}
+
+/** What each client does on its own: it administers, and writes the rows. */
+function runAlone(client: Client, { bootstrap, run, rows }: Round): void {
+  const { name } = client
+  const [command, ...rest] = client.command(['version'])
+  const version = spawnSync(command, rest, {
+    encoding: 'utf8',
+    env: { ...process.env, ...client.variables },
+  })
+  const admin = runClient(client, ['admin', bootstrap, `${run}-admin-${name}`])
+  report(`${name}: administer`, admin.ok, admin.ok ? version.stdout.trim() : admin.error)
+  if (client.hasShareGroups === true) {
+    const shared = runClient(client, ['share', bootstrap, `${run}-share-${name}`])
+    const said = `all given, a third twice, ${shared.seconds.toFixed(1)} s`
+    report(`${name}: share group`, shared.ok, shared.ok ? said : shared.error)
+    const migrated = runClient(client, ['migrate', bootstrap, `${run}-moves-${name}`])
+    const both = `classic, consumer and back, ${migrated.seconds.toFixed(1)} s`
+    report(`${name}: group moves`, migrated.ok, migrated.ok ? both : migrated.error)
   }
-  const expected = fingerprint(rows)
+  const produced = runClient(client, ['produce', bootstrap, `${run}-${name}`], rows.file)
+  const said = `${rows.lines} rows in ${produced.seconds.toFixed(1)} s`
+  report(`${name}: produce`, produced.ok, produced.ok ? said : produced.error)
+}
+
+/** One client reads, in a group, what another wrote. */
+function runReader(reader: Client, writer: Client, { bootstrap, run, rows }: Round): void {
+  const out = join(work, 'consumed')
+  const topic = `${run}-${writer.name}`
+  const group = `${topic}-by-${reader.name}`
+  const args = ['consume', bootstrap, topic, group, String(rows.lines)]
+  const consumed = runClient(reader, args, undefined, out)
+  const got = fingerprint(out)
+  const isSame = consumed.ok && got.hash === rows.hash && got.lines === rows.lines
+  const said = isSame
+    ? `every row once, ${consumed.seconds.toFixed(1)} s`
+    : `${got.lines} of ${rows.lines} rows. ${consumed.error}`
+  report(`${reader.name}: consume what ${writer.name} wrote`, isSame, said)
+}
+
+interface Round {
+  readonly bootstrap: string
+  /** What the names of its topics and groups begin with. */
+  readonly run: string
+  readonly rows: { readonly file: string; readonly lines: number; readonly hash: string }
+}
+
+/** Clients of all makers, and Kafka's tools, at one broker. */
+async function runClients(): Promise<void> {
   const ready = clients.filter((client) => {
     if (!chosen.has(client.name)) return false
     const reason = client.prepare()
     if (reason !== null) report(client.name, null, reason)
     return reason === null
   })
+  const file = chosenRows()
+  const rows = { file, ...fingerprint(file) }
   const broker =
     flags.bootstrap === undefined
       ? await startBroker()
@@ -529,79 +579,50 @@ async function main(): Promise<void> {
   const { bootstrap } = broker
   const run = `interop-${process.pid}`
   try {
-    for (const client of ready) {
-      const [command, ...rest] = client.command(['version'])
-      const version = spawnSync(command, rest, {
-        encoding: 'utf8',
-        env: { ...process.env, ...client.variables },
-      })
-      const admin = runClient(client, ['admin', bootstrap, `${run}-admin-${client.name}`])
-      report(`${client.name}: administer`, admin.ok, admin.ok ? version.stdout.trim() : admin.error)
-      if (client.hasShareGroups === true) {
-        const shared = runClient(client, ['share', bootstrap, `${run}-share-${client.name}`])
-        const said = `all given, a third twice, ${shared.seconds.toFixed(1)} s`
-        report(`${client.name}: share group`, shared.ok, shared.ok ? said : shared.error)
-        const migrated = runClient(client, ['migrate', bootstrap, `${run}-moves-${client.name}`])
-        const both = `classic, consumer and back, ${migrated.seconds.toFixed(1)} s`
-        report(`${client.name}: group moves`, migrated.ok, migrated.ok ? both : migrated.error)
-      }
-      const produced = runClient(client, ['produce', bootstrap, `${run}-${client.name}`], rows)
-      report(
-        `${client.name}: produce`,
-        produced.ok,
-        produced.ok ? `${expected.lines} rows in ${produced.seconds.toFixed(1)} s` : produced.error,
-      )
-    }
+    for (const client of ready) runAlone(client, { bootstrap, run, rows })
     for (const writer of ready) {
-      for (const reader of ready) {
-        const out = join(work, 'consumed')
-        const topic = `${run}-${writer.name}`
-        const consumed = runClient(
-          reader,
-          ['consume', bootstrap, topic, `${topic}-by-${reader.name}`, String(expected.lines)],
-          undefined,
-          out,
-        )
-        const got = fingerprint(out)
-        const same = consumed.ok && got.hash === expected.hash && got.lines === expected.lines
-        report(
-          `${reader.name}: consume what ${writer.name} wrote`,
-          same,
-          same
-            ? `every row once, ${consumed.seconds.toFixed(1)} s`
-            : `${got.lines} of ${expected.lines} rows. ${consumed.error}`,
-        )
-      }
+      for (const reader of ready) runReader(reader, writer, { bootstrap, run, rows })
     }
     if (chosen.has('tools')) runTools(bootstrap, run)
   } finally {
     if (broker.child !== null) await stopBroker(broker.child)
   }
+}
+
+async function runOthers(): Promise<void> {
+  if (chosen.has('directories')) {
+    await exchangeDirectories(work, report)
+    await exchangeCompacted(work, report)
+  }
+  if (chosen.has('transactions')) await copyUnderFire()
+  if (chosen.has('streams')) await runStreams()
+  if (chosen.has('kgo')) {
+    const options = {
+      program: join(root, 'build/bundle/millrace.js'),
+      directory: join(work, 'kgo'),
+      records: Number(flags.rows ?? 50_000),
+    }
+    await runKgoSuite(options, report)
+  }
+  if (chosen.has('compared')) await compareTools(work, report)
+  if (chosen.has('access')) await compareAccess(work, report)
+  if (chosen.has('differential')) {
+    const options = {
+      seed: Number(flags.seed),
+      cases: Number(flags.cases),
+      only: flags.apis?.split(',') ?? [],
+    }
+    await compareBrokers(work, options, report)
+  }
+}
+
+async function main(): Promise<void> {
+  mkdirSync(cache, { recursive: true })
   try {
-    if (chosen.has('directories')) {
-      await exchangeDirectories(work, report)
-      await exchangeCompacted(work, report)
+    if ([...clients.map(({ name }) => name), 'tools'].some((part) => chosen.has(part))) {
+      await runClients()
     }
-    if (chosen.has('transactions')) await copyUnderFire()
-    if (chosen.has('streams')) await runStreams()
-    if (chosen.has('kgo')) {
-      const options = {
-        program: join(root, 'build/bundle/millrace.js'),
-        directory: join(work, 'kgo'),
-        records: Number(flags.rows ?? 50_000),
-      }
-      await runKgoSuite(options, report)
-    }
-    if (chosen.has('compared')) await compareTools(work, report)
-    if (chosen.has('access')) await compareAccess(work, report)
-    if (chosen.has('differential')) {
-      const options = {
-        seed: Number(flags.seed),
-        cases: Number(flags.cases),
-        only: flags.apis?.split(',') ?? [],
-      }
-      await compareBrokers(work, options, report)
-    }
+    await runOthers()
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -3,6 +3,7 @@
  * command's exit code and output compared, with ids, times and addresses made alike.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -39,14 +40,14 @@ class ToolRunner {
 
   async run({ main, args, input = '' }: ToolCommand): Promise<Told> {
     const words = [input, main, ...args].map((word) => Buffer.from(word).toString('base64'))
-    const answered = new Promise<string | null>((resolve) => {
-      this.#lines.once('line', resolve)
-      this.#lines.once('close', () => resolve(null))
-    })
     this.#child.stdin?.write(`${words.join(' ')}\n`)
     const limit = new AbortController()
-    const late = setTimeout(commandLimitMs, null, { signal: limit.signal }).catch(() => null)
-    const line = await Promise.race([answered, late])
+    const { signal } = limit
+    const answered = once(this.#lines, 'line', { signal }).then(([line]) => line as string)
+    const ended = once(this.#lines, 'close', { signal }).then(() => null)
+    const late = setTimeout(commandLimitMs, null, { signal })
+    const first = [answered, ended, late].map((one) => one.catch(() => null))
+    const line = await Promise.race(first)
     limit.abort()
     if (line === null) {
       this.close()
