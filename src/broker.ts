@@ -62,6 +62,7 @@ import {
 import { Metadata } from './metadata/metadata.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
 import { randomUuid } from './metadata/random-uuid.ts'
+import { newestSnapshotEnd } from './raft/snapshot-files.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
 import type { ReplicaConfig } from './replication/partition.ts'
@@ -283,6 +284,7 @@ export class Broker {
     const { disk, clock } = this.#environment
     const directory = this.#metadataDirectory
     formatMetadata(disk, directory.path, clock.now())
+    const partitionDirectory = `${directory.path}/${metadataTopic}-0`
     const log = Log.open({
       environment: this.#environment,
       directory,
@@ -292,12 +294,13 @@ export class Broker {
       config: metadataLogConfig(this.#config),
       tailCache: null,
       onDamage: 'refuse',
+      replacedUpTo: newestSnapshotEnd(disk, partitionDirectory),
     })
     const metadata = await Metadata.open({
       nodeId: this.nodeId,
       clusterId: this.#clusterId,
       metadataDirectory: directory.path,
-      partitionDirectory: `${directory.path}/${metadataTopic}-0`,
+      partitionDirectory,
       directoryId: directory.readMetaProperties()?.directoryId ?? '',
       logDirs: this.#onlineDirectoryIds(),
       log: new QuorumLog(log),

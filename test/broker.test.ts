@@ -1,12 +1,14 @@
 /** A broker and its log directories: what a disk that fails or fills up takes with it, and what not. */
 import t from 'tap'
 import { apis } from '../protocol/apis.ts'
+import { batchBytes, headerBytes } from '../protocol/records/batch.ts'
 import { encodeBatch } from '../protocol/records/record.ts'
 import { Broker, StartEnded } from '../src/broker.ts'
 import { describeLogDirs } from '../src/client/admin/brokers.ts'
 import { createTopics } from '../src/client/admin/topics.ts'
 import { Cluster } from '../src/client/cluster.ts'
 import { BrokerConfig } from '../src/config/broker-config.ts'
+import { startOfLastBatch } from './simulator/log-files.ts'
 import type { MemoryDisk } from './simulator/memory-disk.ts'
 import { type SimulatedProcess, SimulatedWorld } from './simulator/simulated-world.ts'
 
@@ -235,6 +237,44 @@ t.test('a disk that is broken at the start', async (t) => {
   await node.restart()
   t.same(await node.ends('orders'), codes(1))
   await node.world.run(node.broker.stop())
+})
+
+t.test('a damaged metadata log stops the start by name, and no partition is touched', async (t) => {
+  const metadataLog = '/data/__cluster_metadata-0/00000000000000000000.log'
+  const killed = async (lastsMs: number): Promise<Node> => {
+    const node = await Node.started('/data')
+    await node.createTopic('more')
+    await node.produce('orders', 'a')
+    await node.world.runFor(lastsMs)
+    return node
+  }
+  const names = (node: Node) => node.disk.list('/data').map(({ name }) => name)
+  const refuses = async (node: Node, damage: () => void, what: string): Promise<void> => {
+    node.world.kill(node.process)
+    node.process = node.world.start('broker')
+    damage()
+    const before = names(node)
+    const damaged = node.disk.readFile(metadataLog)
+    node.broker = node.build()
+    const message =
+      /__cluster_metadata-0\/0{20}\.log .*refuses to start.*Restore the file from a copy/
+    await t.rejects(node.world.run(node.broker.start()), { message }, what)
+    t.strictSame(names(node), before, what)
+    t.ok(node.disk.readFile(metadataLog).equals(damaged), what)
+  }
+  const content = (await killed(0)).disk.readFile(metadataLog)
+  const last = startOfLastBatch(content)
+  let batches = 0
+  for (let at = 0; at < last; at += batchBytes(content, at), batches++) {
+    const node = await killed(0)
+    await refuses(node, () => node.disk.flipBit(metadataLog, 8 * (at + headerBytes)), `byte ${at}`)
+  }
+  t.ok(batches > 3)
+  // What a checkpoint says to be committed is no torn end, even where nothing follows.
+  const node = await killed(6_000)
+  const { size } = node.disk.stat(metadataLog)
+  await refuses(node, () => node.disk.flipBit(metadataLog, 8 * size - 1), 'the last bit')
+  await refuses(node, () => undefined, 'a second attempt')
 })
 
 t.test('a start that fails or is ended leaves no mark of a clean shutdown', async (t) => {

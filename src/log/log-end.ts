@@ -34,6 +34,8 @@ export interface LogEndOptions {
   readonly epochs: LeaderEpochs
   readonly producers: ProducerStates
   readonly tail: Tail | null
+  /** A segment is durable before another follows it; else that comes with the next sync. */
+  readonly isSyncedBeforeRoll: boolean
   /** Runs synchronously each time `offset` has moved forwards, before `written` resolves. */
   readonly onWritten: () => void
 }
@@ -164,8 +166,12 @@ export class LogEnd {
   }
 
   #rollAt(baseOffset: number): void {
-    const { snapshots, producers, config, environment } = this.#options
+    const { snapshots, producers, config, environment, epochs, isSyncedBeforeRoll } = this.#options
     this.write()
+    if (isSyncedBeforeRoll) {
+      epochs.persist(baseOffset, { sync: true })
+      this.#segments.syncNow(baseOffset)
+    }
     snapshots.take(baseOffset, producers.entries())
     this.#segments.roll(baseOffset)
     this.#rollJitterMs = drawJitter(config(), environment.random)

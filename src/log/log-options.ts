@@ -25,6 +25,8 @@ export interface LogOptions {
   readonly producerIdExpirationMs?: () => Milliseconds
   /** What to do about damage that is more than a torn end; `cut` where absent. */
   readonly onDamage?: OnDamage
+  /** Below this offset a snapshot stands for the records: a log that is refused may lack them. */
+  readonly replacedUpTo?: number
 }
 
 export interface AppendResult {

@@ -110,6 +110,7 @@ export class Log {
       isGapless: !isCompacted(config) && checkpoints.cleanedOffset < 0,
       mustSync: (records) => mustSyncAtStart(config, records),
       onDamage: options.onDamage ?? 'cut',
+      replacedUpTo: options.replacedUpTo ?? 0,
       now: environment.clock.now(),
       log: environment.log,
       timers: environment.timers,
@@ -131,6 +132,7 @@ export class Log {
       epochs: this.#epochs,
       producers: this.#producers,
       tail: this.#tail,
+      isSyncedBeforeRoll: options.onDamage === 'refuse',
       onWritten: () => this.onWritten?.(),
     })
     this.#highWatermark = recovered.logStartOffset

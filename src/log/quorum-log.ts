@@ -42,7 +42,8 @@ export class QuorumLog {
   async sync(): Promise<void> {
     await this.#log.flush()
     if (this.#failure !== null) throw this.#failure
-    this.#log.updateHighWatermark(this.#log.logEndOffset)
+    // What was appended meanwhile is not durable yet.
+    this.#log.updateHighWatermark(this.#log.recoveryPoint)
   }
 
   async read(offset: number, maxBytes: number): Promise<readonly Buffer[]> {

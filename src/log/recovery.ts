@@ -66,6 +66,8 @@ export interface RecoveryOptions {
   /** Whether so many records that were read back have to be durable before the log is used. */
   readonly mustSync: (records: number) => boolean
   readonly onDamage: OnDamage
+  /** Something else stands for what is below. */
+  readonly replacedUpTo: number
   readonly now: Milliseconds
   readonly log: Logger
   readonly timers: Timers
@@ -248,16 +250,25 @@ function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): v
   }
 }
 
-/** Damage with sound batches behind it, or below what was durable, is no torn end. */
-function refuseIfMoreThanTorn(segment: Segment, end: SegmentEnd, options: RecoveryOptions): void {
+/**
+ * Damage with sound batches behind it, or below what was durable, is no torn end; nor is one of a segment
+ * that another follows, since a log that is refused is synced before it is rolled.
+ */
+function refuseIfMoreThanTorn(
+  segment: Segment,
+  end: SegmentEnd,
+  options: RecoveryOptions,
+  isLast = true,
+): void {
   if (options.onDamage === 'cut') return
   const [damage] = segment.contents.damage
   const { size, nextOffset } =
     damage === undefined ? end : { size: damage.position, nextOffset: damage.fromOffset }
   const isMore =
+    !isLast ||
     damage !== undefined ||
     nextOffset < options.recoveryPoint ||
-    segment.contents.hasSoundBatchBehind(end)
+    segment.contents.hasSoundBatchBehind(end, { ofAnyEpoch: true })
   if (!isMore) return
   throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
 }
@@ -285,8 +296,9 @@ function reportMissing(
   const partition = nameOf(directory)
   const promised = Math.max(recoveryPoint, options.highWatermark)
   if (logEndOffset < promised) {
-    if (options.onDamage === 'refuse' && logEndOffset < recoveryPoint) {
-      const what = `is missing or ends at offset ${logEndOffset}, before ${recoveryPoint}`
+    // Of a log that is refused nothing is readable before it is durable.
+    if (options.onDamage === 'refuse' && promised > options.replacedUpTo) {
+      const what = `is missing or ends at offset ${logEndOffset}, before ${promised}`
       throw refusal(bases.at(-1) ?? 0, what, options)
     }
     const missing = { fromOffset: logEndOffset, toOffset: promised }
@@ -342,8 +354,8 @@ function rebuildFromRecoveryPoint(
     const isHole = isGapless && baseOffset > logEndOffset
     let isBroken = isHole && baseOffset > recoveryPoint
     if (isHole) tellHole(logEndOffset, baseOffset, options)
-    // Above the recovery point a power loss may have taken the end of the segment before only.
-    if (isHole && options.onDamage === 'refuse' && logEndOffset < recoveryPoint) {
+    // Where that is not refused a power loss may have taken the end of the segment before only.
+    if (isHole && options.onDamage === 'refuse') {
       throw refusal(baseOffset, `does not follow offset ${logEndOffset}`, options)
     }
     if (!isBroken) {
@@ -441,7 +453,9 @@ function rebuildSegment(
     return { endOffset: recoveryPoint, isBroken: false, isMoved }
   }
   const isBroken = size < segment.size && !isRemnant && endOffset < nextBase
-  if (isBroken || segment.contents.damage.length > 0) refuseIfMoreThanTorn(segment, end, options)
+  if (isBroken || segment.contents.damage.length > 0) {
+    refuseIfMoreThanTorn(segment, end, options, isLast)
+  }
   if (size < segment.size) tellCut(segment, end, options)
   segment.cut(size)
   const { damage } = segment.contents

@@ -286,11 +286,15 @@ export class SegmentContents {
     this.#tell(damage)
   }
 
-  /** Whether a sound batch that can follow begins behind where the whole batches end. */
-  hasSoundBatchBehind({ nextOffset, size, leaderEpoch }: SegmentEnd): boolean {
-    const link = { ...noLink(nextOffset - 1), leaderEpoch }
+  /**
+   * Whether a sound batch that can follow begins behind where the whole batches end. `ofAnyEpoch`: also one
+   * that only its epoch keeps from following, or that of a batch before it, which no checksum covers.
+   */
+  hasSoundBatchBehind(end: SegmentEnd, { ofAnyEpoch = false } = {}): boolean {
+    const { nextOffset, size, leaderEpoch } = end
+    const link = { ...noLink(nextOffset - 1), leaderEpoch: ofAnyEpoch ? -1 : leaderEpoch }
     const { endOffset } = this.#range()
-    const range = { from: size + 1, to: this.#file.bytes }
+    const range = { from: ofAnyEpoch ? size : size + 1, to: this.#file.bytes }
     return findSound(this.#file.open(), { ...range, link, endOffset }) >= 0
   }
 

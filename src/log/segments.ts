@@ -246,8 +246,9 @@ export class Segments {
     return this.#nextSync
   }
 
-  /** As `sync`, blocking: for what is found at start. Throws DiskError. */
+  /** As `sync`, blocking: for what is found at start, and what must be durable before a roll. Throws DiskError. */
   syncNow(endOffset: number): void {
+    if (this.#syncFailure !== null) throw this.#syncFailure.error
     this.#syncNames()
     for (const segment of this.#dirty) segment.syncNow()
     this.#dirty.clear()

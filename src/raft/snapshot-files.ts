@@ -55,6 +55,10 @@ export function listSnapshots(disk: Disk, directory: string): SnapshotFile[] {
   return found.sort((a, b) => a.endOffset - b.endOffset || a.epoch - b.epoch)
 }
 
+/** Up to which offset the newest of them reaches; 0 where there is none. Throws DiskError. */
+export const newestSnapshotEnd = (disk: Disk, directory: string): number =>
+  disk.exists(directory) ? (listSnapshots(disk, directory).at(-1)?.endOffset ?? 0) : 0
+
 /** Removes what an earlier process did not finish, be it writing or removing. Throws DiskError. */
 export function removeUnfinished(disk: Disk, directory: string): void {
   for (const { name } of disk.list(directory)) {

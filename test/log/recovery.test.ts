@@ -432,6 +432,30 @@ t.test('a log without a copy is not cut where sound batches follow the damage', 
   t.throws(() => damaged.kill(), /orders-0\/0+\.log is damaged at byte 0, .*refuses to start/)
   t.equal(damaged.disk.stat(lastLog(damaged)).size, size, 'and left as it is')
 
+  for (const [byte, what] of [
+    [10, 'a base offset that goes down again'],
+    [93 + 12, 'an epoch that goes down again'],
+  ] as const) {
+    const unchecked = await setup()
+    overwrite(unchecked, lastLog(unchecked), Buffer.from([1]), byte)
+    t.throws(() => unchecked.kill(), /refuses to start/, what)
+  }
+
+  const rolled = await setup()
+  const path = lastLog(rolled)
+  rolled.log.roll()
+  await rolled.append(['value 6'])
+  overwrite(rolled, path, Buffer.from([1]), size - 1)
+  t.throws(() => rolled.kill(), /0+\.log is damaged .*refuses to start/, 'the end of a segment')
+
+  const checkpointed = await setup()
+  await checkpointed.world.run(checkpointed.log.flush())
+  checkpointed.log.updateHighWatermark(6)
+  checkpointed.directory.writeCheckpoints()
+  checkpointed.disk.remove('/data/recovery-point-offset-checkpoint')
+  overwrite(checkpointed, lastLog(checkpointed), Buffer.from([1]), size - 1)
+  t.throws(() => checkpointed.kill(), /refuses to start/, 'what was committed')
+
   const emptied = await setup()
   const empty = () => {
     const file = emptied.disk.open(lastLog(emptied), 'write')

@@ -75,6 +75,7 @@ t.test('without its log, but with a snapshot that covers it, it goes on', async 
   await fixture.restart(() => {
     for (const name of fixture.files('.log')) fixture.disk.remove(`${logPath}/${name}`)
     fixture.disk.remove('/data/recovery-point-offset-checkpoint')
+    fixture.disk.remove('/data/replication-offset-checkpoint')
     fixture.disk.remove('/data/log-start-offset-checkpoint')
   })
   const again = await open(fixture)
