@@ -142,6 +142,9 @@ function checkFailure(
   const partition = history.partition(record.topic, Math.max(0, index))
   const isExcused = partition.truncations > 0 || partition.needsAudit
   if (isExcused && error instanceof KafkaError) return
+  // Of a producer a restart knows the last batch where retention took those before: as in Kafka, one of
+  // them that is sent again then does not follow.
+  if (isAnswer(error, 'OUT_OF_ORDER_SEQUENCE_NUMBER') && partition.startMax > 0) return
   // What went without sequence numbers twice may be refused for nothing else.
   if (isAnswer(error, 'INVALID_TIMESTAMP') && temper.blows.clockJump > 0) return
   throw new Violation(`${nameOf(record)} to ${partition.name} was given up: ${error.message}`)
