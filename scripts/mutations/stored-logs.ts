@@ -153,8 +153,8 @@ export const deletion: readonly Mutation[] = [
     name: 'deleted-topic-keeps-offsets',
     breaks: 'a topic made again begins where the deleted one began',
     file: 'src/log/log-directory.ts',
-    find: 'this.#disk.forgetPartition(name)\n    this.#checkpoints?.forget(name)',
-    replace: 'this.#disk.forgetPartition(name)',
+    find: 'this.#unchecked.delete(partitionName)\n    this.#checkpoints?.forget(partitionName)',
+    replace: 'this.#unchecked.delete(partitionName)',
   },
 ]
 

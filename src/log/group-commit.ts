@@ -24,7 +24,8 @@ export interface Group {
   endOffset: number
 }
 
-interface OpenGroup extends Group {
+/** A group whose fate is open: somebody waits for its promise. */
+export interface OpenGroup extends Group {
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -82,11 +83,13 @@ export class GroupCommit {
     this.#syncing = group
     this.#target.sync().then(
       () => {
+        if (this.#syncing !== group) return
         this.#syncing = null
         this.#complete(group)
         this.commit()
       },
       (error: unknown) => {
+        if (this.#syncing !== group) return
         this.#syncing = null
         group.reject(error)
         this.#gathering?.reject(error)
@@ -102,6 +105,14 @@ export class GroupCommit {
       group.endOffset = offset
       group.appended.length = 0
     }
+  }
+
+  /** The groups that are not acknowledged yet, oldest first: whoever takes them sees to that. */
+  handOver(): OpenGroup[] {
+    const groups = [this.#syncing, this.#gathering].filter((group) => group !== null)
+    this.#syncing = null
+    this.#gathering = null
+    return groups
   }
 
   /** The files are given up: what waits to be written is refused. */

@@ -108,6 +108,11 @@ export class LeaderEpochs {
     this.#entries = []
   }
 
+  /** This replica holds what `other` holds, and has known more of it. */
+  copy(other: LeaderEpochs): void {
+    this.#entries = [...other.#entries]
+  }
+
   /**
    * Writes the file if it says anything else. An epoch that begins at `logEndOffset` has no records,
    * so nobody needs to know of it after a restart.

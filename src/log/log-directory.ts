@@ -32,6 +32,8 @@ export interface PartitionDirectory {
   readonly name: string
   readonly topic: string
   readonly partition: number
+  /** It holds a log that is to take the place of the partition's log in another directory (KIP-113). */
+  readonly isFuture: boolean
   /** False where a file has the name of a partition. */
   readonly isDirectory: boolean
   /** From partition.metadata; null where there is none. */
@@ -58,6 +60,8 @@ const cleanShutdownFile = '.kafka_cleanshutdown'
 /** The metadata quorum's own log; it is not a topic's. */
 export const metadataLogName = '__cluster_metadata-0'
 const nameBytesMax = 255
+const futureSuffix = '-future'
+const idBytes = 16
 
 export class LogDirectory {
   readonly path: string
@@ -152,17 +156,18 @@ export class LogDirectory {
 
   /**
    * The partitions found here, sorted by name. What a deletion left behind is removed on the way;
-   * other directories (`-stray`, `-future`, the metadata log) are left alone. Throws DiskError, and is
+   * other directories (`-stray`, the metadata log) are left alone. Throws DiskError, and is
    * out of use then: what it holds would be missed, and begun anew.
    */
   partitions(): PartitionDirectory[] {
     const found: PartitionDirectory[] = []
     for (const { name, isDirectory } of this.#list()) {
       if (isDirectory && name.endsWith('-delete')) this.#removeTree(name)
-      const named = parsePartitionName(name)
+      const current = parsePartitionName(name)
+      const named = current ?? parseFutureName(name)
       if (named === null) continue
       const topicId = isDirectory ? this.#topicIdIn(name) : null
-      found.push({ name, ...named, isDirectory, topicId })
+      found.push({ name, ...named, isFuture: current === null, isDirectory, topicId })
     }
     return found
   }
@@ -317,6 +322,42 @@ export class LogDirectory {
     this.#environment.timers.after(delayMs, () => this.#removeTree(doomed))
   }
 
+  /** A name for the directory of a log that is to take the place of one elsewhere, and begins without a past. */
+  futureName(topic: string, partition: number): string {
+    const name = `${topic}-${partition}`
+    this.#forget(name)
+    return this.#uniqueName(name, futureSuffix)
+  }
+
+  /** A name for the directory of this name, which is to be removed. */
+  doomedName(name: string): string {
+    return this.#uniqueName(name, '-delete')
+  }
+
+  /** The log in the directory of this name takes the place of the partition's, which is gone; durably. */
+  promote(name: string): void {
+    const { path } = this
+    this.#disk.rename(`${path}/${name}`, `${path}/${partitionNameOf(name)}`)
+    this.#disk.syncDirectory(path)
+  }
+
+  /**
+   * The log of the partition `name` is another one in another directory now, and this one's directory is
+   * called `doomed`: it goes after `delayMs`, when `close` has closed what is still open.
+   */
+  replaced(
+    name: string,
+    doomed: string,
+    { delayMs, close }: { delayMs: Milliseconds; close: () => void },
+  ): void {
+    this.#forget(name)
+    this.checkpointThisTurn()
+    this.#environment.timers.after(delayMs, () => {
+      close()
+      this.#removeTree(doomed)
+    })
+  }
+
   /** Renames a partition's directory to Kafka's name for one that no topic knows; returns that. */
   setAside(name: string): string {
     return this.#rename(name, '-stray')
@@ -341,9 +382,10 @@ export class LogDirectory {
   }
 
   #partitionFailed(name: string, error: Error): void {
+    const isFuture = parseFutureName(name) !== null
     const message =
-      name === metadataLogName
-        ? 'the metadata log failed'
+      name === metadataLogName || isFuture
+        ? `the ${isFuture ? 'copy of a partition in another directory' : 'metadata log'} failed`
         : `partition ${name} failed and is offline until the next start; all others go on`
     const fields = { partition: name, directory: this.path, err: error }
     this.#environment.log.error(message, fields)
@@ -377,7 +419,8 @@ export class LogDirectory {
   /** Forgets what is checkpointed and not here, and notes what must be checked. */
   #listLogs(checkpoints: OffsetCheckpoints, isClean: boolean): void {
     const names = new Set<string>()
-    for (const { name, isDirectory } of this.#disk.list(this.path)) {
+    for (const { name: found, isDirectory } of this.#disk.list(this.path)) {
+      const name = isDirectory ? partitionNameOf(found) : found
       names.add(name)
       const isLog = isDirectory && (name === metadataLogName || isPartitionName(name))
       if (isLog && !isClean) this.#unchecked.add(name)
@@ -400,15 +443,28 @@ export class LogDirectory {
 
   /** Gives a partition's directory a unique name that ends with `suffix`, and forgets the old one. */
   #rename(name: string, suffix: string): string {
-    const dash = name.lastIndexOf('-')
-    const id = this.#environment.random.bytes(16).toString('hex')
-    const end = `${name.slice(dash)}.${id}${suffix}`
-    const renamed = name.slice(0, Math.min(dash, nameBytesMax - end.length)) + end
+    const renamed = this.#uniqueName(name, suffix)
     this.#disk.rename(`${this.path}/${name}`, `${this.path}/${renamed}`)
-    this.#unchecked.delete(name)
-    this.#disk.forgetPartition(name)
-    this.#checkpoints?.forget(name)
+    this.#forget(name)
     return renamed
+  }
+
+  #uniqueName(name: string, suffix: string): string {
+    const partitionName = partitionNameOf(name)
+    const dash = partitionName.lastIndexOf('-')
+    const id = this.#environment.random.bytes(idBytes).toString('hex')
+    const end = `${partitionName.slice(dash)}.${id}${suffix}`
+    return partitionName.slice(0, Math.min(dash, nameBytesMax - end.length)) + end
+  }
+
+  /** The directory of this name is gone. */
+  #forget(name: string): void {
+    this.#disk.forgetPartition(name)
+    const partitionName = partitionNameOf(name)
+    // A log that was to take the place of one in the same directory has nothing of its own elsewhere.
+    if (partitionName !== name && this.has(partitionName)) return
+    this.#unchecked.delete(partitionName)
+    this.#checkpoints?.forget(partitionName)
   }
 
   /** Nobody waits for it; what is left is removed when the directory is opened next. */
@@ -422,6 +478,22 @@ export class LogDirectory {
 }
 
 const nameOf = ({ topic, partition }: OpenLog): string => `${topic}-${partition}`
+
+/** Of the log that is to take the place of another: of the partition, `topic-partition`. */
+function partitionNameOf(name: string): string {
+  const future = parseFutureName(name)
+  return future === null ? name : `${future.topic}-${future.partition}`
+}
+
+function parseFutureName(name: string): { topic: string; partition: number } | null {
+  const [, partitionName] = /^(.+)\.[0-9a-f]{32}-future$/.exec(name) ?? []
+  return partitionName === undefined ? null : parsePartitionName(partitionName)
+}
+
+/** Whether the topic's name is too long for a log that is to take the place of another (KAFKA-4893). */
+export function isTooLongForFuture(topic: string, partition: number): boolean {
+  return `${topic}-${partition}.${futureSuffix}`.length + 2 * idBytes > nameBytesMax
+}
 
 /** Whether a directory of this name is that of a topic's partition. */
 export const isPartitionName = (name: string): boolean => parsePartitionName(name) !== null

@@ -119,9 +119,40 @@ export class LogEnd {
     await this.#commit.settled
   }
 
+  /** Writes what is queued, at once, unless a sync is under way. Throws nothing: `written` rejects. */
+  commit(): void {
+    this.#commit.commit()
+  }
+
   /** Makes durable what was written, and moves the recovery point. Rejects with DiskError. */
   sync(): Promise<void> {
     return this.#durability.sync()
+  }
+
+  /** Nothing is stored up to `offset`, where a segment begins. Throws DiskError. */
+  skipTo(offset: number): void {
+    const { active, list } = this.#segments
+    this.commit()
+    if (active.size > 0) this.#rollAt(offset)
+    else this.#segments.replaceFrom(list.length - 1, offset)
+    this.#nextOffset = offset
+    this.#writtenOffset = offset
+    this.#offset = offset
+  }
+
+  /** What is not acknowledged yet goes to the end of another log of the same records, and shares its fate. */
+  handOver(next: LogEnd): void {
+    this.#durability.stop()
+    for (const group of this.#commit.handOver()) {
+      try {
+        for (const { bytes, baseOffset, lastOffset } of group.appended) {
+          next.append(bytes, baseOffset, lastOffset)
+        }
+        next.written.then(group.resolve, group.reject)
+      } catch (error) {
+        group.reject(error)
+      }
+    }
   }
 
   /** The segments were cut, and end at `offset` now. */

@@ -27,6 +27,10 @@ export interface LogOptions {
   readonly onDamage?: OnDamage
   /** Below this offset a snapshot stands for the records: a log that is refused may lack them. */
   readonly replacedUpTo?: number
+  /** Of the partition's directory, while that is not `topic-partition`. */
+  readonly directoryName?: string
+  /** Offsets may be missing, whatever the configuration and the checkpoints say. */
+  readonly mayHaveGaps?: boolean
 }
 
 export interface AppendResult {

@@ -17,7 +17,7 @@
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import type { Allowance } from '../../protocol/records/message-set.ts'
-import { type Disk, DiskError } from '../environment/disk.ts'
+import { DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { CleanableLog } from './compaction/cleanable-log.ts'
 import { mustSyncAtStart } from './durability.ts'
@@ -26,6 +26,7 @@ import { isCompacted, type LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { LogEnd } from './log-end.ts'
 import type { AppendResult, LogOptions } from './log-options.ts'
+import { PartitionDisk } from './partition-disk.ts'
 import { claimDirectory } from './partition-metadata.ts'
 import { checkProducers } from './producer-checks.ts'
 import { rebuildProducers, rememberEarlier, restoreTransactions } from './producer-rebuild.ts'
@@ -37,6 +38,7 @@ import { Segment } from './segment.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
 import type { Segments } from './segments.ts'
 import { Tail } from './tail-cache.ts'
+import { type TakeoverSide, takePlace } from './takeover.ts'
 import {
   firstAtOrAfter,
   type LookupRange,
@@ -59,7 +61,7 @@ export class Log {
   /** How compaction reaches the segments. */
   readonly cleanable: CleanableLog
   readonly #environment: Environment
-  readonly #disk: Disk
+  readonly #disk: PartitionDisk
   readonly #path: string
   readonly #name: string
   #config: LogConfig
@@ -89,8 +91,9 @@ export class Log {
     this.partition = options.partition
     this.#environment = environment
     this.directory = directory
-    this.#disk = directory.disk
     this.#name = `${options.topic}-${options.partition}`
+    const { directoryName } = options
+    this.#disk = new PartitionDisk(directory, this.#name, directoryName)
     this.#path = `${directory.path}/${this.#name}`
     this.#config = config
     // First of all: what is kept of an earlier log of this name must not be found for this one.
@@ -107,7 +110,7 @@ export class Log {
       ...checkpoints,
       epochs: this.#epochs,
       producers: this.#producers,
-      isGapless: !isCompacted(config) && checkpoints.cleanedOffset < 0,
+      isGapless: !isCompacted(config) && checkpoints.cleanedOffset < 0 && !options.mayHaveGaps,
       mustSync: (records) => mustSyncAtStart(config, records),
       onDamage: options.onDamage ?? 'cut',
       replacedUpTo: options.replacedUpTo ?? 0,
@@ -122,6 +125,8 @@ export class Log {
     this.#segments = recovered.segments
     restoreTransactions({ ...recovered, producers: this.#producers, log: environment.log })
     this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
+    // What is copied from another log is in the cache as that log's.
+    if (this.#tail !== null) this.#tail.isFilled = directoryName === undefined
     this.#end = new LogEnd({
       environment,
       name: this.#name,
@@ -132,7 +137,7 @@ export class Log {
       epochs: this.#epochs,
       producers: this.#producers,
       tail: this.#tail,
-      isSyncedBeforeRoll: options.onDamage === 'refuse',
+      isSyncedBeforeRoll: options.onDamage === 'refuse' && directoryName === undefined,
       onWritten: () => this.onWritten?.(),
     })
     this.#highWatermark = recovered.logStartOffset
@@ -455,7 +460,38 @@ export class Log {
   delete(): void {
     this.#checkUsable()
     this.#abandon()
-    this.directory.removePartition(this.#name, this.#config.fileDeleteDelayMs)
+    this.directory.removePartition(this.#disk.name, this.#config.fileDeleteDelayMs)
+  }
+
+  /** Nothing is stored from the end up to `offset`: the log goes on there. */
+  skipTo(offset: number): void {
+    this.#checkUsable()
+    if (offset <= this.nextOffset) return
+    this.#end.skipTo(offset)
+    this.updateHighWatermark(this.#highWatermark)
+  }
+
+  /**
+   * Takes the place of `current`, of which it has all that is readable (see `takeover`), and which serves
+   * those who are reading it for a while. Throws as `takePlace`.
+   */
+  takePlaceOf(current: Log): void {
+    takePlace(this.#side, current.#side)
+    if (this.#tail !== null) this.#tail.isFilled = true
+  }
+
+  get #side(): TakeoverSide {
+    return {
+      log: this,
+      name: this.#name,
+      disk: this.#disk,
+      segments: this.#segments,
+      epochs: this.#epochs,
+      producers: this.#producers,
+      end: this.#end,
+      startAt: (offset) => this.#startAt(offset),
+      close: () => this.#abandon(),
+    }
   }
 
   /** What was appended just now, or before, may still wait to be written. */

@@ -284,24 +284,34 @@ export class ProducerStates {
     return entries
   }
 
+  /** Takes those of whose batches nothing is left here, but was in another copy of the log. */
+  addUnknown(entries: readonly SnapshotEntry[]): void {
+    for (const entry of entries) {
+      const isKnown = this.#producers.has(entry.producerId)
+      if (!isKnown && entry.currentTxnFirstOffset < 0) this.#add(entry)
+    }
+  }
+
   /** Starts over from a snapshot; producers that have expired by `now` are left out. */
   load(entries: readonly SnapshotEntry[], now: Milliseconds): void {
     this.clear()
-    for (const entry of entries) {
-      const { producerId, lastSequence, lastOffset, offsetDelta, timestamp } = entry
-      this.#producers.set(producerId, {
-        producerId,
-        producerEpoch: entry.epoch,
-        coordinatorEpoch: entry.coordinatorEpoch,
-        lastTimestamp: timestamp,
-        transactionFirstOffset: entry.currentTxnFirstOffset,
-        batches: lastOffset < 0 ? [] : [{ lastSequence, lastOffset, offsetDelta, timestamp }],
-      })
-    }
+    for (const entry of entries) this.#add(entry)
     const open = entries.filter((entry) => entry.currentTxnFirstOffset >= 0)
     open.sort((a, b) => a.currentTxnFirstOffset - b.currentTxnFirstOffset)
     for (const entry of open) this.#open.set(entry.currentTxnFirstOffset, entry.producerId)
     this.expire(now)
+  }
+
+  #add(entry: SnapshotEntry): void {
+    const { producerId, lastSequence, lastOffset, offsetDelta, timestamp } = entry
+    this.#producers.set(producerId, {
+      producerId,
+      producerEpoch: entry.epoch,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      lastTimestamp: timestamp,
+      transactionFirstOffset: entry.currentTxnFirstOffset,
+      batches: lastOffset < 0 ? [] : [{ lastSequence, lastOffset, offsetDelta, timestamp }],
+    })
   }
 
   #checkSequence(state: ProducerState, batch: ProducerBatch): void {

@@ -255,6 +255,11 @@ export class Segments {
     this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
   }
 
+  /** Closes the files that nobody reads or syncs now; they are opened again when they are needed. */
+  closeIdle(): void {
+    for (const segment of this.list) segment.close()
+  }
+
   closeFiles(): void {
     for (const segment of this.list) segment.close(true)
   }

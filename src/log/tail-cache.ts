@@ -79,6 +79,8 @@ export class TailCache {
 
 /** The run of batches of one log. */
 export class Tail {
+  /** While it is not, what is added is left out. */
+  isFilled = true
   readonly #cache: TailCache
   #entries: Entry[] = []
   #head = 0
@@ -94,6 +96,7 @@ export class Tail {
 
   /** Copies whole batches that follow those already here. */
   add(baseOffset: number, lastOffset: number, bytes: Buffer): void {
+    if (!this.isFilled) return
     if (bytes.length + entryOverheadBytes > this.#cache.bytesMax) {
       this.clear()
       return

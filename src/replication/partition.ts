@@ -220,6 +220,13 @@ export class Partition {
     this.#open = open
   }
 
+  /** The log that has taken the place of the one until now is the local replica from here on. */
+  replaceLog(log: Log): void {
+    this.#log = log
+    log.onWritten = () => this.#advance()
+    this.#advance()
+  }
+
   /** Takes what the metadata says; older partition epochs are ignored. */
   updateState(state: PartitionState): void {
     if (state.partitionEpoch < this.#state.partitionEpoch) return

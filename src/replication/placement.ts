@@ -1,6 +1,6 @@
 /**
- * In which log directory a partition lies that has no files yet: the one that the metadata names, else
- * the one with the fewest partitions. A directory that failed, or is no longer there, may hold what is
+ * In which log directory a partition lies that has no files yet: the one that was asked for beforehand
+ * (KIP-113), else the one that the metadata names, else the one with the fewest partitions. A directory that failed, or is no longer there, may hold what is
  * missed: an empty log must not take its place.
  */
 import type { Logger } from '../environment/environment.ts'
@@ -12,6 +12,9 @@ export interface PlacedPartition {
   /** The id of the log directory of each replica, in the order of `replicas`. */
   readonly directories: readonly string[]
 }
+
+/** Wishes for partitions that are not here yet; the oldest makes room. */
+const preferencesMax = 10_000
 
 /** Stand for "migrating", "not known" and "lost" in the metadata. */
 const reservedIds: ReadonlySet<string> = new Set([
@@ -27,6 +30,8 @@ export class Placement {
   readonly #ids = new Map<LogDirectory, string | undefined>()
   /** Partitions of topics in each directory. */
   readonly #load = new Map<LogDirectory, number>()
+  /** By `topic-partition`. */
+  readonly #preferred = new Map<string, LogDirectory>()
 
   constructor(directories: readonly LogDirectory[], brokerId: number, log: Logger) {
     this.#directories = directories
@@ -50,8 +55,38 @@ export class Placement {
     this.#load.set(directory, this.#loadOf(directory) - 1)
   }
 
-  /** For a new partition; undefined where no directory is left. */
-  choose(assigned: PlacedPartition): LogDirectory | undefined {
+  /** The partition `name` is to lie in the directory once it is here. */
+  prefer(name: string, directory: LogDirectory): void {
+    this.#preferred.delete(name)
+    this.#preferred.set(name, directory)
+    for (const oldest of this.#preferred.keys()) {
+      if (this.#preferred.size <= preferencesMax) break
+      this.#preferred.delete(oldest)
+    }
+  }
+
+  /** The `directory.id`; undefined where it has none yet. */
+  idOf(directory: LogDirectory): string | undefined {
+    return this.#ids.get(directory)
+  }
+
+  /** Whether the metadata says that the partition lies in the directory. */
+  isNamed(directory: LogDirectory, assigned: PlacedPartition): boolean {
+    const named = this.#namedId(assigned)
+    return named !== undefined && named === this.idOf(directory)
+  }
+
+  /** Whether the metadata says where the partition lies. */
+  hasName(assigned: PlacedPartition): boolean {
+    const named = this.#namedId(assigned)
+    return named !== undefined && !reservedIds.has(named)
+  }
+
+  /** For a new partition `name`; undefined where no directory is left. */
+  choose(name: string, assigned: PlacedPartition): LogDirectory | undefined {
+    const preferred = this.#preferred.get(name)
+    this.#preferred.delete(name)
+    if (preferred !== undefined && preferred.failure === null) return preferred
     const named = this.#namedId(assigned)
     let chosen: LogDirectory | undefined
     for (const directory of this.#online) {
@@ -67,10 +102,10 @@ export class Placement {
    */
   chooseUnlessLost(name: string, assigned: PlacedPartition): LogDirectory | undefined {
     const named = this.#namedId(assigned)
-    const isNamed = named !== undefined && !reservedIds.has(named)
+    const isNamed = this.hasName(assigned)
     const isThere = this.#online.some((directory) => this.#ids.get(directory) === named)
     const mayBeLost = isNamed ? !isThere : this.#online.length < this.#directories.length
-    if (!mayBeLost) return this.choose(assigned)
+    if (!mayBeLost) return this.choose(name, assigned)
     const where = isNamed ? `directory ${named}` : 'one of the failed log directories'
     const message = `partition ${name} is offline: it may lie in ${where}, which is not there`
     this.#log.error(message, { partition: name, ...(isNamed ? { directoryId: named } : {}) })

@@ -4,8 +4,9 @@
  * expiry of producers).
  *
  * What lives in this folder: a partition's place in the cluster over its log (`partition.ts`), those
- * who wait for its records (`parked-fetches.ts`), what fetchers need not repeat (`fetch-sessions.ts`)
- * and in which directory a new one lies (`placement.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a
+ * who wait for its records (`parked-fetches.ts`), what fetchers need not repeat (`fetch-sessions.ts`),
+ * in which directory a new one lies (`placement.ts`), which were found (`found-logs.ts`) and which move
+ * to another (`directory-moves.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a
  * client's message looks like beyond the fetch request that a session remembers (`handlers`).
  * Imports `protocol`, `environment` and `log`.
  */
@@ -15,9 +16,11 @@ import type { Environment, Milliseconds, Timer } from '../environment/environmen
 import type { CleanableLog } from '../log/compaction/cleanable-log.ts'
 import { type CompactionConfig, Compactor } from '../log/compaction/compactor.ts'
 import { Log } from '../log/log.ts'
-import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
-import { isOfTopic } from '../log/partition-metadata.ts'
+import { isTooLongForFuture, type LogDirectory } from '../log/log-directory.ts'
+import type { LogOptions } from '../log/log-options.ts'
 import type { TailCache } from '../log/tail-cache.ts'
+import { DirectoryMoves } from './directory-moves.ts'
+import { type FoundLogs, guarded, LogSearch, setAside } from './found-logs.ts'
 import { Partition, type PartitionState, type ReplicaConfig } from './partition.ts'
 import { type PlacedPartition, Placement } from './placement.ts'
 import { TopicTraffic } from './topic-traffic.ts'
@@ -58,6 +61,17 @@ export interface ReplicasOptions {
   readonly producerIdExpirationMs: () => Milliseconds
   /** Read anew whenever it matters. */
   readonly compaction: () => CompactionConfig
+  /** replica.alter.log.dirs.io.max.bytes.per.second, read anew whenever it matters; unlimited where absent. */
+  readonly moveBytesPerSecondMax?: () => number
+  /**
+   * Resolves when the metadata says in which log directory a partition of this broker lies (KIP-858). Rejects
+   * with KafkaError. Where absent, nobody needs to know.
+   */
+  readonly assignDirectory?: (replica: {
+    readonly topicId: string
+    readonly index: number
+    readonly directoryId: string
+  }) => Promise<void>
   readonly intervals: {
     /** replica.high.watermark.checkpoint.interval.ms. */
     readonly checkpointMs: Milliseconds
@@ -95,6 +109,8 @@ export class Replicas {
   readonly #duties = new Map<() => void, Timer>()
   #opening = { opened: 0, total: 0 }
   #isClosing = false
+  /** Partitions on their way to another log directory. */
+  readonly moves: DirectoryMoves
   /** Runs once for each partition that failed alone. */
   onPartitionFailure: ((partition: Partition) => void) | null = null
 
@@ -105,6 +121,13 @@ export class Replicas {
     this.#placement = new Placement(directories, brokerId, environment.log)
     const logs = () => this.#openLogsToCompact()
     this.#compactor = new Compactor({ environment, logs, config: options.compaction })
+    this.moves = new DirectoryMoves({
+      environment,
+      bytesPerSecondMax: options.moveBytesPerSecondMax ?? (() => Number.MAX_VALUE),
+      open: (...where) => this.#openNext(...where),
+      assign: (partition, directory) => this.#assign(partition, directory),
+      onMoved: (partition, log) => this.#moved(partition, log),
+    })
     for (const directory of directories) {
       directory.onPartitionFailure = (name, error) => this.#partitionFailed(directory, name, error)
     }
@@ -164,8 +187,13 @@ export class Replicas {
     this.#topics = topics
     const found = this.#findLogs()
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
-    await this.#openLogs([...this.partitions()].filter((partition) => found.has(`${partition}`)))
+    const isFound = (partition: Partition) => found.places.has(`${partition}`)
+    await this.#openLogs([...this.partitions()].filter(isFound))
     if (this.#isClosing) return
+    for (const { topic, partition: index, directory, directoryName } of found.copies) {
+      const partition = this.get(topic, index)
+      if (partition?.openedLog != null) this.moves.resume(partition, directory, directoryName)
+    }
     const { intervals } = this.#options
     this.#every(intervals.checkpointMs, intervals.checkpointMs, () => void this.checkpoint())
     this.#every(intervals.firstRetentionMs, intervals.retentionMs, () => this.deleteOldSegments())
@@ -188,12 +216,64 @@ export class Replicas {
     for (const name of changes.reconfigured) this.reconfigure(name)
   }
 
+  /**
+   * AlterReplicaLogDirs: the partition is to lie in the directory `path`; one that is not here yet, once it
+   * is. Gives what is against it: INVALID_TOPIC_EXCEPTION, LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR,
+   * UNKNOWN_TOPIC_OR_PARTITION or REPLICA_NOT_AVAILABLE; or NONE.
+   */
+  moveTo(path: string, topic: string, index: number): ErrorRow {
+    if (isTooLongForFuture(topic, index)) return errors.INVALID_TOPIC_EXCEPTION
+    const directory = this.directories.find((one) => one.path === path)
+    if (directory === undefined) return errors.LOG_DIR_NOT_FOUND
+    if (directory.failure !== null) return errors.KAFKA_STORAGE_ERROR
+    const partition = this.find(topic, index)
+    if (!(partition instanceof Partition)) {
+      this.#placement.prefer(`${topic}-${index}`, directory)
+      const isElsewhere = partition === errors.NOT_LEADER_OR_FOLLOWER
+      return isElsewhere ? errors.REPLICA_NOT_AVAILABLE : partition
+    }
+    if (partition.isOffline) return errors.KAFKA_STORAGE_ERROR
+    if (this.moves.nextOf(partition)?.directory === directory) return errors.NONE
+    this.moves.giveUp(partition)
+    if (partition.directory === directory) return errors.NONE
+    return this.#beginMove(partition, directory)
+  }
+
+  /** While a directory is out of use, a copy may lie in it already. */
+  #beginMove(partition: Partition, directory: LogDirectory): ErrorRow {
+    if (this.onlineDirectories.length < this.directories.length) return errors.KAFKA_STORAGE_ERROR
+    try {
+      if (partition.openedLog !== null) this.moves.begin(partition, directory)
+      else {
+        // It has no files yet.
+        if (partition.directory !== null) this.#placement.remove(partition.directory)
+        this.#place(partition, directory, false)
+        this.moves.tellPlace(partition)
+      }
+      return errors.NONE
+    } catch (error) {
+      if (error instanceof KafkaError) return error.error
+      if (error instanceof DiskError) return errors.KAFKA_STORAGE_ERROR
+      throw error
+    }
+  }
+
+  async #assign({ topicId, index }: Partition, directory: LogDirectory): Promise<void> {
+    const directoryId = this.#placement.idOf(directory)
+    if (directoryId === undefined) return
+    await this.#options.assignDirectory?.({ topicId, index, directoryId })
+  }
+
   /** The effective settings of a topic may have changed. */
   reconfigure(topic: string): void {
     const hosted = this.#byName.get(topic)
     if (hosted === undefined) return
     const config = this.#options.configFor(topic)
-    for (const partition of hosted.partitions) partition?.updateConfig(config)
+    for (const partition of hosted.partitions) {
+      if (partition === undefined) continue
+      partition.updateConfig(config)
+      this.moves.updateConfig(partition)
+    }
   }
 
   /** The settings of the broker may have changed, and with them those of every topic. */
@@ -252,7 +332,7 @@ export class Replicas {
     this.#isClosing = true
     for (const timer of this.#duties.values()) timer.cancel()
     this.#duties.clear()
-    await this.#compactor.stop()
+    await Promise.all([this.moves.stop(), this.#compactor.stop()])
     await Promise.all(this.#options.directories.map((directory) => directory.close(brokerEpoch)))
     for (const partition of this.partitions()) partition.release()
     this.#byName.clear()
@@ -263,42 +343,6 @@ export class Replicas {
     for (const partition of this.partitions()) {
       const log = partition.openedLog
       if (log !== null && !partition.isOffline) yield log.cleanable
-    }
-  }
-
-  /** The directories of the logs on disk that belong to assigned partitions; all others are set aside. */
-  #findLogs(): Map<string, LogDirectory> {
-    const found = new Map<string, LogDirectory>()
-    for (const directory of this.onlineDirectories) {
-      this.#guarded(directory, () => {
-        for (const entry of directory.partitions()) {
-          if (!this.#isAssigned(entry, directory.isClean)) {
-            if (entry.isDirectory) this.#setAside(directory, entry.name)
-          } else if (found.has(entry.name)) this.#refuseSecond(directory, entry)
-          else found.set(entry.name, directory)
-        }
-      })
-    }
-    for (const directory of this.onlineDirectories) this.#findMissing(directory, found)
-    return found
-  }
-
-  /**
-   * A partition whose directory was taken away keeps its place, and is opened with the others: that says
-   * what is lost. Those found elsewhere were moved.
-   */
-  #findMissing(directory: LogDirectory, found: Map<string, LogDirectory>): void {
-    for (const missing of directory.missing()) {
-      const { name, endOffset } = missing
-      const entry = { ...missing, isDirectory: true, topicId: null }
-      const isMissed = !found.has(name) && this.#isAssigned(entry, directory.isClean)
-      if (isMissed && directory.isClean) found.set(name, directory)
-      else directory.forgetMissing(name)
-      if (!isMissed || directory.isClean) continue
-      const fields = { partition: name, directory: directory.path, endOffset }
-      const message =
-        'a partition held records, and nothing of it is there after a crash: it is empty'
-      this.#environment.log.warn(message, fields)
     }
   }
 
@@ -337,46 +381,7 @@ export class Replicas {
     }
   }
 
-  /**
-   * A crash may leave the directory of a topic that was deleted, and made again under its name. After a
-   * clean shutdown there is none: another id is damage then, and the partition is offline with it.
-   */
-  #isAssigned({ topic, partition, topicId }: PartitionDirectory, isClean: boolean): boolean {
-    const assigned = this.#topics.byName.get(topic)
-    if (assigned === undefined) return false
-    const isOfThis = isOfTopic(topicId, assigned.id)
-    if (isOfThis && topicId !== null && topicId !== assigned.id) {
-      const fields = { partition: `${topic}-${partition}`, topicId }
-      this.#environment.log.warn('partition.metadata is damaged and is written anew', fields)
-    }
-    if (!isClean && !isOfThis) return false
-    return assigned.partitions[partition]?.replicas.includes(this.#options.brokerId) ?? false
-  }
-
-  /** No topic of the cluster knows this directory: keeps it under Kafka's name for strays. */
-  #setAside(directory: LogDirectory, name: string): void {
-    const { log } = this.#environment
-    try {
-      const renamedTo = directory.setAside(name)
-      const fields = { partition: name, directory: directory.path, renamedTo }
-      log.warn('partition on disk belongs to no topic of the cluster; set aside', fields)
-    } catch (err) {
-      if (!(err instanceof DiskError) || directory.failure !== null) throw err
-      const fields = { partition: name, directory: directory.path, err }
-      log.warn('partition on disk belongs to no topic of the cluster, and stays', fields)
-    }
-  }
-
-  #refuseSecond(directory: LogDirectory, { name }: PartitionDirectory): void {
-    const message = 'partition is in two log directories; the second one is left unused'
-    this.#environment.log.error(message, { partition: name, directory: directory.path })
-  }
-
-  #host(
-    topic: AssignedTopic,
-    indexes: Iterable<number>,
-    found?: ReadonlyMap<string, LogDirectory>,
-  ): void {
+  #host(topic: AssignedTopic, indexes: Iterable<number>, found?: FoundLogs): void {
     let hosted = this.#byId.get(topic.id)
     const config = this.#options.configFor(topic.name)
     for (const index of indexes) {
@@ -396,13 +401,20 @@ export class Replicas {
       hosted ??= this.#hostTopic(topic)
       const partition = this.#create(hosted, index, config)
       partition.updateState(assigned)
-      const directory =
-        found === undefined
-          ? this.#placement.choose(assigned)
-          : (found.get(`${partition}`) ??
-            this.#placement.chooseUnlessLost(`${partition}`, assigned))
-      this.#place(partition, directory, found?.has(`${partition}`) === true)
+      const isOnDisk = found?.places.has(`${partition}`) === true
+      this.#place(partition, this.#directoryFor(`${partition}`, assigned, found), isOnDisk)
     }
+  }
+
+  /** For the partition `name`; `found`: at the start. */
+  #directoryFor(
+    name: string,
+    assigned: AssignedPartition,
+    found: FoundLogs | undefined,
+  ): LogDirectory | undefined {
+    if (found === undefined) return this.#placement.choose(name, assigned)
+    if (found.incomplete.has(name)) return undefined
+    return found.places.get(name) ?? this.#placement.chooseUnlessLost(name, assigned)
   }
 
   #hostTopic({ name, id }: AssignedTopic): HostedTopic {
@@ -432,20 +444,9 @@ export class Replicas {
   /** `isOnDisk`: its files were found there at the start. */
   #place(partition: Partition, directory: LogDirectory | undefined, isOnDisk: boolean): void {
     if (directory === undefined) return
-    const { topic, topicId, index } = partition
-    const { environment, tailCache, producerIdExpirationMs } = this.#options
     this.#placement.add(directory)
-    const open = () =>
-      Log.open({
-        environment,
-        directory,
-        topic,
-        partition: index,
-        topicId,
-        config: partition.config,
-        tailCache,
-        producerIdExpirationMs,
-      })
+    const options = this.#logOptions(partition, directory)
+    const open = () => Log.open({ ...options, config: partition.config })
     partition.place(directory, () => {
       try {
         return open()
@@ -453,10 +454,44 @@ export class Replicas {
         const isOfOtherTopic =
           error instanceof KafkaError && error.error === errors.INCONSISTENT_TOPIC_ID
         if (!isOfOtherTopic || isOnDisk) throw error
-        this.#setAside(directory, `${partition}`)
+        setAside(directory, this.#environment.log, `${partition}`)
         return open()
       }
     })
+  }
+
+  #logOptions(partition: Partition, directory: LogDirectory): LogOptions {
+    const { topic, topicId, index, config } = partition
+    const { environment, tailCache, producerIdExpirationMs } = this.#options
+    const of = { topic, partition: index, topicId, config }
+    return { environment, directory, ...of, tailCache, producerIdExpirationMs }
+  }
+
+  /** The log that is to take the place of the partition's. */
+  #openNext(partition: Partition, directory: LogDirectory, directoryName: string): Log {
+    const options = this.#logOptions(partition, directory)
+    const mayHaveGaps = partition.log.cleanedOffset >= 0
+    // The log itself has what the copy lacks.
+    return Log.open({ ...options, directoryName, mayHaveGaps, onDamage: 'refuse' })
+  }
+
+  #moved(partition: Partition, log: Log): void {
+    if (partition.directory !== null) this.#placement.remove(partition.directory)
+    this.#place(partition, log.directory, true)
+    partition.replaceLog(log)
+  }
+
+  #findLogs(): FoundLogs {
+    const directories = this.onlineDirectories
+    const search = new LogSearch({
+      directories,
+      areAllOnline: directories.length === this.directories.length,
+      placement: this.#placement,
+      brokerId: this.#options.brokerId,
+      log: this.#environment.log,
+      topic: (name) => this.#topics.byName.get(name),
+    })
+    return search.run()
   }
 
   #removeTopic(id: string): void {
@@ -469,11 +504,12 @@ export class Replicas {
 
   #delete(partition: Partition): void {
     const { directory, config } = partition
+    this.moves.giveUp(partition, { isGone: true })
     const log = partition.release()
     if (directory === null) return
     this.#placement.remove(directory)
     if (directory.failure !== null) return
-    this.#guarded(directory, () => {
+    guarded(directory, this.#environment.log, () => {
       if (log !== null) log.delete()
       // It may be there and have refused to be opened.
       else if (directory.has(`${partition}`)) {
@@ -488,18 +524,6 @@ export class Replicas {
     if (partition?.directory !== directory) return
     partition.fail(error)
     this.onPartitionFailure?.(partition)
-  }
-
-  /** Runs what a failing disk may end; where the directory has failed by then, it has said so. */
-  #guarded(directory: LogDirectory, run: () => void): void {
-    try {
-      run()
-    } catch (err) {
-      if (!(err instanceof DiskError)) throw err
-      if (directory.failure !== null) return
-      const fields = { directory: directory.path, err }
-      this.#environment.log.error('work on a log directory was given up', fields)
-    }
   }
 
   #every(firstMs: Milliseconds, intervalMs: Milliseconds, duty: () => void): void {

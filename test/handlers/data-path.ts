@@ -56,6 +56,8 @@ export interface DataPathOptions {
   readonly disks?: readonly string[]
   readonly seed?: number
   readonly onLog?: (line: string) => void
+  /** Log directories have ids, and the metadata is told which partition lies where. */
+  readonly hasDirectoryIds?: boolean
 }
 
 export interface TopicOptions {
@@ -81,6 +83,7 @@ function newTopicId(): string {
 export class DataPath {
   readonly world: SimulatedWorld
   readonly disks: readonly string[]
+  readonly hasDirectoryIds: boolean
   process: SimulatedProcess
   replicas: Replicas
   sessions: FetchSessions
@@ -92,6 +95,8 @@ export class DataPath {
   readonly verified: PartitionsInTransaction[] = []
   isVerifying = true
   producerIdExpirationMs = 86_400_000
+  moveBytesPerSecondMax = Number.MAX_VALUE
+  compaction = defaultCompactionConfig
   admission: Admission
   /** How often a handler gave back what it had read and not sent. */
   releasedUnsent = 0
@@ -102,7 +107,8 @@ export class DataPath {
   readonly configs = new Map<string, Partial<ReplicaConfig>>()
 
   constructor(options: DataPathOptions = {}) {
-    const { disks = ['/data'], seed = 1, onLog } = options
+    const { disks = ['/data'], seed = 1, onLog, hasDirectoryIds = false } = options
+    this.hasDirectoryIds = hasDirectoryIds
     this.world = new SimulatedWorld(seed, onLog === undefined ? {} : { onLog })
     this.disks = disks
     this.process = this.world.start('broker')
@@ -129,8 +135,8 @@ export class DataPath {
 
   /** The process is gone, and the next one finds what it left, or what `meddle` made of it. */
   restart(how: 'kill' | 'crash' | 'close' = 'kill', meddle?: (disk: MemoryDisk) => void): void {
-    if (how === 'crash') this.world.crash(this.process)
-    else this.world.kill(this.process)
+    if (how === 'crash' && this.process.isAlive) this.world.crash(this.process)
+    else if (this.process.isAlive) this.world.kill(this.process)
     this.process = this.world.start('broker')
     meddle?.(this.process.disk)
     Object.assign(this, this.#build())
@@ -172,6 +178,18 @@ export class DataPath {
     this.image = { ...this.image, topics }
     const partitions = topic.partitions.map(({ index }) => index)
     this.replicas.apply({ deleted: [], changed: [{ topic, partitions }], reconfigured: [] }, topics)
+  }
+
+  /** What the controller does for AssignReplicasToDirs. */
+  assignDirectory(replica: { topicId: string; index: number; directoryId: string }): void {
+    const topic = this.image.topics.byId.get(replica.topicId)
+    if (topic === undefined) return
+    const partitions = topic.partitions.map((one) =>
+      one.index === replica.index
+        ? { ...one, directories: [replica.directoryId], partitionEpoch: one.partitionEpoch + 1 }
+        : one,
+    )
+    this.setTopic({ ...topic, partitions })
   }
 
   deleteTopic({ name, id }: { name: string; id: string }): void {
@@ -277,6 +295,7 @@ export class DataPath {
         onFailure: (directory) => this.replicas.directoryFailed(directory),
       }),
     )
+    if (this.hasDirectoryIds) directories.forEach(identifyDirectory)
     const replicas = new Replicas({
       environment,
       brokerId,
@@ -288,7 +307,12 @@ export class DataPath {
         ...this.configs.get(topic),
       }),
       producerIdExpirationMs: () => this.producerIdExpirationMs,
-      compaction: () => defaultCompactionConfig,
+      compaction: () => this.compaction,
+      moveBytesPerSecondMax: () => this.moveBytesPerSecondMax,
+      assignDirectory: async (replica) => {
+        await new Promise<void>((resolve) => environment.timers.after(1, resolve))
+        this.assignDirectory(replica)
+      },
       intervals: {
         checkpointMs: 5_000,
         firstRetentionMs: 30_000,
@@ -313,6 +337,17 @@ export class DataPath {
     })
     return { replicas, sessions, parked: new ParkedFetches({ timers }), admission }
   }
+}
+
+/** Its id follows from its path. */
+export function directoryIdOf(path: string): string {
+  return Buffer.from(path.padEnd(16, '_')).toString('base64url')
+}
+
+function identifyDirectory(directory: LogDirectory): void {
+  if (directory.failure !== null || directory.readMetaProperties() !== null) return
+  const directoryId = directoryIdOf(directory.path)
+  directory.writeMetaProperties({ version: 1, clusterId: 'cluster', nodeId: brokerId, directoryId })
 }
 
 export function batchOf(values: readonly string[], batch: Partial<NewBatch> = {}): Buffer {

@@ -24,14 +24,14 @@ export interface Candidate {
   readonly delayMs: Milliseconds
 }
 
-/** Null for a log that is not compacted, or has nothing to look at. May throw DiskError. */
+/** Null for a log that is not compacted, or not now, or has nothing to look at. May throw DiskError. */
 export function candidateOf(
   log: CleanableLog,
   now: Milliseconds,
   logger: Logger,
 ): Candidate | null {
   const { config, isUsable } = log.log
-  if (!isUsable || !isCompacted(config)) return null
+  if (!isUsable || log.isPaused || !isCompacted(config)) return null
   const firstDirtyOffset = firstDirtyOf(log, logger)
   const upToOffset = upToOf(log, firstDirtyOffset, now)
   let cleanBytes = 0

@@ -55,6 +55,8 @@ export interface CleanableLogOptions {
 }
 
 export class CleanableLog {
+  /** Another log is about to take this one's place, and would not be what this one became. */
+  isPaused = false
   readonly #options: CleanableLogOptions
   #cleanedOffset: number
 
@@ -100,6 +102,11 @@ export class CleanableLog {
     this.#options.disk.syncDirectory(this.#options.path)
     this.#cleanedOffset = offset
     await this.log.directory.checkpoint()
+  }
+
+  /** This log holds what `other` holds. */
+  copy(other: CleanableLog): void {
+    this.#cleanedOffset = other.#cleanedOffset
   }
 
   /** The log ends at `offset` now. */

@@ -5,15 +5,15 @@
  * was there, when the record goes. Where the memory is full before the dirty records end, the rest is left
  * for the next time.
  *
- * Whatever happens meanwhile to the log (cut, closed, deleted, given another policy) ends it; groups that
+ * Whatever happens meanwhile to the log (cut, closed, moved, deleted, given another policy) ends it; groups that
  * were replaced by then stay so, the others are as they were.
  */
 import { DiskError } from '../../environment/disk.ts'
 import type { Clock, Milliseconds } from '../../environment/environment.ts'
 import { isCompacted } from '../log-config.ts'
+import type { Pace } from '../pace.ts'
 import type { Segment } from '../segment.ts'
 import type { Candidate } from './candidate.ts'
-import type { Pace } from './pace.ts'
 import type { Copied, Learned, PassedSegment, Passes, PassesOptions } from './passes.ts'
 import { groupSegments } from './segment-groups.ts'
 
@@ -170,8 +170,8 @@ export class Cleaning {
   #check(): void {
     const { candidate, isStopped } = this.#options
     const { log } = candidate
-    const isSame = log.log.isUsable && log.truncations === this.#truncations
+    const isSame = log.log.isUsable && !log.isPaused && log.truncations === this.#truncations
     if (isSame && isCompacted(log.log.config) && !isStopped()) return
-    throw new CleaningEnded('the log was cut, closed, or given another policy')
+    throw new CleaningEnded('the log was cut, closed, moved, or given another policy')
   }
 }

@@ -5,14 +5,14 @@
  *
  * In this folder: one log's side of it (`cleanable-log`), what could be compacted (`candidate`), one
  * compaction (`cleaning`: `offset-map`, `segment-walk`, `segment-groups`, `batch-filter`,
- * `transaction-walk`) and how fast it may go (`pace`).
+ * `transaction-walk`).
  */
 import type { Environment, Milliseconds, Timer } from '../../environment/environment.ts'
 import type { Thread } from '../../environment/threads.ts'
 import { type Candidate, candidateOf, isDue } from './candidate.ts'
 import type { CleanableLog } from './cleanable-log.ts'
 import { type Cleaned, Cleaning, CleaningEnded } from './cleaning.ts'
-import { Pace } from './pace.ts'
+import { Pace } from '../pace.ts'
 import { LocalPasses, type Passes, type PassesOptions } from './passes.ts'
 import { ThreadedPasses } from './threaded-passes.ts'
 

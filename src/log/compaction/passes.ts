@@ -17,7 +17,7 @@ import { CopyPass } from './copy-pass.ts'
 import { DamagedLog } from './damaged-log.ts'
 import { KeyPass } from './key-pass.ts'
 import { LastOffsets } from './last-offsets.ts'
-import type { Pace } from './pace.ts'
+import type { Pace } from '../pace.ts'
 import { SegmentWalk, type Visitor } from './segment-walk.ts'
 import { TransactionWalk } from './transaction-walk.ts'
 

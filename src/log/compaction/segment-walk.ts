@@ -20,7 +20,6 @@ import {
 } from '../links.ts'
 import type { SegmentFile } from '../segment-file.ts'
 import { DamagedLog } from './damaged-log.ts'
-import type { Pace } from './pace.ts'
 
 /** A closed segment. */
 export interface WalkedSegment {

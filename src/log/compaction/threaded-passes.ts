@@ -8,7 +8,7 @@ import type { Environment, Milliseconds, Timer } from '../../environment/environ
 import type { Thread } from '../../environment/threads.ts'
 import type { LogDirectory } from '../log-directory.ts'
 import { DamagedLog } from './damaged-log.ts'
-import { Pace } from './pace.ts'
+import { Pace } from '../pace.ts'
 import {
   type Copied,
   type Learned,

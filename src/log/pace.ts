@@ -1,8 +1,8 @@
 /**
- * How fast compaction may go: it works in slices of the event loop's turn, between which everybody else
- * has theirs, and reads and writes no more than `log.cleaner.io.max.bytes.per.second`.
+ * How fast work on logs may go for which nobody waits, compaction and moves between directories: in slices
+ * of the event loop's turn, between which everybody else has theirs, and in so many bytes per second.
  */
-import type { Environment, Milliseconds } from '../../environment/environment.ts'
+import type { Environment, Milliseconds } from '../environment/environment.ts'
 
 /** What a producer may have to wait for one slice. */
 const sliceMsMax = 2

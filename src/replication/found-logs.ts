@@ -1,0 +1,194 @@
+/**
+ * What lies in the log directories at the start: where the log of each partition is, and which copies of
+ * logs were on their way to another directory (KIP-113). A copy whose log is gone takes its place, for that
+ * is how far a move may have come (`log/takeover`). What belongs to no partition is set aside.
+ */
+import { DiskError } from '../environment/disk.ts'
+import type { Logger } from '../environment/environment.ts'
+import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
+import { isOfTopic } from '../log/partition-metadata.ts'
+import type { PlacedPartition, Placement } from './placement.ts'
+
+/** A copy that goes on. */
+export interface FoundCopy {
+  /** `topic-partition`. */
+  readonly name: string
+  readonly topic: string
+  readonly partition: number
+  readonly directory: LogDirectory
+  readonly directoryName: string
+}
+
+export interface FoundLogs {
+  /** Where the log of a partition is, by `topic-partition`. */
+  readonly places: ReadonlyMap<string, LogDirectory>
+  readonly copies: readonly FoundCopy[]
+  /** Of these there is a copy only, which may lack records: they are offline. */
+  readonly incomplete: ReadonlySet<string>
+}
+
+export interface LogSearchOptions {
+  /** Those that work. */
+  readonly directories: readonly LogDirectory[]
+  readonly areAllOnline: boolean
+  readonly placement: Placement
+  readonly brokerId: number
+  readonly log: Logger
+  /** The topic as the metadata has it. */
+  readonly topic: (name: string) => AssignedPartitions | undefined
+}
+
+interface AssignedPartitions {
+  readonly id: string
+  readonly partitions: readonly PlacedPartition[]
+}
+
+/** Runs what a failing disk may end; where the directory has failed by then, it has said so. */
+export function guarded(directory: LogDirectory, log: Logger, run: () => void): void {
+  try {
+    run()
+  } catch (err) {
+    if (!(err instanceof DiskError)) throw err
+    if (directory.failure !== null) return
+    log.error('work on a log directory was given up', { directory: directory.path, err })
+  }
+}
+
+/** No topic of the cluster knows this directory: keeps it under Kafka's name for strays. */
+export function setAside(directory: LogDirectory, log: Logger, name: string): void {
+  const fields = { partition: name, directory: directory.path }
+  try {
+    const renamedTo = directory.setAside(name)
+    const message = 'partition on disk belongs to no topic of the cluster; set aside'
+    log.warn(message, { ...fields, renamedTo })
+  } catch (err) {
+    if (!(err instanceof DiskError) || directory.failure !== null) throw err
+    const message = 'partition on disk belongs to no topic of the cluster, and stays'
+    log.warn(message, { ...fields, err })
+  }
+}
+
+export class LogSearch {
+  readonly #options: LogSearchOptions
+  readonly #places = new Map<string, LogDirectory>()
+  readonly #futures: (PartitionDirectory & { readonly directory: LogDirectory })[] = []
+  readonly #copies: FoundCopy[] = []
+  readonly #incomplete = new Set<string>()
+
+  constructor(options: LogSearchOptions) {
+    this.#options = options
+  }
+
+  /** Once. */
+  run(): FoundLogs {
+    const { directories, log } = this.#options
+    for (const directory of directories) {
+      guarded(directory, log, () => {
+        for (const entry of directory.partitions()) this.#take(directory, entry)
+      })
+    }
+    for (const { directory, ...future } of this.#futures) {
+      guarded(directory, log, () => this.#takeFuture(directory, future))
+    }
+    for (const directory of directories) this.#takeMissing(directory)
+    return { places: this.#places, copies: this.#copies, incomplete: this.#incomplete }
+  }
+
+  #take(directory: LogDirectory, entry: PartitionDirectory): void {
+    if (!this.#isAssigned(entry, directory.isClean)) {
+      if (entry.isDirectory) setAside(directory, this.#options.log, entry.name)
+      return
+    }
+    if (entry.isFuture) {
+      if (entry.isDirectory) this.#futures.push({ ...entry, directory })
+      return
+    }
+    const other = this.#places.get(entry.name)
+    if (other === undefined || this.#names(entry, directory)) {
+      this.#places.set(entry.name, directory)
+    }
+    if (other !== undefined) {
+      const unused = this.#places.get(entry.name) === other ? directory : other
+      const fields = { partition: entry.name, directory: unused.path }
+      this.#options.log.error(
+        'partition is in two log directories; this one is left unused',
+        fields,
+      )
+    }
+  }
+
+  #takeFuture(directory: LogDirectory, future: PartitionDirectory): void {
+    const { topic, partition, name: directoryName } = future
+    const { log } = this.#options
+    const name = `${topic}-${partition}`
+    const place = this.#places.get(name)
+    const fields = { partition: name, directory: directory.path }
+    if (place === directory || this.#copies.some((copy) => copy.name === name)) {
+      log.warn('a copy of a partition is not needed and is removed', fields)
+      directory.removePartition(directoryName, 0)
+    } else if (place !== undefined) {
+      this.#copies.push({ name, topic, partition, directory, directoryName })
+    } else if (!this.#options.areAllOnline) {
+      this.#incomplete.add(name)
+      const message =
+        `partition ${name} is offline: here is a copy that may lack its last records, and the log may lie ` +
+        'in a failed log directory; take that out of log.dirs to go on with the copy'
+      log.error(message, fields)
+    } else if (this.#names(future, directory) || this.#namesNone(future)) {
+      directory.promote(directoryName)
+      this.#places.set(name, directory)
+      log.info('a move between log directories is finished', fields)
+    } else {
+      setAside(directory, log, directoryName)
+    }
+  }
+
+  /** Whether the metadata says that the partition lies in the directory. */
+  #names(entry: PartitionDirectory, directory: LogDirectory): boolean {
+    const { placement, topic } = this.#options
+    const assigned = topic(entry.topic)?.partitions[entry.partition]
+    return assigned !== undefined && placement.isNamed(directory, assigned)
+  }
+
+  #namesNone(entry: PartitionDirectory): boolean {
+    const { placement, topic } = this.#options
+    const assigned = topic(entry.topic)?.partitions[entry.partition]
+    return assigned !== undefined && !placement.hasName(assigned)
+  }
+
+  /**
+   * A partition whose directory was taken away keeps its place, and is opened with the others: that says
+   * what is lost. Those found elsewhere were moved.
+   */
+  #takeMissing(directory: LogDirectory): void {
+    for (const missing of directory.missing()) {
+      const { name, endOffset } = missing
+      const entry = { ...missing, isFuture: false, isDirectory: true, topicId: null }
+      const isElsewhere = this.#places.has(name) || this.#incomplete.has(name)
+      const isMissed = !isElsewhere && this.#isAssigned(entry, directory.isClean)
+      if (isMissed && directory.isClean) this.#places.set(name, directory)
+      else directory.forgetMissing(name)
+      if (!isMissed || directory.isClean) continue
+      const fields = { partition: name, directory: directory.path, endOffset }
+      const message =
+        'a partition held records, and nothing of it is there after a crash: it is empty'
+      this.#options.log.warn(message, fields)
+    }
+  }
+
+  /**
+   * A crash may leave the directory of a topic that was deleted, and made again under its name. After a
+   * clean shutdown there is none: another id is damage then, and the partition is offline with it.
+   */
+  #isAssigned({ topic, partition, topicId }: PartitionDirectory, isClean: boolean): boolean {
+    const assigned = this.#options.topic(topic)
+    if (assigned === undefined) return false
+    const isOfThis = isOfTopic(topicId, assigned.id)
+    if (isOfThis && topicId !== null && topicId !== assigned.id) {
+      const fields = { partition: `${topic}-${partition}`, topicId }
+      this.#options.log.warn('partition.metadata is damaged and is written anew', fields)
+    }
+    if (!isClean && !isOfThis) return false
+    return assigned.partitions[partition]?.replicas.includes(this.#options.brokerId) ?? false
+  }
+}
