@@ -7,6 +7,7 @@
  * Stop is the way back. What lives here: the order of things. What must not: what the things do.
  */
 
+import { errors, KafkaError } from '../protocol/errors.ts'
 import type { Measured, MeasuredParts } from './broker-metrics.ts'
 import {
   compactionConfig,
@@ -50,6 +51,10 @@ import { QuorumLog } from './log/quorum-log.ts'
 import { TailCache } from './log/tail-cache.ts'
 import { AutoTopicCreation } from './metadata/auto-topic-creation.ts'
 import { formatMetadata } from './metadata/bootstrap.ts'
+import {
+  type AssignedReplica,
+  knowsDirectories,
+} from './metadata/controller/assign-replicas-to-dirs.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
 import { transactionVersion } from './metadata/features.ts'
 import {
@@ -336,6 +341,8 @@ export class Broker {
       configFor: (topic) => this.#replicaConfig(cache.image, topic),
       producerIdExpirationMs: () => config.get('producer.id.expiration.ms'),
       compaction: () => compactionConfig(config),
+      moveBytesPerSecondMax: () => config.moveBytesPerSecondMax,
+      assignDirectory: (replica) => this.#assignDirectory(replica),
       intervals: {
         checkpointMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
         firstRetentionMs: 30_000,
@@ -349,6 +356,14 @@ export class Broker {
     }
     await replicas.start(cache.image.topics)
     return replicas
+  }
+
+  /** Rejects with KafkaError. */
+  async #assignDirectory(replica: AssignedReplica): Promise<void> {
+    const { controller, image } = this.#metadata as Metadata
+    if (!knowsDirectories(image)) return
+    const [error] = await controller.assignReplicasToDirs(this.nodeId, [replica])
+    if (error !== undefined && error !== errors.NONE) throw new KafkaError(error)
   }
 
   #replicaConfig(image: MetadataImage, topic: string): ReplicaConfig {

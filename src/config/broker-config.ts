@@ -10,6 +10,7 @@ import {
   type Definition,
   type Definitions,
   int,
+  long,
   parseSetting,
   type ValueOf,
 } from './definition.ts'
@@ -35,6 +36,21 @@ export interface ConfigSynonym {
 
 /** Every broker setting that Kafka or we know. */
 export const allBrokerConfigs: Definitions = { ...acceptedConfigs, ...brokerConfigs }
+
+const bytesPerSecond = long('9223372036854775807', atLeast(0), { scope: 'cluster-wide' })
+
+/** Rates that can be set at run time only; until then Kafka does not know of them. */
+const dynamicOnlyConfigs = {
+  'follower.replication.throttled.rate': bytesPerSecond,
+  'leader.replication.throttled.rate': bytesPerSecond,
+  'replica.alter.log.dirs.io.max.bytes.per.second': bytesPerSecond,
+}
+
+/** The definition of a setting that is in no table, but may be set at run time; undefined: nobody knows it. */
+export const dynamicConfig = (name: string): Definition | undefined =>
+  Object.hasOwn(dynamicOnlyConfigs, name)
+    ? dynamicOnlyConfigs[name as keyof typeof dynamicOnlyConfigs]
+    : listenerConfig(name)
 
 const listenerPrefix = 'listener.name.'
 
@@ -114,6 +130,12 @@ export class BrokerConfig {
       if (error instanceof ConfigError) return undefined
       throw error
     }
+  }
+
+  /** Bytes per second that moves between log directories may read; unlimited where nobody said. */
+  get moveBytesPerSecondMax(): number {
+    const text = this.text('replica.alter.log.dirs.io.max.bytes.per.second')
+    return text === null || !/^\d+$/.test(text) ? Number.MAX_VALUE : Number(text)
   }
 
   /** Whether the setting was given, at start or later. */

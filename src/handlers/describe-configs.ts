@@ -15,6 +15,7 @@ import {
   type BrokerConfig,
   type ConfigSynonym,
   configSource,
+  dynamicConfig,
 } from '../config/broker-config.ts'
 import type { ConfigType, Definition } from '../config/definition.ts'
 import { groupConfigs } from '../config/group-configs.ts'
@@ -220,10 +221,10 @@ function asGiven(synonym: ConfigSynonym, config: BrokerConfig): ConfigSynonym[] 
 function clusterDefaults(image: MetadataImage): Setting[] {
   return [...configTexts(image, configResource.BROKER, '')].map(([name, text]) => ({
     name,
-    definition: allBrokerConfigs[name],
+    definition: allBrokerConfigs[name] ?? dynamicConfig(name),
     ...valuesOf([{ name, text, source: configSource.DYNAMIC_DEFAULT_BROKER_CONFIG }]),
     isReadOnly: allBrokerConfigs[name]?.scope === 'read-only',
-    isSensitive: isSecret(allBrokerConfigs[name]),
+    isSensitive: isSecret(allBrokerConfigs[name] ?? dynamicConfig(name)),
   }))
 }
 
@@ -246,10 +247,10 @@ function brokerSettings(image: MetadataImage, { config, nodeId }: DescribeConfig
     ...known,
     ...unknown.map(([name, text]) => ({
       name,
-      definition: undefined,
+      definition: dynamicConfig(name),
       ...valuesOf([{ name, text, source: configSource.DYNAMIC_BROKER_CONFIG }]),
       isReadOnly: false,
-      isSensitive: isSecret(undefined),
+      isSensitive: isSecret(dynamicConfig(name)),
     })),
   ]
 }

@@ -6,7 +6,9 @@ import type {
   DescribeLogDirsResponse,
 } from '../../protocol/messages/describe-log-dirs.ts'
 import { DiskError } from '../environment/disk.ts'
+import type { Log } from '../log/log.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import { lagOf } from '../replication/directory-moves.ts'
 import type { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'
@@ -24,9 +26,7 @@ export const describeLogDirs = ({ replicas }: { replicas: Replicas }) =>
     (request, context) => {
       describeCluster.require(context)
       const wanted = wantedPartitions(request)
-      const results = replicas.directories.map((directory) =>
-        describe(directory, replicas.partitions(), wanted),
-      )
+      const results = replicas.directories.map((directory) => describe(directory, replicas, wanted))
       return { throttleTimeMs: 0, errorCode: errors.NONE.code, results }
     },
     {
@@ -47,16 +47,12 @@ function wantedPartitions({ topics }: DescribeLogDirsRequest): Wanted {
   return wanted
 }
 
-function describe(
-  directory: LogDirectory,
-  partitions: Iterable<Partition>,
-  wanted: Wanted,
-): Result {
+function describe(directory: LogDirectory, replicas: Replicas, wanted: Wanted): Result {
   const logDir = directory.path
   try {
     if (directory.failure !== null) throw directory.failure
     const { totalBytes, usableBytes } = directory.disk.capacity(logDir)
-    const topics = describeTopics(directory, partitions, wanted)
+    const topics = describeTopics(directory, replicas, wanted)
     return { errorCode: errors.NONE.code, logDir, topics, totalBytes, usableBytes }
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
@@ -64,26 +60,39 @@ function describe(
   }
 }
 
+type DescribedPartition = DescribedTopic['partitions'][number]
+
 function describeTopics(
   directory: LogDirectory,
-  partitions: Iterable<Partition>,
+  replicas: Replicas,
   wanted: Wanted,
 ): DescribedTopic[] {
-  const topics = new Map<string, DescribedTopic['partitions'][number][]>()
-  for (const partition of partitions) {
-    if (partition.isOffline || partition.directory !== directory) continue
+  const topics = new Map<string, DescribedPartition[]>()
+  for (const partition of replicas.partitions()) {
     if (wanted !== null && !wanted.get(partition.topic)?.has(partition.index)) continue
-    const log = partition.openedLog
-    const described = {
-      partitionIndex: partition.index,
-      partitionSize: log?.size ?? 0,
-      // By how much the log trails the high watermark: only a follower's can.
-      offsetLag: log === null ? 0 : Math.max(0, log.highWatermark - log.logEndOffset),
-      isFutureKey: false,
-    }
+    const described = describePartition(directory, partition, replicas.moves.nextOf(partition))
+    if (described === null) continue
     const ofTopic = topics.get(partition.topic)
     if (ofTopic === undefined) topics.set(partition.topic, [described])
     else ofTopic.push(described)
   }
   return [...topics].map(([name, described]) => ({ name, partitions: described }))
+}
+
+/** What the directory has of a partition: its log, the one that is to take its place, or (null) nothing. */
+function describePartition(
+  directory: LogDirectory,
+  partition: Partition,
+  next: Log | null,
+): DescribedPartition | null {
+  const partitionIndex = partition.index
+  if (next?.directory === directory) {
+    const offsetLag = lagOf(partition, next)
+    return { partitionIndex, partitionSize: next.size, offsetLag, isFutureKey: true }
+  }
+  if (partition.isOffline || partition.directory !== directory) return null
+  const log = partition.openedLog
+  // By how much the log trails the high watermark: only a follower's can.
+  const offsetLag = log === null ? 0 : Math.max(0, log.highWatermark - log.logEndOffset)
+  return { partitionIndex, partitionSize: log?.size ?? 0, offsetLag, isFutureKey: false }
 }

@@ -29,6 +29,7 @@ import { addRaftVoter } from './add-raft-voter.ts'
 import { alterClientQuotas } from './alter-client-quotas.ts'
 import { alterConfigs } from './alter-configs.ts'
 import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
+import { alterReplicaLogDirs } from './alter-replica-log-dirs.ts'
 import { alterShareGroupOffsets } from './alter-share-group-offsets.ts'
 import { alterUserScramCredentials } from './alter-user-scram-credentials.ts'
 import { apiVersions } from './api-versions.ts'
@@ -184,6 +185,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     txnOffsetCommit({ groups, topics, replicas, admission }),
     describeConfigs(nodes),
     alterConfigs({ controller }),
+    alterReplicaLogDirs({ replicas }),
     describeLogDirs({ replicas }),
     createPartitions({ controller }),
     deleteGroups({ groups }),

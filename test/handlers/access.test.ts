@@ -256,6 +256,9 @@ const requests: Readonly<Record<string, (rule: AccessRule, topicId: string) => u
     resources: ofEveryKind.map((one) => ({ ...one, configs: [] })),
     validateOnly: true,
   }),
+  AlterReplicaLogDirs: () => ({
+    dirs: [{ path: '/nowhere', topics: [{ name: topic, partitions: [0] }] }],
+  }),
   DescribeLogDirs: () => ({ topics: null }),
   CreatePartitions: () => ({
     topics: [{ name: topic, count: 1, assignments: null }],

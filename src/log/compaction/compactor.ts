@@ -9,10 +9,10 @@
  */
 import type { Environment, Milliseconds, Timer } from '../../environment/environment.ts'
 import type { Thread } from '../../environment/threads.ts'
+import { Pace } from '../pace.ts'
 import { type Candidate, candidateOf, isDue } from './candidate.ts'
 import type { CleanableLog } from './cleanable-log.ts'
 import { type Cleaned, Cleaning, CleaningEnded } from './cleaning.ts'
-import { Pace } from '../pace.ts'
 import { LocalPasses, type Passes, type PassesOptions } from './passes.ts'
 import { ThreadedPasses } from './threaded-passes.ts'
 

@@ -18,6 +18,7 @@ import {
   peekBytes,
   plausibleBytes,
 } from '../links.ts'
+import type { Pace } from '../pace.ts'
 import type { SegmentFile } from '../segment-file.ts'
 import { DamagedLog } from './damaged-log.ts'
 

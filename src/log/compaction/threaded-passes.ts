@@ -7,8 +7,8 @@ import { DiskError } from '../../environment/disk.ts'
 import type { Environment, Milliseconds, Timer } from '../../environment/environment.ts'
 import type { Thread } from '../../environment/threads.ts'
 import type { LogDirectory } from '../log-directory.ts'
-import { DamagedLog } from './damaged-log.ts'
 import { Pace } from '../pace.ts'
+import { DamagedLog } from './damaged-log.ts'
 import {
   type Copied,
   type Learned,

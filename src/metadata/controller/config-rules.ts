@@ -3,7 +3,7 @@
  * checks beyond one value at a time, and which error each refusal has.
  */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
-import { allBrokerConfigs, type BrokerConfig, listenerConfig } from '../../config/broker-config.ts'
+import { allBrokerConfigs, type BrokerConfig, dynamicConfig } from '../../config/broker-config.ts'
 import {
   ConfigError,
   type Definition,
@@ -131,7 +131,7 @@ function checkBrokerName(name: string, nodeId: number): void {
 /** Settings that no table knows are stored as they are: they belong to plugins. */
 function checkDynamicBrokerConfig(isPerBroker: boolean, texts: ConfigTexts): void {
   const known = [...texts].flatMap(([name, text]) => {
-    const definition = allBrokerConfigs[name] ?? listenerConfig(name)
+    const definition = allBrokerConfigs[name] ?? dynamicConfig(name)
     return definition === undefined ? [] : [{ name, text, definition }]
   })
   const named = (scope: Definition['scope']) =>

@@ -9,7 +9,7 @@
  * rest of the broker, and those after it wait. One file per decision is beside this one; they are pure
  * functions of an image and a request.
  */
-import { errors, KafkaError } from '../../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type {
   AlterClientQuotasRequest,
   AlterClientQuotasResponse,
@@ -58,6 +58,7 @@ import { type MetadataRecord, record } from '../record.ts'
 import { type AclCreation, type AclFilter, createAcls, deleteAcls } from './acls.ts'
 import { allocateProducerIds, type ProducerIdBlock } from './allocate-producer-ids.ts'
 import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
+import { type AssignedReplica, assignReplicasToDirs } from './assign-replicas-to-dirs.ts'
 import { alterClientQuotas } from './client-quotas.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
@@ -212,6 +213,14 @@ export class Controller {
     request: Pick<AlterPartitionReassignmentsRequest, 'topics' | 'allowReplicationFactorChange'>,
   ): Promise<AlterPartitionReassignmentsResponse['responses']> {
     return this.#submit((image) => alterPartitionReassignments(image, request))
+  }
+
+  /** One result for each replica. Rejects with KafkaError UNSUPPORTED_VERSION, BROKER_ID_NOT_REGISTERED. */
+  assignReplicasToDirs(
+    brokerId: number,
+    replicas: readonly AssignedReplica[],
+  ): Promise<readonly ErrorRow[]> {
+    return this.submit((image) => assignReplicasToDirs(image, brokerId, replicas))
   }
 
   /** Rejects with KafkaError BROKER_ID_NOT_REGISTERED. */
