@@ -12,7 +12,7 @@
  * bits do not reach, the map answers for the rest, as it does for what was compacted before.
  */
 import type { Random } from '../../environment/environment.ts'
-import { noRoom, OffsetMap, slotBytes } from './offset-map.ts'
+import { noRoom, OffsetMap } from './offset-map.ts'
 
 /** The part of the memory that bits may take; the map has the rest. */
 const bitsShareMax = 1 / 32
@@ -41,13 +41,10 @@ export class LastOffsets {
     this.#fromOffset = fromOffset
     this.#bits = new Uint32Array(words)
     this.#bitsTo = fromOffset + words * 32
-    // No larger than the offsets that may have keys ask for.
-    const enough = Math.ceil((offsets / loadFactor) * 1.1 + 16) * slotBytes
-    const bytes = Math.min(bytesMax - words * 4, enough)
-    this.#map = new OffsetMap({ random, bytes, loadFactor })
+    this.#map = new OffsetMap({ random, bytes: bytesMax - words * 4, loadFactor })
   }
 
-  /** Of the map's slots, of 1. */
+  /** How much of the map's memory is used, of 1. */
   get utilization(): number {
     return this.#map.utilization
   }
