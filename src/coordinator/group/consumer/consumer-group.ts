@@ -20,7 +20,7 @@ import {
   type OwnedPartitions,
   ownedFrom,
 } from '../modern/assignment.ts'
-import { ModernGroup } from '../modern/modern-group.ts'
+import { leaveEpoch, ModernGroup } from '../modern/modern-group.ts'
 import { memberState, memberStateFrom } from '../modern/reconciliation.ts'
 import { SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { ConsumerGroupRecord, GroupRecord } from '../records.ts'
@@ -29,7 +29,6 @@ import {
   assignmentEpochOf,
   type ConsumerMember,
   isReconciled,
-  leaveEpoch,
   memberBytes,
   newMember,
   regexOf,
@@ -100,14 +99,6 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
 
   get hasPartitionMetadata(): boolean {
     return this.#hasPartitionMetadata.value
-  }
-
-  /** Throws KafkaError UNKNOWN_MEMBER_ID. */
-  member(memberId: string): ConsumerMember {
-    const member = this.members.get(memberId)
-    if (member !== undefined) return member
-    const message = `Member ${memberId} is not a member of group ${this.groupId}.`
-    throw new KafkaError(errors.UNKNOWN_MEMBER_ID, message)
   }
 
   staticMember(instanceId: string | null): ConsumerMember | undefined {
@@ -186,11 +177,9 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
       case 'ConsumerGroupMemberMetadata':
         this.#applyMember(record)
         break
-      case 'ConsumerGroupTargetAssignmentMetadata': {
-        const { assignmentEpoch, assignmentTimestamp } = record.value ?? noTarget
-        this.setAssignmentEpoch(assignmentEpoch, assignmentTimestamp)
+      case 'ConsumerGroupTargetAssignmentMetadata':
+        this.setTargetEpoch(record.value)
         break
-      }
       case 'ConsumerGroupTargetAssignmentMember': {
         const { memberId } = record.key
         if (record.value === null) this.targets.delete(memberId)
@@ -322,8 +311,6 @@ type RecordOf<Kind extends ConsumerGroupRecord['kind']> = Extract<
   ConsumerGroupRecord,
   { kind: Kind }
 >
-
-const noTarget = { assignmentEpoch: -1, assignmentTimestamp: 0 }
 
 export function addTo(counts: Map<string, number>, key: string, change: number): void {
   const count = (counts.get(key) ?? 0) + change

@@ -11,11 +11,13 @@ import type { Decision } from '../../shard.ts'
 import { prepareRebalance } from '../classic/rebalance.ts'
 import { type GroupContext, nothing } from '../group.ts'
 import { type Assignment, noPartitions, ownedSince } from '../modern/assignment.ts'
+import { lateMembers } from '../modern/late-members.ts'
+import { staticLeaveEpoch } from '../modern/modern-group.ts'
 import type { GroupRecord } from '../records.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { canDowngrade, downgradedRecord } from './downgrade.ts'
 import { consumerGroupOf, consumerGroupOrNull } from './draft.ts'
-import { type ConsumerMember, regexOf, staticLeaveEpoch } from './member.ts'
+import { type ConsumerMember, regexOf } from './member.ts'
 import { heldBy } from './membership.ts'
 import {
   currentRecord,
@@ -61,41 +63,10 @@ function leaveForAWhile(group: ConsumerGroup, member: ConsumerMember): Decision<
   return { records: [currentRecord(group.groupId, away)], reply: undefined }
 }
 
-/** The session of `memberId` ran out. */
-export function expireSession(
-  context: GroupContext,
-  groupId: string,
-  memberId: string,
-): Decision<GroupRecord, void> {
-  return fenceLate(context, groupId, memberId, 'its session expired')
-}
-
-/** The time in which `memberId` was to give up partitions ran out, if it still is in `epoch`. */
-export function expireRebalance(
-  context: GroupContext,
-  groupId: string,
-  memberId: string,
-  epoch: number,
-): Decision<GroupRecord, void> {
-  const member = consumerGroupOrNull(context, groupId)?.members.get(memberId)
-  if (member?.memberEpoch !== epoch) return nothing
-  return fenceLate(context, groupId, memberId, 'it kept partitions that it was to give up')
-}
-
-export function fenceLate(
-  context: GroupContext,
-  groupId: string,
-  memberId: string,
-  reason: string,
-): Decision<GroupRecord, void> {
-  const group = consumerGroupOrNull(context, groupId)
-  const member = group?.members.get(memberId)
-  if (group === null || member === undefined) return nothing
-  const { shared, log, now } = group.context
-  const fields = { groupId, memberId, reason }
-  shared.tell(log, now(), 'a member is out', fields)
-  return fence(group, [member])
-}
+export const { fenceLate, expireSession, expireRebalance } = lateMembers(
+  consumerGroupOrNull,
+  (group, memberId) => fence(group, [group.member(memberId)]),
+)
 
 /**
  * Takes members out, and with them the regular expressions that nobody else has. If only members of the

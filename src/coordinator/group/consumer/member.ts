@@ -37,10 +37,6 @@ export interface ConsumerMember extends ModernMember {
   readonly pendingRevocation: OwnedPartitions
 }
 
-/** -1: leaves the group; -2: leaves it for a while, as a static member. */
-export const leaveEpoch = -1
-export const staticLeaveEpoch = -2
-
 /** A member about which nothing is known yet. */
 export function newMember(memberId: string): ConsumerMember {
   return {

@@ -4,9 +4,10 @@
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import { isSubset, type TopicPartitions } from '../modern/assignment.ts'
+import { fencedEpoch, staticLeaveEpoch } from '../modern/modern-group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import type { Draft } from './draft.ts'
-import { type ConsumerMember, newMember, staticLeaveEpoch } from './member.ts'
+import { type ConsumerMember, newMember } from './member.ts'
 import { currentRecord, memberRecord, memberTombstones, targetRecord } from './records.ts'
 
 export interface Introduction {
@@ -96,13 +97,7 @@ function checkEpoch(
     owned !== null &&
     isSubset(owned, member.assigned)
   if (isRepeated) return
-  const which = epoch > member.memberEpoch ? 'greater' : 'smaller'
-  throw new KafkaError(
-    errors.FENCED_MEMBER_EPOCH,
-    `The consumer group member has a ${which} member epoch (${epoch}) than the one known by the ` +
-      `group coordinator (${member.memberEpoch}). ` +
-      'The member must abandon all its partitions and rejoin.',
-  )
+  throw fencedEpoch('consumer', epoch, member)
 }
 
 /** The static member goes on under its new id, with all it had. */

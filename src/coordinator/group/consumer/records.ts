@@ -1,6 +1,7 @@
 /** The records of consumer groups, made of what they are to say. */
 import type { Milliseconds } from '../../../environment/environment.ts'
 import { type Assignment, ownedTopicPartitionsOf, topicPartitionsOf } from '../modern/assignment.ts'
+import { groupTombstonesOf, memberTombstonesOf, targetEpochRecordOf } from '../modern/records.ts'
 import type { ConsumerGroupRecord } from '../records.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import type { ConsumerMember } from './member.ts'
@@ -44,17 +45,12 @@ export function targetRecord(
   }
 }
 
-export function targetEpochRecord(
+export const targetEpochRecord = (
   groupId: string,
   assignmentEpoch: number,
   assignmentTimestamp: Milliseconds,
-): ConsumerGroupRecord {
-  return {
-    kind: 'ConsumerGroupTargetAssignmentMetadata',
-    key: { groupId },
-    value: { assignmentEpoch, assignmentTimestamp },
-  }
-}
+): ConsumerGroupRecord =>
+  targetEpochRecordOf('ConsumerGroup', groupId, assignmentEpoch, assignmentTimestamp)
 
 export function currentRecord(groupId: string, member: ConsumerMember): ConsumerGroupRecord {
   return {
@@ -92,27 +88,15 @@ export function partitionMetadataTombstone(groupId: string): ConsumerGroupRecord
   return { kind: 'ConsumerGroupPartitionMetadata', key: { groupId }, value: null }
 }
 
-export function memberTombstones(groupId: string, memberId: string): ConsumerGroupRecord[] {
-  const key = { groupId, memberId }
-  return [
-    { kind: 'ConsumerGroupCurrentMemberAssignment', key, value: null },
-    { kind: 'ConsumerGroupTargetAssignmentMember', key, value: null },
-    { kind: 'ConsumerGroupMemberMetadata', key, value: null },
-  ]
-}
+export const memberTombstones = (groupId: string, memberId: string): ConsumerGroupRecord[] =>
+  memberTombstonesOf('ConsumerGroup', groupId, memberId)
 
-/** The group's own comes last. */
 export function groupTombstones(
-  group: ConsumerGroup,
+  { groupId, regexes }: ConsumerGroup,
   memberIds: Iterable<string>,
 ): ConsumerGroupRecord[] {
-  const { groupId } = group
-  const key = { groupId }
-  return [
-    ...[...memberIds].flatMap((memberId) => memberTombstones(groupId, memberId)),
-    { kind: 'ConsumerGroupTargetAssignmentMetadata', key, value: null },
-    ...[...group.regexes.keys()].map((regex) => regexTombstone(groupId, regex)),
+  return groupTombstonesOf('ConsumerGroup', groupId, memberIds, [
+    ...[...regexes.keys()].map((regex) => regexTombstone(groupId, regex)),
     partitionMetadataTombstone(groupId),
-    { kind: 'ConsumerGroupMetadata', key, value: null },
-  ]
+  ])
 }

@@ -1,7 +1,7 @@
 /** Whether a ConsumerGroupHeartbeat makes sense by itself, before its group is asked. */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { ConsumerGroupHeartbeatRequest } from '../../../../protocol/messages/consumer-group-heartbeat.ts'
-import { leaveEpoch, staticLeaveEpoch } from './member.ts'
+import { leaveEpoch, staticLeaveEpoch } from '../modern/modern-group.ts'
 
 /** From here on members make their ids themselves (KIP-1082). */
 const firstVersionWithClientIds = 1

@@ -13,7 +13,7 @@
  * changes with them, in `count`, forwards and, where the log refused a record, backwards. What is not
  * recorded is deadlines, which begin anew when a shard is loaded, and when to look at the topics again.
  */
-import type { ErrorRow } from '../../../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
 import { TimelineMap, TimelineValue } from '../../timeline.ts'
 import type { TopicChanges } from '../../topic-changes.ts'
@@ -30,6 +30,12 @@ export interface ModernMember {
   /** The one before: its answer may have been lost. */
   readonly previousMemberEpoch: number
 }
+
+/** -1: leaves the group, or has left it; -2: leaves it for a while, as a static member. */
+export const leaveEpoch = -1
+export const staticLeaveEpoch = -2
+/** What is recorded of a target that was taken away. */
+const noTarget = { assignmentEpoch: -1, assignmentTimestamp: 0 }
 
 /** Epochs of a group about which nothing is recorded yet. */
 export const firstEpoch = 1
@@ -91,6 +97,14 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
     return this.#members
   }
 
+  /** Throws KafkaError UNKNOWN_MEMBER_ID. */
+  member(memberId: string): M {
+    const member = this.#members.get(memberId)
+    if (member !== undefined) return member
+    const message = `Member ${memberId} is not a member of group ${this.groupId}.`
+    throw new KafkaError(errors.UNKNOWN_MEMBER_ID, message)
+  }
+
   get groupEpoch(): number {
     return this.#groupEpoch.value
   }
@@ -127,9 +141,11 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
     this.#metadataHash.set(metadataHash)
   }
 
-  protected setAssignmentEpoch(epoch: number, assignedAtMs: Milliseconds): void {
-    this.#assignmentEpoch.set(epoch)
-    this.#assignedAtMs.set(assignedAtMs)
+  /** Null: the target was taken away. */
+  protected setTargetEpoch(recorded: typeof noTarget | null): void {
+    const { assignmentEpoch, assignmentTimestamp } = recorded ?? noTarget
+    this.#assignmentEpoch.set(assignmentEpoch)
+    this.#assignedAtMs.set(assignmentTimestamp)
   }
 
   protected setMember(member: M): void {
@@ -196,6 +212,21 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
     this.deadlines.end()
     this.hold(-this.#heldBytes)
   }
+}
+
+/** What a member hears whose epoch the group does not know: `kind` is its type, as Kafka names it. */
+export function fencedEpoch(
+  kind: string,
+  epoch: number,
+  { memberEpoch }: ModernMember,
+): KafkaError {
+  const which = epoch > memberEpoch ? 'greater' : 'smaller'
+  return new KafkaError(
+    errors.FENCED_MEMBER_EPOCH,
+    `The ${kind} group member has a ${which} member epoch (${epoch}) than the one known by the ` +
+      `group coordinator (${memberEpoch}). ` +
+      'The member must abandon all its partitions and rejoin.',
+  )
 }
 
 /**

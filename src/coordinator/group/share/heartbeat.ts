@@ -24,10 +24,10 @@ import {
   sameAssignment,
   topicPartitionsOf,
 } from '../modern/assignment.ts'
-import { isPast, mayAssign } from '../modern/modern-group.ts'
+import { isPast, leaveEpoch, mayAssign } from '../modern/modern-group.ts'
 import { computeTarget, type MemberSpec } from '../modern/target-assignment.ts'
 import type { GroupRecord } from '../records.ts'
-import { leaveEpoch, memberBytes, newMember, type ShareMember } from './member.ts'
+import { memberBytes, newMember, type ShareMember } from './member.ts'
 import {
   currentRecord,
   groupRecord,

@@ -12,9 +12,6 @@ export interface ShareMember extends ModernMember {
   readonly assigned: Assignment
 }
 
-/** With it a member leaves. */
-export const leaveEpoch = -1
-
 /** A member about which nothing is known yet. */
 export function newMember(memberId: string): ShareMember {
   return {

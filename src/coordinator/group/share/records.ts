@@ -2,6 +2,7 @@
 import type { Milliseconds } from '../../../environment/environment.ts'
 import { type Assignment, topicPartitionsOf } from '../modern/assignment.ts'
 import { memberState } from '../modern/reconciliation.ts'
+import { groupTombstonesOf, memberTombstonesOf, targetEpochRecordOf } from '../modern/records.ts'
 import type { ShareGroupRecord } from '../records.ts'
 import type { ShareMember } from './member.ts'
 import { type StateTopics, stateTopicsValue } from './state-topics.ts'
@@ -29,14 +30,12 @@ export function targetRecord(
   return { kind: 'ShareGroupTargetAssignmentMember', key: { groupId, memberId }, value }
 }
 
-export function targetEpochRecord(
+export const targetEpochRecord = (
   groupId: string,
   assignmentEpoch: number,
   assignmentTimestamp: Milliseconds,
-): ShareGroupRecord {
-  const value = { assignmentEpoch, assignmentTimestamp }
-  return { kind: 'ShareGroupTargetAssignmentMetadata', key: { groupId }, value }
-}
+): ShareGroupRecord =>
+  targetEpochRecordOf('ShareGroup', groupId, assignmentEpoch, assignmentTimestamp)
 
 export function currentRecord(groupId: string, member: ShareMember): ShareGroupRecord {
   const { memberId, memberEpoch, previousMemberEpoch, assigned } = member
@@ -58,22 +57,14 @@ export function stateTopicsRecord(groupId: string, topics: StateTopics): ShareGr
   return { kind: 'ShareGroupStatePartitionMetadata', key: { groupId }, value }
 }
 
-export function memberTombstones(groupId: string, memberId: string): ShareGroupRecord[] {
-  const key = { groupId, memberId }
-  return [
-    { kind: 'ShareGroupCurrentMemberAssignment', key, value: null },
-    { kind: 'ShareGroupTargetAssignmentMember', key, value: null },
-    { kind: 'ShareGroupMemberMetadata', key, value: null },
-  ]
-}
+export const memberTombstones = (groupId: string, memberId: string): ShareGroupRecord[] =>
+  memberTombstonesOf('ShareGroup', groupId, memberId)
 
-/** The group's own comes last. */
 export function groupTombstones(groupId: string, memberIds: Iterable<string>): ShareGroupRecord[] {
-  const key = { groupId }
-  return [
-    ...[...memberIds].flatMap((memberId) => memberTombstones(groupId, memberId)),
-    { kind: 'ShareGroupTargetAssignmentMetadata', key, value: null },
-    { kind: 'ShareGroupStatePartitionMetadata', key, value: null },
-    { kind: 'ShareGroupMetadata', key, value: null },
-  ]
+  const rest: ShareGroupRecord = {
+    kind: 'ShareGroupStatePartitionMetadata',
+    key: { groupId },
+    value: null,
+  }
+  return groupTombstonesOf('ShareGroup', groupId, memberIds, [rest])
 }

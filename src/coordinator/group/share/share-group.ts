@@ -7,10 +7,10 @@ import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import { TimelineValue } from '../../timeline.ts'
 import type { GroupContext } from '../group.ts'
 import { type Assignment, assignmentFrom, noPartitions } from '../modern/assignment.ts'
-import { ModernGroup } from '../modern/modern-group.ts'
+import { leaveEpoch, ModernGroup } from '../modern/modern-group.ts'
 import { SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { GroupRecord, ShareGroupRecord } from '../records.ts'
-import { leaveEpoch, memberBytes, newMember, type ShareMember } from './member.ts'
+import { memberBytes, newMember, type ShareMember } from './member.ts'
 import { groupTombstones } from './records.ts'
 import { expectSession } from './session.ts'
 import { noStateTopics, type StateTopics, stateTopicsFrom } from './state-topics.ts'
@@ -35,14 +35,6 @@ export class ShareGroup extends ModernGroup<ShareMember, Assignment> {
 
   get stateTopics(): StateTopics {
     return this.#stateTopics.value
-  }
-
-  /** Throws KafkaError UNKNOWN_MEMBER_ID. */
-  member(memberId: string): ShareMember {
-    const member = this.members.get(memberId)
-    if (member !== undefined) return member
-    const message = `Member ${memberId} is not a member of group ${this.groupId}.`
-    throw new KafkaError(errors.UNKNOWN_MEMBER_ID, message)
   }
 
   targetOf(memberId: string): Assignment {
@@ -88,11 +80,9 @@ export class ShareGroup extends ModernGroup<ShareMember, Assignment> {
       case 'ShareGroupMemberMetadata':
         this.#applyMember(record)
         break
-      case 'ShareGroupTargetAssignmentMetadata': {
-        const { assignmentEpoch, assignmentTimestamp } = record.value ?? noTarget
-        this.setAssignmentEpoch(assignmentEpoch, assignmentTimestamp)
+      case 'ShareGroupTargetAssignmentMetadata':
+        this.setTargetEpoch(record.value)
         break
-      }
       case 'ShareGroupTargetAssignmentMember': {
         const { memberId } = record.key
         if (record.value === null) this.targets.delete(memberId)
@@ -141,5 +131,3 @@ export class ShareGroup extends ModernGroup<ShareMember, Assignment> {
 }
 
 type RecordOf<Kind extends ShareGroupRecord['kind']> = Extract<ShareGroupRecord, { kind: Kind }>
-
-const noTarget = { assignmentEpoch: -1, assignmentTimestamp: 0 }

@@ -4,7 +4,8 @@
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { Decision } from '../../shard.ts'
-import { type GroupContext, nothing } from '../group.ts'
+import type { GroupContext } from '../group.ts'
+import { lateMembers } from '../modern/late-members.ts'
 import type { GroupRecord } from '../records.ts'
 import { groupRecord, memberTombstones } from './records.ts'
 import type { StreamsGroup } from './streams-group.ts'
@@ -37,36 +38,4 @@ export function fence(group: StreamsGroup, memberId: string): Decision<GroupReco
   }
 }
 
-/** The session of `memberId` ran out. */
-export function expireSession(
-  context: GroupContext,
-  groupId: string,
-  memberId: string,
-): Decision<GroupRecord, void> {
-  return fenceLate(context, groupId, memberId, 'its session expired')
-}
-
-/** The time in which `memberId` was to give up tasks ran out, if it still is in `epoch`. */
-export function expireRebalance(
-  context: GroupContext,
-  groupId: string,
-  memberId: string,
-  epoch: number,
-): Decision<GroupRecord, void> {
-  const member = streamsGroupOrNull(context, groupId)?.members.get(memberId)
-  if (member?.memberEpoch !== epoch) return nothing
-  return fenceLate(context, groupId, memberId, 'it kept tasks that it was to give up')
-}
-
-function fenceLate(
-  context: GroupContext,
-  groupId: string,
-  memberId: string,
-  reason: string,
-): Decision<GroupRecord, void> {
-  const group = streamsGroupOrNull(context, groupId)
-  if (group === null || !group.members.has(memberId)) return nothing
-  const fields = { groupId, memberId, reason }
-  context.shared.tell(context.log, context.now(), 'a member is out', fields)
-  return fence(group, memberId)
-}
+export const { expireSession, expireRebalance } = lateMembers(streamsGroupOrNull, fence)

@@ -29,10 +29,6 @@ export interface StreamsMember extends ModernMember {
   readonly pendingRevocation: OwnedTasks
 }
 
-/** -1: leaves the group; -2: leaves it for a while, which only static members could. */
-export const leaveEpoch = -1
-export const staticLeaveEpoch = -2
-
 /** A member about which nothing is known yet. */
 export function newMember(memberId: string): StreamsMember {
   return {

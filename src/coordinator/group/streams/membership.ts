@@ -3,6 +3,7 @@ import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { StreamsGroupHeartbeatRequest } from '../../../../protocol/messages/streams-group-heartbeat.ts'
 import type { Caller } from '../group.ts'
 import { isSubset } from '../modern/assignment.ts'
+import { fencedEpoch } from '../modern/modern-group.ts'
 import type { ConfiguredTopology } from './configured-topology.ts'
 import { type ClientTag, newMember, type StreamsMember } from './member.ts'
 import type { ToldTasks } from './reconcile.ts'
@@ -19,13 +20,7 @@ export function findMember(
   if (memberEpoch === 0) return group.members.get(memberId) ?? newMember(memberId)
   const member = group.member(memberId)
   if (memberEpoch === member.memberEpoch || isRepeated(member, request)) return member
-  const which = memberEpoch > member.memberEpoch ? 'greater' : 'smaller'
-  throw new KafkaError(
-    errors.FENCED_MEMBER_EPOCH,
-    `The streams group member has a ${which} member epoch (${memberEpoch}) than the one known by the ` +
-      `group coordinator (${member.memberEpoch}). ` +
-      'The member must abandon all its partitions and rejoin.',
-  )
+  throw fencedEpoch('streams', memberEpoch, member)
 }
 
 /** The answer that told it of its epoch may have been lost: it has no more than it had before. */

@@ -1,6 +1,7 @@
 /** The records of streams groups, made of what they are to say. */
 import type { StreamsGroupTopologyValue } from '../../../../protocol/state/streams-group-records.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
+import { groupTombstonesOf, memberTombstonesOf, targetEpochRecordOf } from '../modern/records.ts'
 import type { StreamsGroupRecord } from '../records.ts'
 import type { StreamsMember } from './member.ts'
 import { byKind, ownedTaskIdsOf, type TaskKind, type Tasks, taskIdsOf } from './tasks.ts'
@@ -59,17 +60,12 @@ export function targetRecord(groupId: string, memberId: string, target: Tasks): 
   }
 }
 
-export function targetEpochRecord(
+export const targetEpochRecord = (
   groupId: string,
   assignmentEpoch: number,
   assignmentTimestamp: Milliseconds,
-): StreamsGroupRecord {
-  return {
-    kind: 'StreamsGroupTargetAssignmentMetadata',
-    key: { groupId },
-    value: { assignmentEpoch, assignmentTimestamp },
-  }
-}
+): StreamsGroupRecord =>
+  targetEpochRecordOf('StreamsGroup', groupId, assignmentEpoch, assignmentTimestamp)
 
 export function currentRecord(groupId: string, member: StreamsMember): StreamsGroupRecord {
   const has = byKind((kind: TaskKind) => ownedTaskIdsOf(kind, member.assigned[kind]))
@@ -91,25 +87,13 @@ export function currentRecord(groupId: string, member: StreamsMember): StreamsGr
   }
 }
 
-export function memberTombstones(groupId: string, memberId: string): StreamsGroupRecord[] {
-  const key = { groupId, memberId }
-  return [
-    { kind: 'StreamsGroupCurrentMemberAssignment', key, value: null },
-    { kind: 'StreamsGroupTargetAssignmentMember', key, value: null },
-    { kind: 'StreamsGroupMemberMetadata', key, value: null },
-  ]
-}
+export const memberTombstones = (groupId: string, memberId: string): StreamsGroupRecord[] =>
+  memberTombstonesOf('StreamsGroup', groupId, memberId)
 
-/** The group's own comes last. */
 export function groupTombstones(
   groupId: string,
   memberIds: Iterable<string>,
 ): StreamsGroupRecord[] {
-  const key = { groupId }
-  return [
-    ...[...memberIds].flatMap((memberId) => memberTombstones(groupId, memberId)),
-    { kind: 'StreamsGroupTargetAssignmentMetadata', key, value: null },
-    { kind: 'StreamsGroupTopology', key, value: null },
-    { kind: 'StreamsGroupMetadata', key, value: null },
-  ]
+  const rest: StreamsGroupRecord = { kind: 'StreamsGroupTopology', key: { groupId }, value: null }
+  return groupTombstonesOf('StreamsGroup', groupId, memberIds, [rest])
 }

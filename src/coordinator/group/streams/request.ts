@@ -1,7 +1,7 @@
 /** Whether a StreamsGroupHeartbeat makes sense by itself, before its group is asked. */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { StreamsGroupHeartbeatRequest } from '../../../../protocol/messages/streams-group-heartbeat.ts'
-import { staticLeaveEpoch } from './member.ts'
+import { staticLeaveEpoch } from '../modern/modern-group.ts'
 
 /** Applications have a few dozen at most; how topics depend on each other is gone through for each. */
 const subtopologiesMax = 1000

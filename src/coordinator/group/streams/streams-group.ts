@@ -16,12 +16,12 @@ import type { Deadline } from '../../deadlines.ts'
 import type { Decision } from '../../shard.ts'
 import { TimelineValue } from '../../timeline.ts'
 import type { CommitCheck, Committer, GroupContext } from '../group.ts'
-import { ModernGroup } from '../modern/modern-group.ts'
+import { leaveEpoch, ModernGroup } from '../modern/modern-group.ts'
 import { memberState, memberStateFrom } from '../modern/reconciliation.ts'
 import type { GroupRecord, StreamsGroupRecord } from '../records.ts'
 import { type ConfiguredTopology, configuredTopology } from './configured-topology.ts'
 import { startDeadlines } from './deadlines.ts'
-import { isReconciled, leaveEpoch, memberBytes, newMember, type StreamsMember } from './member.ts'
+import { isReconciled, memberBytes, newMember, type StreamsMember } from './member.ts'
 import { groupTombstones } from './records.ts'
 import { TaskHolders } from './task-holders.ts'
 import { byKind, noTasks, ownedTasksFrom, type Tasks, tasksFrom } from './tasks.ts'
@@ -88,14 +88,6 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
   /** The settings of the last assignment, by name. */
   get assignmentConfigs(): ReadonlyMap<string, string> {
     return this.#assignmentConfigs.value
-  }
-
-  /** Throws KafkaError UNKNOWN_MEMBER_ID. */
-  member(memberId: string): StreamsMember {
-    const member = this.members.get(memberId)
-    if (member !== undefined) return member
-    const message = `Member ${memberId} is not a member of group ${this.groupId}.`
-    throw new KafkaError(errors.UNKNOWN_MEMBER_ID, message)
   }
 
   targetOf(memberId: string): Tasks {
@@ -219,11 +211,9 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
       case 'StreamsGroupMemberMetadata':
         this.#applyMember(record)
         break
-      case 'StreamsGroupTargetAssignmentMetadata': {
-        const { assignmentEpoch, assignmentTimestamp } = record.value ?? noTarget
-        this.setAssignmentEpoch(assignmentEpoch, assignmentTimestamp)
+      case 'StreamsGroupTargetAssignmentMetadata':
+        this.setTargetEpoch(record.value)
         break
-      }
       case 'StreamsGroupTargetAssignmentMember': {
         const { memberId } = record.key
         const { value } = record
@@ -307,5 +297,3 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
 
 type RecordOf<Kind extends StreamsGroupRecord['kind']> = Extract<StreamsGroupRecord, { kind: Kind }>
 type ValueOf<Kind extends StreamsGroupRecord['kind']> = NonNullable<RecordOf<Kind>['value']>
-
-const noTarget = { assignmentEpoch: -1, assignmentTimestamp: 0 }
