@@ -4,15 +4,11 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import {
   type DescribedStreamsGroup,
-  describedStreamsError,
+  undescribedStreams,
 } from '../coordinator/group/streams/describe.ts'
 import { topicsOf } from '../coordinator/group/streams/topology.ts'
-import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
-import { authorizedOperations } from './authorized-operations.ts'
-
-const describeGroup = rule('DESCRIBE', 'GROUP', 'groups.errorCode')
-const describeTopics = rule('DESCRIBE', 'TOPIC', 'groups.errorCode')
+import { describedGroups, describeGroup, describeTopics } from './described-groups.ts'
 
 interface Parts {
   readonly groups: GroupCoordinator
@@ -28,29 +24,23 @@ export const streamsGroupDescribe = ({ groups, isEnabled }: Parts) =>
     apis.streamsGroupDescribe,
     async (request, context) => {
       if (!isEnabled()) throw new KafkaError(errors.UNSUPPORTED_VERSION)
-      const asked = describeGroup.split(context, request.groupIds, (groupId) => groupId)
-      const denied = asked.denied.map((id) => describedStreamsError(id, describeGroup.error.code))
-      const described = (await groups.streams.describe(asked.allowed)).map((group) => {
-        const names = [...new Set(group.topology?.subtopologies?.flatMap(topicsOf))]
-        if (describeTopics.split(context, names, (name) => name).denied.length > 0) {
-          return unseen(group.groupId)
-        }
-        if (!request.includeAuthorizedOperations || group.errorCode !== 0) return group
-        const operations = authorizedOperations(context, 'GROUP', group.groupId)
-        return { ...group, authorizedOperations: operations }
+      const described = await describedGroups(request, context, {
+        describe: (groupIds) => groups.streams.describe(groupIds),
+        topicsOf: namesIn,
+        failed: undescribedStreams,
+        unseen: 'The described group uses topics that the client is not authorized to describe.',
       })
-      return { groups: [...denied, ...described] }
+      return { groups: described }
     },
     {
       versions,
       access: [describeGroup, describeTopics],
       onError: (request, error) => ({
-        groups: request.groupIds.map((groupId) => describedStreamsError(groupId, error.code)),
+        groups: request.groupIds.map((groupId) => undescribedStreams(groupId, error.code)),
       }),
     },
   )
 
-function unseen(groupId: string): DescribedStreamsGroup {
-  const message = 'The described group uses topics that the client is not authorized to describe.'
-  return describedStreamsError(groupId, describeTopics.error.code, message)
+function namesIn({ topology }: DescribedStreamsGroup): string[] {
+  return [...new Set(topology?.subtopologies?.flatMap(topicsOf))]
 }

@@ -57,11 +57,7 @@ import {
   leaveConsumerGroup,
   syncClassicMember,
 } from './consumer/classic-members.ts'
-import {
-  type DescribedConsumerGroup,
-  describeConsumerGroup,
-  describedConsumerError,
-} from './consumer/describe.ts'
+import { type DescribedConsumerGroup, describeConsumerGroup } from './consumer/describe.ts'
 import { consumerHeartbeat } from './consumer/heartbeat.ts'
 import { checkHeartbeat } from './consumer/request.ts'
 import {
@@ -74,6 +70,7 @@ import {
 } from './describe.ts'
 import type { Caller, GroupType, SubscribingCaller } from './group.ts'
 import { GroupShard } from './group-shard.ts'
+import { undescribed } from './modern/describe.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
@@ -349,7 +346,7 @@ export class GroupCoordinator {
 
   async describeConsumerGroups(groupIds: readonly string[]): Promise<DescribedConsumerGroup[]> {
     const describe = (groupId: string) => {
-      const fail = (error: ErrorRow) => describedConsumerError(groupId, error.code)
+      const fail = (error: ErrorRow) => undescribed(groupId, error.code)
       if (groupId === '') return fail(errors.INVALID_GROUP_ID)
       return this.#write<DescribedConsumerGroup>(groupId, fail, (shard) => ({
         records: [],

@@ -4,7 +4,7 @@ import type { ConsumerGroupDescribeResponse } from '../../../../protocol/message
 import type { Uuid } from '../../../../protocol/types.ts'
 import type { AnyGroup } from '../group-types.ts'
 import { type TopicPartitions, topicPartitionsOf } from '../modern/assignment.ts'
-import type { TopicView } from '../topics.ts'
+import { describedEpochs, named, undescribed } from '../modern/describe.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import type { ConsumerMember } from './member.ts'
 import { preferredAssignor } from './target.ts'
@@ -20,37 +20,14 @@ export function describeConsumerGroup(
   group: AnyGroup | null,
 ): DescribedConsumerGroup {
   const { code } = errors.GROUP_ID_NOT_FOUND
-  if (group === null) return describedConsumerError(groupId, code, `Group ${groupId} not found.`)
+  if (group === null) return undescribed(groupId, code, `Group ${groupId} not found.`)
   if (group.type !== 'consumer') {
-    return describedConsumerError(groupId, code, `Group ${groupId} is not a consumer group.`)
+    return undescribed(groupId, code, `Group ${groupId} is not a consumer group.`)
   }
   return {
-    errorCode: errors.NONE.code,
-    errorMessage: null,
-    groupId,
-    groupState: group.state,
-    groupEpoch: group.groupEpoch,
-    assignmentEpoch: group.assignmentEpoch,
+    ...describedEpochs(group),
     assignorName: preferredAssignor(group),
     members: [...group.members.values()].map((member) => describeMember(group, member)),
-  }
-}
-
-/** A described group for which nothing but an error can be said. */
-export function describedConsumerError(
-  groupId: string,
-  errorCode: number,
-  errorMessage: string | null = null,
-): DescribedConsumerGroup {
-  return {
-    errorCode,
-    errorMessage,
-    groupId,
-    groupState: '',
-    groupEpoch: 0,
-    assignmentEpoch: 0,
-    assignorName: '',
-    members: [],
   }
 }
 
@@ -84,12 +61,4 @@ function merged(a: readonly TopicPartitions[], b: readonly TopicPartitions[]): T
     all.set(topicId, [...(all.get(topicId) ?? []), ...partitions])
   }
   return [...all].map(([topicId, partitions]) => ({ topicId, partitions }))
-}
-
-/** Topics that are gone are left out. */
-function named(partitions: readonly TopicPartitions[], topics: TopicView) {
-  return partitions.flatMap((topic) => {
-    const topicName = topics.topicNameOf(topic.topicId)
-    return topicName === undefined ? [] : [{ ...topic, topicName }]
-  })
 }

@@ -1,7 +1,8 @@
 /** Share groups as ShareGroupDescribe tells them. */
-import { errors } from '../../../../protocol/errors.ts'
 import type { ShareGroupDescribeResponse } from '../../../../protocol/messages/share-group-describe.ts'
 import type { GroupContext } from '../group.ts'
+import { topicPartitionsOf } from '../modern/assignment.ts'
+import { describedEpochs, named } from '../modern/describe.ts'
 import { shareGroupOf } from './heartbeat.ts'
 import type { ShareMember } from './member.ts'
 import { simpleAssignorName } from './simple-assignor.ts'
@@ -12,23 +13,13 @@ export type DescribedShareGroup = ShareGroupDescribeResponse['groups'][number]
 export function describeShareGroup(context: GroupContext, groupId: string): DescribedShareGroup {
   const group = shareGroupOf(context, groupId)
   return {
-    errorCode: errors.NONE.code,
-    errorMessage: null,
-    groupId,
-    groupState: group.state,
-    groupEpoch: group.groupEpoch,
-    assignmentEpoch: group.assignmentEpoch,
+    ...describedEpochs(group),
     assignorName: simpleAssignorName,
     members: [...group.members.values()].map((member) => describedMember(context, member)),
   }
 }
 
 function describedMember({ topics }: GroupContext, { assigned, ...member }: ShareMember) {
-  const topicPartitions = [...assigned].flatMap(([topicId, partitions]) => {
-    const topicName = topics.topicNameOf(topicId)
-    if (topicName === undefined) return []
-    return [{ topicId, topicName, partitions: [...partitions].sort((a, b) => a - b) }]
-  })
   const { memberId, rackId, memberEpoch, clientId, clientHost, subscribedTopicNames } = member
   return {
     memberId,
@@ -37,24 +28,6 @@ function describedMember({ topics }: GroupContext, { assigned, ...member }: Shar
     clientId,
     clientHost,
     subscribedTopicNames,
-    assignment: { topicPartitions },
-  }
-}
-
-/** A group of which nothing but an error can be said. */
-export function describedShareError(
-  groupId: string,
-  errorCode: number,
-  errorMessage: string | null = null,
-): DescribedShareGroup {
-  return {
-    errorCode,
-    errorMessage,
-    groupId,
-    groupState: '',
-    groupEpoch: 0,
-    assignmentEpoch: 0,
-    assignorName: '',
-    members: [],
+    assignment: { topicPartitions: named(topicPartitionsOf(assigned), topics) },
   }
 }

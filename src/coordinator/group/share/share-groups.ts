@@ -31,8 +31,9 @@ import type { Environment, Milliseconds } from '../../../environment/environment
 import { allInTurns } from '../../../environment/in-turns.ts'
 import type { Decision } from '../../shard.ts'
 import type { Caller, GroupContext } from '../group.ts'
+import { undescribed } from '../modern/describe.ts'
 import type { GroupRecord } from '../records.ts'
-import { type DescribedShareGroup, describedShareError, describeShareGroup } from './describe.ts'
+import { type DescribedShareGroup, describeShareGroup } from './describe.ts'
 import { checkHeartbeat, shareGroupOf, shareHeartbeat } from './heartbeat.ts'
 import {
   alterOffsets,
@@ -115,7 +116,7 @@ export class ShareGroups {
         return await this.#read(groupId, look)
       } catch (failure) {
         if (!(failure instanceof KafkaError)) throw failure
-        return describedShareError(groupId, failure.error.code, failure.message)
+        return undescribed(groupId, failure.error.code, failure.message)
       }
     }
     return allInTurns(this.#environment, new Set(groupIds), describe)

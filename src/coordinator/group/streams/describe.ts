@@ -2,6 +2,7 @@
 import { errors } from '../../../../protocol/errors.ts'
 import type { StreamsGroupDescribeResponse } from '../../../../protocol/messages/streams-group-describe.ts'
 import type { GroupContext } from '../group.ts'
+import { describedEpochs, undescribed } from '../modern/describe.ts'
 import { byName } from './configured-topology.ts'
 import { streamsGroupOf } from './leave.ts'
 import type { StreamsMember } from './member.ts'
@@ -19,35 +20,23 @@ export function describeStreamsGroup(
 ): DescribedStreamsGroup {
   const group = streamsGroupOf(context, groupId)
   return {
-    ...describedStreamsError(groupId, errors.NONE.code),
-    groupState: group.state,
-    groupEpoch: group.groupEpoch,
-    assignmentEpoch: group.assignmentEpoch,
+    ...undescribedStreams(groupId, errors.NONE.code),
+    ...describedEpochs(group),
     topology: describeTopology(group),
     members: [...group.members.values()].map((member) => describeMember(group, member)),
   }
 }
 
 /** A described group for which nothing but an error can be said. */
-export function describedStreamsError(
-  groupId: string,
-  errorCode: number,
-  errorMessage: string | null = null,
-): DescribedStreamsGroup {
-  return {
-    errorCode,
-    errorMessage,
-    groupId,
-    groupState: '',
-    groupEpoch: 0,
-    assignmentEpoch: 0,
-    topology: null,
-    members: [],
-    topologyDescription: null,
-    topologyDescriptionStatus: 0,
-    assignorName: null,
-  }
-}
+export const undescribedStreams = (
+  ...error: Parameters<typeof undescribed>
+): DescribedStreamsGroup => ({
+  ...undescribed(...error),
+  topology: null,
+  topologyDescription: null,
+  topologyDescriptionStatus: 0,
+  assignorName: null,
+})
 
 /**
  * With the numbers of partitions that the topics have which were made for it, where nothing hinders the

@@ -10,11 +10,7 @@ import { allInTurns } from '../../../environment/in-turns.ts'
 import type { Decision } from '../../shard.ts'
 import type { Caller, GroupContext } from '../group.ts'
 import type { GroupRecord } from '../records.ts'
-import {
-  type DescribedStreamsGroup,
-  describedStreamsError,
-  describeStreamsGroup,
-} from './describe.ts'
+import { type DescribedStreamsGroup, describeStreamsGroup, undescribedStreams } from './describe.ts'
 import { emptyResponse, type Heartbeat, streamsHeartbeat } from './heartbeat.ts'
 import { checkHeartbeat } from './request.ts'
 
@@ -49,7 +45,7 @@ export class StreamsGroups {
   /** Each once, however often it is named: its answer may be long. */
   async describe(groupIds: readonly string[]): Promise<DescribedStreamsGroup[]> {
     const describe = async (groupId: string) => {
-      if (groupId === '') return describedStreamsError('', errors.INVALID_GROUP_ID.code)
+      if (groupId === '') return undescribedStreams('', errors.INVALID_GROUP_ID.code)
       try {
         return await this.#write(groupId, (context) => ({
           records: [],
@@ -57,7 +53,7 @@ export class StreamsGroups {
         }))
       } catch (failure) {
         if (!(failure instanceof KafkaError)) throw failure
-        return describedStreamsError(groupId, failure.error.code, failure.message)
+        return undescribedStreams(groupId, failure.error.code, failure.message)
       }
     }
     return allInTurns(this.#turns, new Set(groupIds), describe)
