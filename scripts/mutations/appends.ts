@@ -72,8 +72,8 @@ export const acknowledgements: readonly Mutation[] = [
     name: 'roll-loses-queue',
     breaks: 'what is queued when a segment is rolled is never written',
     file: 'src/log/log-end.ts',
-    find: 'this.write()\n    snapshots.take(',
-    replace: 'snapshots.take(',
+    find: 'this.write()\n    if (isSyncedBeforeRoll) {',
+    replace: 'if (isSyncedBeforeRoll) {',
   },
 ]
 
