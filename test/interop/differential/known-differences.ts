@@ -85,10 +85,12 @@ export const knownDifferences: readonly KnownDifference[] = [
       field('.responses[].topic', anyValue),
     ),
     kafka: either(
-      field('.errorCode', 'UNKNOWN_SERVER_ERROR|NONE'),
-      field(fetched, 'UNKNOWN_SERVER_ERROR'),
+      field('.errorCode', 'UNKNOWN_SERVER_ERROR|NONE|(INVALID_)?FETCH_SESSION_[A-Z_]+'),
+      field(fetched, 'UNKNOWN_SERVER_ERROR|UNKNOWN_TOPIC_OR_PARTITION|UNKNOWN_TOPIC_ID'),
     ),
-    reason: 'an unknown isolation level is an exception of Java to Kafka, and invalid to us',
+    reason:
+      'an unknown isolation level is an exception of Java to Kafka once it reads a partition, and ' +
+      'invalid to us',
   },
   {
     apis: ['listOffsets'],
