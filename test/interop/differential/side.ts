@@ -8,7 +8,7 @@ import { zeroUuid } from '../../../protocol/types.ts'
 import type { BrokerProcess } from '../../damage/broker-process.ts'
 import { decodeAnswer, frameOf, Outcome, Peer } from '../../hostile/peer.ts'
 import { type Outline, outline } from './outline.ts'
-import { topics } from './requests.ts'
+import { ownMemberId, topics } from './pools.ts'
 import { World } from './world.ts'
 
 /** A request waits for no more than this: then it counts as not answered, by both alike it is hoped. */
@@ -19,6 +19,8 @@ const idleTriesMax = 20
 /** Long enough that nothing begun here ends by itself during a run. */
 const transactionTimeoutMs = 900_000
 const sessionTimeoutMs = 300_000
+/** A member that says so leaves its share group. */
+const leavingEpoch = -1
 
 export class Side {
   readonly world = new World()
@@ -138,13 +140,9 @@ export class Side {
       serverAssignor: null,
       topicPartitions: [],
     })
-    await this.#tell(apis.shareGroupHeartbeat, 1, {
-      groupId: 'sharers',
-      memberId: 'member-1',
-      memberEpoch: 0,
-      rackId: null,
-      subscribedTopicNames: ['orders'],
-    })
+    await this.#share('sharers', 0)
+    await this.#share('empty-sharers', 0)
+    await this.#share('empty-sharers', leavingEpoch)
     await this.#initProducer(null)
     await this.#initProducer('tx-1')
     await this.#initProducer('tx-2')
@@ -163,6 +161,16 @@ export class Side {
     const { memberId, generationIdOrMemberEpoch: generationId } = this.#member(groupId)
     const assignments = [{ memberId, assignment: Buffer.from('mine') }]
     await this.#tell(apis.syncGroup, 3, { groupId, memberId, generationId, assignments })
+  }
+
+  async #share(groupId: string, memberEpoch: number): Promise<void> {
+    await this.#tell(apis.shareGroupHeartbeat, 1, {
+      groupId,
+      memberId: ownMemberId,
+      memberEpoch,
+      rackId: null,
+      subscribedTopicNames: ['orders'],
+    })
   }
 
   #member(groupId: string): { memberId: string; generationIdOrMemberEpoch: number } {

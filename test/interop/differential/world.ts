@@ -7,11 +7,13 @@
 import { apis } from '../../../protocol/apis.ts'
 import { encodeBatch } from '../../../protocol/records/record.ts'
 import type { Peer } from '../../hostile/peer.ts'
-import { BatchPlan, longName, Placeholder } from './requests.ts'
+import { longName } from './pools.ts'
+import { BatchPlan, Placeholder } from './stand-ins.ts'
 
 const metadataVersion = 12
 const ofGenerations = new Set([
   ...['group-1', 'group-2', 'new-style', 'sharers', 'streams-1', 'tx-1', 'tx-2', 'nobody-s'],
+  'empty-sharers',
   longName,
 ])
 const unknownTopicId = 'AAAAAAAAAAAAAAAAAAAABQ'
