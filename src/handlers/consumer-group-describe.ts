@@ -19,7 +19,7 @@ export const consumerGroupDescribe = ({ groups, isEnabled }: Parts) =>
     async (request, context) => {
       if (!isEnabled()) throw new KafkaError(errors.UNSUPPORTED_VERSION)
       const described = await describedGroups(request, context, {
-        describe: (groupIds) => groups.describeConsumerGroups(groupIds),
+        describe: (groupIds) => groups.consumer.describe(groupIds),
         topicsOf,
         failed: undescribed,
         unseen: 'The group has described topic(s) that the client is not authorized to describe.',

@@ -3,8 +3,9 @@
  * subscribes, says what it owns, and hears what it shall own.
  */
 import { apis } from '../../protocol/apis.ts'
-import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
+import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import { refusedHeartbeat } from '../coordinator/group/modern/refused-heartbeat.ts'
 import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import { groupCaller } from './group-caller.ts'
@@ -30,24 +31,13 @@ export const consumerGroupHeartbeat = ({ groups, isEnabled }: Parts) =>
       if (describeTopics.split(context, names, (name) => name).denied.length > 0) {
         throw new KafkaError(describeTopics.error)
       }
-      return groups.consumerHeartbeat(request, {
+      return groups.consumer.heartbeat(request, {
         ...groupCaller(context),
         mayDescribe: (topic) => findTopics.allows(context, topic),
       })
     },
     {
       access: [readGroup, describeTopics, findTopics],
-      onError: (_request, error, _version, message) => failed(error, message),
+      onError: (_request, error, _version, message) => refusedHeartbeat(error, message),
     },
   )
-
-function failed({ code }: ErrorRow, errorMessage: string | null) {
-  return {
-    errorCode: code,
-    errorMessage,
-    memberId: null,
-    memberEpoch: 0,
-    heartbeatIntervalMs: 0,
-    assignment: null,
-  }
-}

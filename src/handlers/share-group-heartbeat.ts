@@ -2,6 +2,7 @@
 import { apis } from '../../protocol/apis.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
+import { refusedHeartbeat } from '../coordinator/group/modern/refused-heartbeat.ts'
 import { isShareGroupsEnabled } from '../metadata/features.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import { rule } from '../server/access.ts'
@@ -31,13 +32,7 @@ export const shareGroupHeartbeat = ({ groups, image }: Parts) =>
     },
     {
       access: [readGroup, describeTopics],
-      onError: (_request, error, _version, message) => ({
-        errorCode: error.code,
-        errorMessage: message ?? error.message,
-        memberId: null,
-        memberEpoch: 0,
-        heartbeatIntervalMs: 0,
-        assignment: null,
-      }),
+      onError: (_request, error, _version, message) =>
+        refusedHeartbeat(error, message ?? error.message),
     },
   )

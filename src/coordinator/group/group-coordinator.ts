@@ -9,10 +9,6 @@
  * Methods answer at once where they can, else with a promise that never rejects but for a bug.
  */
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
-import type {
-  ConsumerGroupHeartbeatRequest,
-  ConsumerGroupHeartbeatResponse,
-} from '../../../protocol/messages/consumer-group-heartbeat.ts'
 import type { DeleteGroupsResponse } from '../../../protocol/messages/delete-groups.ts'
 import type { DescribeGroupsResponse } from '../../../protocol/messages/describe-groups.ts'
 import type { HeartbeatRequest, HeartbeatResponse } from '../../../protocol/messages/heartbeat.ts'
@@ -57,9 +53,7 @@ import {
   leaveConsumerGroup,
   syncClassicMember,
 } from './consumer/classic-members.ts'
-import { type DescribedConsumerGroup, describeConsumerGroup } from './consumer/describe.ts'
-import { consumerHeartbeat } from './consumer/heartbeat.ts'
-import { checkHeartbeat } from './consumer/request.ts'
+import { ConsumerGroups } from './consumer/consumer-groups.ts'
 import {
   type DescribedGroup,
   describedError,
@@ -68,13 +62,12 @@ import {
   type ListedGroup,
   listedGroup,
 } from './describe.ts'
-import type { Caller, GroupType, SubscribingCaller } from './group.ts'
+import type { Caller, GroupType, GroupWrite } from './group.ts'
 import { GroupShard } from './group-shard.ts'
-import { undescribed } from './modern/describe.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
-import { type GroupState, ShareGroups, type ShareGroupsOptions } from './share/share-groups.ts'
+import { type GroupState, ShareGroups } from './share/share-groups.ts'
 import { SharedLimits } from './shared-limits.ts'
 import { StreamsGroups } from './streams/streams-groups.ts'
 import type { TopicView } from './topics.ts'
@@ -102,6 +95,8 @@ const firstLeaveVersionWithMembers = 3
 
 export class GroupCoordinator {
   readonly topic = '__consumer_offsets'
+  /** What consumer groups of KIP-848 alone are asked. */
+  readonly consumer: ConsumerGroups
   /** What share groups alone are asked. */
   readonly share: ShareGroups
   /** What streams groups alone are asked. */
@@ -135,10 +130,11 @@ export class GroupCoordinator {
       commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
       compression: () => compressions[config().offsetsTopicCompressionCodec] ?? 'none',
     })
-    const write: ShareGroupsOptions['write'] = (groupId, decide) =>
+    const write: GroupWrite = (groupId, decide) =>
       this.#runtime.write(this.partitionFor(groupId), (shard, nowMs) =>
         shard.guarded(groupId, () => decide(shard.context, nowMs)),
       )
+    this.consumer = new ConsumerGroups(environment, config, write)
     this.share = new ShareGroups({ environment, state: options.shareState, write })
     this.streams = new StreamsGroups(environment, write)
   }
@@ -321,41 +317,6 @@ export class GroupCoordinator {
     return { groups: await allInTurns(this.#environment, new Set(groupIds), describe) }
   }
 
-  consumerHeartbeat(
-    request: ConsumerGroupHeartbeatRequest,
-    caller: SubscribingCaller,
-  ): Pending<ConsumerGroupHeartbeatResponse> {
-    const { groupId } = request
-    const fail = (error: ErrorRow, errorMessage: string | null) => ({
-      errorCode: error.code,
-      errorMessage,
-      memberId: null,
-      memberEpoch: 0,
-      heartbeatIntervalMs: 0,
-      assignment: null,
-    })
-    return this.#settled(fail, () => {
-      checkHeartbeat(request, caller.apiVersion, this.#config().groupConsumerAssignors)
-      return this.#runtime.write<ConsumerGroupHeartbeatResponse>(
-        this.partitionFor(groupId),
-        (shard, nowMs) =>
-          shard.guarded(groupId, () => consumerHeartbeat(shard.context, request, caller, nowMs)),
-      )
-    })
-  }
-
-  async describeConsumerGroups(groupIds: readonly string[]): Promise<DescribedConsumerGroup[]> {
-    const describe = (groupId: string) => {
-      const fail = (error: ErrorRow) => undescribed(groupId, error.code)
-      if (groupId === '') return fail(errors.INVALID_GROUP_ID)
-      return this.#write<DescribedConsumerGroup>(groupId, fail, (shard) => ({
-        records: [],
-        reply: describeConsumerGroup(groupId, shard.group(groupId)),
-      }))
-    }
-    return allInTurns(this.#environment, new Set(groupIds), describe)
-  }
-
   /** Calls `count` for each group of the shards that are loaded here. */
   census(count: (type: GroupType, state: string) => void): void {
     this.#runtime.forEachActive((shard) => shard.census(count))
@@ -454,12 +415,9 @@ export class GroupCoordinator {
     return this.#settled(fail, () => this.#runtime.write(this.partitionFor(groupId), decide))
   }
 
-  #settled<T>(
-    fail: (error: ErrorRow, message: string | null) => T,
-    write: () => Pending<T>,
-  ): Pending<T> {
+  #settled<T>(fail: (error: ErrorRow) => T, write: () => Pending<T>): Pending<T> {
     const failed = (failure: unknown): T => {
-      if (failure instanceof KafkaError) return fail(failure.error, failure.message)
+      if (failure instanceof KafkaError) return fail(failure.error)
       throw failure
     }
     try {

@@ -102,6 +102,12 @@ export interface GroupContext {
   write(decide: () => Decision<GroupRecord, void>): void
 }
 
+/** Decides on the shard of the group. Throws, or rejects with, KafkaError. */
+export type GroupWrite = <T>(
+  groupId: string,
+  decide: (context: GroupContext, nowMs: Milliseconds) => Decision<GroupRecord, T>,
+) => T | Promise<T>
+
 /** The version of the topics in which there last were new ones. */
 export interface NewTopics {
   readonly version: number

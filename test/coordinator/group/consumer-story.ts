@@ -89,7 +89,7 @@ export class StoryConsumer {
       apiVersion: 1,
       mayDescribe: (topic: string) => !topic.startsWith('secret'),
     }
-    const response = await story.now(this.#groups.consumerHeartbeat(request, caller))
+    const response = await story.now(this.#groups.consumer.heartbeat(request, caller))
     if (response.errorCode !== 0) return response
     this.memberId = response.memberId ?? this.memberId
     this.epoch = response.memberEpoch
@@ -140,7 +140,7 @@ export async function settle(members: readonly StoryConsumer[], rounds = 10): Pr
 
 /** The live group and one that was loaded from its log say the same of themselves. */
 export async function describe(story: GroupStory, groups = story.groups, groupId = 'g') {
-  const [group] = await story.now(groups.describeConsumerGroups([groupId]))
+  const [group] = await story.now(groups.consumer.describe([groupId]))
   if (group === undefined) throw new Error('nothing described')
   const byId = (a: { memberId: string }, b: { memberId: string }) =>
     a.memberId < b.memberId ? -1 : 1

@@ -27,11 +27,11 @@ import type {
   ShareGroupHeartbeatResponse,
 } from '../../../../protocol/messages/share-group-heartbeat.ts'
 import type { Uuid } from '../../../../protocol/types.ts'
-import type { Environment, Milliseconds } from '../../../environment/environment.ts'
+import type { Environment } from '../../../environment/environment.ts'
 import { allInTurns } from '../../../environment/in-turns.ts'
-import type { Decision } from '../../shard.ts'
-import type { Caller, GroupContext } from '../group.ts'
-import { undescribed } from '../modern/describe.ts'
+import type { Caller, GroupContext, GroupWrite } from '../group.ts'
+import { describeEach, undescribed } from '../modern/describe.ts'
+import { refusedHeartbeat } from '../modern/refused-heartbeat.ts'
 import type { GroupRecord } from '../records.ts'
 import { type DescribedShareGroup, describeShareGroup } from './describe.ts'
 import { checkHeartbeat, shareGroupOf, shareHeartbeat } from './heartbeat.ts'
@@ -61,17 +61,13 @@ export interface GroupState {
 export interface ShareGroupsOptions {
   readonly environment: Pick<Environment, 'clock' | 'timers' | 'log'>
   readonly state: GroupState
-  /** Decides on the shard of the group. Throws, or rejects with, KafkaError. */
-  readonly write: <T>(
-    groupId: string,
-    decide: (context: GroupContext, nowMs: Milliseconds) => Decision<GroupRecord, T>,
-  ) => T | Promise<T>
+  readonly write: GroupWrite
 }
 
 export class ShareGroups {
   readonly #environment: ShareGroupsOptions['environment']
   readonly #state: GroupState
-  readonly #write: ShareGroupsOptions['write']
+  readonly #write: GroupWrite
 
   constructor({ environment, state, write }: ShareGroupsOptions) {
     this.#environment = environment
@@ -96,30 +92,14 @@ export class ShareGroups {
       return response
     } catch (failure) {
       if (!(failure instanceof KafkaError)) throw failure
-      return {
-        errorCode: failure.error.code,
-        errorMessage: failure.message,
-        memberId: null,
-        memberEpoch: 0,
-        heartbeatIntervalMs: 0,
-        assignment: null,
-      }
+      return refusedHeartbeat(failure.error, failure.message)
     }
   }
 
-  /** Each once, however often it is named: its answer may be long. */
-  async describe(groupIds: readonly string[]): Promise<DescribedShareGroup[]> {
-    const describe = async (groupId: string) => {
-      try {
-        if (groupId === '') throw new KafkaError(errors.INVALID_GROUP_ID)
-        const look = (context: GroupContext) => describeShareGroup(context, groupId)
-        return await this.#read(groupId, look)
-      } catch (failure) {
-        if (!(failure instanceof KafkaError)) throw failure
-        return undescribed(groupId, failure.error.code, failure.message)
-      }
-    }
-    return allInTurns(this.#environment, new Set(groupIds), describe)
+  describe(groupIds: readonly string[]): Promise<DescribedShareGroup[]> {
+    const describe = (groupId: string) =>
+      this.#read(groupId, (context) => describeShareGroup(context, groupId))
+    return describeEach(this.#environment, groupIds, describe, undescribed)
   }
 
   /** What is set up for the group; nothing where there is no such group. Rejects with KafkaError. */

@@ -1,30 +1,21 @@
 /** What streams groups alone are asked. */
-
-import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
+import { type ErrorRow, KafkaError } from '../../../../protocol/errors.ts'
 import type {
   StreamsGroupHeartbeatRequest,
   StreamsGroupHeartbeatResponse,
 } from '../../../../protocol/messages/streams-group-heartbeat.ts'
-import type { Environment, Milliseconds } from '../../../environment/environment.ts'
-import { allInTurns } from '../../../environment/in-turns.ts'
-import type { Decision } from '../../shard.ts'
-import type { Caller, GroupContext } from '../group.ts'
-import type { GroupRecord } from '../records.ts'
+import type { Environment } from '../../../environment/environment.ts'
+import type { Caller, GroupWrite } from '../group.ts'
+import { describeEach } from '../modern/describe.ts'
 import { type DescribedStreamsGroup, describeStreamsGroup, undescribedStreams } from './describe.ts'
 import { emptyResponse, type Heartbeat, streamsHeartbeat } from './heartbeat.ts'
 import { checkHeartbeat } from './request.ts'
 
-/** Decides on the shard of the group. Throws, or rejects with, KafkaError. */
-type Write = <T>(
-  groupId: string,
-  decide: (context: GroupContext, nowMs: Milliseconds) => Decision<GroupRecord, T>,
-) => T | Promise<T>
-
 export class StreamsGroups {
   readonly #turns: Pick<Environment, 'clock' | 'timers'>
-  readonly #write: Write
+  readonly #write: GroupWrite
 
-  constructor(turns: Pick<Environment, 'clock' | 'timers'>, write: Write) {
+  constructor(turns: Pick<Environment, 'clock' | 'timers'>, write: GroupWrite) {
     this.#turns = turns
     this.#write = write
   }
@@ -42,21 +33,13 @@ export class StreamsGroups {
     }
   }
 
-  /** Each once, however often it is named: its answer may be long. */
-  async describe(groupIds: readonly string[]): Promise<DescribedStreamsGroup[]> {
-    const describe = async (groupId: string) => {
-      if (groupId === '') return undescribedStreams('', errors.INVALID_GROUP_ID.code)
-      try {
-        return await this.#write(groupId, (context) => ({
-          records: [],
-          reply: describeStreamsGroup(context, groupId),
-        }))
-      } catch (failure) {
-        if (!(failure instanceof KafkaError)) throw failure
-        return undescribedStreams(groupId, failure.error.code, failure.message)
-      }
-    }
-    return allInTurns(this.#turns, new Set(groupIds), describe)
+  describe(groupIds: readonly string[]): Promise<DescribedStreamsGroup[]> {
+    const describe = (groupId: string) =>
+      this.#write(groupId, (context) => ({
+        records: [],
+        reply: describeStreamsGroup(context, groupId),
+      }))
+    return describeEach(this.#turns, groupIds, describe, undescribedStreams)
   }
 }
 
