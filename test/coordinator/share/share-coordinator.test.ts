@@ -205,6 +205,19 @@ t.test('what cannot be is refused', async (t) => {
   t.match(await soleOf(story, coordinator.initialize(unknown)), unknownCode)
   t.match(await soleOf(story, coordinator.delete(unknown)), unknownCode)
   t.strictSame(await coordinator.delete({ ...unknown, groupId: '' }), { results: [] })
+  const nothing = { topicId, partitions: [] }
+  const partly = { groupId: 'g', topics: [...one({ leaderEpoch: 0 }).topics, nothing] }
+  for (const ask of ['read', 'readSummary', 'delete'] as const) {
+    const answer = await story.world.run(coordinator[ask](partly))
+    t.strictSame(answer, { results: [] }, `${ask}, with a topic for nothing`)
+  }
+  const initial = one({ stateEpoch: 1, startOffset: 0 })
+  const begun = coordinator.initialize({ ...initial, topics: [...initial.topics, nothing] })
+  t.equal((await story.world.run(begun)).results.length, 2)
+  const unbegun = one({ partition: 2, leaderEpoch: 0 })
+  t.match(await soleOf(story, coordinator.readSummary(unbegun)), { errorCode: 0, startOffset: -1 })
+  const refused = { ...unknownCode, startOffset: 0 }
+  t.match(await soleOf(story, coordinator.readSummary(unknown)), refused, 'nothing is known')
   story.log.failure = new Error('no disk')
   t.match(await write(story, [batch(0, 3)]), {
     errorCode: errors.UNKNOWN_SERVER_ERROR.code,
