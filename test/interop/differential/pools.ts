@@ -324,7 +324,7 @@ export const pools: Readonly<Record<string, Pool>> = {
   instanceId: [[null], ['instance-1', '']],
   'assignments.memberId': memberIds,
   'members.memberId': memberIds,
-  path: [[], ['/nowhere', '']],
+  path: [[new Placeholder('log directory', '')], ['/nowhere', '']],
   userPrincipal: [[null], ['alice']],
   principalType: [['User'], ['', 'Group']],
   principalName: [['alice'], ['']],

@@ -122,6 +122,8 @@ export class Side {
   /** Begins groups and transactions of a new generation; each in a state of its own. */
   async begin(): Promise<void> {
     this.world.begin()
+    const { results = [] } = await this.#call(apis.describeLogDirs, 4, { topics: [] })
+    this.world.logDirectory = results[0]?.logDir ?? ''
     await this.#joinClassic('group-1')
     const topic = { name: 'orders', partitions: [{ partitionIndex: 0, committedOffset: 1 }] }
     for (const groupId of ['group-1', 'group-2']) {

@@ -3,7 +3,13 @@ import type { NewBatch } from '../../../protocol/records/record.ts'
 
 /** Stands for what a broker calls something: `kind` and of what. */
 export class Placeholder {
-  readonly kind: 'topic id' | 'member id' | 'member epoch' | 'producer id' | 'producer epoch'
+  readonly kind:
+    | 'topic id'
+    | 'member id'
+    | 'member epoch'
+    | 'producer id'
+    | 'producer epoch'
+    | 'log directory'
   readonly of: string
 
   constructor(kind: Placeholder['kind'], of: string) {

@@ -36,6 +36,8 @@ interface About {
 }
 
 export class World {
+  /** The first that the broker has. */
+  logDirectory = ''
   #generation = 0
   readonly #topicIds = new Map<string, string>()
   readonly #members = new Map<string, Member>()
@@ -151,6 +153,8 @@ export class World {
         return this.producerOf(transactionalId).id
       case 'producer epoch':
         return this.producerOf(transactionalId).epoch
+      case 'log directory':
+        return this.logDirectory
     }
   }
 }
