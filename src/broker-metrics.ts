@@ -271,6 +271,14 @@ function directories(out: Exposition, replicas: Replicas): void {
   for (const { path, failure } of all) {
     each.add(failure === null ? 0 : 1, labelled({ logDirectory: path }))
   }
+  const moves = 'kafka_server_replicaalterlogdirsmanager'
+  const labels = labelled({ clientId: 'ReplicaAlterLogDirs' })
+  const lag = Math.max(0, ...replicas.moves.lags())
+  const lagHelp = 'Records that a copy on its way to another directory lacks, at most.'
+  out.family(`${moves}_maxlag`, 'gauge', lagHelp).add(lag, labels)
+  const failedHelp = 'Partitions that could not be moved, since the start.'
+  const { failed } = replicas.moves.counters
+  out.family(`${moves}_failedpartitionscount`, 'gauge', failedHelp).add(failed, labels)
 }
 
 function compaction(out: Exposition, { replicas, environment }: MeasuredParts): void {

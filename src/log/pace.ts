@@ -59,8 +59,9 @@ export class Pace {
     this.begin()
   }
 
-  /** Ends a wait: there is no more to come. */
+  /** Ends a wait, and forgives what it was for: there is no more to come, or the rate is another one. */
   wake(): void {
+    this.#paidUntilMs = this.#environment.clock.monotonic()
     this.#wake?.()
   }
 }

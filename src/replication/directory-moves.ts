@@ -116,6 +116,11 @@ export class DirectoryMoves {
     this.nextOf(partition)?.updateConfig(copyConfig(partition))
   }
 
+  /** The rate may be another one. */
+  rateChanged(): void {
+    this.#pace.wake()
+  }
+
   /** Ends what is under way, unless it is nearly over; resolves when nothing more is done. */
   async stop(): Promise<void> {
     this.#isStopping = true

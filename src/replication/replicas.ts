@@ -278,6 +278,7 @@ export class Replicas {
 
   /** The settings of the broker may have changed, and with them those of every topic. */
   reconfigureAll(): void {
+    this.moves.rateChanged()
     for (const topic of this.#byName.keys()) this.reconfigure(topic)
   }
 

@@ -6,6 +6,7 @@
 import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
+import { encodeBatch } from '../../protocol/records/record.ts'
 import { saltPassword, scramKeys, scramMechanisms } from '../../protocol/scram.ts'
 import { OneBroker } from './one-broker.ts'
 
@@ -227,4 +228,64 @@ t.test('leaders and reassignments of the only broker, and its registration', asy
   await broker.restart()
   const { topics } = await broker.ask(host, apis.metadata, { topics: [{ name: 'orders' }] })
   t.match(topics[0]?.partitions[0], { errorCode: NONE, leaderId: 1, isrNodes: [1] })
+})
+
+t.test('a partition moves between log directories, as fast as it may', async (t) => {
+  const broker = new OneBroker({ 'log.dirs': '/one,/two' })
+  await broker.start()
+  await broker.createTopic(host, 'orders')
+  const throttle = async (value: string) => {
+    const name = 'replica.alter.log.dirs.io.max.bytes.per.second'
+    const config = { name, configOperation: 0, value }
+    const resource = { resourceType: 4, resourceName: '1', configs: [config] }
+    const request = { resources: [resource], validateOnly: false }
+    const { responses } = await broker.ask(host, apis.incrementalAlterConfigs, request)
+    return responses[0]?.errorCode
+  }
+  t.equal(await throttle('-1'), errors.INVALID_REQUEST.code)
+  t.equal(await throttle('10000'), NONE)
+  const records = encodeBatch({
+    records: [{ timestamp: 0, key: null, value: Buffer.alloc(100_000) }],
+  })
+  for (let batch = 0; batch < 5; batch++) {
+    const { responses } = await broker.ask(
+      host,
+      apis.produce,
+      {
+        acks: -1,
+        timeoutMs: 1000,
+        topicData: [{ name: 'orders', partitionData: [{ index: 0, records: [records] }] }],
+      },
+      11,
+    )
+    t.equal(responses[0]?.partitionResponses[0]?.errorCode, NONE)
+  }
+  const describe = async () => {
+    const { results } = await broker.ask(host, apis.describeLogDirs, { topics: null })
+    return results.map(({ topics }) => topics[0]?.partitions[0]?.isFutureKey)
+  }
+  const move = async (path: string) => {
+    const topics = [{ name: 'orders', partitions: [0] }]
+    const answer = await broker.ask(host, apis.alterReplicaLogDirs, { dirs: [{ path, topics }] })
+    return answer.results
+  }
+  t.same(await describe(), [false, undefined])
+  t.same(await move('/two'), [
+    { topicName: 'orders', partitions: [{ partitionIndex: 0, errorCode: NONE }] },
+  ])
+  await broker.world.runFor(20_000)
+  t.same(await describe(), [false, true], 'half a megabyte takes 50 s')
+  t.equal(await throttle('9223372036854775807'), NONE)
+  await broker.world.runFor(1000)
+  t.same(await describe(), [undefined, false], 'at once when it may')
+  t.equal(await throttle('10000'), NONE)
+  await move('/one')
+  await broker.world.runFor(1000)
+  await broker.restart()
+  await broker.world.runFor(60_000)
+  t.same(await describe(), [false, undefined], 'a kill does not end it')
+  await broker.restart('crash')
+  await broker.world.runFor(1000)
+  t.same(await describe(), [false, undefined])
+  t.notMatch(broker.lines.join('\n'), /broker error/)
 })
