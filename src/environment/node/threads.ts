@@ -1,5 +1,4 @@
 /** Threads of `node:worker_threads`, and the side of the thread itself. */
-import { setPriority } from 'node:os'
 import { parentPort, Worker } from 'node:worker_threads'
 import type { Thread, ThreadName, Threads } from '../threads.ts'
 
@@ -54,13 +53,8 @@ class NodeThread implements Thread {
   }
 }
 
-/** How far threads stand behind the event loop where both want the processor (`nice`). */
-const niceness = 5
-
 /** The program of a thread: answers question after question. */
 export function answerQuestions(answer: (question: unknown) => Promise<unknown>): void {
-  // Elsewhere than on Linux it would be that of the whole process.
-  if (process.platform === 'linux') setPriority(niceness)
   const port = parentPort
   if (port === null) throw new Error('this is the program of a thread')
   port.on('message', (question: unknown) => {

@@ -125,10 +125,10 @@ export class SegmentWalk {
       // The visit comes upon it.
       if (size === 0 || position + at + size > segment.size) break
       if (at + size > bytes.length) {
-        const isEnough = isHeaderEnough(visitor, bytes, at)
-        return isEnough
-          ? { position: position + at + size, bytes: peekBytes }
-          : { position: position + at, bytes: size }
+        const isInView = bytes.length - at >= header.headerBytes
+        if (!isInView) return { position: position + at, bytes: header.headerBytes }
+        if (!isHeaderEnough(visitor, bytes, at)) return { position: position + at, bytes: size }
+        return { position: position + at + size, bytes: peekBytes }
       }
       at += size
     }
