@@ -19,7 +19,9 @@ export async function audit(
   client: Client,
   partitions: readonly PartitionHistory[],
 ): Promise<void> {
-  for (const partition of partitions) await auditPartition(stage, client, partition)
+  // What the client knows of the cluster it has learnt since.
+  const since = stage.starts
+  for (const partition of partitions) await auditPartition(stage, client, partition, since)
   client.cluster.close()
 }
 
@@ -27,17 +29,20 @@ async function auditPartition(
   stage: Stage,
   client: Client,
   partition: PartitionHistory,
+  since: number,
 ): Promise<void> {
   const { topic, index, name } = partition
   const place = { topic, partition: index }
   try {
     const ends = await listOffsets(client.cluster, [{ ...place, timestamp: latest }])
     const starts = await listOffsets(client.cluster, [{ ...place, timestamp: earliest }])
+    const { leaderEpoch = -1 } = client.cluster.metadata.partition(topic, index) ?? {}
+    stage.history.checkLeaderEpoch(partition, leaderEpoch, { since, until: stage.starts })
     const end = offsetIn(ends, place)
     const start = offsetIn(starts, place)
     const offsets = await readAll(stage, client, partition, start, end)
     if (offsets === null) {
-      await auditPartition(stage, client, partition)
+      await auditPartition(stage, client, partition, since)
       return
     }
     stage.trace.say('auditor', `${name}: ${start} to ${end}, ${offsets.size} records read`)

@@ -16,6 +16,7 @@ export interface Flip {
 }
 
 const rebuildable = /\.(index|timeindex|txnindex|snapshot)$|\/leader-epoch-checkpoint$/
+const snapshotFile = /\/([^/]+-\d+)\/\d{20}\.snapshot$/
 const metadataLog = /\/__cluster_metadata-0\/\d{20}\.log$/
 const offsetsLog = /\/__consumer_offsets-\d+\/\d{20}\.log$/
 /** What depends on these goes on without saying that it does. */
@@ -50,9 +51,12 @@ export function flipBits(
   }
 }
 
-function isTarget(path: string, { temper }: Stage): boolean {
+function isTarget(path: string, { temper, history }: Stage): boolean {
   // A coordinator that is out of service for good has its clients ask for hours.
   if (temper.durationMs > 600_000 && offsetsLog.test(path)) return false
+  const [, name = ''] = snapshotFile.exec(path) ?? []
+  // It is all that is known of the producers of what is gone: nothing is left to rebuild it from.
+  if ((history.partitions.get(name)?.startMax ?? 0) > 0) return false
   return rebuildable.test(path) || (logFile.test(path) && !sparedLog.test(path))
 }
 

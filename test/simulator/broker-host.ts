@@ -14,6 +14,7 @@ import type { SeededRandom } from './random.ts'
 import { SegmentRemovals } from './segment-removals.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import { port, type Stage, sleep, startClient } from './stage.ts'
+import { UntimelyEnds } from './untimely-ends.ts'
 import { Violation } from './violation.ts'
 
 /** Longer than any peer takes to see that the machine is gone: no old answer meets a new offset. */
@@ -58,8 +59,11 @@ export class BrokerHost {
     disk.syncDirectory('/')
     this.#faults.watch(disk, (end) => this.end(end))
     const removals = new SegmentRemovals(stage, this)
+    const ends = new UntimelyEnds(stage, this)
     this.#faults.onOperation = (operation, path) => {
-      if (operation === 'rename') removals.onRename(path)
+      if (operation !== 'rename') return
+      removals.onRename(path)
+      ends.onRename(path)
     }
   }
 

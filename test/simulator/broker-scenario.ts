@@ -196,7 +196,11 @@ class Scenario {
     const host = this.#host
     this.#send(others, 'keeper', (name) => keepOffsets(stage, host, name))
     if (random.chance(0.7)) this.#send(others, 'admin', (name) => administer(stage, host, name))
-    if (random.chance(0.5)) this.#send(others, 'prober', (name) => probe(stage, host, name))
+    // Where segments go, somebody has to ask what is still known of their producers.
+    const isAsked = temper.untimelyEndChance > 0 && temper.topics.some(({ isShort }) => isShort)
+    if (random.chance(0.5) || isAsked) {
+      this.#send(others, 'prober', (name) => probe(stage, host, name))
+    }
     if (random.chance(0.5)) this.#send(others, 'latecomer', (name) => commitTooLate(stage, name))
     if (random.chance(0.4)) this.#send(others, 'sleeper', (name) => fallSilent(stage, host, name))
     this.#startLedger(reading, others)

@@ -1,7 +1,8 @@
 /**
  * A client that keeps offsets under a group's name and is no member of it: commits ever larger ones, and
  * looks whether the last that was acknowledged is still there. A commit without an answer may take effect
- * at any later time; a fault that took away what was not synced may bring back any earlier one.
+ * at any later time; a fault that took away what was not synced may bring back any earlier one. It looks in
+ * the middle of a commit, too: what it has seen then must not be gone again.
  */
 import { apis } from '../../protocol/apis.ts'
 import { errorByCode, KafkaError } from '../../protocol/errors.ts'
@@ -36,7 +37,10 @@ export async function keepOffsets(stage: Stage, host: BrokerHost, name: string):
   const roundMs = stage.temper.durationMs / 20
   while (!stage.isHealed) {
     for (const place of places) {
-      if (client.random.chance(0.6)) await commit(stage, client, topic.name, place)
+      if (!client.random.chance(0.6)) continue
+      const committing = commit(stage, client, topic.name, place)
+      if (client.random.chance(0.4)) await glance(stage, host, client, topic.name, place)
+      await committing
     }
     if (client.random.chance(0.3)) await look(stage, host, client, topic.name, places)
     await restDuringFaults(stage, client, client.random.float() * roundMs)
@@ -100,13 +104,48 @@ async function commit(
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
+/** Looks while a commit is under way, past its connection; what is not durable yet may go right then. */
+async function glance(
+  stage: Stage,
+  host: BrokerHost,
+  client: Client,
+  topic: string,
+  place: CommittedPlace,
+): Promise<void> {
+  const { cluster, name, random } = client
+  const { temper, isHealed } = stage
+  const { acknowledged } = place
+  const topics = [{ name: topic, partitionIndexes: [place.partition] }]
+  const losses = host.offsetsLost
+  let offset: number
+  try {
+    const nodeId = await cluster.coordinator('group', name)
+    const request = { groupId: name, topics, groups: [{ groupId: name, topics }] }
+    const options = { versionMin: 1, versionMax: 9, lane: 'general' } as const
+    const answer = await cluster.callNode(nodeId, apis.offsetFetch, request, options)
+    const group = answer.groups[0] ?? answer
+    const row = group.topics[0]?.partitions[0]
+    if (row === undefined || row.errorCode !== 0 || group.errorCode !== 0) return
+    offset = row.committedOffset
+  } catch (error) {
+    stage.trace.say(name, `cannot glance: ${words(error)}`)
+    return
+  }
+  if (losses !== host.offsetsLost) return
+  // The answer may have been given before that to the commit.
+  if (offset !== acknowledged) judge(stage, client, { topic, place, offset, losses })
+  const isRisky = temper.isOffsetsTopicDurable && temper.blows.powerLoss > 0 && !isHealed
+  if (isRisky && random.chance(0.1)) host.end('power loss', 'in the middle of a commit')
+}
+
 async function look(
   stage: Stage,
   host: BrokerHost,
-  { cluster, name }: Client,
+  client: Client,
   topic: string,
   places: readonly CommittedPlace[],
 ): Promise<boolean> {
+  const { cluster, name } = client
   const losses = host.offsetsLost
   let found: Map<number, number>
   try {
@@ -120,19 +159,34 @@ async function look(
   if (losses !== host.offsetsLost) return false
   for (const place of places) {
     const offset = found.get(place.partition) ?? nothing
-    const where = `${topic}-${place.partition}`
-    stage.trace.say(name, `finds ${offset} for ${where}`)
-    if (mayBe(stage, place, offset, losses)) {
-      if (place.lossesKnown !== losses) place.acknowledged = offset
-      place.lossesKnown = losses
-      continue
-    }
+    judge(stage, client, { topic, place, offset, losses })
+  }
+  return true
+}
+
+/** `losses`: as of when it was asked. */
+function judge(
+  stage: Stage,
+  { name }: Client,
+  found: {
+    readonly topic: string
+    readonly place: CommittedPlace
+    readonly offset: number
+    readonly losses: number
+  },
+): void {
+  const { topic, place, offset, losses } = found
+  const where = `${topic}-${place.partition}`
+  stage.trace.say(name, `finds ${offset} for ${where}`)
+  if (!mayBe(stage, place, offset, losses)) {
     throw new Violation(
       `${name} finds offset ${offset} for ${where}, and had committed ` +
         `${place.acknowledged} (unanswered: ${[...place.unanswered].join(', ')})`,
     )
   }
-  return true
+  // Whoever has seen it may rely on it.
+  if (place.lossesKnown !== losses || place.unanswered.has(offset)) place.acknowledged = offset
+  place.lossesKnown = losses
 }
 
 function mayBe(stage: Stage, place: CommittedPlace, offset: number, losses: number): boolean {

@@ -44,9 +44,9 @@ export class DiskFaults {
   }
 
   /** The broker ends at one of its next disk operations. */
-  dieSoon(): void {
+  dieSoon(operationsMax = 60): void {
     this.#operations = 0
-    this.#diesAt = this.#random.between(1, 60)
+    this.#diesAt = this.#random.between(1, operationsMax)
   }
 
   /** From now on operations of some kinds fail in one of the log directories. */

@@ -68,6 +68,9 @@ export class PartitionHistory {
   damage: Damage | null = null
   /** How often it has lost records that it was allowed to lose. */
   truncations = 0
+  /** Its leader epoch when it was audited last, and how often the broker had been started by then. */
+  leaderEpoch = -1
+  leaderEpochStarts = 0
 
   constructor(topic: string, index: number, promise: TopicPromise) {
     this.name = `${topic}-${index}`
@@ -227,6 +230,26 @@ export class History {
       partition.damage = null
       partition.mayEndAt = Number.POSITIVE_INFINITY
     }
+  }
+
+  /**
+   * With every start of the broker a leader epoch begins, so that what the process before has lost can be
+   * told from what this one has in its place. It was asked for after the start `since`, by `until`.
+   */
+  checkLeaderEpoch(
+    partition: PartitionHistory,
+    leaderEpoch: number,
+    starts: { readonly since: number; readonly until: number },
+  ): void {
+    const { name, leaderEpoch: before, leaderEpochStarts } = partition
+    if (leaderEpoch < before || (leaderEpoch === before && starts.since > leaderEpochStarts)) {
+      throw new Violation(
+        `${name} has leader epoch ${leaderEpoch} after start ${starts.since} of the broker, ` +
+          `and had ${before} after start ${leaderEpochStarts}`,
+      )
+    }
+    partition.leaderEpoch = leaderEpoch
+    partition.leaderEpochStarts = starts.until
   }
 
   /** Acknowledged records that nobody of the group has been given, and that are there to be read. */

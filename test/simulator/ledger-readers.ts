@@ -217,7 +217,10 @@ export class LedgerMemory implements Memory {
 
   /** Nothing is written any more: waits until all transactions are decided everywhere. */
   async compareAtEnd(auditor: Client): Promise<void> {
-    while (!(await this.#audit(auditor, true))) await sleep(auditor.environment, 1_000)
+    // All of it is read each time: if it is not soon, it is seldom, or never.
+    for (let waitMs = 1_000; !(await this.#audit(auditor, true)); waitMs *= 1.5) {
+      await sleep(auditor.environment, Math.min(waitMs, 30_000))
+    }
     auditor.cluster.close()
   }
 

@@ -1,8 +1,9 @@
 /**
  * A client that knows the rules and tries them: it writes with its own producer id and sequences to one
  * partition, several requests at a time among others that are answered sooner; sends again, byte for byte,
- * what was acknowledged; leaves out a sequence; turns over a bit. What is right must be taken once, at the
- * offset it is said to be at; what is wrong must be refused and never be seen by any reader.
+ * what was acknowledged; leaves out a sequence; goes back to an epoch that is over; turns over a bit. What
+ * is right must be taken once, at the offset it is said to be at; what is wrong must be refused and never
+ * be seen by any reader.
  *
  * What a fault may have taken from the partition, it may also have taken from what the broker knows of the
  * producer: the client then goes on under another id.
@@ -45,10 +46,13 @@ interface Produced {
 
 interface Identity {
   readonly producerId: number
-  readonly producerEpoch: number
+  producerEpoch: number
   readonly promise: ProducerPromise
   readonly truncations: number
+  /** Of its epoch. */
   nextSequence: number
+  /** Records of the epochs before. */
+  recordsBefore: number
   /** Oldest first; sent, and not acknowledged yet. */
   readonly pending: Batch[]
   /** Oldest first, the last few. */
@@ -59,7 +63,10 @@ interface Identity {
 /** Probes until the run is healed, and once more then. */
 export async function probe(stage: Stage, host: BrokerHost, name: string): Promise<void> {
   const client = startClient(stage, name)
-  const topic = client.random.pick(stage.temper.topics)
+  // Where records go, what is known of their producers has to stay.
+  const short = stage.temper.topics.filter(({ isShort }) => isShort)
+  const choices = short.length > 0 && client.random.chance(0.9) ? short : stage.temper.topics
+  const topic = client.random.pick(choices)
   const index = client.random.between(0, topic.partitions - 1)
   const partition = stage.history.partition(topic.name, index)
   const isStamped = topic.configs.get('message.timestamp.type') === 'LogAppendTime'
@@ -88,6 +95,7 @@ class Prober {
   readonly #isStamped: boolean
   #identity: Identity | null = null
   #identities = 0
+  #startSeen = 0
   readonly #producerIds = new Set<number>()
 
   constructor(
@@ -111,10 +119,13 @@ class Prober {
       this.#write,
       this.#repeat,
       this.#leaveOut,
+      this.#goBack,
       this.#damage,
       this.#lookUp,
     ]
-    const deed = this.#random.pick(deeds)
+    // First of all after a start: is its last batch still known?
+    const deed = this.#startSeen === this.#host.starts ? this.#random.pick(deeds) : this.#repeat
+    this.#startSeen = this.#host.starts
     try {
       await deed.call(this)
     } catch (error) {
@@ -187,6 +198,26 @@ class Prober {
     )
   }
 
+  /** Begins an epoch, as a client may that cannot go on (KIP-360), and writes on in the one before. */
+  async #goBack(): Promise<void> {
+    const identity = await this.#identify()
+    if (identity.acknowledged.length === 0 || identity.pending.length > 0) return
+    const { producerId, producerEpoch, nextSequence } = identity
+    identity.producerEpoch++
+    identity.recordsBefore += nextSequence
+    identity.nextSequence = 0
+    identity.acknowledged.length = 0
+    identity.pending.push(this.#newBatch(identity))
+    await this.#send()
+    const connection = await this.#connect()
+    const isOver = identity === this.#identity && identity.pending.length === 0
+    if (!isOver || !this.#isKnown(identity)) return
+    const before = { producerId, producerEpoch }
+    const sequence = this.#random.pick([0, nextSequence])
+    const bytes = this.#encode(before, sequence, [`${this.#client.name} goes back`])
+    await this.#mustBeRefused(connection, bytes, `epoch ${producerEpoch}, which is over,`)
+  }
+
   /** The next batch, with a bit turned over. */
   async #damage(): Promise<void> {
     const identity = await this.#identify()
@@ -236,13 +267,17 @@ class Prober {
   async #send(): Promise<void> {
     const connection = await this.#connect()
     const identity = await this.#identify()
-    const batches = [...identity.pending]
+    const batches: Batch[] = []
     const aside: Promise<unknown>[] = []
     const produced: Promise<Produced>[] = []
-    for (const batch of batches) {
+    for (const batch of [...identity.pending]) {
       if (this.#random.chance(0.3)) aside.push(this.#askAside(connection))
       if (batch.start < 0) batch.start = this.#host.starts
-      produced.push(this.#produce(connection, batch.bytes))
+      // Twice in a row: what is known already may not be written yet.
+      for (let times = this.#random.chance(0.2) ? 2 : 1; times > 0; times--) {
+        batches.push(batch)
+        produced.push(this.#produce(connection, batch.bytes))
+      }
     }
     const asideAnswers = Promise.allSettled(aside)
     const answers = await Promise.allSettled(produced)
@@ -265,6 +300,10 @@ class Prober {
     const { pending, promise } = identity
     const what = `batch ${batch.baseSequence} of ${promise.name}`
     this.#say(`${what}: ${error.name} ${baseOffset}`)
+    if (!pending.includes(batch)) {
+      if (error !== errors.NONE || batch.offset < 0 || baseOffset === batch.offset) return
+      throw new Violation(`${what} was acknowledged at ${batch.offset} and at ${baseOffset}`)
+    }
     if (error === errors.NONE || error === errors.DUPLICATE_SEQUENCE_NUMBER) {
       for (const [at, record] of batch.records.entries()) {
         history.acknowledge(record, this.#partition.index, baseOffset < 0 ? -1 : baseOffset + at)
@@ -359,6 +398,7 @@ class Prober {
       },
       truncations: this.#partition.truncations,
       nextSequence: 0,
+      recordsBefore: 0,
       pending: [],
       acknowledged: [],
       lastWrittenMs: this.#now,
@@ -395,7 +435,7 @@ class Prober {
     const baseSequence = identity.nextSequence
     const timestamp = this.#client.environment.clock.now()
     const records = Array.from({ length: this.#random.between(1, 3) }, (_, at) => {
-      const sequence = baseSequence + at
+      const sequence = identity.recordsBefore + baseSequence + at
       const isLarge = this.#random.chance(0.03)
       const filler = 'y'.repeat(isLarge ? this.#random.between(100_000, 250_000) : 20)
       const value = `${promise.name}/${sequence} ${filler}`
@@ -412,7 +452,7 @@ class Prober {
   }
 
   #encode(
-    { producerId, producerEpoch }: Identity,
+    { producerId, producerEpoch }: Pick<Identity, 'producerId' | 'producerEpoch'>,
     baseSequence: number,
     values: readonly string[],
     timestamp = this.#client.environment.clock.now(),

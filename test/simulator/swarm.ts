@@ -61,6 +61,8 @@ export interface Temper {
   readonly dieStartingChance: number
   /** Of a clean stop: that the power goes right behind it. */
   readonly offAfterStopChance: number
+  /** Of a segment that goes, or is replaced: that the broker ends before long. */
+  readonly untimelyEndChance: number
   /** Of a time when the broker does not run: that bits of a file turn over. */
   readonly flipChance: number
   /** How long all this goes on before everything is healed. */
@@ -128,7 +130,9 @@ export function drawTemper(random: SeededRandom): Temper {
   }
   // Last, so that it gives no seed another course in what is drawn before.
   drawTransactionSettings(random, settings)
-  return { ...drawn, ledger: drawLedger(random) }
+  const ledger = drawLedger(random)
+  const isRisky = blows.powerLoss > 0 && random.chance(0.6)
+  return { ...drawn, ledger, untimelyEndChance: isRisky ? 0.5 * random.float() : 0 }
 }
 
 function drawLedger(random: SeededRandom): SimulatedLedger {
