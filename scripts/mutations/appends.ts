@@ -75,6 +75,13 @@ export const acknowledgements: readonly Mutation[] = [
     find: 'this.write()\n    if (isSyncedBeforeRoll) {',
     replace: 'if (isSyncedBeforeRoll) {',
   },
+  {
+    name: 'duplicate-acknowledged-early',
+    breaks: 'a batch sent again is acknowledged while the first is still to be written or synced',
+    file: 'src/log/log.ts',
+    find: 'return { ...result, isDuplicate: true }',
+    replace: 'return { ...result, isDuplicate: true, written: Promise.resolve() }',
+  },
 ]
 
 export const producers: readonly Mutation[] = [
@@ -126,6 +133,13 @@ export const producers: readonly Mutation[] = [
     file: 'src/metadata/controller/allocate-producer-ids.ts',
     find: 'const nextProducerId = first + producerIdBlockSize',
     replace: 'const nextProducerId = first',
+  },
+  {
+    name: 'older-epoch-writes',
+    breaks: 'a log takes batches of an epoch that a later one has fenced',
+    file: 'src/log/producer-states.ts',
+    find: 'if (batch.producerEpoch < state.producerEpoch) {',
+    replace: 'if (batch.producerEpoch < 0) {',
   },
 ]
 

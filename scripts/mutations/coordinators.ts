@@ -67,6 +67,20 @@ export const coordination: readonly Mutation[] = [
     find: 'loader.loadSnapshot(content, file.endOffset - 1, file.epoch',
     replace: 'loader.loadSnapshot(content, file.endOffset, file.epoch',
   },
+  {
+    name: 'offsets-read-before-commit',
+    breaks: 'readers of offsets are told of those that are still to be written',
+    file: 'src/coordinator/shard-runtime.ts',
+    find: 'if (batch === undefined) {',
+    replace: 'if (batch === undefined || decision.records.length === 0) {',
+  },
+  {
+    name: 'leader-epoch-kept',
+    breaks: 'after a crash the leader epoch is that of the process before',
+    file: 'src/metadata/controller/register-broker.ts',
+    find: '          leader: brokerId,\n',
+    replace: '          leader: partition.leader === brokerId ? -2 : brokerId,\n',
+  },
 ]
 
 export const transactions: readonly Mutation[] = [
@@ -129,6 +143,13 @@ export const transactions: readonly Mutation[] = [
     replace: 'return this.#limitOf(transactionalId, transaction).endMs < 0',
   },
   {
+    name: 'transaction-too-soon-too-long',
+    breaks: 'transactions are aborted after half their time',
+    file: 'src/coordinator/transaction/time-limits.ts',
+    find: 'Math.min(Math.max(leftMs, 0), timeoutMs)',
+    replace: 'Math.min(Math.max(leftMs, 0), timeoutMs) / 2',
+  },
+  {
     name: 'coordinator-fence-dropped',
     breaks: 'a fenced producer may add partitions, and write, to the transaction of its successor',
     file: 'src/coordinator/transaction/add-partitions.ts',
@@ -177,5 +198,12 @@ export const transactions: readonly Mutation[] = [
     file: 'src/log/producer-states.ts',
     find: 'let first = firstKey(this.#open)',
     replace: 'let first = [...this.#open.keys()].at(-1) ?? null',
+  },
+  {
+    name: 'marker-of-older-epoch',
+    breaks: 'markers carry the epoch before that of their transaction',
+    file: 'src/coordinator/transaction/marker-delivery.ts',
+    find: 'producerEpoch: transaction.producerEpoch,',
+    replace: 'producerEpoch: Math.max(0, transaction.producerEpoch - 1),',
   },
 ]

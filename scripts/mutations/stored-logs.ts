@@ -166,4 +166,26 @@ export const compaction: readonly Mutation[] = [
     find: 'const isLast = lastOffsets.isLast(bytes, keyAt, keyLength, offset)',
     replace: 'const isLast = !lastOffsets.isLast(bytes, keyAt, keyLength, offset)',
   },
+  {
+    name: 'compaction-by-aborted',
+    breaks: 'a record that was aborted counts as the last of its key',
+    file: 'src/log/compaction/key-pass.ts',
+    find: 'if (!isAborted) return this.#learn(bytes, at)',
+    replace: 'if (!isAborted || lastOffset >= 0) return this.#learn(bytes, at)',
+  },
+  {
+    name: 'swap-before-sync',
+    breaks: 'a compacted segment takes the place of its originals before it is durable',
+    file: 'src/log/compaction/passes.ts',
+    find: 'await cleaned.sync()\n',
+    replace: '\n',
+  },
+  {
+    name: 'swap-dropped-at-start',
+    breaks: 'a start removes a compacted segment whose originals are gone, instead of taking it',
+    file: 'src/log/segment-files.ts',
+    find: 'name.endsWith(cleanedSuffix) || name.endsWith(deletedSuffix) || isUnfinished(name)',
+    replace:
+      'name.endsWith(cleanedSuffix) || name.endsWith(deletedSuffix) || name.endsWith(swapSuffix)',
+  },
 ]
