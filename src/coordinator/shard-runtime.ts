@@ -177,13 +177,14 @@ export class ShardRuntime<S extends Shard<R>, R> {
   }
 
   #record<T>(decision: Decision<R, T>, nowMs: Milliseconds): void {
-    const encoded = this.#encoded(decision, nowMs)
-    const bytes = encoded.reduce((sum, record) => sum + sizeOf(record), 0)
     const bytesMax = this.#log.batchBytesMax - headerBytes
-    if (decision.isAtomic !== false) {
-      if (bytes > bytesMax) this.#refuse(decision, new KafkaError(errors.RECORD_LIST_TOO_LARGE))
-      this.#makeRoom(bytes, bytesMax)
-    }
+    const isAtomic = decision.isAtomic !== false
+    const { encoded, bytes } = this.#encoded(
+      decision,
+      nowMs,
+      isAtomic ? bytesMax : Number.POSITIVE_INFINITY,
+    )
+    if (isAtomic) this.#makeRoom(bytes, bytesMax)
     decision.records.forEach((record, index) => {
       const stored = encoded[index] as StoredRecord
       this.#makeRoom(sizeOf(stored), bytesMax)
@@ -200,11 +201,8 @@ export class ShardRuntime<S extends Shard<R>, R> {
     nowMs: Milliseconds,
     { producerId, producerEpoch, verification }: RecordProducer,
   ): void {
-    const records = this.#encoded(decision, nowMs)
-    const bytes = records.reduce((sum, record) => sum + sizeOf(record), 0)
-    if (bytes > this.#log.batchBytesMax - headerBytes) {
-      this.#refuse(decision, new KafkaError(errors.RECORD_LIST_TOO_LARGE))
-    }
+    const bytesMax = this.#log.batchBytesMax - headerBytes
+    const { encoded: records } = this.#encoded(decision, nowMs, bytesMax)
     const compression = this.#kind.compression()
     const isTransactional = true
     const batch = encodeBatch({ records, compression, producerId, producerEpoch, isTransactional })
@@ -237,16 +235,24 @@ export class ShardRuntime<S extends Shard<R>, R> {
     this.#await(batch, appended)
   }
 
-  #encoded<T>(decision: Decision<R, T>, nowMs: Milliseconds): StoredRecord[] {
+  /** Refuses what takes more than `bytesMax` as soon as it does: the rest would be for nothing. */
+  #encoded<T>(decision: Decision<R, T>, nowMs: Milliseconds, bytesMax: number) {
+    const encoded: StoredRecord[] = []
+    let bytes = 0
     try {
-      return decision.records.map((record) => {
+      for (const record of decision.records) {
         const { key, value } = this.#kind.encode(record)
-        return { timestamp: nowMs, key, value }
-      })
+        const stored = { timestamp: nowMs, key, value }
+        encoded.push(stored)
+        bytes += sizeOf(stored)
+        if (bytes > bytesMax) break
+      }
     } catch (err) {
       this.#logger.error('a record could not be encoded', { err })
       this.#refuse(decision, new KafkaError(errors.UNKNOWN_SERVER_ERROR))
     }
+    if (bytes > bytesMax) this.#refuse(decision, new KafkaError(errors.RECORD_LIST_TOO_LARGE))
+    return { encoded, bytes }
   }
 
   #refuse<T>(decision: Decision<R, T>, failure: unknown): never {

@@ -91,6 +91,14 @@ export async function allInTurns<Item, Made>(
   return made
 }
 
+/** Where it has to be done now. */
+export function atOnce<Result>(steps: Steps<Result>): Result {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
 function slice<Result>({ clock }: Turns, steps: Steps<Result>): { value: Result } | undefined {
   const endMs = clock.monotonic() + sliceMs
   for (let count = 0; count < sliceStepsMax; count++) {

@@ -2,6 +2,7 @@
  * DescribeShareGroupOffsets: where share groups stand in partitions, and how far behind they are
  * (KIP-932, KIP-1226). Partitions of which nothing is known have no offset, which is no error.
  */
+
 import { apis } from '../../protocol/apis.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type {
@@ -12,6 +13,7 @@ import type { ReadShareGroupStateSummaryResponse } from '../../protocol/messages
 import { zeroUuid } from '../../protocol/types.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import type { ShareCoordinator } from '../coordinator/share/share-coordinator.ts'
+import { mapInSteps, mapSteps } from '../environment/in-turns.ts'
 import { isShareGroupsEnabled } from '../metadata/features.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -42,7 +44,7 @@ export const describeShareGroupOffsets = (parts: Parts) =>
   handler(
     apis.describeShareGroupOffsets,
     async (request, context) => {
-      const groups = request.groups.map(async (asked) => {
+      const groups = await context.allInTurns(request.groups, async (asked) => {
         try {
           return await describeOffsets(parts, asked, context)
         } catch (failure) {
@@ -50,7 +52,7 @@ export const describeShareGroupOffsets = (parts: Parts) =>
           return refused(asked, failure.error.code, failure.message)
         }
       })
-      return { groups: await Promise.all(groups) }
+      return { groups }
     },
     {
       access: [describeGroup, describeTopic, seeTopic],
@@ -85,10 +87,12 @@ async function describeOffsets(
       partitions: partitions.map((partition) => ({ partition, leaderEpoch: -1 })),
     })),
   })
-  const described = known.map(({ topicName, topicId }, at): AnsweredTopic => {
-    const partitions = results[at]?.partitions ?? []
-    return { topicName, topicId, partitions: partitions.map((one) => row(parts, topicName, one)) }
+  const answers = mapSteps(known.entries(), function* ([at, { topicName, topicId }]) {
+    const summaries = results[at]?.partitions ?? []
+    const partitions = yield* mapInSteps(summaries, (one) => row(parts, topicName, one))
+    return { topicName, topicId, partitions }
   })
+  const described = await context.inTurns(answers)
   const isUnknown = ({ topicName }: AskedTopic) => !parts.image().topics.byName.has(topicName)
   const unknown = allowed.filter(isUnknown).map((topic) => withoutOffsets(topic, errors.NONE))
   const unseen = denied.map((topic) => withoutOffsets(topic, describeTopic.error))

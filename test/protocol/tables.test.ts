@@ -15,6 +15,7 @@ import type { Field, Fields, Message } from '../../protocol/schema.ts'
 import type { Type, Versions } from '../../protocol/types.ts'
 import { includes, parseVersions, zeroUuid } from '../../protocol/types.ts'
 import { Writer } from '../../protocol/writer.ts'
+import { atOnce } from '../../src/environment/in-turns.ts'
 import { allMessages, versionsOf } from './all-messages.ts'
 import { generateValue, randomFrom } from './generated-values.ts'
 
@@ -246,11 +247,11 @@ t.test('what is encoded comes back the same', async (t) => {
         const what = `${table.name} v${version}, round ${round}, seed ${seed}`
         const stepped = steppedCodec(table, version)
         const writer = new Writer()
-        finish(stepped.write(writer, value))
+        atOnce(stepped.write(writer, value))
         for (const decoded of [
           decode(table, version, bytes),
           decode(table, version, Buffer.concat(writer.finish())),
-          finish(stepped.read(new Reader(bytes))),
+          atOnce(stepped.read(new Reader(bytes))),
         ]) {
           if (isDeepStrictEqual(decoded, value)) continue
           t.strictSame(decoded, value, what)
@@ -261,10 +262,3 @@ t.test('what is encoded comes back the same', async (t) => {
   }
   t.pass(`seed ${seed}`)
 })
-
-function finish<Value>(steps: Generator<void, Value>): Value {
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
-  }
-}
