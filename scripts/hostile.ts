@@ -1,7 +1,8 @@
 /**
  * `npm run hostile`: a broker process of its own in a temporary directory, a well-behaved client that
  * produces and fetches at a fixed rate, and beside it one attack after the other. One table: what was sent,
- * what the attacker got, the broker's memory and open files, and what the client felt. The exit code is 1
+ * what the attacker got, the broker's memory and open files, what the client felt, and for how long in one
+ * piece the event loop was held (of processor time where others have the machine). The exit code is 1
  * where the broker died or logged an error, the client got one, or memory rose or stayed above its bound.
  * Linux only.
  */
@@ -66,6 +67,8 @@ interface Row {
   readonly afterMb: number
   readonly files: number
   readonly good: Measured
+  /** The longest piece of time for which the broker's event loop was held. */
+  readonly heldMs: number
   readonly faults: readonly string[]
 }
 
@@ -165,6 +168,7 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
     peakMb = Math.max(peakMb, broker.memoryMb)
     files = Math.max(files, broker.openFiles)
   }, 50)
+  await broker.longestHoldMs()
   good.measure()
   const endMs = performance.now() + seconds * 1000
   const open = async () => {
@@ -175,6 +179,7 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
   const target: Target = { port, ...topics, filledId, endMs, outcome, open }
   await Promise.race([attack.run(target), setTimeout(seconds * 3000)])
   const felt = await good.report()
+  const heldMs = broker.isAlive ? await broker.longestHoldMs() : Number.NaN
   const got = outcome.toString()
   for (const peer of peers) peer.close()
   await setTimeout(restMs)
@@ -197,6 +202,7 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
     afterMb,
     files,
     good: felt,
+    heldMs,
     faults: [...new Set(faults)],
   }
 }
@@ -216,7 +222,7 @@ function shown(row: Row): string {
     row.attack.padEnd(66),
     `${mb(row.beforeMb)}${mb(row.peakMb)}${mb(row.afterMb)}`,
     String(row.files).padStart(6),
-    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}`,
+    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}${ms(row.heldMs)}`,
     ` ${row.got}${row.faults.length > 0 ? `  !! ${row.faults.join('; ')}` : ''}`,
   ].join('')
 }
@@ -225,7 +231,7 @@ const head = [
   'attack'.padEnd(66),
   '  MB before, peak, after',
   '  files',
-  '  p50, p99, max ms',
+  '  p50, p99, max, loop held ms',
   '  the attacker got',
 ].join('')
 

@@ -254,9 +254,10 @@ export class Connection implements Asker, Gatherer, Holder {
         return
       }
       this.#countGathered()
-      if (frame === undefined) continue
       const takenMs = nowMs
-      nowMs = this.#take(frame, takenMs)
+      // A large frame that grows is copied: that is work as well.
+      if (frame === undefined) nowMs = this.#owner.clock.monotonic()
+      else nowMs = this.#take(frame, takenMs)
       turns.spend(credit, nowMs - takenMs, nowMs, this.#owner.timers)
     }
     if (!this.#isResumed) credit.earn()
