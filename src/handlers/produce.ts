@@ -176,10 +176,11 @@ class Production {
       }
     }
     if (producer === null || partitions.size === 0) return null
-    const { apiVersion } = this.#context
+    const { apiVersion, connection: origin } = this.#context
     const isAdding = apiVersion >= firstVersionWithAdding
     const knowsAbortable = apiVersion >= firstVersionWithAbortable
-    const asking = { transactionalId, ...producer, isAdding, knowsAbortable, isCostly: true }
+    const who = { origin, transactionalId, ...producer }
+    const asking = { ...who, isAdding, knowsAbortable, isCostly: true }
     return this.#parts.admission.admit<Verification, Partition>(asking, partitions)
   }
 

@@ -16,6 +16,7 @@ import type { Replicas } from '../replication/replicas.ts'
 import type { Verification } from '../replication/verifications.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
 
 const at = 'topics.partitions.errorCode'
 const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', at)
@@ -46,7 +47,7 @@ export const txnOffsetCommit = (parts: Parts) =>
       const { allowed, denied } = readTopic.split(context, request.topics, ({ name }) => name)
       const known = onlyKnown(parts.topics, { ...request, topics: allowed })
       const committed =
-        known.topics.length === 0 ? { topics: [] } : await commit(parts, known, apiVersion)
+        known.topics.length === 0 ? { topics: [] } : await commit(parts, known, context)
       const refused = txnCommitFailed({ ...request, topics: denied }, readTopic.error)
       const topics = [...committed.topics, ...refused.topics]
       const named = request.topics.filter((topic) => !isEmptyAndKnown(parts.topics, topic))
@@ -62,7 +63,7 @@ export const txnOffsetCommit = (parts: Parts) =>
 async function commit(
   { groups, topics, replicas, admission }: Parts,
   request: TxnOffsetCommitRequest,
-  version: number,
+  { apiVersion: version, connection: origin }: RequestContext,
 ): Promise<TxnOffsetCommitResponse> {
   const { groupId, transactionalId, producerId, producerEpoch } = request
   if (groupId === '') return txnCommitFailed(request, errors.INVALID_GROUP_ID)
@@ -75,8 +76,9 @@ async function commit(
   }
   const isAdding = version >= firstVersionWithAdding
   const knowsAbortable = version >= firstVersionWithAbortable
+  const who = { origin, transactionalId, producerId, producerEpoch }
   const admitted = await admission.admit<Verification, Partition>(
-    { transactionalId, producerId, producerEpoch, isAdding, knowsAbortable, isCostly: false },
+    { ...who, isAdding, knowsAbortable, isCostly: false },
     new Map([[partition, noSequence]]),
   )
   const answer = admitted?.get(partition)

@@ -52,7 +52,6 @@ export interface LimitOptions {
   readonly queuedRequestBytesMax: number
   /**
    * What the arrays of one request may cost in memory: about 50 000 partitions in a Fetch, 80 000 names.
-   * Their time is felt by all: some 50 ms for so many.
    */
   readonly decodedBytesMax: number
 }

@@ -17,11 +17,12 @@ import type { TopicImage } from '../../src/metadata/image.ts'
 import { PartitionCoordinatorLog } from '../../src/replication/coordinator-log.ts'
 import { defaults, noGroupState, storySettings } from '../coordinator/group/group-story.ts'
 import { StoryTopics } from '../coordinator/group/story-topics.ts'
-import { batchOf, DataPath } from './data-path.ts'
+import { batchOf, Connection, DataPath } from './data-path.ts'
 
 const producerId = 7
 
 interface Sent {
+  readonly connection?: Connection
   version?: number
   producerId?: number
   producerEpoch?: number
@@ -98,12 +99,14 @@ class Story {
     const { isTransactional = true } = sent
     const batch = { producerId: sent.producerId ?? producerId, producerEpoch, isTransactional }
     const records = [batchOf(values, { ...batch, baseSequence: sequence })]
-    const answer = this.path.start(produce(this.path.parts), version, {
+    const { connection = this.path.connection } = sent
+    const request = {
       acks: -1,
       timeoutMs: 1000,
       transactionalId: 'tx',
       topicData: [{ name: topic, partitionData: [{ index, records }] }],
-    })
+    }
+    const answer = this.path.start(produce(this.path.parts), version, request, { connection })
     return answer.then((response) => {
       const partition = response?.responses[0]?.partitionResponses[0]
       return { name: nameOf(partition?.errorCode), baseOffset: partition?.baseOffset ?? -1 }
@@ -267,6 +270,17 @@ t.test('the first batch of a transaction waits, the others behind it', async (t)
   )
   t.equal(await story.send(['d'], { sequence: 2 }), 'NONE')
   t.equal(path.verified.length, 2, 'nobody is asked while the transaction is open')
+})
+
+t.test('who names the producer of somebody else holds nobody up', async (t) => {
+  const story = new Story()
+  const { path } = story
+  let verify: typeof path.verify = () => new Promise(() => undefined)
+  path.verify = (request) => verify(request)
+  void story.start(['stranger'], { connection: new Connection(), index: 1 })
+  await path.world.runFor(10)
+  verify = answering(errors.NONE)
+  t.equal(await story.send(['own']), 'NONE')
 })
 
 t.test('what the coordinator says is told in words that the producer knows', async (t) => {

@@ -1,8 +1,8 @@
 /**
  * Who may write to a partition as a part of a transaction (KIP-890). Where the producer's transaction is
  * open in all partitions that a request names, it is let in at once. Otherwise the transaction's coordinator
- * is asked first, and what the same producer sends meanwhile waits in line behind, so that its batches are
- * appended in the order in which they came.
+ * is asked first, and what the same connection sends meanwhile waits in line behind, so that a producer's
+ * batches are appended in the order in which they came, and nobody else has to wait for them.
  *
  *   request -> all open, nobody in line ----------------------------------> let in, no promise made
  *           \-> turn in line -> all open ---------------------------------> let in
@@ -30,6 +30,8 @@ export interface WritablePartition<V> {
 
 /** Who asks, and what its version of the protocol knows. */
 export interface AdmittedProducer {
+  /** The connection. */
+  readonly origin: object
   readonly transactionalId: string
   readonly producerId: number
   readonly producerEpoch: number
@@ -65,8 +67,8 @@ export const isRefused = <V>(answer: ErrorRow | Verified<V>): answer is ErrorRow
 
 export class Admission {
   readonly #options: AdmissionOptions
-  /** The last in line, by producer id. */
-  readonly #turns = new Map<number, Promise<unknown>>()
+  /** The last in line, by connection. */
+  readonly #turns = new Map<object, Promise<unknown>>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -82,8 +84,8 @@ export class Admission {
     partitions: ReadonlyMap<P, number>,
   ): Admissions<P, V> | null | Promise<Admissions<P, V>> {
     if (!producer.isAdding && !this.#options.isVerifying()) return null
-    const { producerId } = producer
-    const before = this.#turns.get(producerId)
+    const { origin } = producer
+    const before = this.#turns.get(origin)
     let turn: Promise<Admissions<P, V>>
     if (before === undefined) {
       const begun = begin<V, P>(producer, partitions)
@@ -93,9 +95,9 @@ export class Admission {
       const next = () => this.#ask(producer, partitions, begin<V, P>(producer, partitions))
       turn = before.then(next, next)
     }
-    this.#turns.set(producerId, turn)
+    this.#turns.set(origin, turn)
     const leave = () => {
-      if (this.#turns.get(producerId) === turn) this.#turns.delete(producerId)
+      if (this.#turns.get(origin) === turn) this.#turns.delete(origin)
     }
     turn.then(leave, leave)
     return turn
