@@ -92,10 +92,14 @@ function asksForAll({ topics }: MetadataRequest, version: number): boolean {
 }
 
 /** Names, each once; undefined where topics are asked for by their ids. */
-function requestedNames(request: MetadataRequest): string[] | undefined {
-  const topics = request.topics ?? []
-  if (topics.some(({ topicId }) => topicId !== zeroUuid)) return undefined
-  return [...new Set(topics.flatMap(({ name }) => (name === null ? [] : [name])))]
+function* requestedNames({ topics }: MetadataRequest): Steps<ReadonlySet<string> | undefined> {
+  const names = new Set<string>()
+  for (const { name, topicId } of topics ?? []) {
+    if (topicId !== zeroUuid) return undefined
+    if (name !== null) names.add(name)
+    yield
+  }
+  return names
 }
 
 /** Names without a topic; who may not know of a topic does not learn from it whether it is there. */
@@ -106,7 +110,7 @@ function* missingTopics(
 ): Steps<string[]> {
   if (asksForAll(request, context.apiVersion)) return []
   const missing: string[] = []
-  for (const name of requestedNames(request) ?? []) {
+  for (const name of (yield* requestedNames(request)) ?? []) {
     if (describeTopic.allows(context, name) && !image.topics.byName.has(name)) missing.push(name)
     yield
   }
@@ -153,7 +157,7 @@ function* answerTopics(
     const seen = seeTopics.only(context, [...byName.values()], ({ name }) => name)
     return yield* mapInSteps(seen, (topic) => presentTopic(image, topic))
   }
-  const names = requestedNames(request)
+  const names = yield* requestedNames(request)
   if (names !== undefined) {
     return yield* mapInSteps(names, (name) => {
       if (!describeTopic.allows(context, name)) return hiddenTopic(name, zeroUuid)

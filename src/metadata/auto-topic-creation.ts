@@ -6,7 +6,7 @@ import { type ErrorRow, errorByCode, errors, KafkaError } from '../../protocol/e
 import type { CreateTopicsRequest } from '../../protocol/messages/create-topics.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Controller } from './controller/controller.ts'
-import type { CountMutations } from './controller/decision.ts'
+import { type CountMutations, recordsPerRequestMax } from './controller/decision.ts'
 import { invalidTopicName } from './controller/topic-names.ts'
 import { isActive } from './image.ts'
 import type { MetadataCache } from './metadata-cache.ts'
@@ -82,6 +82,11 @@ export class AutoTopicCreation {
     countMutations?: CountMutations,
   ): Promise<ReadonlyMap<string, ErrorRow>> {
     const outcomes = new Map<string, ErrorRow>()
+    if (names.length > recordsPerRequestMax) {
+      // What the controller would say, at the end.
+      for (const name of names) outcomes.set(name, errors.POLICY_VIOLATION)
+      return outcomes
+    }
     const topics: CreatableTopic[] = []
     for (const name of new Set(names)) {
       if (invalidTopicName(name) !== undefined) outcomes.set(name, errors.INVALID_TOPIC_EXCEPTION)
