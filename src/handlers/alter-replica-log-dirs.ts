@@ -27,7 +27,7 @@ export const alterReplicaLogDirs = ({ replicas }: { replicas: Replicas }) =>
     },
   )
 
-/** By topic. Of a partition that is named several times the last directory counts, as in Kafka. */
+/** By topic, without those of which no partition is named. Of a partition that is named several times the last directory counts, as in Kafka. */
 function answer(
   { dirs }: AlterReplicaLogDirsRequest,
   codeOf: (path: string, topic: string, index: number) => number,
@@ -35,6 +35,7 @@ function answer(
   const wanted = new Map<string, Map<number, string>>()
   for (const { path, topics } of dirs) {
     for (const { name, partitions } of topics) {
+      if (partitions.length === 0) continue
       const ofTopic = wanted.get(name) ?? new Map<number, string>()
       wanted.set(name, ofTopic)
       for (const index of partitions) ofTopic.set(index, path)
