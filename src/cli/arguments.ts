@@ -82,14 +82,19 @@ function checkedValue(
 function unknownOption(rawName: string, options: Options, name: string): UsageError {
   const word = rawName.replace(/^-+/, '')
   const names = Object.keys(options)
-  const meant =
-    names.find((known) => word.length > 1 && known.startsWith(word)) ?? nearestName(word, names)
+  const meant = meantName(word, names)
   return new UsageError(
     `unknown option ${rawName}`,
     meant === undefined
       ? `\`millrace ${name} --help\` shows the options there are.`
       : `Did you mean --${meant}? \`millrace ${name} --help\` shows all options.`,
   )
+}
+
+/** The known name that was begun, or nearly written; undefined if none is near. */
+export function meantName(word: string, known: readonly string[]): string | undefined {
+  const begun = known.find((name) => word.length > 1 && name.startsWith(word))
+  return begun ?? nearestName(word, known)
 }
 
 function checkPositionals(given: readonly string[], of: Verb, name: string): void {

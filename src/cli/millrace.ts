@@ -4,8 +4,7 @@
  * with an exit code: 0 it was done, 1 it failed, 2 the command line was wrong, 130 it was interrupted
  * before it was done.
  */
-import { nearestName } from '../config/definition.ts'
-import { parseArguments } from './arguments.ts'
+import { meantName, parseArguments } from './arguments.ts'
 import type { Command, Verb } from './command.ts'
 import { commands } from './commands.ts'
 import { exitCodes, report, UsageError } from './failure.ts'
@@ -94,7 +93,7 @@ async function runVerb(name: string, verb: Verb, words: readonly string[]): Prom
 }
 
 function unknown(what: string, word: string, known: readonly string[], help: string): UsageError {
-  const meant = nearestName(word, known)
+  const meant = meantName(word, known)
   const advice = meant === undefined ? `There are ${known.join(', ')}.` : `Did you mean "${meant}"?`
   return new UsageError(`unknown ${what} "${word}"`, `${advice} \`${help}\` says more.`)
 }

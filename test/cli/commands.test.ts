@@ -28,6 +28,7 @@ t.test('what is wrong with the line is said, with what would be right', async (t
   await Promise.all([
     expectUsage('topcs list', /unknown command "topcs"\nDid you mean "topics"\?/),
     expectUsage('topics lst', /unknown verb "lst"\nDid you mean "list"\?/),
+    expectUsage('groups reset g', /unknown verb "reset"\nDid you mean "reset-offsets"\?/),
     expectUsage(
       'topics create x --partitons 3',
       /unknown option --partitons\nDid you mean --partitions\?/,
