@@ -539,6 +539,8 @@ export class Broker {
     this.#coordinators?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     this.#access?.close()
+    // A move that is nearly over still tells the controller.
+    await this.#replicas?.moves.stop()
     await this.#metadata?.close()
     const brokerEpoch = this.#metadata?.brokerEpoch ?? -1
     await this.#replicas?.close(brokerEpoch)
