@@ -4,8 +4,9 @@
  * damaged, is told of once and left alone until the next start.
  *
  * In this folder: one log's side of it (`cleanable-log`), what could be compacted (`candidate`), one
- * compaction (`cleaning`: `offset-map`, `segment-walk`, `segment-groups`, `batch-filter`,
- * `transaction-walk`).
+ * compaction (`cleaning`, `segment-groups`), its two passes over the batches (`passes`: `segment-walk`,
+ * `transaction-walk`; `key-pass`, `last-offsets`, `offset-map`; `copy-pass`, `batch-filter`), which a thread
+ * of its own carries out where the log is large (`threaded-passes`), and how fast it may go (`../pace`).
  */
 import type { Environment, Milliseconds, Timer } from '../../environment/environment.ts'
 import type { Thread } from '../../environment/threads.ts'
