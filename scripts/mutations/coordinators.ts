@@ -24,6 +24,20 @@ export const coordination: readonly Mutation[] = [
     replace: 'return generationId <= group.generationId ? null : errors.ILLEGAL_GENERATION',
   },
   {
+    name: 'partition-given-before-released',
+    breaks: 'a member of a newer group gets what another has not let go of yet',
+    file: 'src/coordinator/group/modern/reconciliation.ts',
+    find: 'if (isHeld(topicId, partition)) {',
+    replace: 'if (isHeld(topicId, -1 - partition)) {',
+  },
+  {
+    name: 'acknowledgement-not-stored',
+    breaks: 'what is acknowledged in a share group is answered and not stored',
+    file: 'src/replication/share/share-partition.ts',
+    find: 'const failure = await this.#write(verdict.runs)',
+    replace: 'const failure = await this.#write([])',
+  },
+  {
     name: 'deadline-lost',
     breaks: 'a deadline that was moved back never passes',
     file: 'src/coordinator/deadlines.ts',

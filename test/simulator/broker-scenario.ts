@@ -19,10 +19,13 @@ import { History, nameOf, type TopicPromise } from './history.ts'
 import { Ledgers } from './ledger.ts'
 import { LedgerMemory, readLedger } from './ledger-readers.ts'
 import { keepLedger } from './ledger-writers.ts'
+import { belong } from './modern-members.ts'
 import { commitTooLate } from './outdated-member.ts'
 import { probe } from './probing-client.ts'
 import { produce } from './producing-client.ts'
+import type { SeededRandom } from './random.ts'
 import { readAlone, readInGroup } from './reading-clients.ts'
+import { share } from './share-members.ts'
 import { fallSilent } from './silent-member.ts'
 import { SimulatedWorld } from './simulated-world.ts'
 import { type Stage, sleep, startClient } from './stage.ts'
@@ -204,7 +207,22 @@ class Scenario {
     if (random.chance(0.5)) this.#send(others, 'latecomer', (name) => commitTooLate(stage, name))
     if (random.chance(0.4)) this.#send(others, 'sleeper', (name) => fallSilent(stage, host, name))
     this.#startLedger(reading, others)
+    this.#startMembers(random, others)
     return { producing, reading, others }
+  }
+
+  /** Members of the newer groups; over hours they would be all that there is to see. */
+  #startMembers(random: SeededRandom, others: Company): void {
+    const stage = this.#stage
+    const host = this.#host
+    const { durationMs, flipChance } = stage.temper
+    const chance = durationMs > 600_000 || flipChance > 0 ? 0 : 0.25
+    for (const kind of ['consumer', 'streams'] as const) {
+      if (random.chance(chance)) {
+        this.#send(others, kind, (name) => belong(stage, host, name, kind))
+      }
+    }
+    if (random.chance(chance)) this.#send(others, 'sharers', (name) => share(stage, host, name))
   }
 
   /** Transactions, and records with keys. */

@@ -13,7 +13,7 @@ import { Violation } from './violation.ts'
 
 const nothing = -1
 
-class CommittedPlace {
+export class CommittedPlace {
   readonly partition: number
   /** The last that was acknowledged. */
   acknowledged = nothing
@@ -52,11 +52,21 @@ export async function keepOffsets(stage: Stage, host: BrokerHost, name: string):
   client.cluster.close()
 }
 
-async function commit(
+/** As whom offsets are committed. */
+interface Committer {
+  readonly groupId: string
+  readonly memberId: string
+  readonly memberEpoch: number
+}
+
+const noMember = { memberId: '', memberEpoch: -1 }
+
+export async function commit(
   stage: Stage,
   { cluster, name }: Client,
   topic: string,
   place: CommittedPlace,
+  { groupId, memberId, memberEpoch }: Committer = { groupId: name, ...noMember },
 ): Promise<void> {
   const offset = place.next++
   const { partition: partitionIndex } = place
@@ -64,13 +74,13 @@ async function commit(
   place.unanswered.add(offset)
   try {
     const answer = await cluster.callCoordinator(
-      { type: 'group', id: name },
+      { type: 'group', id: groupId },
       apis.offsetCommit,
       {
-        groupId: name,
-        memberId: '',
+        groupId,
+        memberId,
         groupInstanceId: null,
-        generationIdOrMemberEpoch: -1,
+        generationIdOrMemberEpoch: memberEpoch,
         topics: [
           {
             name: topic,
@@ -88,7 +98,7 @@ async function commit(
       { versionMin: 2, versionMax: 9 },
     )
     const errorCode = answer.topics[0]?.partitions[0]?.errorCode ?? -1
-    cluster.checkCoordinator('group', name, errorCode)
+    cluster.checkCoordinator('group', groupId, errorCode)
     place.acknowledged = offset
     place.acknowledgedMs = stage.world.nowMs
     place.unanswered.delete(offset)
@@ -138,19 +148,21 @@ async function glance(
   if (isRisky && random.chance(0.1)) host.end('power loss', 'in the middle of a commit')
 }
 
-async function look(
+/** Whether somebody could tell. */
+export async function look(
   stage: Stage,
   host: BrokerHost,
   client: Client,
   topic: string,
   places: readonly CommittedPlace[],
+  groupId = client.name,
 ): Promise<boolean> {
   const { cluster, name } = client
   const losses = host.offsetsLost
   let found: Map<number, number>
   try {
     const query = places.map(({ partition }) => ({ topic, partition }))
-    const rows = await fetchCommitted(cluster, name, query)
+    const rows = await fetchCommitted(cluster, groupId, query)
     found = new Map(rows.map(({ partition, offset }) => [partition, offset]))
   } catch (error) {
     stage.trace.say(name, `cannot look: ${words(error)}`)

@@ -128,6 +128,7 @@ export function drawTemper(random: SeededRandom): Temper {
     isOffsetsTopicDurable: allDurable,
     expiresOffsets,
   }
+  setSessions(settings)
   // Last, so that it gives no seed another course in what is drawn before.
   drawTransactionSettings(random, settings)
   const ledger = drawLedger(random)
@@ -157,6 +158,17 @@ function drawLedger(random: SeededRandom): SimulatedLedger {
     tellers: isUsed ? random.between(0, 3) : 0,
     clerks: isUsed ? random.between(isCompacted ? 1 : 0, 1) : 0,
   }
+}
+
+/** Sessions of the newer groups end soon enough to be seen ending. */
+function setSessions(settings: Map<string, string>): void {
+  for (const type of ['consumer', 'share', 'streams']) {
+    settings.set(`group.${type}.min.session.timeout.ms`, '10000')
+    settings.set(`group.${type}.session.timeout.ms`, '10000')
+    settings.set(`group.${type}.min.heartbeat.interval.ms`, '1000')
+    settings.set(`group.${type}.heartbeat.interval.ms`, '2000')
+  }
+  settings.set('share.coordinator.state.topic.num.partitions', '2')
 }
 
 function drawTransactionSettings(random: SeededRandom, settings: Map<string, string>): void {
