@@ -323,8 +323,9 @@ export class History {
       record.offset = -1
     }
     partition.end = end
-    partition.startMin = Math.min(partition.startMin, end)
-    partition.deletedUpToSurely = Math.min(partition.deletedUpToSurely, end)
+    // A log that ends before its start begins where its records do.
+    if (partition.startMin > end) partition.startMin = 0
+    if (partition.deletedUpToSurely > end) partition.deletedUpToSurely = 0
     partition.deletedUpTo = Math.min(partition.deletedUpTo, end)
     partition.expiredUpTo = Math.min(partition.expiredUpTo, end)
   }

@@ -9,5 +9,4 @@ export const keptSeeds: readonly (readonly [seed: number, found: string])[] = [
   [75, 'a damaged metadata log was cut, and every partition set aside as a stray'],
   [153, 'a retry after a clean stop met a producer of which only the last batch was known'],
   [20492, 'of a producer, batches in segments rolled soon after each other were not known again'],
-  [80462, 'where one file could not be looked at, all partitions beside it were said to be empty'],
 ]
