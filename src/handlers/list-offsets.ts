@@ -11,6 +11,7 @@ import type {
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import { DiskError } from '../environment/disk.ts'
+import type { Steps } from '../environment/in-turns.ts'
 import { offsetSpec, Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'
@@ -43,7 +44,7 @@ export const listOffsets = ({ replicas }: { replicas: Replicas }) =>
       checkIsolationLevel(request.isolationLevel)
       // A lookup may read through a segment: others come in between.
       if (request.topics.some(({ partitions }) => partitions.some(isLookup))) context.holdNext()
-      const duplicates = duplicatePartitions(request.topics)
+      const duplicates = await context.inTurns(duplicatePartitions(request.topics))
       const answer = (topic: string, requested: RequestedPartition) => {
         if (duplicates.has(`${topic}/${requested.partitionIndex}`)) {
           return refused(requested, errors.INVALID_REQUEST)
@@ -160,7 +161,7 @@ function refused({ partitionIndex }: RequestedPartition, error: ErrorRow): Answe
   }
 }
 
-function duplicatePartitions(topics: readonly RequestedTopic[]): ReadonlySet<string> {
+function* duplicatePartitions(topics: readonly RequestedTopic[]): Steps<ReadonlySet<string>> {
   const seen = new Set<string>()
   const duplicates = new Set<string>()
   for (const { name, partitions } of topics) {
@@ -168,6 +169,7 @@ function duplicatePartitions(topics: readonly RequestedTopic[]): ReadonlySet<str
       const key = `${name}/${partitionIndex}`
       if (seen.has(key)) duplicates.add(key)
       seen.add(key)
+      yield
     }
   }
   return duplicates

@@ -18,6 +18,7 @@ import {
   type OffsetFetchGroup,
 } from '../coordinator/group/offset-fetch.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
+import type { Steps } from '../environment/in-turns.ts'
 import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
@@ -49,7 +50,8 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
         apiVersion < firstVersionWithTopicIds
           ? fetchSeen(groups, group, context)
           : fetchById(groups, topics, group, context)
-      return { groups: await context.allInTurns(distinct(request), fetch) }
+      const asked = await context.inTurns(distinct(request))
+      return { groups: await context.allInTurns(asked, fetch) }
     },
     {
       access: [describeGroup, describeTopic, seeTopics],
@@ -63,12 +65,16 @@ export const offsetFetch = ({ groups, topics }: Parts) =>
   )
 
 /** Each group once, however often it is named: its answer may be long. */
-function distinct({ groups, requireStable }: OffsetFetchRequest): OffsetFetchGroup[] {
+function* distinct({
+  groups,
+  requireStable,
+}: OffsetFetchRequest): Steps<Iterable<OffsetFetchGroup>> {
   const byId = new Map<string, OffsetFetchGroup>()
   for (const group of groups) {
     if (!byId.has(group.groupId)) byId.set(group.groupId, { ...group, requireStable })
+    yield
   }
-  return [...byId.values()]
+  return byId.values()
 }
 
 function failed(groupId: string, error: ErrorRow): FetchedGroup {
