@@ -22,7 +22,7 @@ const collectionKinds: Readonly<Record<number, string>> = {
 export function processMetrics(): Gather {
   const loop = new LoopDelay()
   const collections = new Collections()
-  let idle = idleSince(performance.eventLoopUtilization())
+  let idle = idleSince(theStart)
   return function* gather(out) {
     processUse(out)
     memory(out)
@@ -67,9 +67,11 @@ async function systemUse(out: Exposition): Promise<void> {
 
 type Tell = (out: Exposition) => Tell
 
+const theStart = { idle: 0, active: 0, utilization: 0 }
+
 /**
  * The one thread does what Kafka's request handlers and network processors do: what it does not use is
- * theirs that is idle. Each scrape tells of the time since the one before.
+ * theirs that is idle. Each scrape tells of the time since the one before, the first of all there was.
  */
 function idleSince(before: ReturnType<typeof performance.eventLoopUtilization>): Tell {
   return (out) => {
