@@ -32,7 +32,7 @@ import { dynamicBrokerTexts } from '../../src/metadata/image.ts'
 import type { AnyHandler } from '../../src/server/handler.ts'
 import type { ConnectionContext } from '../../src/server/request-context.ts'
 import { openNode } from '../metadata/metadata-node.ts'
-import { atOnce } from './at-once.ts'
+import { requestContext } from './request-context.ts'
 
 export async function openAdmin(settings: Readonly<Record<string, string>> = {}) {
   const node = await openNode(undefined, settings)
@@ -103,29 +103,7 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     const handler = handlers.find((one) => one.api === api)
     if (handler === undefined) throw new Error(`no handler for ${api.name}`)
     const request = decode(api.request, apiVersion, encode(api.request, apiVersion, input)) as never
-    const context = {
-      apiKey: api.key,
-      apiVersion,
-      correlationId: 1,
-      clientId: 'test',
-      listener: 'PLAINTEXT',
-      requestBytes: 0,
-      receivedMs: 0,
-      authorizer: null,
-      connection,
-      releaseRequest: () => {},
-      releaseWhenSent: () => {},
-      releaseUnsent: () => {},
-      holdNext: () => {},
-      replyBytesLeft: 2 ** 40,
-      expectReply: () => {},
-      replyRoom: () => null,
-      setAside: () => {},
-      ...atOnce,
-      isOverQuota: () => false,
-      countRecords: () => {},
-      countMutations: () => {},
-    }
+    const context = requestContext(api, apiVersion, connection)
     let response: unknown
     try {
       response = await node.finish(Promise.resolve(handler.handle(request, context)))

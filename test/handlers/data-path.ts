@@ -26,7 +26,7 @@ import type { Handler } from '../../src/server/handler.ts'
 import type { ConnectionContext, RequestContext } from '../../src/server/request-context.ts'
 import type { MemoryDisk } from '../simulator/memory-disk.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
-import { atOnce } from './at-once.ts'
+import { requestContext } from './request-context.ts'
 
 const brokerId = 1
 
@@ -241,31 +241,14 @@ export class DataPath {
   ): Promise<MessageOf<Api['response']> | null | undefined> {
     const { api } = handler
     const request = decode(api.request, version, encode(api.request, version, input))
-    const context: RequestContext = {
-      apiKey: api.key,
-      apiVersion: version,
-      correlationId: 1,
+    const context = requestContext(api, version, connection, {
       clientId,
-      listener: 'PLAINTEXT',
-      requestBytes: 100,
-      receivedMs: 0,
-      authorizer: null,
-      connection,
-      releaseRequest: () => {},
-      releaseWhenSent: () => {},
       releaseUnsent: () => void this.releasedUnsent++,
-      holdNext: () => {},
-      replyBytesLeft: 2 ** 40,
-      expectReply: () => {},
-      replyRoom: () => null,
-      setAside: () => {},
-      ...atOnce,
       isOverQuota: () => this.isOverQuota,
       countRecords: (bytes) => {
         this.countedBytes += bytes
       },
-      countMutations: () => {},
-    }
+    })
     const response = await this.#answer(handler, request, context)
     if (response === null || response === undefined) return response
     return decode(api.response, version, encode(api.response, version, response))

@@ -17,11 +17,10 @@ import { offsetDelete } from '../../src/handlers/offset-delete.ts'
 import { offsetFetch } from '../../src/handlers/offset-fetch.ts'
 import { syncGroup } from '../../src/handlers/sync-group.ts'
 import type { AnyHandler, Handler } from '../../src/server/handler.ts'
-import type { RequestContext } from '../../src/server/request-context.ts'
 import { GroupStory, subscription } from '../coordinator/group/group-story.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
-import { atOnce } from './at-once.ts'
 import { Connection } from './data-path.ts'
+import { requestContext } from './request-context.ts'
 
 const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const otherId = 'AAAAAAAAAAAAAAAAAAAAAg'
@@ -43,29 +42,7 @@ async function ask<Api extends ApiRow>(
 ): Promise<MessageOf<Api['response']>> {
   const { api } = handler
   const request = decode(api.request, version, encode(api.request, version, input))
-  const context: RequestContext = {
-    apiKey: api.key,
-    apiVersion: version,
-    correlationId: 1,
-    clientId: 'me',
-    listener: 'PLAINTEXT',
-    requestBytes: 100,
-    receivedMs: 0,
-    authorizer: null,
-    connection: new Connection(),
-    releaseRequest: () => {},
-    releaseWhenSent: () => {},
-    releaseUnsent: () => {},
-    holdNext: () => {},
-    replyBytesLeft: 2 ** 40,
-    expectReply: () => {},
-    replyRoom: () => null,
-    setAside: () => {},
-    ...atOnce,
-    isOverQuota: () => false,
-    countRecords: () => {},
-    countMutations: () => {},
-  }
+  const context = requestContext(api, version, new Connection(), { clientId: 'me' })
   let response: InputOf<Api['response']> | null | undefined
   const pending = Promise.resolve(handler.handle(request, context)).catch((error) => {
     if (!(error instanceof KafkaError)) throw error
