@@ -30,14 +30,14 @@ export class IndexFile {
 
   /** The file is not there, or holds something else. */
   #isFileOld: boolean
-  /** `stored`: the entries that the file holds, and nothing else; null where it is to be made. */
-  constructor(disk: Disk, path: string, entrySize: number, stored: number | null) {
+  /** `storedBytes`: of the entries that the file holds, and nothing else; -1 where it is to be made. */
+  constructor(disk: Disk, path: string, entrySize: number, storedBytes: number) {
     this.path = path
     this.entrySize = entrySize
-    this.count = stored ?? 0
+    this.count = Math.max(storedBytes, 0) / entrySize
     this.#disk = disk
-    this.#stored = stored ?? 0
-    this.#isFileOld = stored === null
+    this.#stored = this.count
+    this.#isFileOld = storedBytes < 0
     this.#scratch = new DataView(new ArrayBuffer(entrySize))
   }
 
@@ -56,6 +56,11 @@ export class IndexFile {
     }
     this.count++
     return this.#view as DataView
+  }
+
+  /** Of all entries. */
+  get bytes(): number {
+    return this.count * this.entrySize
   }
 
   /** Where the last entry lies in the view that `extend` gave. */
@@ -119,8 +124,7 @@ export class IndexFile {
         const tail = this.#tail as Buffer
         file.write([tail.subarray(0, bytes)], this.#stored * this.entrySize)
       }
-      const size = this.count * this.entrySize
-      if (file.size() !== size) file.truncate(size)
+      if (file.size() !== this.bytes) file.truncate(this.bytes)
     } finally {
       file.close()
     }

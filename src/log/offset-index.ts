@@ -24,12 +24,7 @@ export class OffsetIndex {
 
   /** `storedBytes`: the size of the file as it is on disk, -1 where it is to be made. */
   constructor(disk: Disk, path: string, baseOffset: number, bytesMax: number, storedBytes: number) {
-    this.#file = new IndexFile(
-      disk,
-      path,
-      entrySize,
-      storedBytes < 0 ? null : storedBytes / entrySize,
-    )
+    this.#file = new IndexFile(disk, path, entrySize, storedBytes)
     this.#baseOffset = baseOffset
     this.#entriesMax = Math.max(1, Math.floor(bytesMax / entrySize))
     this.#readLast()
@@ -49,7 +44,7 @@ export class OffsetIndex {
   }
 
   get bytes(): number {
-    return this.#file.count * entrySize
+    return this.#file.bytes
   }
 
   /** Adds an entry; one that does not lie above the last is left out. */

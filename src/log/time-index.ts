@@ -24,12 +24,7 @@ export class TimeIndex {
 
   /** `storedBytes`: the size of the file as it is on disk, -1 where it is to be made. */
   constructor(disk: Disk, path: string, baseOffset: number, bytesMax: number, storedBytes: number) {
-    this.#file = new IndexFile(
-      disk,
-      path,
-      entrySize,
-      storedBytes < 0 ? null : storedBytes / entrySize,
-    )
+    this.#file = new IndexFile(disk, path, entrySize, storedBytes)
     this.#baseOffset = baseOffset
     this.#entriesMax = Math.max(2, Math.floor(bytesMax / entrySize))
     this.#lastOffset = baseOffset
@@ -51,7 +46,7 @@ export class TimeIndex {
   }
 
   get bytes(): number {
-    return this.#file.count * entrySize
+    return this.#file.bytes
   }
 
   /** Adds an entry if it rises in both. */
