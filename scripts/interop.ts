@@ -32,6 +32,7 @@ import { fileURLToPath } from 'node:url'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
+import { moveBetweenDirectories } from '../test/interop/directories/moved.ts'
 import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
@@ -593,6 +594,7 @@ async function runOthers(): Promise<void> {
   if (chosen.has('directories')) {
     await exchangeDirectories(work, report)
     await exchangeCompacted(work, report)
+    await moveBetweenDirectories(work, report)
   }
   if (chosen.has('transactions')) await copyUnderFire()
   if (chosen.has('streams')) await runStreams()
