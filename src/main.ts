@@ -65,9 +65,12 @@ export async function start(args: readonly string[]): Promise<void> {
     await run(readSettings(readFlags(args)))
   } catch (error) {
     process.stderr.write(`millrace: ${error instanceof Error ? error.message : String(error)}\n`)
-    process.exit(1)
+    process.exit(error instanceof UsageError ? 2 : 1)
   }
 }
+
+/** The command line is wrong, and nothing was done: exit code 2, as of every other command. */
+class UsageError extends Error {}
 
 function readFlags(args: readonly string[]): Flags {
   let file: string | undefined
@@ -76,16 +79,16 @@ function readFlags(args: readonly string[]): Flags {
     const arg = args[at] ?? ''
     if (arg === '--override') {
       const override = args[++at]
-      if (override === undefined) throw new Error('--override needs property=value after it')
+      if (override === undefined) throw new UsageError('--override needs property=value after it')
       overrides.push(override)
     } else if (arg.startsWith('--override=')) {
       overrides.push(arg.slice('--override='.length))
     } else if (arg.startsWith('-')) {
-      throw new Error(`Unknown option ${arg}.\n${usage}`)
+      throw new UsageError(`Unknown option ${arg}.\n${usage}`)
     } else if (file === undefined) {
       file = arg
     } else {
-      throw new Error(`Found a second properties file, ${arg}, after ${file}.\n${usage}`)
+      throw new UsageError(`Found a second properties file, ${arg}, after ${file}.\n${usage}`)
     }
   }
   return { file, overrides }

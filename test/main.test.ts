@@ -205,9 +205,9 @@ t.test('health is told over HTTP', async (t) => {
 
 t.test('wrong settings stop the start by name', async (t) => {
   const directory = t.testdir()
-  const refused = async (args: readonly string[], message: RegExp, env = {}) => {
+  const refused = async (args: readonly string[], message: RegExp, env = {}, code = 1) => {
     const process = run(['--override', `log.dirs=${directory}/never`, ...args], env)
-    t.equal(await ended(process), 1)
+    t.equal(await ended(process), code)
     t.match(process.log(), message)
   }
   await Promise.all([
@@ -224,7 +224,8 @@ t.test('wrong settings stop the start by name', async (t) => {
     ),
     refused(['--override', 'process.roles=broker'], /process\.roles/),
     refused(['--override', 'controller.quorum.voters=1@a:1,2@b:1'], /several nodes/),
-    refused(['--frobnicate'], /Unknown option --frobnicate/),
+    refused(['--frobnicate'], /Unknown option --frobnicate/, {}, 2),
+    refused(['a.properties', 'b.properties'], /a second properties file/, {}, 2),
   ])
   t.notOk(existsSync(`${directory}/never`), 'nothing was made')
 })

@@ -275,8 +275,11 @@ export class Sender {
       recordErrors: readonly { batchIndexErrorMessage: string | null }[]
     },
   ): string {
+    const name = `${queue.topic}-${queue.partition}`
     const detail = said.recordErrors[0]?.batchIndexErrorMessage ?? said.errorMessage
-    return `${queue.topic}-${queue.partition}: ${detail ?? error.message}`
+    // Some brokers begin with the partition themselves.
+    if (detail?.startsWith(name)) return detail
+    return `${name}: ${detail ?? error.message}`
   }
 
   /** What follows from a failure: again, in halves, under a new identity, or not at all. */
