@@ -38,7 +38,7 @@ const usage = `Usage: npm run mutate -- [--only NAME[,NAME...]] [--seconds N] [-
 /** More seeds than a minute has room for. */
 const seedsMax = 1_000_000
 /** A seed that takes longer goes round in circles. */
-const seedMsMax = 120_000
+const seedMsMax = 300_000
 /** The product as it is runs for so long, and later with each seed that found something. */
 const baselineSecondsMax = 20
 
