@@ -177,6 +177,16 @@ t.test(
   },
 )
 
+t.test('a cleaner checkpoint without content is as Kafka makes it', async (t) => {
+  const place = new Place()
+  place.write('/data/cleaner-offset-checkpoint', '')
+  place.reopen()
+  t.notMatch(place.lines.join('\n'), /damaged/)
+  place.write('/data/cleaner-offset-checkpoint', '0\n1\n')
+  place.reopen()
+  t.match(place.lines.join('\n'), /damaged and counts as empty.*cleaner-offset-checkpoint/)
+})
+
 t.test('a directory where a checkpoint is written before it takes its place', async (t) => {
   const lines: string[] = []
   const world = new SimulatedWorld(1, { onLog: (line) => void lines.push(line) })
