@@ -168,8 +168,9 @@ export class DirectoryMoves {
     await copy.complete(() => {
       next.takePlaceOf(current)
       onMoved(partition, next)
+      // From this turn on it is no copy any more, to be given up or set up as one.
+      this.#moves.delete(partition)
     })
-    this.#moves.delete(partition)
     this.counters.moved++
     this.counters.bytes += next.size
     const fields = { partition: `${partition}`, from: from.path, to: next.directory.path }

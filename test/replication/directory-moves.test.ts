@@ -374,6 +374,28 @@ t.test('a move that is given up leaves nothing behind', async (t) => {
   t.strictSame(story.errors, [])
 })
 
+t.test('what has just arrived is not given up as a copy', async (t) => {
+  const story = new Story()
+  const { partition, path } = story
+  await story.write(5)
+  const replaceLog = partition.replaceLog.bind(partition)
+  const answers: string[] = []
+  partition.replaceLog = (log) => {
+    replaceLog(log)
+    if (answers.length > 0) return
+    answers.push('arrived')
+    // Whoever is next in this very turn asks to have it back.
+    queueMicrotask(() => answers.push(path.replicas.moveTo('/one', 'orders', 0).name))
+  }
+  t.equal(await story.alter('/two'), 0)
+  await story.settle()
+  t.same(answers, ['arrived', 'NONE'])
+  t.equal(story.place, '/one')
+  await story.write(2)
+  await story.check(t, 'there and back')
+  t.strictSame(story.errors, [])
+})
+
 t.test('a start in the middle goes on with the copy', async (t) => {
   for (const how of ['close', 'kill', 'crash'] as const) {
     const story = new Story({ flushMessages: 1 })
