@@ -166,7 +166,10 @@ export class Exchange implements RequestContext {
   }
 
   inTurns<Result>(steps: Steps<Result>, isWhole = false): Result | Promise<Result> {
-    return inTurns(this.connection.turns, steps, () => isWhole || this.connection.isOpen)
+    const done = inTurns(this.connection.turns, steps, () => isWhole || this.connection.isOpen)
+    // What follows may be small, and must not overtake it.
+    if (done instanceof Promise) this.holdNext()
+    return done
   }
 
   allInTurns<Item, Made>(

@@ -64,8 +64,8 @@ export interface RequestContext {
   setAside(): void
   /**
    * Runs work that takes longer the more is asked for, see `environment/in-turns.ts`: at once where it is
-   * little, else in turns with everybody else. It is given up between two steps once the peer has gone,
-   * unless it `isWhole`.
+   * little, else in turns with everybody else, and as `holdNext`. It is given up between two steps once the
+   * peer has gone, unless it `isWhole`.
    */
   inTurns<Result>(steps: Steps<Result>, isWhole?: boolean): Result | Promise<Result>
   /** As `inTurns`, where each item may have to be waited for, `atOnce` of them together. */

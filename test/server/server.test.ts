@@ -16,6 +16,7 @@ import {
   apiVersions,
   deleteGroups,
   describeGroups,
+  findCoordinator,
   frame,
   heartbeat,
   large,
@@ -109,6 +110,20 @@ t.test('replies leave in the order of the requests, whichever is ready first', a
   client.send(apiVersions(6))
   t.equal(await client.correlationId(), 6)
   t.equal(server.limits.requestBytes.taken, 0)
+})
+
+t.test('what takes many turns is not overtaken by what follows', async (t) => {
+  const { server, client, connect } = await onLoopback(t)
+  client.send(findCoordinator(1), apiVersions(2), findCoordinator(3), apiVersions(4))
+  const other = await connect()
+  other.send(apiVersions(7))
+  t.equal(await other.correlationId(), 7)
+  t.same(await correlationIds(client, 4), [1, 2, 3, 4])
+  t.same(
+    server.done.filter((id) => id !== 7),
+    [1, 2, 3, 4],
+    'the next begins when the one before is done, as with Kafka',
+  )
 })
 
 t.test('a large request takes turns with others, and keeps its place', async (t) => {

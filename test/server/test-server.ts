@@ -4,6 +4,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import { encodeRequest } from '../../protocol/frame.ts'
 import type { InputOf, Message } from '../../protocol/schema.ts'
 import type { Environment, Logger } from '../../src/environment/environment.ts'
+import type { Steps } from '../../src/environment/in-turns.ts'
 import { ServerCounters } from '../../src/server/counters.ts'
 import { type AnyHandler, handler } from '../../src/server/handler.ts'
 import { type LimitOptions, Limits } from '../../src/server/limits.ts'
@@ -36,6 +37,8 @@ export class TestServer {
   readonly contexts: RequestContext[] = []
   /** ListGroups requests that wait for the test to answer them, oldest first. */
   readonly parked: { resolve: () => void; reject: (error: unknown) => void }[] = []
+  /** Correlation ids of the requests that are done with, in that order. */
+  readonly done: number[] = []
   /** The size of the value that SaslAuthenticate answers with. */
   replyBytes = 1024 * 1024
   readonly limits: Limits
@@ -79,6 +82,7 @@ export class TestServer {
         apis.apiVersions,
         (_request, context) => {
           this.contexts.push(context)
+          this.done.push(context.correlationId)
           return { errorCode: 0, apiKeys: [] }
         },
         { versions: [0, 4], onUnsupportedVersion },
@@ -111,6 +115,11 @@ export class TestServer {
         },
         { onError: (_request, { code }) => ({ errorCode: code }) },
       ),
+      handler(apis.findCoordinator, async (_request, context) => {
+        await context.inTurns(manySteps())
+        this.done.push(context.correlationId)
+        return { errorCode: 0, nodeId: 1, host: '', port: 1 }
+      }),
       handler(apis.leaveGroup, () => {
         throw new KafkaError(errors.NOT_COORDINATOR)
       }),
@@ -121,6 +130,11 @@ export class TestServer {
       })),
     ]
   }
+}
+
+/** Too many for one turn. */
+function* manySteps(): Steps<void> {
+  for (let step = 0; step < 5000; step++) yield
 }
 
 /** A request frame as one buffer. */
@@ -145,6 +159,11 @@ export function listGroups(correlationId: number): Buffer {
 /** As `listGroups`, but nothing after it is taken before. */
 export function describeGroups(correlationId: number): Buffer {
   return frame(apis.describeGroups.request, 0, correlationId, { groups: [] })
+}
+
+/** Small, and answered in several turns. */
+export function findCoordinator(correlationId: number): Buffer {
+  return frame(apis.findCoordinator.request, 0, correlationId, { key: '' })
 }
 
 /** Of so many names, each of which is answered. */
