@@ -35,6 +35,8 @@ type Step =
 
 /** Steps of one expression: what a character of the text may cost. */
 const stepsMax = 1500
+/** Steps gone between two stops: tens of microseconds. */
+const stepsBetweenStops = 1000
 /** Characters of one expression. */
 const lengthMax = 4096
 
@@ -43,6 +45,8 @@ export class Pattern {
   /** By step, and one for the end: the round in which it was reached last. */
   readonly #reachedIn: Int32Array
   #round = 0
+  /** Gone since the last stop. */
+  #stepsGone = 0
 
   /** Throws PatternError. */
   constructor(text: string) {
@@ -55,6 +59,15 @@ export class Pattern {
 
   /** Whether `text` as a whole is what the expression says. */
   matches(text: string): boolean {
+    const matching = this.matching(text)
+    for (;;) {
+      const { done, value } = matching.next()
+      if (done === true) return value
+    }
+  }
+
+  /** As `matches`, with stops where others may have their turn; one text after the other. */
+  *matching(text: string): Generator<void, boolean> {
     const codes = [...text].map((character) => character.codePointAt(0) as number)
     this.#reachedIn.fill(0)
     this.#round = 0
@@ -64,6 +77,9 @@ export class Pattern {
       for (const step of current) if (step.test(codes[at] as number)) arrived.push(step.next)
       if (arrived.length === 0) return false
       current = this.#reached(arrived, codes, at + 1)
+      if (this.#stepsGone < stepsBetweenStops) continue
+      this.#stepsGone = 0
+      yield
     }
     return this.#reachedIn[this.#steps.length] === this.#round
   }
@@ -73,6 +89,7 @@ export class Pattern {
     const round = ++this.#round
     const reached: (Step & { kind: 'character' })[] = []
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
+      this.#stepsGone++
       if (this.#reachedIn[index] === round) continue
       this.#reachedIn[index] = round
       const step = this.#steps[index]

@@ -208,3 +208,16 @@ t.test('time is linear in the text', async (t) => {
   const tookMs = Number(process.hrtime.bigint() - before) / 1e6
   t.ok(tookMs < 5000, `${tookMs} ms`)
 })
+
+t.test('a match that takes many steps stops in between, a short one does not', async (t) => {
+  const stopsOf = (expression: string, text: string) => {
+    const matching = new Pattern(expression).matching(text)
+    let stops = 0
+    for (let next = matching.next(); next.done !== true; next = matching.next()) stops++
+    return stops
+  }
+  t.equal(stopsOf('orders-\\d+', 'orders-12345'), 0)
+  const text = 'a'.repeat(240)
+  t.ok(stopsOf('(.*a?){200}', text) > text.length / 2, 'at least with every other character')
+  t.equal(new Pattern('(.*a?){200}').matches(text), true)
+})

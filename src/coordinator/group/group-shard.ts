@@ -89,6 +89,7 @@ export class GroupShard implements Shard<GroupRecord> {
     return {
       ...surroundings,
       log: context.log,
+      turns: context.environment,
       timeline: context.timeline,
       group: (groupId) => this.group(groupId),
       revive: (groupId) => this.#startSessions(groupId),

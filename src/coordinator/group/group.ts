@@ -7,7 +7,7 @@
  */
 import type { ErrorRow } from '../../../protocol/errors.ts'
 import type { Uuid } from '../../../protocol/types.ts'
-import type { Logger, Milliseconds } from '../../environment/environment.ts'
+import type { Environment, Logger, Milliseconds } from '../../environment/environment.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { Decision } from '../shard.ts'
 import { Timeline } from '../timeline.ts'
@@ -75,6 +75,8 @@ export type CommitCheck = (topicId: Uuid, partition: number) => ErrorRow | null
 /** What groups may use of their shard. */
 export interface GroupContext {
   readonly log: Logger
+  /** For work that takes long, see `environment/in-turns.ts`. */
+  readonly turns: Pick<Environment, 'clock' | 'timers'>
   readonly timeline: Timeline
   readonly shared: SharedLimits
   readonly topics: TopicView

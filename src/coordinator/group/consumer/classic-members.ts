@@ -76,7 +76,7 @@ export function joinConsumerGroup(
     classic: { sessionTimeoutMs, supportedProtocols: protocols },
   }
   checkMemory(group, before, said)
-  const noted = noteSubscription(draft, before, said, null)
+  const noted = noteSubscription(draft, before, said)
   const members = membersWith(group, said)
   if (holder !== undefined && holder.classic === null && canDowngrade(group, members)) {
     return joinLastOfNew(group, holder, said, members, answer)

@@ -9,7 +9,7 @@
  * Members of the classic protocol may be in it while their application moves from one protocol to the
  * other (`classic-members.ts`).
  */
-import { errors, KafkaError } from '../../../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { Uuid } from '../../../../protocol/types.ts'
 import { TimelineMap, TimelineValue } from '../../timeline.ts'
 import type { CommitCheck, Committer, GroupContext } from '../group.ts'
@@ -48,6 +48,8 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
   readonly subscriptions = new SubscriptionCounts()
   /** What the regular expressions of members stand for; one that is not here is not resolved yet. */
   readonly regexes: TimelineMap<string, ResolvedRegex>
+  /** Stands for the one who looks up regular expressions now; null: nobody does. Not recorded. */
+  regexLookup: object | null = null
   /** Whether there is a record of before Kafka 4.1 to be taken away. */
   readonly #hasPartitionMetadata: TimelineValue<boolean>
   /** group.instance.id -> member id. */
@@ -157,6 +159,11 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
 
   tombstones(): GroupRecord[] {
     return groupTombstones(this, this.members.keys())
+  }
+
+  override end(error: ErrorRow): void {
+    this.regexLookup = null
+    super.end(error)
   }
 
   /** Members are given a whole session to show up. */

@@ -6,6 +6,8 @@
  *      of the group;
  *   2. if the target is older than the group's epoch, a new one is computed and recorded;
  *   3. the member is brought a step closer to the target (`reconcile.ts`).
+ *
+ * What regular expressions stand for is looked up afterwards (`regex-lookup.ts`); later heartbeats go by it.
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type {
@@ -25,6 +27,7 @@ import { leave } from './leave.ts'
 import { type ConsumerMember, memberBytes } from './member.ts'
 import { findMember } from './membership.ts'
 import { reconcile } from './reconcile.ts'
+import { lookUpIfDue } from './regex-lookup.ts'
 import { noteSubscription } from './subscription.ts'
 import { currentTarget } from './target.ts'
 import { upgraded } from './upgrade.ts'
@@ -44,7 +47,7 @@ export function consumerHeartbeat(
   const before = findMember(draft, { ...request, memberId })
   const said = updated(before, request, caller)
   checkMemory(group, before, said)
-  const subscription = noteSubscription(draft, before, said, caller)
+  const subscription = noteSubscription(draft, before, said)
   const target = currentTarget(draft, before, said, subscription)
   const after = reconcile(draft, said, target, {
     hasSubscriptionChanged: subscription.hasChanged,
@@ -63,6 +66,7 @@ export function consumerHeartbeat(
       if (living === null) return
       if (subscription.seenVersion !== null) living.trustMetadata(nowMs, subscription.seenVersion)
       startDeadlines(living, after, after !== said)
+      lookUpIfDue(living, caller)
     },
     ...(isUpgrade && { onFailed: () => context.revive(request.groupId) }),
   }

@@ -2,15 +2,13 @@
  * Regular expressions to which members are subscribed (KIP-848): what each stands for is looked up in
  * the topics and recorded, so that all members, and the next coordinator, go by the same.
  *
- * All of a group's are looked up together: when one is new, when there are new topics, and every so
- * often, but not more often than every ten seconds. An expression stands for those topics only that
- * the member whose heartbeat it is may know of.
+ * All of a group's are looked up together (`regex-lookup.ts`): when one is new, when there are new topics,
+ * and every so often, but not more often than every ten seconds.
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import { Pattern } from '../../../config/pattern.ts'
 import { PatternError } from '../../../config/pattern-syntax.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
-import type { SubscribingCaller } from '../group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { addTo } from './consumer-group.ts'
 import { type ConsumerMember, regexOf } from './member.ts'
@@ -23,7 +21,7 @@ export interface ResolvedRegex {
 }
 
 const refreshIntervalMsMin = 10_000
-/** In a group; looking all of them up must not keep others waiting. */
+/** In a group. */
 const regexesMax = 100
 
 /** Throws KafkaError INVALID_REGULAR_EXPRESSION. */
@@ -63,13 +61,9 @@ export function regexCountsWith(
   return counts
 }
 
-/** Whether `regexes`, all of the group, are to be looked up now. */
-export function isLookupDue(
-  group: ConsumerGroup,
-  regexes: Iterable<string>,
-  nowMs: Milliseconds,
-): boolean {
-  const wanted = [...regexes]
+/** Whether the regular expressions of the group are to be looked up now. */
+export function isLookupDue(group: ConsumerGroup, nowMs: Milliseconds): boolean {
+  const wanted = [...group.regexCounts.keys()]
   if (wanted.length === 0) return false
   const [last] = group.regexes.values()
   if (last === undefined) return true
@@ -82,31 +76,4 @@ export function isLookupDue(
     last.version < newTopics.version ||
     sinceMs > config().groupConsumerRegexRefreshIntervalMs
   )
-}
-
-export function lookUp(
-  { context }: ConsumerGroup,
-  regexes: Iterable<string>,
-  caller: SubscribingCaller,
-  resolvedAtMs: Milliseconds,
-): Map<string, ResolvedRegex> {
-  const { topics } = context
-  const { version } = topics
-  const mayDescribe = remembered((name) => caller.mayDescribe(name))
-  const resolved = new Map<string, ResolvedRegex>()
-  for (const regex of regexes) {
-    const pattern = new Pattern(regex)
-    const found = [...topics.names()].filter((name) => mayDescribe(name) && pattern.matches(name))
-    resolved.set(regex, { topics: new Set(found), version, resolvedAtMs })
-  }
-  return resolved
-}
-
-function remembered(ask: (name: string) => boolean): (name: string) => boolean {
-  const answers = new Map<string, boolean>()
-  return (name) => {
-    const known = answers.get(name) ?? ask(name)
-    answers.set(name, known)
-    return known
-  }
 }

@@ -2,9 +2,12 @@
  * What a group uses of the topics, and whether that changed: then its epoch grows, and a new target is
  * due.
  */
-import type { SubscribingCaller } from '../group.ts'
+import type { Milliseconds } from '../../../environment/environment.ts'
+import type { Decision } from '../../shard.ts'
 import type { SubscriptionCounts } from '../modern/subscriptions.ts'
-import type { Draft } from './draft.ts'
+import type { GroupRecord } from '../records.ts'
+import type { ConsumerGroup } from './consumer-group.ts'
+import { consumerGroupOrNull, type Draft } from './draft.ts'
 import { type ClassicMembership, type ConsumerMember, regexOf } from './member.ts'
 import {
   groupRecord,
@@ -13,7 +16,7 @@ import {
   regexRecord,
   regexTombstone,
 } from './records.ts'
-import { isLookupDue, lookUp, type ResolvedRegex, regexCountsWith } from './regexes.ts'
+import { type ResolvedRegex, regexCountsWith } from './regexes.ts'
 
 export interface Subscription {
   /** Of the member: it may have to give up topics at once. */
@@ -27,15 +30,13 @@ export interface Subscription {
 }
 
 /**
- * Records the member if it changed, what regular expressions stand for if that was looked up, and the
- * group's epoch if it follows. A member of the classic protocol (`caller` null) has nothing looked up.
- * Throws KafkaError INVALID_REGULAR_EXPRESSION.
+ * Records the member if it changed, which regular expressions are gone with that, and the group's epoch if
+ * it follows. Throws KafkaError INVALID_REGULAR_EXPRESSION.
  */
 export function noteSubscription(
   draft: Draft,
   before: ConsumerMember,
   after: ConsumerMember,
-  caller: SubscribingCaller | null,
 ): Subscription {
   const { group, records, nowMs } = draft
   const regexCounts = regexCountsWith(group, before, after)
@@ -43,20 +44,19 @@ export function noteSubscription(
   const hasNewNames = !isSameList(before.subscribedTopicNames, after.subscribedTopicNames)
   const hasNewRegex = regexOf(before) !== regexOf(after)
   const isStale = group.isMetadataStale(nowMs)
-  const isDue = caller !== null && isLookupDue(group, regexCounts.keys(), nowMs)
   // Nearly every heartbeat: nothing is new, and nothing is looked at.
-  if (!hasNewNames && !hasNewRegex && !isStale && !isDue) {
+  if (!hasNewNames && !hasNewRegex && !isStale) {
     const { groupEpoch, regexes } = group
     return { hasChanged: false, groupEpoch, regexes, seenVersion: null }
   }
   const counts = group.subscriptions.copy()
   counts.countNames(before.subscribedTopicNames, -1)
   counts.countNames(after.subscribedTopicNames, 1)
-  const { regexes, hasMoved } = noteRegexes(draft, regexCounts, counts, isDue ? caller : null)
+  const regexes = noteRegexes(draft, regexCounts, counts)
   const hasChanged = hasNewNames || hasNewRegex
   // One that is not looked up yet will make the epoch grow when it is.
   const isKnown = regexOf(after) === null || regexes.get(regexOf(after) as string) !== undefined
-  const mustGrow = hasNewNames || hasMoved || (hasNewRegex && isKnown)
+  const mustGrow = hasNewNames || (hasNewRegex && isKnown)
   if (!mustGrow && !isStale) {
     return { hasChanged, groupEpoch: group.groupEpoch, regexes, seenVersion: null }
   }
@@ -64,13 +64,12 @@ export function noteSubscription(
   return { hasChanged, groupEpoch, regexes, seenVersion: group.context.topics.version }
 }
 
-/** Records which expressions are gone, and, for a caller, what the others stand for now. */
+/** Records which expressions are gone. Returns what the others stand for. */
 function noteRegexes(
-  { group, records, nowMs }: Draft,
+  { group, records }: Draft,
   regexCounts: ReadonlyMap<string, number>,
   counts: SubscriptionCounts,
-  caller: SubscribingCaller | null,
-): { readonly regexes: ReadonlyMap<string, ResolvedRegex>; readonly hasMoved: boolean } {
+): ReadonlyMap<string, ResolvedRegex> {
   const { groupId } = group
   const regexes = new Map(group.regexes)
   for (const regex of group.regexCounts.keys()) {
@@ -79,18 +78,36 @@ function noteRegexes(
     counts.countRegex(regexes.get(regex)?.topics ?? [], -1)
     regexes.delete(regex)
   }
+  return regexes
+}
+
+/**
+ * Records what expressions were found to stand for, where the group still wants them and does not know
+ * better, and the group's epoch if it follows.
+ */
+export function noteResolved(
+  group: ConsumerGroup,
+  found: ReadonlyMap<string, ResolvedRegex>,
+  nowMs: Milliseconds,
+): Decision<GroupRecord, void> {
+  const { groupId, context, regexes } = group
+  const draft: Draft = { group, records: [], nowMs }
+  const counts = group.subscriptions.copy()
   let hasMoved = false
-  if (caller !== null) {
-    for (const [regex, resolved] of lookUp(group, regexCounts.keys(), caller, nowMs)) {
-      const old = regexes.get(regex)?.topics ?? new Set<string>()
-      records.push(regexRecord(groupId, regex, resolved))
-      counts.countRegex(old, -1)
-      counts.countRegex(resolved.topics, 1)
-      hasMoved ||= !isSameSet(old, resolved.topics)
-      regexes.set(regex, resolved)
-    }
+  for (const [regex, resolved] of found) {
+    const old = regexes.get(regex)
+    const isOlder = old !== undefined && resolved.version < old.version
+    if (!group.regexCounts.has(regex) || isOlder) continue
+    draft.records.push(regexRecord(groupId, regex, resolved))
+    const topics = old?.topics ?? new Set<string>()
+    counts.countRegex(topics, -1)
+    counts.countRegex(resolved.topics, 1)
+    hasMoved ||= !isSameSet(topics, resolved.topics)
   }
-  return { regexes, hasMoved }
+  noteEpoch(draft, counts, hasMoved)
+  const seenVersion = context.topics.version
+  const onCommitted = () => consumerGroupOrNull(context, groupId)?.trustMetadata(nowMs, seenVersion)
+  return { records: draft.records, reply: undefined, onCommitted }
 }
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
