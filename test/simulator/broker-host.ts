@@ -147,6 +147,7 @@ export class BrokerHost {
     const { world, trace } = this.#stage
     trace.fault(this.#isStarting ? `${how} while starting` : how, why)
     const { disk } = process
+    this.#noteWhatIsHeld(this.#partitions(disk.snapshot('written')))
     const filesWithLosses = disk.filesWithLosses()
     if (how === 'power loss') {
       const durable = this.#partitions(disk.snapshot('durable'))
@@ -262,6 +263,14 @@ export class BrokerHost {
 
   #partitions(files: ReadonlyMap<string, Buffer>): Map<string, Map<string, Buffer>> {
     return partitionFiles(files, this.#stage.temper.logDirs)
+  }
+
+  #noteWhatIsHeld(files: ReadonlyMap<string, PartitionFiles>): void {
+    const { history } = this.#stage
+    for (const partition of history.partitions.values()) {
+      const { name, startMax } = partition
+      history.held(partition, endOfRecords(files.get(name) ?? new Map(), startMax))
+    }
   }
 
   #mayLose(

@@ -68,6 +68,10 @@ export class PartitionHistory {
   damage: Damage | null = null
   /** How often it has lost records that it was allowed to lose. */
   truncations = 0
+  /** Brokers that have ended since the last audit had records up to here: clients may have fetched them. */
+  heldUpTo = 0
+  /** How often it had lost some of that: what was fetched before says nothing of it as it is. */
+  losses = 0
   /** Its leader epoch when it was audited last, and how often the broker had been started by then. */
   leaderEpoch = -1
   leaderEpochStarts = 0
@@ -200,6 +204,11 @@ export class History {
     partition.mayBeReplacedFrom = Math.min(partition.mayBeReplacedFrom, offset)
   }
 
+  /** A broker ends that has written records up to `offset`, whether anybody has been given them or not. */
+  held(partition: PartitionHistory, offset: number): void {
+    partition.heldUpTo = Math.max(partition.heldUpTo, offset)
+  }
+
   damaged(partition: PartitionHistory, damage: Damage): void {
     const { damage: before } = partition
     const base = Math.min(damage.base, before?.base ?? damage.base)
@@ -223,6 +232,9 @@ export class History {
       )
     }
     this.#checkStart(partition, start)
+    // A reader may keep for long what it has fetched: nobody may know yet of what is lost.
+    if (end < Math.max(partition.end, partition.heldUpTo)) partition.losses++
+    partition.heldUpTo = 0
     if (end < partition.end) this.#truncate(partition, end)
     partition.mayBeReplacedFrom = Number.POSITIVE_INFINITY
     if (damage !== null && end > damage.base) partition.mayEndAt = damage.base
@@ -278,7 +290,10 @@ export class History {
   #bind(partition: PartitionHistory, offset: number, record: SentRecord, how: string): void {
     const mayHaveLost = offset >= partition.mayBeReplacedFrom
     // What was lost here may have been taken the place of by what a lost truncation had removed.
-    if (mayHaveLost && this.#isOther(partition, offset, record)) this.#truncate(partition, offset)
+    if (mayHaveLost && this.#isOther(partition, offset, record)) {
+      partition.losses++
+      this.#truncate(partition, offset)
+    }
     const before = partition.records.get(offset)
     if (before !== undefined && before !== record) {
       throw new Violation(

@@ -12,24 +12,25 @@ import { Violation } from './violation.ts'
 interface Place {
   next: number
   highWatermark: number
-  truncations: number
+  /** Those of the partition when the reader began; -1: it has to begin anew. */
+  losses: number
 }
 
 /** A reader's expectations; they are void once the partition has legitimately lost something. */
 export class Places {
-  readonly #stage: Stage
+  readonly #stage: Pick<Stage, 'history' | 'trace'>
   readonly #name: string
   readonly #places = new Map<PartitionHistory, Place>()
 
-  constructor(stage: Stage, name: string) {
+  constructor(stage: Pick<Stage, 'history' | 'trace'>, name: string) {
     this.#stage = stage
     this.#name = name
   }
 
   /** The reader begins anew somewhere in this partition. */
   begin(partition: PartitionHistory): void {
-    const { truncations } = partition
-    this.#places.set(partition, { next: -1, highWatermark: -1, truncations })
+    const { losses } = partition
+    this.#places.set(partition, { next: -1, highWatermark: -1, losses })
   }
 
   /**
@@ -41,8 +42,8 @@ export class Places {
     const partition = history.partition(topic, index)
     const place = this.#places.get(partition)
     if (place === undefined) throw new Violation(`${this.#name} was given what it did not ask for`)
-    if (partition.needsAudit) place.truncations = -1
-    if (place.truncations !== partition.truncations) return false
+    if (partition.needsAudit) place.losses = -1
+    if (place.losses !== partition.losses) return false
     if (highWatermark < place.highWatermark) {
       throw new Violation(
         `${this.#name} saw the high watermark of ${partition.name} go back from ` +
