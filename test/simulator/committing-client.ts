@@ -124,7 +124,7 @@ async function glance(
 ): Promise<void> {
   const { cluster, name, random } = client
   const { temper, isHealed } = stage
-  const { acknowledged } = place
+  const { acknowledged, acknowledgedMs } = place
   const topics = [{ name: topic, partitionIndexes: [place.partition] }]
   const losses = host.offsetsLost
   let offset: number
@@ -142,8 +142,9 @@ async function glance(
     return
   }
   if (losses !== host.offsetsLost) return
-  // The answer may have been given before that to the commit.
-  if (offset !== acknowledged) judge(stage, client, { topic, place, offset, losses })
+  // The answer may have been given before that to the commit: it tells of the one before then.
+  const isOfBefore = offset === nothing && mayHaveExpired(stage, acknowledgedMs)
+  if (offset !== acknowledged && !isOfBefore) judge(stage, client, { topic, place, offset, losses })
   const isRisky = temper.isOffsetsTopicDurable && temper.blows.powerLoss > 0 && !isHealed
   if (isRisky && random.chance(0.1)) host.end('power loss', 'in the middle of a commit')
 }
@@ -204,7 +205,10 @@ function judge(
 function mayBe(stage: Stage, place: CommittedPlace, offset: number, losses: number): boolean {
   if (offset === place.acknowledged || place.unanswered.has(offset)) return true
   if (place.lossesKnown !== losses) return place.sent.has(offset)
-  const { expiresOffsets, blows } = stage.temper
-  const ageMs = stage.world.nowMs - place.acknowledgedMs
-  return offset === nothing && expiresOffsets && (ageMs >= 600_000 || blows.clockJump > 0)
+  return offset === nothing && mayHaveExpired(stage, place.acknowledgedMs)
+}
+
+function mayHaveExpired({ temper, world }: Stage, acknowledgedMs: number): boolean {
+  const ageMs = world.nowMs - acknowledgedMs
+  return temper.expiresOffsets && (ageMs >= 600_000 || temper.blows.clockJump > 0)
 }
