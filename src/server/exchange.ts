@@ -62,6 +62,10 @@ export class Exchange implements RequestContext {
   #frame: Buffer | null
   #heldBytes: number
   #budget: ByteBudget
+  /** Waits to be read in turns. */
+  #beginsLater: (() => void) | null = null
+  /** It is, or was, read in turns, and its bytes count. */
+  #isLargeAtWork = false
   /** Bytes of the reply as counted in the broker's budget: expected ones first. */
   #countedReplyBytes = 0
 
@@ -91,6 +95,22 @@ export class Exchange implements RequestContext {
     return this.#heldBytes
   }
 
+  /**
+   * Resolves when the request, which decodes to much, may be read; `hasRead` of `LargeReads` has to follow.
+   * Never where it is settled before.
+   */
+  mayBeRead(): Promise<void> {
+    this.holdNext()
+    return new Promise((resolve) => {
+      this.#beginsLater = () => {
+        this.#beginsLater = null
+        this.#isLargeAtWork = true
+        resolve()
+      }
+      this.connection.limits.largeReads.await(this.#beginsLater)
+    })
+  }
+
   /** The frame decodes to this request, which takes so much memory. */
   read(request: unknown, decodedBytes: number): void {
     this.request = request
@@ -112,6 +132,15 @@ export class Exchange implements RequestContext {
     }
     this.#countReply(this.replyBytes)
     this.#budget.giveBack(this.heldBytes)
+    this.#endLarge()
+  }
+
+  #endLarge(): void {
+    const { largeReads } = this.connection.limits
+    if (this.#beginsLater !== null) largeReads.forget(this.#beginsLater)
+    if (this.#isLargeAtWork) largeReads.end()
+    this.#beginsLater = null
+    this.#isLargeAtWork = false
   }
 
   get replyBytesLeft(): number {
@@ -150,6 +179,7 @@ export class Exchange implements RequestContext {
     waitingBytes.take(this.heldBytes)
     this.#budget.giveBack(this.heldBytes)
     this.#budget = waitingBytes
+    this.#endLarge()
     if (waitingBytes.isExhausted) this.connection.memoryIsShort()
   }
 

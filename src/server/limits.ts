@@ -11,6 +11,7 @@
  */
 import type { Clock, Milliseconds } from '../environment/environment.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { LargeReads } from './large-reads.ts'
 import { LoopTurns } from './loop-turns.ts'
 import { MemoryPressure } from './memory-pressure.ts'
 import { ClientQuotas, defaultQuotaWindows, type QuotaWindows } from './quotas/client-quotas.ts'
@@ -85,6 +86,7 @@ export class Limits {
   /** May be replaced while connections are open: some settings change at run time. */
   options: LimitOptions
   readonly requestBytes: ByteBudget
+  readonly largeReads: LargeReads
   readonly waitingBytes: ByteBudget
   readonly replyBytes: ByteBudget
   readonly unfinishedFrames: UnfinishedFrames
@@ -105,6 +107,7 @@ export class Limits {
   ) {
     this.options = { ...defaultLimits, ...options }
     this.requestBytes = new ByteBudget(() => this.options.queuedRequestBytesMax)
+    this.largeReads = new LargeReads(this.requestBytes)
     const half = () => this.options.queuedRequestBytesMax / 2
     this.waitingBytes = new ByteBudget(half)
     this.replyBytes = new ByteBudget(half)

@@ -141,8 +141,9 @@ export class Router {
 
   async #readInTurns(exchange: Exchange, frame: Buffer, start: number): Promise<void> {
     const { connection, handler, apiVersion } = exchange
-    exchange.holdNext()
-    const { decodedBytesMax } = connection.limits.options
+    await exchange.mayBeRead()
+    const { largeReads, options } = connection.limits
+    const { decodedBytesMax } = options
     const reader = new Reader(frame, start, frame.length, decodedBytesMax)
     try {
       const steps = decodeRequestInSteps(handler.api.request, apiVersion, reader)
@@ -151,6 +152,8 @@ export class Router {
     } catch (error) {
       exchange.settle(null)
       if (!(error instanceof NobodyWaits)) this.#refuse(frame, connection, error)
+    } finally {
+      largeReads.hasRead()
     }
     if (exchange.isSettled) connection.settled(exchange)
   }

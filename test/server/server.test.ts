@@ -159,6 +159,31 @@ t.test('a large request takes turns with others, and keeps its place', async (t)
   )
 })
 
+t.test('what many large requests decode to is bounded over all connections', async (t) => {
+  const limit = 16_000_000
+  const limits = { queuedRequestBytesMax: limit }
+  await simulated(8, limits, async ({ server, connect, settle }) => {
+    const { requestBytes } = server.limits
+    let most = 0
+    const take = requestBytes.take.bind(requestBytes)
+    requestBytes.take = (bytes) => {
+      take(bytes)
+      most = Math.max(most, requestBytes.taken)
+    }
+    const clients = await Promise.all(Array.from({ length: 60 }, connect))
+    const groupsNames = Array.from({ length: 50_000 }, () => '')
+    const request = frame(apis.deleteGroups.request, 0, 1, { groupsNames })
+    for (const client of clients) client.send(request)
+    const [gone, ...others] = clients
+    gone?.stream.destroy()
+    const replies = others.map((client) => client.correlationId())
+    t.same(new Set(await Promise.all(replies)), new Set([1]), 'all are answered')
+    t.ok(most > limit && most < 3 * limit, `${most} bytes were taken`)
+    await settle()
+    t.equal(requestBytes.taken, 0)
+  })
+})
+
 t.test('what decodes to more than is allowed is refused, however it is read', async (t) => {
   const { server, client } = await onLoopback(t, { decodedBytesMax: 1024 * 1024 })
   client.send(deleteGroups(1, 50_000))
