@@ -161,14 +161,22 @@ class PatternParser {
   #group(): PatternNode {
     const outer = this.#flags
     if (this.#takes('?')) {
-      const named = /^P?<\w+>/.exec(this.#characters.slice(this.#at).join(''))
-      if (named !== null) this.#at += named[0].length
-      else if (!this.#flagged()) return { kind: 'sequence', parts: [] }
+      if (!this.#named() && !this.#flagged()) return { kind: 'sequence', parts: [] }
     }
     const node = this.#alternatives()
     if (!this.#takes(')')) throw new PatternError('missing closing )')
     this.#flags = outer
     return node
+  }
+
+  /** Takes `<name>` or `P<name>`. */
+  #named(): boolean {
+    const next = this.#peek()
+    if (next !== '<' && next !== 'P') return false
+    const end = this.#characters.indexOf('>', this.#at) + 1
+    if (!/^P?<\w+>$/.test(this.#characters.slice(this.#at, end).join(''))) return false
+    this.#at = end
+    return true
   }
 
   /** `i-s:` for a group, or `i-s)` for the rest of the group around: false. */
@@ -256,7 +264,8 @@ class PatternParser {
     }
     this.#at++
     const isIn = this.#flags.ignoresCase ? inAnyCase(anyOf(tests)) : anyOf(tests)
-    return isNegated ? (code) => !isIn(code) : isIn
+    const test = isNegated ? not(isIn) : isIn
+    return tests.length > partsAskedMax ? remembered(test) : test
   }
 
   #posixClass(): CharacterTest {
@@ -356,6 +365,20 @@ function codeOf(character: string): number {
   return character.codePointAt(0) as number
 }
 
+/** Parts of a class that are asked one after the other, each time. */
+const partsAskedMax = 8
+const asciiCount = 128
+
+/** Asks once for each ASCII character, of which names are made: a class may be of thousands of parts. */
+function remembered(test: CharacterTest): CharacterTest {
+  const isIn: (boolean | undefined)[] = new Array(asciiCount)
+  return (code) => {
+    if (code >= asciiCount) return test(code)
+    isIn[code] ??= test(code)
+    return isIn[code] as boolean
+  }
+}
+
 function inAnyCase(test: CharacterTest): CharacterTest {
   return (code) => {
     if (test(code)) return true
@@ -365,14 +388,21 @@ function inAnyCase(test: CharacterTest): CharacterTest {
   }
 }
 
+/** By the names of what was asked for so far: there are some hundreds. */
+const unicodeTests = new Map<string, CharacterTest>()
+
 /** `name`: a general category, as Lu, or a script, as Greek. */
 function unicodeTest(name: string): CharacterTest {
+  const known = unicodeTests.get(name)
+  if (known !== undefined) return known
   if (!/^[A-Za-z_]{1,40}$/.test(name)) throw new PatternError('invalid character class range')
   if (name === 'Any') return () => true
   for (const property of [`gc=${name}`, `sc=${name}`]) {
     try {
       const single = new RegExp(`^\\p{${property}}$`, 'u')
-      return (code) => single.test(String.fromCodePoint(code))
+      const test = (code: number) => single.test(String.fromCodePoint(code))
+      unicodeTests.set(name, test)
+      return test
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
     }

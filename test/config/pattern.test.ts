@@ -221,3 +221,25 @@ t.test('a match that takes many steps stops in between, a short one does not', a
   t.ok(stopsOf('(.*a?){200}', text) > text.length / 2, 'at least with every other character')
   t.equal(new Pattern('(.*a?){200}').matches(text), true)
 })
+
+t.test('a class of very many parts is asked each of them once, not with every step', async (t) => {
+  const parts = '\\p{Greek}'.repeat(400)
+  const { test } = RegExp.prototype
+  let asked = 0
+  t.teardown(() => {
+    RegExp.prototype.test = test
+  })
+  RegExp.prototype.test = function (text) {
+    asked++
+    return test.call(this, text)
+  }
+  for (const flags of ['', '(?i)']) {
+    const pattern = new Pattern(`${flags}(?:[${parts}b]?){250}[^${parts.slice(0, 90)}b]*`)
+    asked = 0
+    t.ok(pattern.matches(`${'b'.repeat(200)}${'a'.repeat(40)}`))
+    t.ok(asked < 10 * 400, `${asked} parts were asked`)
+    t.ok(pattern.matches('βbβaa'))
+    t.notOk(pattern.matches('aβ'))
+    t.notOk(pattern.matches('ab'))
+  }
+})
