@@ -1,13 +1,16 @@
 /** ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeLogDirs and DescribeProducers. */
 import t from 'tap'
+import { apis } from '../../protocol/apis.ts'
 import * as header from '../../protocol/records/batch.ts'
 import { canCompress, compressions } from '../../protocol/records/compression/compression.ts'
+import { atOnce } from '../../src/environment/in-turns.ts'
 import { deleteRecords } from '../../src/handlers/delete-records.ts'
 import { describeLogDirs } from '../../src/handlers/describe-log-dirs.ts'
 import { describeProducers } from '../../src/handlers/describe-producers.ts'
 import { listOffsets } from '../../src/handlers/list-offsets.ts'
 import { offsetForLeaderEpoch } from '../../src/handlers/offset-for-leader-epoch.ts'
 import { batchOf, DataPath } from './data-path.ts'
+import { requestContext } from './request-context.ts'
 
 const firstMs = 1_767_225_600_000
 
@@ -182,6 +185,23 @@ t.test('DeleteRecords', async (t) => {
   const topics = [{ name: 'orders', partitions: [] }]
   const nothing = await path.call(deleteRecords(path.parts), 2, { topics, timeoutMs: 1000 })
   t.same(nothing?.topics, [], 'a topic without partitions is not answered')
+})
+
+t.test('DeleteRecords of many partitions, and a disk that fails before all are looked at', async (t) => {
+  const path = await filled()
+  const { process, world, connection } = path
+  process.disk.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined)
+  const context = requestContext(apis.deleteRecords, 2, connection, {
+    inTurns: async (steps) => {
+      const done = atOnce(steps)
+      await new Promise<void>((resolve) => void process.environment.timers.after(1000, resolve))
+      return done
+    },
+  })
+  const topics = [{ name: 'orders', partitions: [{ partitionIndex: 0, offset: 2 }] }]
+  const { handle } = deleteRecords(path.parts)
+  const answer = await world.run(Promise.resolve(handle({ topics, timeoutMs: 1000 }, context)))
+  t.match(answer?.topics, [{ partitions: [{ errorCode: 56, lowWatermark: -1 }] }])
 })
 
 t.test('DescribeLogDirs', async (t) => {
