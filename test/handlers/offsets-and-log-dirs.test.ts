@@ -187,7 +187,7 @@ t.test('DeleteRecords', async (t) => {
   t.same(nothing?.topics, [], 'a topic without partitions is not answered')
 })
 
-t.test('DeleteRecords of many partitions, and a disk that fails before all are looked at', async (t) => {
+t.test('DeleteRecords, and a disk that fails before all is looked at', async (t) => {
   const path = await filled()
   const { process, world, connection } = path
   process.disk.fault = (operation) => (operation === 'sync' ? 'EIO' : undefined)
