@@ -5,7 +5,6 @@
  * the middle of a commit, too: what it has seen then must not be gone again.
  */
 import { apis } from '../../protocol/apis.ts'
-import { errorByCode, KafkaError } from '../../protocol/errors.ts'
 import { fetchCommitted } from '../../src/client/offsets.ts'
 import type { BrokerHost } from './broker-host.ts'
 import { type Client, restDuringFaults, type Stage, sleep, startClient } from './stage.ts'
@@ -105,10 +104,6 @@ export async function commit(
     stage.trace.say(name, `committed ${offset} for ${topic}-${partitionIndex}`)
   } catch (error) {
     stage.trace.say(name, `no answer to ${offset} for ${topic}-${partitionIndex}: ${words(error)}`)
-    // What was refused has not been written: an answer is an answer.
-    if (error instanceof KafkaError && error.error !== errorByCode(7))
-      place.unanswered.delete(offset)
-    if (error instanceof KafkaError) place.unanswered.add(offset)
   }
 }
 
@@ -144,7 +139,14 @@ async function glance(
   if (losses !== host.offsetsLost) return
   // The answer may have been given before that to the commit: it tells of the one before then.
   const isOfBefore = offset === nothing && mayHaveExpired(stage, acknowledgedMs)
-  if (offset !== acknowledged && !isOfBefore) judge(stage, client, { topic, place, offset, losses })
+  // Nor is what may have been there the last then: another commit was acknowledged meanwhile.
+  const isOvertaken =
+    place.acknowledgedMs !== acknowledgedMs &&
+    offset !== place.acknowledged &&
+    mayBe(stage, place, offset, losses)
+  if (offset !== acknowledged && !isOfBefore && !isOvertaken) {
+    judge(stage, client, { topic, place, offset, losses })
+  }
   const isRisky = temper.isOffsetsTopicDurable && temper.blows.powerLoss > 0 && !isHealed
   if (isRisky && random.chance(0.1)) host.end('power loss', 'in the middle of a commit')
 }
