@@ -1,7 +1,8 @@
 /**
- * Watches every segment that the broker lets go of while it serves, and works out from the files whether
- * it may: all of it was asked to be deleted, or its newest record is older than retention.ms, or what is
- * left holds retention.bytes without it. Only what went so may be missing at the beginning of a partition.
+ * Watches every segment that the broker lets go of at the beginning of a log, and works out from the
+ * files whether it may: all of it was asked to be deleted, or its newest record is older than
+ * retention.ms, or what is left holds retention.bytes without it. Only what went so may be missing at the
+ * beginning of a partition.
  */
 
 import type { PartitionHistory } from './history.ts'
@@ -11,6 +12,10 @@ import type { Stage } from './stage.ts'
 import { Violation } from './violation.ts'
 
 const logFile = /^(.*\/([^/]+-\d+))\/(\d{20})\.log$/
+
+/** Whether no segment of the log begins before `base`. */
+const isOldest = (files: ReadonlyMap<string, unknown>, base: string): boolean =>
+  [...files.keys()].every((file) => !/^\d{20}\.log$/.test(file) || file >= `${base}.log`)
 
 /** As long as it takes to rename the segments that go together; what waits to be written does not count. */
 const settlingMs = 10
@@ -37,7 +42,7 @@ export class SegmentRemovals {
     const [, directory = '', name = '', base = ''] = logFile.exec(path) ?? []
     const partition = this.#stage.history.partitions.get(name)
     const { process, isUp } = this.#host
-    if (partition === undefined || process === null || !isUp) return
+    if (partition === undefined || process === null) return
     const files = process.disk.look(directory)
     const content = files.get(`${base}.log`)
     if (content === undefined || content === null) return
@@ -45,6 +50,8 @@ export class SegmentRemovals {
     const { startMax, promise } = partition
     const expiredMs = process.environment.clock.now() - promise.retentionMs
     const isExpired = newestTimestamp(content) < expiredMs
+    // A broker that starts cuts logs at their end, and lets go of what has expired if its disk is slow.
+    if (!isUp && !(isExpired && isOldest(files, base))) return
     const goneBytes = (this.#goneBytes.get(name) ?? 0) + content.length
     this.#goneBytes.set(name, goneBytes)
     this.#stage.trace.say('host', `${name} lets go of ${base} to ${end}`)
