@@ -11,6 +11,9 @@ import { Consumer } from '../src/client/consumer.ts'
 import { Producer } from '../src/client/producer.ts'
 import { createNodeEnvironment } from '../src/environment/node/environment.ts'
 
+// Alone, too, it has the time that `npm test` gives it: it starts processes one after the other.
+t.setTimeout(180_000)
+
 const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
 const environment = createNodeEnvironment({ log: { level: 'silent' } })
 const running = new Set<ChildProcess>()
