@@ -3,7 +3,8 @@
  * JVM settings, driven by the same programs in alternating rounds; one table with ratios.
  *
  * The figure to trust first is the broker's CPU per unit: driver and broker share the machine, and
- * CPU seconds do not wait for each other. Memory and CPU are read from /proc, so they need Linux.
+ * CPU seconds do not wait for each other. Memory and CPU are read from /proc, so they need Linux. What the
+ * machine can do at most is measured in the same run: see `test/bench/machine.ts` and `bare-loop.ts`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,31 +21,45 @@ import {
   kafkaVersion,
   startKafka,
 } from './apache-kafka.ts'
-import { choose, readOptions } from './options.ts'
+import {
+  type BareLoop,
+  bareLoops,
+  type Kind,
+  machineFigures,
+  type Round,
+  restartedName,
+  rounds,
+  rowsOf,
+} from './bench-rows.ts'
+import { lossesAgainst, machineTable, readSamples, Samples, table } from './bench-table.ts'
+import { choose, readOptions, refuse } from './options.ts'
 
-const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B] [--json FILE]
+const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B] [--json FILE] [--against FILE]
 
   --only TEXT,...  rows whose names hold one of the texts
   --rounds N       how often each broker is measured, 3 unless given
   --seconds N      how long each row is, 3 unless given
   --log-gb N       how much log a broker is restarted with, 1 unless given; 10 takes minutes, and that room
   --brokers A,B    of millrace and kafka; both unless given
-  --json FILE      all samples, for programs
+  --json FILE      all samples, for programs, and to be compared with later
+  --against FILE   what --json of an earlier run has kept: tells which rows use more than a tenth more of the
+                   processor for each unit now; the exit code is 3 where one does
 `
+const lossExitCode = 3
 const flags = readOptions(usage, {
   rounds: { type: 'string', default: '3' },
   seconds: { type: 'string', default: '3' },
   'log-gb': { type: 'string', default: '1' },
   only: { type: 'string' },
   json: { type: 'string' },
+  against: { type: 'string' },
   brokers: { type: 'string', default: 'millrace,kafka' },
 })
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const seconds = Number(flags.seconds)
 const logBytes = Number(flags['log-gb']) * 1e9
-const ports = { millrace: 29192, kafka: 29292 } as const
-type Kind = keyof typeof ports
+const ports: Readonly<Record<Kind, number>> = { millrace: 29192, kafka: 29292 }
 
 interface Broker {
   readonly kind: Kind
@@ -52,102 +67,33 @@ interface Broker {
   readonly child: ChildProcess
 }
 
-/** Rows of a round are measured on the same broker, which begins with an empty directory. */
-type Round = 'load' | 'groups and transactions' | 'steady' | 'restart'
-
-interface Row {
-  readonly round: Round
-  readonly name: string
-  readonly unit: string
-  readonly betterIs: 'less' | 'more'
-}
-
-type Line = readonly [name: string, unit: string, betterIs: Row['betterIs']]
-
-const restarted = `restart with ${flags['log-gb']} GB`
-const offsets = '100,000 committed offsets'
-
-/** Every row of the table, in its order. */
-const linesOf: Readonly<Record<Round, readonly Line[]>> = {
-  load: [
-    ['cold start to first Metadata answer', 'ms', 'less'],
-    ['memory, idle', 'MB', 'less'],
-    ['memory, peak under load', 'MB', 'less'],
-    ['produce 1 MB requests of 1 KB', 'MB/s', 'more'],
-    ['produce 1 MB requests of 1 KB: broker CPU', 's/GB', 'less'],
-    ['produce 64 KB requests of 1 KB', 'MB/s', 'more'],
-    ['produce 64 KB requests of 1 KB: broker CPU', 's/GB', 'less'],
-    ['produce 16 KB requests of 100 B', 'MB/s', 'more'],
-    ['produce 16 KB requests of 100 B: broker CPU', 's/GB', 'less'],
-    ['fetch, cached', 'MB/s', 'more'],
-    ['fetch, cached: broker CPU', 's/GB', 'less'],
-    ['small requests, 16 connections', '/s', 'more'],
-    ['small requests, 16 connections: p99', 'ms', 'less'],
-    ['small requests, 16 connections: broker CPU', 'us each', 'less'],
-    ['small requests, 64 connections', '/s', 'more'],
-    ['small requests, 64 connections: broker CPU', 'us each', 'less'],
-    ['flush.messages=1, 1 producer', '/s', 'more'],
-    ['flush.messages=1, 16 producers', '/s', 'more'],
-    ['flush.messages=1, 64 producers', '/s', 'more'],
-    ['end to end at 1000/s: p50', 'ms', 'less'],
-    ['end to end at 1000/s: p99', 'ms', 'less'],
-    ['end to end at 1000/s: broker CPU', 'us each', 'less'],
-    ['100 topics of 10 partitions', 's', 'less'],
-    ['kafka-producer-perf-test, 1 KB', 'MB/s', 'more'],
-    ['kafka-consumer-perf-test, 1 KB', 'MB/s', 'more'],
-  ],
-  'groups and transactions': [
-    ['transactions of 1 record', '/s', 'more'],
-    ['transactions of 1 record: broker CPU', 'us each', 'less'],
-    ['transactions of 100 records', '/s', 'more'],
-    ['transactions of 100 records: broker CPU', 'us each', 'less'],
-    ['consume, transform, produce', 'records/s', 'more'],
-    ['consume, transform, produce: broker CPU', 'us each', 'less'],
-    ['100 members join, classic', 'ms', 'less'],
-    ['100 members join, classic: broker CPU', 'ms', 'less'],
-    ['100 members join, KIP-848', 'ms', 'less'],
-    ['100 members join, KIP-848: broker CPU', 'ms', 'less'],
-  ],
-  steady: [
-    ['compaction', 'MB/s', 'more'],
-    ['compaction: broker CPU', 's/GB', 'less'],
-    ['produce at 1000/s, 10 partitions: p50', 'ms', 'less'],
-    ['produce at 1000/s, 10 partitions: p99', 'ms', 'less'],
-    ['produce at 1000/s, 10 partitions: broker CPU', 'us each', 'less'],
-    ['produce at 1000/s, beside compaction: p50', 'ms', 'less'],
-    ['produce at 1000/s, beside compaction: p99', 'ms', 'less'],
-    ['produce at 1000/s, 2,000 partitions: p50', 'ms', 'less'],
-    ['produce at 1000/s, 2,000 partitions: p99', 'ms', 'less'],
-    ['produce at 1000/s, 2,000 partitions: broker CPU', 'us each', 'less'],
-  ],
-  restart: ['clean', 'after kill -9'].flatMap((how): readonly Line[] => [
-    [`${restarted}, ${how}, to first acknowledged write`, 'ms', 'less'],
-    [`${restarted}, ${how}, to ${offsets}`, 'ms', 'less'],
-    [`${restarted}, ${how}: broker CPU`, 's', 'less'],
-  ]),
-}
-const rounds = Object.keys(linesOf) as Round[]
-const rows: readonly Row[] = rounds.flatMap((round) =>
-  linesOf[round].map(([name, unit, betterIs]) => ({ round, name, unit, betterIs })),
-)
+const allRows = rowsOf(Number(flags['log-gb']))
+const restarted = restartedName(Number(flags['log-gb']))
 
 const coldStart = 'cold start to first Metadata answer'
-const chosenRows = new Set(choose(rows, flags.only, ({ name }) => name).map(({ name }) => name))
+const chosenRows = choose(allRows, flags.only, ({ name }) => name)
+// Before an hour of measuring: it may not be there.
+const earlier = flags.against === undefined ? undefined : readEarlier(flags.against)
 const work = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 
-const samples = new Map<string, number[]>()
+function readEarlier(file: string): Samples {
+  try {
+    return readSamples(file)
+  } catch (error) {
+    return refuse(`--against: ${(error as Error).message}`)
+  }
+}
 
-function record(kind: Kind, row: string, value: number): void {
-  const key = `${kind}/${row}`
-  const values = samples.get(key) ?? []
-  values.push(value)
-  samples.set(key, values)
+const samples = new Samples()
+
+function record(kind: Kind | 'machine', row: string, value: number): void {
+  samples.add(kind, row, value)
   process.stderr.write(`  ${kind}: ${row} ${value.toPrecision(4)}\n`)
 }
 
 /** Whether a row of this beginning is wanted: a workload gives several. */
 function wanted(beginning: string): boolean {
-  return [...chosenRows].some((name) => name.startsWith(beginning))
+  return chosenRows.some(({ name }) => name.startsWith(beginning))
 }
 
 function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
@@ -296,10 +242,10 @@ async function flushRows(broker: Broker): Promise<void> {
   }
 }
 
-async function endToEndRows(broker: Broker): Promise<void> {
-  const row = 'end to end at 1000/s'
+async function endToEndRows(broker: Broker, ratePerSecond: number): Promise<void> {
+  const row = `end to end at ${ratePerSecond}/s`
   if (!wanted(row)) return
-  const options = { topic: 'paced', ratePerSecond: 1000 }
+  const options = { topic: `paced-${ratePerSecond}`, ratePerSecond }
   const { figure, cpuSeconds } = await measured(broker, 'endToEnd', options)
   record(broker.kind, `${row}: p50`, figure('p50Ms'))
   record(broker.kind, `${row}: p99`, figure('p99Ms'))
@@ -408,7 +354,8 @@ async function loadRound(kind: Kind): Promise<void> {
     await fetchRows(broker)
     await smallRequestRows(broker)
     await flushRows(broker)
-    await endToEndRows(broker)
+    await endToEndRows(broker, 1000)
+    await endToEndRows(broker, 10_000)
     perfToolRows(broker)
     record(kind, 'memory, peak under load', memoryMb(pid, 'VmHWM'))
     await topicsRow(broker)
@@ -454,9 +401,56 @@ async function restartRound(kind: Kind): Promise<void> {
     const { broker, tookMs } = await start(kind, 'restarted', { topic })
     const cpu = cpuSeconds(broker.child.pid ?? 0)
     record(kind, `${restarted}, ${how}, to first acknowledged write`, tookMs('atMs'))
-    record(kind, `${restarted}, ${how}, to ${offsets}`, tookMs('offsetsAtMs'))
+    record(kind, `${restarted}, ${how}, to 100,000 committed offsets`, tookMs('offsetsAtMs'))
     record(kind, `${restarted}, ${how}: broker CPU`, cpu)
+    if (how === 'clean')
+      record(kind, 'memory, after restart', memoryMb(broker.child.pid ?? 0, 'VmRSS'))
     await stop(broker, 'SIGKILL')
+  }
+}
+
+/** The limits that the wanted rows are held against, and those that tell what the machine is. */
+async function measureMachine(): Promise<void> {
+  const directory = join(work, 'machine')
+  mkdirSync(directory, { recursive: true })
+  const figures = await drive('machine', { directory })
+  for (const [name, figure] of machineFigures)
+    record('machine', name, figures[figure] ?? Number.NaN)
+  for (const loop of bareLoops) {
+    if (loop.isShown || chosenRows.some(({ limit }) => limit === loop.name))
+      await measureBareLoop(loop, directory)
+  }
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/**
+ * Memory that a virtual machine frees goes back to its host two seconds later, and writing a file into new
+ * memory costs three times as much: a broker always does, so the bare loop does as well.
+ */
+const freedMs = 3000
+
+async function measureBareLoop(loop: BareLoop, directory: string): Promise<void> {
+  const { name, mode, workload, options } = loop
+  if (mode === 'store') await setTimeout(freedMs)
+  const program = join(root, 'build/test/bench/bare-loop.js')
+  const child = spawn(process.execPath, [program, mode, directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const port = Number(await new Promise((resolve) => child.stdout.once('data', resolve)))
+    const pid = child.pid ?? 0
+    await drive(workload, { port, ...options, seconds: 0.5 })
+    const before = cpuSeconds(pid)
+    const result = await drive(workload, { port, ...options, seconds: Math.min(2, seconds) })
+    const cpu = cpuSeconds(pid) - before
+    const figure = (key: string) => result[key] ?? Number.NaN
+    record('machine', name, figure(loop.rate))
+    const units = figure(loop.unit === 'MB/s' ? loop.bytes : 'requests')
+    const perUnit = loop.unit === 'MB/s' ? cpu / (units / 1e9) : (cpu / units) * 1e6
+    record('machine', `${name}: CPU`, perUnit)
+  } finally {
+    child.kill('SIGKILL')
+    rmSync(join(directory, 'bare-loop'), { force: true })
   }
 }
 
@@ -470,52 +464,13 @@ const measure: Readonly<Record<Round, (kind: Kind) => Promise<void>>> = {
 /** Every round of which a row is wanted. */
 async function measureAll(kind: Kind): Promise<void> {
   for (const round of rounds) {
-    if (!rows.some((row) => row.round === round && chosenRows.has(row.name))) continue
+    if (!chosenRows.some((row) => row.round === round)) continue
     try {
       await measure[round](kind)
     } finally {
       rmSync(join(work, kind), { recursive: true, force: true })
     }
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  const low = sorted[Math.ceil(middle) - 1] ?? Number.NaN
-  const high = sorted[Math.floor(middle)] ?? low
-  return (low + high) / 2
-}
-
-function shown(values: readonly number[], unit: string): string {
-  if (values.length === 0) return ''
-  const middle = median(values)
-  const spread = ((Math.max(...values) - Math.min(...values)) / 2 / middle) * 100
-  const digits = Number(middle.toPrecision(3)).toLocaleString('en-US', { maximumFractionDigits: 3 })
-  return `${digits} ${unit} (±${spread.toFixed(0)} %)`
-}
-
-function table(kinds: readonly Kind[]): string {
-  const lines = [
-    `| | ${kinds.join(' | ')} | ratio |`,
-    `| --- | ${kinds.map(() => '---').join(' | ')} | --- |`,
-  ]
-  for (const { name, unit, betterIs } of rows) {
-    const columns = kinds.map((kind) => samples.get(`${kind}/${name}`) ?? [])
-    if (columns.every((values) => values.length === 0)) continue
-    const [ours, theirs] = [samples.get(`millrace/${name}`), samples.get(`kafka/${name}`)]
-    const ratio =
-      ours && theirs
-        ? betterIs === 'more'
-          ? median(ours) / median(theirs)
-          : median(theirs) / median(ours)
-        : Number.NaN
-    const cells = columns.map((values) => shown(values, unit))
-    lines.push(
-      `| ${name} | ${cells.join(' | ')} | ${Number.isNaN(ratio) ? '' : `**${ratio.toPrecision(2)}x**`} |`,
-    )
-  }
-  return lines.join('\n')
 }
 
 const kinds = (flags.brokers.split(',') as Kind[]).filter((kind) => {
@@ -526,6 +481,7 @@ const kinds = (flags.brokers.split(',') as Kind[]).filter((kind) => {
 try {
   for (let number = 0; number < Number(flags.rounds); number++) {
     process.stderr.write(`round ${number + 1} of ${flags.rounds}\n`)
+    await measureMachine()
     // Another one first in every round.
     for (const kind of number % 2 === 0 ? kinds : [...kinds].reverse()) await measureAll(kind)
   }
@@ -536,6 +492,11 @@ const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${(totalmem() / 
 console.log(
   `${machine}; ${flags.rounds} rounds, median (± half the range); ratio above 1: better than Kafka ${kafkaVersion}\n`,
 )
-console.log(table(kinds))
-if (flags.json !== undefined)
-  writeFileSync(flags.json, JSON.stringify(Object.fromEntries(samples), null, 2))
+console.log(table(allRows, samples, kinds))
+console.log(`\n${machineTable(samples)}`)
+if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(samples.all, null, 2))
+if (earlier !== undefined) {
+  const losses = lossesAgainst(earlier, samples, allRows)
+  console.log(`\n${losses.text}`)
+  if (losses.count > 0) process.exitCode = lossExitCode
+}

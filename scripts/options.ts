@@ -35,7 +35,8 @@ export function choose<T>(
   return all.filter((one) => parts.some((part) => textOf(one).includes(part)))
 }
 
-function refuse(message: string): never {
+/** Says what is wrong with the command line, and ends the process. */
+export function refuse(message: string): never {
   process.stderr.write(message.endsWith('\n') ? message : `${message}\n`)
   process.exit(1)
 }

@@ -9,6 +9,7 @@ import { encodeBatch } from '../../protocol/records/record.ts'
 import { commitOffsets } from './committed-offsets.ts'
 import { compaction } from './compaction.ts'
 import { joinClassic, joinConsumer } from './group-join.ts'
+import { machine } from './machine.ts'
 import { type Options, presets, type Result, summary } from './options.ts'
 import { atRate, pacedProduce } from './paced.ts'
 import { Peer } from './peer.ts'
@@ -27,23 +28,48 @@ import {
 import { ready, restarted, writable } from './startup.ts'
 import { consumeTransformProduce, transactions } from './transactions.ts'
 
-/** Keeps `depth` requests in flight on each connection. */
+function open({ connections, port }: Options): Promise<Peer[]> {
+  return Promise.all(Array.from({ length: connections }, () => Peer.open(port)))
+}
+
 async function produce(options: Options, depth: number): Promise<Result> {
-  const { topic, partitions, connections, recordBytes, batchBytes } = options
-  const records = Math.max(1, Math.floor(batchBytes / (recordBytes + 8)))
-  const peers = await Promise.all(
-    Array.from({ length: connections }, () => Peer.open(options.port)),
-  )
+  const { topic, partitions, recordBytes } = options
+  const records = recordsOf(options)
+  const peers = await open(options)
   await createTopic(peers[0] as Peer, options)
   const frames = Array.from({ length: partitions }, (_, index) =>
     produceFrame(topic, index, records, recordBytes),
   )
   await untilTaken(peers[0] as Peer, frames)
+  return pump(peers, frames, depth, options, (answer) => {
+    if (!isProduced(answer)) throw new Error('a leader was lost')
+  })
+}
+
+/** The same frames for a process that is no broker. */
+async function bare(options: Options, depth: number): Promise<Result> {
+  const frame = produceFrame('bare', 0, recordsOf(options), options.recordBytes)
+  return pump(await open(options), [frame], depth, options, () => undefined)
+}
+
+function recordsOf({ batchBytes, recordBytes }: Options): number {
+  return Math.max(1, Math.floor(batchBytes / (recordBytes + 8)))
+}
+
+/** Keeps `depth` requests in flight on each connection. Rejects where `check` of an answer throws. */
+async function pump(
+  peers: readonly Peer[],
+  frames: readonly Buffer[],
+  depth: number,
+  options: Options,
+  check: (answer: Buffer) => void,
+): Promise<Result> {
   const frameBytes = frames[0]?.length ?? 0
   const latenciesMs: number[] = []
   const startedMs = performance.now()
   const endMs = startedMs + options.seconds * 1000
   let sent = 0
+  let received = 0
   await Promise.all(
     peers.map(
       (peer, number) =>
@@ -58,14 +84,15 @@ async function produce(options: Options, depth: number): Promise<Result> {
             }
             inFlight++
             sent += frameBytes
-            peer.exchange([frames[next++ % partitions] as Buffer], (frame) => {
+            peer.exchange([frames[next++ % frames.length] as Buffer], (answer) => {
               inFlight--
               try {
-                if (!isProduced(frame)) throw new Error('a leader was lost')
+                check(answer)
               } catch (error) {
                 reject(error)
                 return
               }
+              received += answer.length
               latenciesMs.push(performance.now() - sentMs)
               send()
             })
@@ -76,7 +103,8 @@ async function produce(options: Options, depth: number): Promise<Result> {
   )
   const seconds = (performance.now() - startedMs) / 1000
   for (const peer of peers) peer.close()
-  return summary(latenciesMs, seconds, frameBytes, records)
+  const result = summary(latenciesMs, seconds, frameBytes, recordsOf(options))
+  return { ...result, receivedMbPerSecond: received / 1e6 / seconds, receivedBytes: received }
 }
 
 /** Reads every partition from its start to its end, again and again until the time is up. */
@@ -192,6 +220,9 @@ const workloads: Readonly<Record<string, (options: Options) => Promise<Result>>>
   commitOffsets,
   compaction,
   smallRequests: (options) => produce({ ...options, batchBytes: 1 }, 1),
+  machine,
+  bare: (options) => bare(options, 4),
+  barePingPong: (options) => bare({ ...options, batchBytes: 1 }, 1),
 }
 
 const [workload = '', given = '{}'] = process.argv.slice(2)

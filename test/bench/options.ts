@@ -17,6 +17,8 @@ export interface Options {
   /** Stop after so many bytes, so that a fast broker does not fill the disk. */
   readonly bytesMax: number
   readonly ratePerSecond: number
+  /** Where files may be written. */
+  readonly directory: string
   /** Settings of the topic. */
   readonly configs: Readonly<Record<string, string>>
 }
@@ -33,6 +35,7 @@ export const presets: Options = {
   seconds: 3,
   bytesMax: 1.5e9,
   ratePerSecond: 1000,
+  directory: '.',
   configs: {},
 }
 

@@ -1,0 +1,213 @@
+/**
+ * The rows of the bench: what each is called and counted in, what is to be reached, and which of the
+ * machine's limits it is held against. The name is how a row is asked for and found again in a kept result.
+ */
+
+export type Kind = 'millrace' | 'kafka'
+
+/** Rows of a round are measured on the same broker, which begins with an empty directory. */
+export type Round = 'load' | 'groups and transactions' | 'steady' | 'restart'
+
+export interface Row {
+  readonly round: Round
+  readonly name: string
+  readonly unit: string
+  readonly betterIs: 'less' | 'more'
+  /** What is to be reached: a ratio to Kafka, a figure, or both. */
+  readonly ratio?: number
+  readonly bound?: number
+  /** The limit of the machine that it is held against. */
+  readonly limit?: string
+  /** Said where it is not reached. */
+  readonly why?: string
+}
+
+type Aim = Pick<Row, 'ratio' | 'bound' | 'limit' | 'why'>
+type Line = readonly [name: string, unit: string, betterIs: Row['betterIs'], aim?: Aim]
+
+/** A process that is no broker, under a workload of the driver. */
+export interface BareLoop {
+  readonly name: string
+  readonly mode: 'receive' | 'store' | 'send'
+  readonly workload: 'bare' | 'barePingPong'
+  readonly options: object
+  readonly unit: 'MB/s' | '/s'
+  /** Figures of the driver: what is shown, and what its CPU is divided by. */
+  readonly rate: string
+  readonly bytes: string
+  /** Measured whatever rows are wanted. */
+  readonly isShown: boolean
+}
+
+const sizes = [
+  ['1 MB', { batchBytes: 1_000_000, recordBytes: 1024 }],
+  ['64 KB', { batchBytes: 64_000, recordBytes: 1024 }],
+  ['16 KB', { batchBytes: 16_000, recordBytes: 100 }],
+] as const
+
+const transfer = { workload: 'bare', unit: 'MB/s', isShown: false } as const
+const sent = { rate: 'mbPerSecond', bytes: 'bytes' } as const
+const pingPong = { mode: 'receive', workload: 'barePingPong', unit: '/s', ...sent } as const
+
+export const bareLoops: readonly BareLoop[] = [
+  ...sizes.map(
+    ([size, options]): BareLoop => ({
+      name: `loopback TCP, ${size} messages`,
+      mode: 'receive',
+      options,
+      ...transfer,
+      ...sent,
+      isShown: true,
+    }),
+  ),
+  ...sizes.map(
+    ([size, options]): BareLoop => ({
+      name: `receive, checksum, write ${size}`,
+      mode: 'store',
+      options,
+      ...transfer,
+      ...sent,
+    }),
+  ),
+  {
+    name: 'answer with 1 MB',
+    mode: 'send',
+    options: { batchBytes: 1, recordBytes: 60, connections: 6 },
+    ...transfer,
+    rate: 'receivedMbPerSecond',
+    bytes: 'receivedBytes',
+  },
+  ...[16, 64].map(
+    (connections): BareLoop => ({
+      name: `ping-pong, ${connections} connections`,
+      options: { connections, recordBytes: 100 },
+      ...pingPong,
+      rate: 'requestsPerSecond',
+      isShown: true,
+    }),
+  ),
+]
+
+/** Limits that the driver measures by itself, and under which name it tells them. */
+export const machineFigures: readonly (readonly [name: string, figure: string])[] = [
+  ['memory copy', 'copiedMbPerSecond'],
+  ['CRC32C', 'summedMbPerSecond'],
+  ['sequential write', 'writtenMbPerSecond'],
+  ['sequential write: CPU', 'writtenCpuPerGb'],
+  ['write and fdatasync', 'syncedPerSecond'],
+  ['node -e 0', 'bareStartMs'],
+]
+
+/** The unit of a limit of the machine. */
+export function machineUnit(name: string): string {
+  if (name.startsWith('ping-pong')) return name.endsWith(': CPU') ? 'us each' : '/s'
+  if (name.endsWith(': CPU')) return 's/GB'
+  if (name === 'node -e 0') return 'ms'
+  return name === 'write and fdatasync' ? '/s' : 'MB/s'
+}
+
+const perTurn =
+  'most of what is left is a read and a write for each connection, which the kernel takes'
+
+const load: readonly Line[] = [
+  [
+    ...(['cold start to first Metadata answer', 'ms', 'less'] as const),
+    { ratio: 20, bound: 150, limit: 'node -e 0' },
+  ],
+  [...(['memory, idle', 'MB', 'less'] as const), { bound: 65, why: 'Node alone takes 41 MB' }],
+  [
+    ...(['memory, peak under load', 'MB', 'less'] as const),
+    { bound: 200, why: 'the cache of the newest batches alone takes 64 MB' },
+  ],
+  ...produced('1 MB', '1 KB', 0.7, 1),
+  ...produced('64 KB', '1 KB', 1.6, 2.5),
+  ...produced('16 KB', '100 B', 2, 3),
+  ['fetch, cached', 'MB/s', 'more', { limit: 'answer with 1 MB' }],
+  ['fetch, cached: broker CPU', 's/GB', 'less', { ratio: 0.65, limit: 'answer with 1 MB: CPU' }],
+  ...smallRequests(16),
+  ...smallRequests(64),
+  ['flush.messages=1, 1 producer', '/s', 'more', { limit: 'write and fdatasync' }],
+  ['flush.messages=1, 16 producers', '/s', 'more'],
+  ['flush.messages=1, 64 producers', '/s', 'more'],
+  ['end to end at 1000/s: p50', 'ms', 'less', { ratio: 2.5 }],
+  ['end to end at 1000/s: p99', 'ms', 'less', { ratio: 6 }],
+  ['end to end at 1000/s: broker CPU', 'us each', 'less', { ratio: 5, why: perTurn }],
+  ['end to end at 10000/s: p50', 'ms', 'less', { ratio: 2.5 }],
+  ['end to end at 10000/s: p99', 'ms', 'less', { ratio: 3 }],
+  ['end to end at 10000/s: broker CPU', 'us each', 'less'],
+  ['100 topics of 10 partitions', 's', 'less', { ratio: 35 }],
+  ['kafka-producer-perf-test, 1 KB', 'MB/s', 'more', { ratio: 1.1 }],
+  ['kafka-consumer-perf-test, 1 KB', 'MB/s', 'more', { ratio: 1 }],
+]
+
+function produced(size: string, record: string, ratio: number, cpuRatio: number): Line[] {
+  const name = `produce ${size} requests of ${record}`
+  const limit = `receive, checksum, write ${size}`
+  return [
+    [name, 'MB/s', 'more', { ratio, limit }],
+    [`${name}: broker CPU`, 's/GB', 'less', { ratio: cpuRatio, limit: `${limit}: CPU` }],
+  ]
+}
+
+function smallRequests(connections: 16 | 64): Line[] {
+  const name = `small requests, ${connections} connections`
+  const limit = `ping-pong, ${connections} connections`
+  const rate: Aim = connections === 64 ? { ratio: 1.5, limit } : { limit }
+  const p99: Line[] = connections === 16 ? [[`${name}: p99`, 'ms', 'less']] : []
+  return [
+    [name, '/s', 'more', rate],
+    ...p99,
+    [`${name}: broker CPU`, 'us each', 'less', { ratio: 3, limit: `${limit}: CPU`, why: perTurn }],
+  ]
+}
+
+const linesOf: Readonly<Record<Exclude<Round, 'restart'>, readonly Line[]>> = {
+  load,
+  'groups and transactions': [
+    ['transactions of 1 record', '/s', 'more'],
+    ['transactions of 1 record: broker CPU', 'us each', 'less'],
+    ['transactions of 100 records', '/s', 'more'],
+    ['transactions of 100 records: broker CPU', 'us each', 'less'],
+    ['consume, transform, produce', 'records/s', 'more'],
+    ['consume, transform, produce: broker CPU', 'us each', 'less'],
+    ['100 members join, classic', 'ms', 'less'],
+    ['100 members join, classic: broker CPU', 'ms', 'less'],
+    ['100 members join, KIP-848', 'ms', 'less'],
+    ['100 members join, KIP-848: broker CPU', 'ms', 'less'],
+  ],
+  steady: [
+    ['compaction', 'MB/s', 'more'],
+    ['compaction: broker CPU', 's/GB', 'less'],
+    ['produce at 1000/s, 10 partitions: p50', 'ms', 'less'],
+    ['produce at 1000/s, 10 partitions: p99', 'ms', 'less'],
+    ['produce at 1000/s, 10 partitions: broker CPU', 'us each', 'less'],
+    ['produce at 1000/s, beside compaction: p50', 'ms', 'less'],
+    ['produce at 1000/s, beside compaction: p99', 'ms', 'less'],
+    ['produce at 1000/s, 2,000 partitions: p50', 'ms', 'less'],
+    ['produce at 1000/s, 2,000 partitions: p99', 'ms', 'less'],
+    ['produce at 1000/s, 2,000 partitions: broker CPU', 'us each', 'less'],
+  ],
+}
+
+export const restartedName = (logGb: number): string => `restart with ${logGb} GB`
+
+function restartLines(logGb: number): Line[] {
+  const restarted = restartedName(logGb)
+  const ratios = { clean: 17, 'after kill -9': 30 }
+  const lines = Object.entries(ratios).flatMap(([how, ratio]): Line[] => [
+    [`${restarted}, ${how}, to first acknowledged write`, 'ms', 'less', { ratio }],
+    [`${restarted}, ${how}, to 100,000 committed offsets`, 'ms', 'less'],
+    [`${restarted}, ${how}: broker CPU`, 's', 'less'],
+  ])
+  return [...lines, ['memory, after restart', 'MB', 'less', { bound: 80 }]]
+}
+
+export const rounds: readonly Round[] = ['load', 'groups and transactions', 'steady', 'restart']
+
+/** Every row of the table, in its order. */
+export function rowsOf(logGb: number): readonly Row[] {
+  return rounds.flatMap((round) => {
+    const lines = round === 'restart' ? restartLines(logGb) : linesOf[round]
+    return lines.map(([name, unit, betterIs, aim]) => ({ round, name, unit, betterIs, ...aim }))
+  })
+}
