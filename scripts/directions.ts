@@ -32,6 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   ],
   'src/client': ['protocol', 'src/environment'],
   'src/http': ['src/environment', 'src/config'],
+  'src/tables': ['protocol', 'src/environment'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
   'src/broker-metrics.ts': 'anything',
@@ -72,6 +73,7 @@ const packagesOf: Readonly<Record<string, RegExp>> = {
   'src/launcher.ts': /^node:/,
   'src/cli': /^node:/,
   'src/http': /^node:/,
+  'src/tables': /^node:zlib$/,
 }
 /** What every part may use of Node: nothing that reaches the outside. */
 const harmless = /^node:(assert|buffer|path|util)(\/|$)/

@@ -56,19 +56,44 @@ export function canCompressLz4(): boolean {
   return 'blocks' in load()
 }
 
-export function compressLz4(bytes: Buffer, headerChecksum: 'right' | 'magic 0' = 'right'): Buffer {
+/** The package's functions. Throws UnsupportedCompression where it could not be loaded. */
+function blocksToWrite(): Lz4Package {
+  const found = load()
+  if ('blocks' in found) return found.blocks
+  throw new UnsupportedCompression(
+    'lz4',
+    'Compressing with lz4 needs the optional native package lz4, which could not be loaded ' +
+      `(${(found.failure as Error).message.split('\n')[0]}): install a C++ compiler and run ` +
+      '`npm ci` or `npm rebuild lz4`, or use gzip, snappy or zstd',
+    { cause: found.failure },
+  )
+}
+
+/** One block without a frame. */
+export function compressLz4Block(bytes: Buffer): Buffer {
+  const blocks = blocksToWrite()
+  const packed = Buffer.allocUnsafe(blocks.encodeBound(bytes.length))
+  return packed.subarray(0, blocks.encodeBlock(bytes, packed))
+}
+
+/** Unpacks one block without a frame, to at most `bytesMax` bytes. Throws CorruptRecords. */
+export function decompressLz4Block(block: Buffer, bytesMax: number): Buffer {
+  // No byte of a block stands for more than 255.
+  const room = Buffer.allocUnsafe(Math.min(bytesMax, block.length * 255))
   const found = load()
   if ('failure' in found) {
-    throw new UnsupportedCompression(
-      'lz4',
-      'Compressing with lz4 needs the optional native package lz4, which could not be loaded ' +
-        `(${(found.failure as Error).message.split('\n')[0]}): install a C++ compiler and run ` +
-        '`npm ci` or `npm rebuild lz4`, or use gzip, snappy or zstd',
-      { cause: found.failure },
-    )
+    const end = unpackLz4Block(block, room, { windowStart: 0, at: 0, end: room.length })
+    return room.subarray(0, end)
   }
+  const unpacked = found.blocks.decodeBlock(block, room)
+  if (unpacked < 0) throw corrupt('block damaged')
+  return room.subarray(0, unpacked)
+}
+
+export function compressLz4(bytes: Buffer, headerChecksum: 'right' | 'magic 0' = 'right'): Buffer {
+  const blocks = blocksToWrite()
   const blockCount = Math.ceil(bytes.length / writtenBlockBytesMax)
-  const bound = found.blocks.encodeBound(Math.min(bytes.length, writtenBlockBytesMax))
+  const bound = blocks.encodeBound(Math.min(bytes.length, writtenBlockBytesMax))
   const frame = Buffer.allocUnsafe(headerBytes + blockCount * (bound + 4) + 4)
   let at = frame.writeUInt32LE(frameMagic)
   at = frame.writeUInt8(writtenFlags, at)
@@ -77,7 +102,7 @@ export function compressLz4(bytes: Buffer, headerChecksum: 'right' | 'magic 0' =
   at = frame.writeUInt8(secondByte(xxhash32(frame, summedFrom, at)), at)
   for (let from = 0; from < bytes.length; from += writtenBlockBytesMax) {
     const block = bytes.subarray(from, from + writtenBlockBytesMax)
-    const packed = found.blocks.encodeBlock(block, frame.subarray(at + 4, at + 4 + bound))
+    const packed = blocks.encodeBlock(block, frame.subarray(at + 4, at + 4 + bound))
     if (packed > 0 && packed < block.length) {
       frame.writeUInt32LE(packed, at)
       at += 4 + packed

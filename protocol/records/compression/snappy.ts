@@ -32,6 +32,11 @@ export function compressSnappy(bytes: Buffer): Buffer {
   return Buffer.concat(chunks)
 }
 
+/** One raw block without Kafka's framing. */
+export function compressSnappyBlock(bytes: Buffer): Buffer {
+  return snappy.compress(bytes)
+}
+
 export function decompressSnappy(bytes: Buffer, bytesMax: number): Buffer {
   if (!isStreamHeader(bytes, 0)) return unpackBlock(bytes, bytesMax)
   const blocks: Buffer[] = []

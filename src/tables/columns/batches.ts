@@ -1,0 +1,142 @@
+/** Pieces of batches: some rows of one, several behind one another, some columns of a few. */
+import type { Column, ColumnBatch, Validity } from './column.ts'
+
+/** The rows from `start` to before `end`; shares memory with `column`. */
+export function sliceColumn(column: Column, start: number, end: number): Column {
+  const length = end - start
+  const validity = column.validity?.subarray(start, end) ?? null
+  switch (column.layout) {
+    case 'null':
+      return { layout: 'null', length, validity }
+    case 'boolean':
+      return { ...column, length, validity, values: column.values.subarray(start, end) }
+    case 'int32':
+      return { ...column, length, validity, values: column.values.subarray(start, end) }
+    case 'int64':
+      return { ...column, length, validity, values: column.values.subarray(start, end) }
+    case 'int128':
+      return { ...column, length, validity, values: column.values.subarray(2 * start, 2 * end) }
+    case 'float':
+      return { ...column, length, validity, values: column.values.subarray(start, end) }
+    case 'double':
+      return { ...column, length, validity, values: column.values.subarray(start, end) }
+    case 'bytes':
+      return { ...column, length, validity, offsets: column.offsets.subarray(start, end + 1) }
+    case 'list':
+      return { ...column, length, validity, offsets: column.offsets.subarray(start, end + 1) }
+    case 'struct':
+      return {
+        ...column,
+        length,
+        validity,
+        children: column.children.map((child) => sliceColumn(child, start, end)),
+      }
+  }
+}
+
+export function sliceBatch(batch: ColumnBatch, start: number, end: number): ColumnBatch {
+  return {
+    rowCount: end - start,
+    fields: batch.fields,
+    columns: batch.columns.map((column) => sliceColumn(column, start, end)),
+  }
+}
+
+/** The rows at `positions`, in that order; shares nothing with `column`. */
+export function takeRows(column: Column, positions: Int32Array): Column {
+  const length = positions.length
+  const validity = takeBytes(column.validity, positions)
+  switch (column.layout) {
+    case 'null':
+      return { layout: 'null', length, validity }
+    case 'boolean':
+      return { layout: 'boolean', length, validity, values: takeBytes(column.values, positions) }
+    case 'int32': {
+      const values = new Int32Array(length)
+      for (let i = 0; i < length; i++) values[i] = column.values[positions[i]!]!
+      return { layout: 'int32', length, validity, values }
+    }
+    case 'int64': {
+      const values = new BigInt64Array(length)
+      for (let i = 0; i < length; i++) values[i] = column.values[positions[i]!]!
+      return { layout: 'int64', length, validity, values }
+    }
+    case 'int128': {
+      const values = new BigInt64Array(2 * length)
+      for (let i = 0; i < length; i++) {
+        values[2 * i] = column.values[2 * positions[i]!]!
+        values[2 * i + 1] = column.values[2 * positions[i]! + 1]!
+      }
+      return { layout: 'int128', length, validity, values }
+    }
+    case 'float': {
+      const values = new Float32Array(length)
+      for (let i = 0; i < length; i++) values[i] = column.values[positions[i]!]!
+      return { layout: 'float', length, validity, values }
+    }
+    case 'double': {
+      const values = new Float64Array(length)
+      for (let i = 0; i < length; i++) values[i] = column.values[positions[i]!]!
+      return { layout: 'double', length, validity, values }
+    }
+    case 'bytes': {
+      const offsets = takenOffsets(column.offsets, positions)
+      const bytes = new Uint8Array(offsets[length]!)
+      for (let i = 0; i < length; i++) {
+        const from = column.offsets[positions[i]!]!
+        const to = column.offsets[positions[i]! + 1]!
+        if (to > from) bytes.set(column.bytes.subarray(from, to), offsets[i]!)
+      }
+      return { layout: 'bytes', length, validity, offsets, bytes }
+    }
+    case 'list': {
+      const offsets = takenOffsets(column.offsets, positions)
+      const within = new Int32Array(offsets[length]!)
+      let at = 0
+      for (let i = 0; i < length; i++) {
+        const to = column.offsets[positions[i]! + 1]!
+        for (let from = column.offsets[positions[i]!]!; from < to; from++) within[at++] = from
+      }
+      return {
+        layout: 'list',
+        length,
+        validity,
+        offsets,
+        element: takeRows(column.element, within),
+      }
+    }
+    case 'struct':
+      return {
+        layout: 'struct',
+        length,
+        validity,
+        children: column.children.map((child) => takeRows(child, positions)),
+      }
+  }
+}
+
+export function takeBatch(batch: ColumnBatch, positions: Int32Array): ColumnBatch {
+  return {
+    rowCount: positions.length,
+    fields: batch.fields,
+    columns: batch.columns.map((column) => takeRows(column, positions)),
+  }
+}
+
+function takeBytes<Bytes extends Validity>(bytes: Bytes, positions: Int32Array): Bytes {
+  if (bytes === null) return bytes
+  const taken = new Uint8Array(positions.length)
+  for (let i = 0; i < positions.length; i++) taken[i] = bytes[positions[i]!]!
+  return taken as Bytes
+}
+
+function takenOffsets(offsets: Int32Array, positions: Int32Array): Int32Array {
+  const taken = new Int32Array(positions.length + 1)
+  let total = 0
+  for (let i = 0; i < positions.length; i++) {
+    total += offsets[positions[i]! + 1]! - offsets[positions[i]!]!
+    if (total > 0x7fffffff) throw new RangeError('A batch would hold more than 2 GiB')
+    taken[i + 1] = total
+  }
+  return taken
+}
