@@ -5,17 +5,29 @@
  * beginning of a partition.
  */
 
-import type { PartitionHistory } from './history.ts'
+import type { PartitionHistory, TopicPromise } from './history.ts'
 import { newestTimestamp, segmentEnd } from './log-files.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import type { Stage } from './stage.ts'
 import { Violation } from './violation.ts'
 
+const segmentFile = /^\d{20}\.log$/
 const logFile = /^(.*\/([^/]+-\d+))\/(\d{20})\.log$/
 
+type Files = ReadonlyMap<string, Buffer | null>
+
 /** Whether no segment of the log begins before `base`. */
-const isOldest = (files: ReadonlyMap<string, unknown>, base: string): boolean =>
-  [...files.keys()].every((file) => !/^\d{20}\.log$/.test(file) || file >= `${base}.log`)
+const isOldest = (files: Files, base: string): boolean =>
+  [...files.keys()].every((file) => !segmentFile.test(file) || file >= `${base}.log`)
+
+/** Whether what lies behind the oldest segment holds as much as is to be kept. */
+function isTooMuch(files: Files, base: string, { retentionBytes }: TopicPromise): boolean {
+  let bytes = 0
+  for (const [file, content] of files) {
+    if (segmentFile.test(file) && file > `${base}.log`) bytes += content?.length ?? 0
+  }
+  return bytes >= retentionBytes
+}
 
 /** As long as it takes to rename the segments that go together; what waits to be written does not count. */
 const settlingMs = 10
@@ -50,8 +62,8 @@ export class SegmentRemovals {
     const { startMax, promise } = partition
     const expiredMs = process.environment.clock.now() - promise.retentionMs
     const isExpired = newestTimestamp(content) < expiredMs
-    // A broker that starts cuts logs at their end, and lets go of what has expired if its disk is slow.
-    if (!isUp && !(isExpired && isOldest(files, base))) return
+    // One that starts cuts logs at their end; if its disk is slow, it also lets go of what may go.
+    if (!isUp && !(isOldest(files, base) && (isExpired || isTooMuch(files, base, promise)))) return
     const goneBytes = (this.#goneBytes.get(name) ?? 0) + content.length
     this.#goneBytes.set(name, goneBytes)
     this.#stage.trace.say('host', `${name} lets go of ${base} to ${end}`)
