@@ -243,7 +243,7 @@ function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): v
     keptBytes: end.size,
     cutBytes: segment.size - end.size,
   }
-  if (segment.contents.hasSoundBatchBehind(end)) {
+  if (segment.contents.soundBatchBehind(end) >= 0) {
     log.error('log cut before a damaged batch, with the batches behind it', fields)
   } else {
     log.warn('log cut at the last whole batch', fields)
@@ -252,7 +252,8 @@ function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): v
 
 /**
  * Damage with sound batches behind it, or below what was durable, is no torn end; nor is one of a segment
- * that another follows, since a log that is refused is synced before it is rolled.
+ * that another follows, since a log that is refused is synced before it is rolled. Of writes that no sync
+ * covered a power loss may take any sector and leave what is behind: that is a torn end.
  */
 function refuseIfMoreThanTorn(
   segment: Segment,
@@ -268,9 +269,15 @@ function refuseIfMoreThanTorn(
     !isLast ||
     damage !== undefined ||
     nextOffset < options.recoveryPoint ||
-    segment.contents.hasSoundBatchBehind(end, { ofAnyEpoch: true })
+    isUnlikeLoss(segment, end)
   if (!isMore) return
   throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
+}
+
+/** Whether a sound batch lies behind the end that did not get there before what is missing. */
+function isUnlikeLoss({ contents }: Segment, end: SegmentEnd): boolean {
+  const behind = contents.soundBatchBehind(end, { ofAnyEpoch: true })
+  return behind >= 0 && !contents.hasLostSector(end.size, behind)
 }
 
 function refusal(base: number, what: string, { directory }: RecoveryOptions): Error {

@@ -121,3 +121,26 @@ export function findSound(file: DiskFile, search: SoundSearch): number {
   }
   return -1
 }
+
+/** The least that a device writes at once, or not at all. */
+const sectorBytes = 512
+/** Of a batch, so many bytes from its beginning on hold its length, and are not all zero. */
+const lengthEnd = 12
+
+/**
+ * Whether a part of what lies in [from, to) was never written: from `from` or from the beginning of a
+ * sector on it is zeros up to the sector's end. A power loss leaves that of a write that was not synced
+ * when the size of the file and what lies behind have reached the device and the sector has not.
+ */
+export function hasLostSector(file: DiskFile, from: number, to: number): boolean {
+  const sector = Buffer.allocUnsafe(sectorBytes)
+  for (let start = from; start + lengthEnd <= to; ) {
+    const end = Math.min(to, start - (start % sectorBytes) + sectorBytes)
+    const part = sector.subarray(0, end - start)
+    if (part.length >= lengthEnd && file.read(part, start) === part.length) {
+      if (part.every((byte) => byte === 0)) return true
+    }
+    start = end
+  }
+  return false
+}

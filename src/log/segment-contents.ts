@@ -21,7 +21,7 @@ import {
 } from './index-checks.ts'
 import { type Link, lastOffsetOf, leaderEpochOf, maxTimestampOf, noLink } from './links.ts'
 import type { IndexedBatch } from './offset-index.ts'
-import { type BatchVisitor, findSound, scanBatches } from './scan.ts'
+import { type BatchVisitor, findSound, hasLostSector, scanBatches } from './scan.ts'
 import type { SegmentFile } from './segment-file.ts'
 import { SegmentIndexes, syncIndexFiles } from './segment-indexes.ts'
 import {
@@ -287,15 +287,21 @@ export class SegmentContents {
   }
 
   /**
-   * Whether a sound batch that can follow begins behind where the whole batches end. `ofAnyEpoch`: also one
-   * that only its epoch keeps from following, or that of a batch before it, which no checksum covers.
+   * Where a sound batch that can follow begins behind where the whole batches end; -1: nowhere.
+   * `ofAnyEpoch`: also one that only its epoch keeps from following, or that of a batch before it, which no
+   * checksum covers.
    */
-  hasSoundBatchBehind(end: SegmentEnd, { ofAnyEpoch = false } = {}): boolean {
+  soundBatchBehind(end: SegmentEnd, { ofAnyEpoch = false } = {}): number {
     const { nextOffset, size, leaderEpoch } = end
     const link = { ...noLink(nextOffset - 1), leaderEpoch: ofAnyEpoch ? -1 : leaderEpoch }
     const { endOffset } = this.#range()
     const range = { from: ofAnyEpoch ? size : size + 1, to: this.#file.bytes }
-    return findSound(this.#file.open(), { ...range, link, endOffset }) >= 0
+    return findSound(this.#file.open(), { ...range, link, endOffset })
+  }
+
+  /** Whether a part of what lies in [from, to) was never written; see `hasLostSector`. */
+  hasLostSector(from: number, to: number): boolean {
+    return hasLostSector(this.#file.open(), from, to)
   }
 
   /** Cuts the file at `size` bytes. */

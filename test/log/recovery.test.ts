@@ -441,6 +441,21 @@ t.test('a log without a copy is not cut where sound batches follow the damage', 
     t.throws(() => unchecked.kill(), /refuses to start/, what)
   }
 
+  const pages = await setup()
+  for (const size of [1000, 10]) await pages.append(['x'.repeat(size)])
+  // The second of three sectors was never written; it begins within the sixth batch.
+  overwrite(pages, lastLog(pages), Buffer.alloc(512), 512)
+  t.equal(pages.kill().log.logEndOffset, 5, 'a sector that did not reach the device is a torn end')
+  await pages.world.run(pages.log.flush())
+  t.equal(pages.disk.stat(lastLog(pages)).size, (size / 6) * 5, 'and is cut')
+
+  const synced = await setup()
+  for (const size of [1000, 10]) await synced.append(['x'.repeat(size)])
+  await synced.world.run(synced.log.flush())
+  synced.directory.writeCheckpoints()
+  overwrite(synced, lastLog(synced), Buffer.alloc(512), 512)
+  t.throws(() => synced.kill(), /refuses to start/, 'but not where all was durable')
+
   const rolled = await setup()
   const path = lastLog(rolled)
   rolled.log.roll()
