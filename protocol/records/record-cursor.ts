@@ -93,7 +93,10 @@ export class RecordCursor {
     this.bodyAt = this.#position
     const offsetDelta = this.#varint32()
     this.offset = this.#start.baseOffset + offsetDelta
-    this.timestamp = this.#start.logAppendTimeMs ?? this.#start.baseTimestamp + timestampDelta
+    // Not by `??`: of a number or null the compiler makes an object for each record.
+    const { logAppendTimeMs, baseTimestamp } = this.#start
+    if (logAppendTimeMs === null) this.timestamp = baseTimestamp + timestampDelta
+    else this.timestamp = logAppendTimeMs
     this.keyLength = this.#lengthWithin(end)
     this.keyAt = this.#skip(this.keyLength)
     this.valueLength = this.#lengthWithin(end)
@@ -135,9 +138,15 @@ export class RecordCursor {
     return length
   }
 
+  /** Most have one byte, and a function as short as this is compiled into its callers. */
   #varint32(): number {
-    let zigzag = 0
-    for (let shift = 0; shift <= 28; shift += 7) {
+    const byte = this.#nextByte()
+    return byte < 128 ? (byte >>> 1) ^ -(byte & 1) : this.#longVarint32(byte)
+  }
+
+  #longVarint32(first: number): number {
+    let zigzag = first & 127
+    for (let shift = 7; shift <= 28; shift += 7) {
       const byte = this.#nextByte()
       zigzag |= (byte & 127) << shift
       if (byte < 128) return (zigzag >>> 1) ^ -(zigzag & 1)
