@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { cpuSeconds } from '../test/bench/broker-cpu.ts'
 import {
   fetchKafka,
@@ -21,6 +21,7 @@ import {
   kafkaVersion,
   startKafka,
 } from './apache-kafka.ts'
+import { profiledProgram, profileWorkloads } from './bench-profile.ts'
 import {
   type BareLoop,
   bareLoops,
@@ -35,6 +36,7 @@ import { lossesAgainst, machineTable, readSamples, Samples, table } from './benc
 import { choose, readOptions, refuse } from './options.ts'
 
 const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B] [--json FILE] [--against FILE]
+       npm run bench -- --profile [--only TEXT,...]
 
   --only TEXT,...  rows whose names hold one of the texts
   --rounds N       how often each broker is measured, 3 unless given
@@ -44,6 +46,7 @@ const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds
   --json FILE      all samples, for programs, and to be compared with later
   --against FILE   what --json of an earlier run has kept: tells which rows use more than a tenth more of the
                    processor for each unit now; the exit code is 3 where one does
+  --profile        where Millrace's time goes by function, and what it allocates for each request; no comparison
 `
 const lossExitCode = 3
 const flags = readOptions(usage, {
@@ -53,6 +56,7 @@ const flags = readOptions(usage, {
   only: { type: 'string' },
   json: { type: 'string' },
   against: { type: 'string' },
+  profile: { type: 'boolean', default: false },
   brokers: { type: 'string', default: 'millrace,kafka' },
 })
 
@@ -117,6 +121,11 @@ function makeEmpty(kind: Kind): void {
   if (kind === 'kafka') formatKafka(kafkaNode())
 }
 
+/** What Node is told before the broker's program. */
+const profiling = flags.profile
+  ? ['--import', pathToFileURL(join(root, 'build', profiledProgram)).href]
+  : []
+
 /** Starts a broker on its directory, while `workload` waits for it: how long, in milliseconds. */
 async function start(kind: Kind, workload: string, options: object) {
   const port = ports[kind]
@@ -134,9 +143,13 @@ async function start(kind: Kind, workload: string, options: object) {
   const child =
     kind === 'kafka'
       ? startKafka(kafkaNode(), output)
-      : spawn(process.execPath, [join(root, 'build/bundle/millrace.js'), ...overrides], {
-          stdio: ['ignore', output, output],
-        })
+      : spawn(
+          process.execPath,
+          [...profiling, join(root, 'build/bundle/millrace.js'), ...overrides],
+          {
+            stdio: ['ignore', output, output, ...(flags.profile ? ['ipc' as const] : [])],
+          },
+        )
   const figures = await waited
   const tookMs = (name: string) => (figures[name] ?? Number.NaN) - startedMs
   return { broker: { kind, port, child }, tookMs }
@@ -431,7 +444,7 @@ const freedMs = 3000
 
 async function measureBareLoop(loop: BareLoop, directory: string): Promise<void> {
   const { name, mode, workload, options } = loop
-  if (mode === 'store') await setTimeout(freedMs)
+  if (mode !== 'receive') await setTimeout(freedMs)
   const program = join(root, 'build/test/bench/bare-loop.js')
   const child = spawn(process.execPath, [program, mode, directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -473,6 +486,21 @@ async function measureAll(kind: Kind): Promise<void> {
   }
 }
 
+async function profile(): Promise<void> {
+  const broker = await startEmpty('millrace')
+  try {
+    await warmUp(broker)
+    await profileWorkloads(broker, drive, wanted)
+  } finally {
+    await stop(broker)
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+if (flags.profile) {
+  await profile()
+  process.exit()
+}
 const kinds = (flags.brokers.split(',') as Kind[]).filter((kind) => {
   const failure = kind === 'kafka' ? fetchKafka() : null
   if (failure !== null) console.error(`Apache Kafka is left out: ${failure}`)

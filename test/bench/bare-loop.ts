@@ -1,10 +1,10 @@
 /**
  * What a Node process reaches on this machine without any broker: it takes frames off sockets and answers
  * each with a few bytes (`receive`), or checksums and writes it before (`store`), or answers it with a
- * megabyte (`send`). `node bare-loop.js MODE DIRECTORY` prints its port. It reads as the broker does, and
+ * megabyte that it reads from a file which the system has in its cache (`send`). `node bare-loop.js MODE DIRECTORY` prints its port. It reads as the broker does, and
  * each frame is gathered in memory that is used again for the next.
  */
-import { openSync, writeSync } from 'node:fs'
+import { openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32c } from '../../protocol/records/crc32c.ts'
 import type { Stream } from '../../src/environment/network.ts'
@@ -17,8 +17,10 @@ const fileBytesMax = 4e9
 const [mode = 'receive', directory = '.'] = process.argv.slice(2)
 const answer = framed(Buffer.alloc(60))
 const megabyte = framed(Buffer.alloc(1024 * 1024, 1))
-const file = mode === 'store' ? openSync(join(directory, 'bare-loop'), 'w') : -1
+const readBytes = 512 * megabyte.length
+const file = mode === 'receive' ? -1 : openSync(join(directory, 'bare-loop'), 'w+')
 let fileAt = 0
+if (mode === 'send') for (; fileAt < readBytes; fileAt += megabyte.length) write(megabyte)
 
 function framed(body: Buffer): Buffer {
   const length = Buffer.alloc(4)
@@ -26,16 +28,28 @@ function framed(body: Buffer): Buffer {
   return Buffer.concat([length, body])
 }
 
+function write(bytes: Buffer): void {
+  writeSync(file, bytes, 0, bytes.length, fileAt)
+}
+
 function store(frame: Buffer): void {
   crc32c(frame)
   fileAt = fileAt + frame.length > fileBytesMax ? 0 : fileAt
-  writeSync(file, frame, 0, frame.length, fileAt)
+  write(frame)
   fileAt += frame.length
+}
+
+/** Every stretch of the file has the same bytes: what is being sent may be read over. */
+function read(into: Buffer): Buffer {
+  fileAt = (fileAt + into.length) % readBytes
+  readSync(file, into, 0, into.length, fileAt)
+  return into
 }
 
 /** Answers of one read leave in one write. */
 function serve(stream: Stream): void {
   const slab = Buffer.allocUnsafeSlow(frameBytesMax)
+  const sent = Buffer.allocUnsafeSlow(megabyte.length)
   let filled = 0
   stream.readBytesMax = 256 * 1024
   stream.onClose = () => undefined
@@ -50,7 +64,7 @@ function serve(stream: Stream): void {
       at += bytes
       if (filled < whole || whole === 4) continue
       if (mode === 'store') store(slab.subarray(4, whole))
-      answers.push(mode === 'send' ? megabyte : answer)
+      answers.push(mode === 'send' ? read(sent) : answer)
       filled = 0
     }
     if (answers.length > 0) stream.write(answers)
