@@ -10,6 +10,7 @@
  *
  * What is read may be hostile: elements are counted against a budget, depth has a limit, no length is believed.
  */
+import { ByteWriter } from './byte-writer.ts'
 import { thriftDepthMax, thriftElementsMax } from './limits.ts'
 import { beyondLimit, corrupt } from './parquet-error.ts'
 
@@ -34,7 +35,7 @@ export class ThriftTruncated extends Error {
 export interface ThriftType<Value> {
   readonly wire: number
   read(reader: ThriftReader): Value
-  write(writer: ThriftWriter, value: Value): void
+  write(writer: ByteWriter, value: Value): void
 }
 
 export interface ThriftField<Value, Presence extends 'required' | 'optional'> {
@@ -195,49 +196,6 @@ export class ThriftReader {
   }
 }
 
-export class ThriftWriter {
-  #bytes = new Uint8Array(256)
-  #length = 0
-
-  /** What has been written; valid until more is. */
-  written(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
-  }
-
-  byte(value: number): void {
-    this.#reserve(1)
-    this.#bytes[this.#length++] = value
-  }
-
-  varint(value: number): void {
-    this.#reserve(10)
-    let rest = value
-    while (rest >= 128) {
-      this.#bytes[this.#length++] = (rest % 128) | 128
-      rest = Math.floor(rest / 128)
-    }
-    this.#bytes[this.#length++] = rest
-  }
-
-  integer(value: number): void {
-    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no safe integer`)
-    this.varint(value < 0 ? -2 * value - 1 : 2 * value)
-  }
-
-  append(bytes: Uint8Array): void {
-    this.#reserve(bytes.length)
-    this.#bytes.set(bytes, this.#length)
-    this.#length += bytes.length
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#length + bytes <= this.#bytes.length) return
-    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + bytes))
-    larger.set(this.written())
-    this.#bytes = larger
-  }
-}
-
 export const bool: ThriftType<boolean> = {
   wire: wireTrue,
   read: (reader) => reader.byte() === 1,
@@ -358,7 +316,7 @@ export function readThrift<Value>(
 }
 
 export function writeThrift<Value>(type: ThriftType<Value>, value: Value): Uint8Array {
-  const writer = new ThriftWriter()
+  const writer = new ByteWriter()
   type.write(writer, value)
   return writer.written()
 }
