@@ -74,6 +74,9 @@ async function strikeOnce(
     case 'fullDisk':
       host.faults.fill(process.disk)
       break
+    case 'failedWrite':
+      host.faults.failSoon(random.pick(['sync', 'sync', 'write'] as const))
+      break
   }
   await sleep(environment, random.between(10, lastingMsMax))
   host.faults.heal(world.disk('broker'))

@@ -21,6 +21,8 @@ import { Violation } from './violation.ts'
 const downtimeMsMin = 600
 /** As in `main.ts`. */
 const stopLimitMs = 10_000
+/** As `stopLimitMs`, where the disk has failed. */
+const fatalStopLimitMs = 3_000
 
 /** Partitions that transactions depend on. */
 const ofLedger = /^(ledger\.\d+|__transaction_state)-\d+$/
@@ -248,7 +250,22 @@ export class BrokerHost {
   #fatal(process: SimulatedProcess, error: Error): void {
     if (!process.isAlive) return
     if (!this.#faults.struck) throw new Violation(`the broker gave up: ${error.stack}`)
-    this.end('kill', `it gave up: ${error.message}`)
+    this.#stage.trace.say('broker', `gives up: ${error.message}`)
+    const end = (): void => {
+      if (process.isAlive) this.end('kill', `it gave up: ${error.message}`)
+    }
+    if (this.#broker === null) end()
+    else void this.#answerAndClose(this.#broker).then(end)
+  }
+
+  /** As `main.ts` does before it ends: what can be answered is, what still works is closed. */
+  async #answerAndClose(broker: Broker): Promise<void> {
+    const { environment } = this.#stage.world.director
+    this.#isReady = false
+    const stopped = sleep(environment, 0)
+      .then(() => broker.stop())
+      .catch((error: Error) => this.#stage.trace.say('broker', `closes badly: ${error.message}`))
+    await Promise.race([stopped, sleep(environment, fatalStopLimitMs)])
   }
 
   #settings(): Map<string, string> {

@@ -1,11 +1,14 @@
 /**
  * Lets operations of the broker's disk fail: now and then one, for some time all of a kind under one
- * directory, or those that need room while the disk is full. It also ends the broker at a chosen
+ * directory, those that need room while the disk is full, or the one that records wait for. It also ends the broker at a chosen
  * operation, so that every point between two operations is a point of death.
  */
 import type { DiskOperation, MemoryDisk } from './memory-disk.ts'
 import type { SeededRandom } from './random.ts'
 import type { Stage } from './stage.ts'
+
+/** Where the records of topics are, the broker's own among them; without the metadata all is over. */
+const recordsFile = /\/(?!__cluster_metadata-)[^/]+-\d+\/\d{20}\.log$/
 
 export class DiskFaults {
   readonly #stage: Stage
@@ -16,6 +19,8 @@ export class DiskFaults {
   onOperation: (operation: DiskOperation, path: string) => void = () => undefined
   #lasting: { readonly under: string; readonly operations: readonly string[] } | null = null
   #isFull = false
+  /** The next operation of this kind on a file of records fails. */
+  #failing: 'write' | 'sync' | null = null
   #operations = 0
   #diesAt = Number.POSITIVE_INFINITY
   #end: (how: 'kill' | 'power loss') => void = () => undefined
@@ -57,6 +62,11 @@ export class DiskFaults {
     trace.fault('lasting disk errors', `${under}: ${temper.diskErrors.operations.join(' ')}`)
   }
 
+  /** The next write or sync of records fails, and none after it. */
+  failSoon(operation: 'write' | 'sync'): void {
+    this.#failing = operation
+  }
+
   /** There is room for a few more bytes only. */
   fill(disk: MemoryDisk): void {
     this.#isFull = true
@@ -68,6 +78,7 @@ export class DiskFaults {
   heal(disk: MemoryDisk): void {
     this.#lasting = null
     this.#isFull = false
+    this.#failing = null
     disk.totalBytes = 2 ** 40
     this.#diesAt = Number.POSITIVE_INFINITY
   }
@@ -81,7 +92,10 @@ export class DiskFaults {
     this.onOperation(operation, path)
     if (isHealed || operation === 'lock') return undefined
     const lasting = this.#lasting
+    const isDue = operation === this.#failing && recordsFile.test(path)
+    if (isDue) this.#failing = null
     const strikes =
+      isDue ||
       (lasting !== null &&
         path.startsWith(lasting.under) &&
         lasting.operations.includes(operation)) ||

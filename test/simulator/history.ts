@@ -149,7 +149,11 @@ export class History {
       )
     }
     record.partition = index
-    if (offset < 0) return
+    if (offset < 0) {
+      // An idempotent producer is told so of what it sent once more, after too many others.
+      if (producer.isIdempotent) return
+      throw new Violation(`${nameOf(record)} was acknowledged in ${index} of ${topic} at no offset`)
+    }
     const partition = this.partition(topic, index)
     if (
       producer.isIdempotent &&

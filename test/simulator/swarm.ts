@@ -16,6 +16,8 @@ export interface Blows {
   readonly clockJump: number
   readonly diskErrors: number
   readonly fullDisk: number
+  /** One error, where the bytes of records are written or synced next. */
+  readonly failedWrite: number
 }
 
 export type Blow = keyof Blows
@@ -101,6 +103,7 @@ export function drawTemper(random: SeededRandom): Temper {
     clockJump: random.chance(0.25) ? 1 : 0,
     diskErrors: random.chance(0.35) ? 2 : 0,
     fullDisk: random.chance(0.25) ? 2 : 0,
+    failedWrite: 0,
   }
   const logDirs = random.chance(0.25) ? ['/data1', '/data2'] : ['/data']
   const expiresOffsets = isLong && random.chance(0.5)
@@ -133,7 +136,9 @@ export function drawTemper(random: SeededRandom): Temper {
   drawTransactionSettings(random, settings)
   const ledger = drawLedger(random)
   const isRisky = blows.powerLoss > 0 && random.chance(0.6)
-  return { ...drawn, ledger, untimelyEndChance: isRisky ? 0.5 * random.float() : 0 }
+  const untimelyEndChance = isRisky ? 0.5 * random.float() : 0
+  const failedWrite = random.chance(0.4) ? random.between(1, 4) : 0
+  return { ...drawn, ledger, untimelyEndChance, blows: { ...blows, failedWrite } }
 }
 
 function drawLedger(random: SeededRandom): SimulatedLedger {
