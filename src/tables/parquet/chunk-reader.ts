@@ -5,12 +5,13 @@
 import type { RandomAccess } from '../random-access.ts'
 import { ChunkWindow } from './chunk-window.ts'
 import { decompressPage } from './decompress.ts'
-import { columnBatchValuesMax, pageBytesMax } from './limits.ts'
+import { batchRowsDefault, columnBatchValuesMax, pageBytesMax } from './limits.ts'
 import {
   type Codec,
   type ColumnChunk,
   type ColumnMetaData,
   codecs,
+  type OffsetIndex,
   type PageHeader,
   physicalTypes,
 } from './metadata.ts'
@@ -57,6 +58,11 @@ export class ChunkReader {
   #decoder: ValueDecoder | null = null
   #pageLeft = 0
   #hasSeenData = false
+  readonly #rowCount: number
+  /** Rows that have been read or passed over. */
+  #row = 0
+  /** Where the last page ends, if that is known: after a leap it is not known how many values are left. */
+  #endPosition = Number.POSITIVE_INFINITY
   /** Unrolled levels of a repeated column. */
   readonly #block: { definition: Uint8Array; repetition: Uint8Array; at: number; length: number }
 
@@ -82,6 +88,7 @@ export class ChunkReader {
       throw corrupt(`${metaData.numValues} values in a row group of ${rowCount} rows`)
     }
     this.leaf = leaf
+    this.#rowCount = rowCount
     this.#codec = codec
     this.#valuesLeft = metaData.numValues
     this.#averageBytes = Math.max(metaData.totalUncompressedSize, 0) / Math.max(rowCount, 1)
@@ -101,7 +108,8 @@ export class ChunkReader {
   /** Reads ahead to where values are, and says how many bytes a row may take. */
   async rowBytes(rows: number, bytesMax: number): Promise<number> {
     const isBetweenPages = this.#pageLeft === 0 && this.#block.at === this.#block.length
-    if (isBetweenPages && this.#valuesLeft > 0) await this.#nextPage()
+    if (isBetweenPages && this.#valuesLeft > 0 && this.#window.position < this.#endPosition)
+      await this.#nextPage()
     if (!(this.#dictionary instanceof ByteArrays)) return this.#averageBytes
     const { offsets, length, byteLength } = this.#dictionary
     let longest = 0
@@ -110,7 +118,34 @@ export class ChunkReader {
   }
 
   readRows(rows: number): Promise<LeafRows> {
+    this.#row += rows
     return this.leaf.repetitionLevel === 0 ? this.#readFlat(rows) : this.#readRepeated(rows)
+  }
+
+  /** Passes over the rows before `row`: over whole pages where `offsets` tells where they are. */
+  async skipTo(row: number, offsets: OffsetIndex | null): Promise<void> {
+    const locations = offsets?.pageLocations ?? []
+    const page = locations.findLast(({ firstRowIndex }) => firstRowIndex <= row)
+    if (page !== undefined && page.firstRowIndex > this.#row) {
+      await this.#ensureDictionary()
+      const last = locations.at(-1)!
+      this.#window.leapTo(page.offset)
+      this.#endPosition = last.offset + last.compressedPageSize
+      this.#row = page.firstRowIndex
+      this.#pageLeft = 0
+      this.#block.at = this.#block.length
+      this.#valuesLeft =
+        this.leaf.repetitionLevel === 0 ? this.#rowCount - this.#row : Number.MAX_SAFE_INTEGER
+    }
+    while (this.#row < row) await this.readRows(Math.min(row - this.#row, batchRowsDefault))
+  }
+
+  /** A chunk that has one begins with it. */
+  async #ensureDictionary(): Promise<void> {
+    if (this.#hasSeenData || this.#dictionary !== null) return
+    const header = await readPageHeader(this.#window)
+    if (nameOfPageType(header) !== 'DICTIONARY_PAGE') return
+    this.#readDictionary(header, await readPageBody(this.#window, header))
   }
 
   async #readFlat(rows: number): Promise<LeafRows> {
@@ -175,7 +210,7 @@ export class ChunkReader {
   /** Unrolls more levels; false where the chunk has no more. */
   async #nextBlock(): Promise<boolean> {
     while (this.#pageLeft === 0) {
-      if (this.#valuesLeft === 0) return false
+      if (this.#valuesLeft === 0 || this.#window.position >= this.#endPosition) return false
       await this.#nextPage()
     }
     const block = this.#block

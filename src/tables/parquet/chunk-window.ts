@@ -26,6 +26,11 @@ export class ChunkWindow {
     return this.#end - this.position
   }
 
+  leapTo(position: number): void {
+    if (position < this.position || position > this.#end) throw corrupt(`a page at ${position}`)
+    this.position = position
+  }
+
   /** What is at hand from here on, after making sure that it is `length` bytes at least. */
   async ensure(length: number): Promise<Uint8Array> {
     const at = this.position - this.#windowAt

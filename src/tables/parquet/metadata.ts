@@ -301,3 +301,4 @@ export const bloomFilterHeader = struct('BloomFilterHeader', {
   hash: required(3, struct('BloomFilterHash', { xxhash: optional(1, empty) })),
   compression: required(4, struct('BloomFilterCompression', { uncompressed: optional(1, empty) })),
 })
+export type BloomFilterHeader = TypeOf<typeof bloomFilterHeader>

@@ -29,3 +29,9 @@ export function unsupported(message: string, options?: ErrorOptions): ParquetErr
 export function beyondLimit(message: string): ParquetError {
   return new ParquetError('limit', message)
 }
+
+/** For what only helps to read less: where it cannot be read, all is. */
+export function nothingKnown(error: unknown): null {
+  if (error instanceof ParquetError) return null
+  throw error
+}

@@ -7,12 +7,21 @@
  *     for await (const batch of file.batches({ columns: [['id'], ['address', 'city']] })) …
  */
 import type { Column, ColumnBatch, Field } from '../columns/column.ts'
+import {
+  type ColumnBounds,
+  mayMatch,
+  type Predicate,
+  type ScalarPath,
+} from '../columns/predicate.ts'
 import type { RandomAccess } from '../random-access.ts'
 import { assemble } from './assemble.ts'
+import { mayHave } from './bloom-filter.ts'
+import { boundsOfChunk } from './bounds.ts'
 import { ChunkReader, type LeafRows } from './chunk-reader.ts'
 import { batchBytesAim, batchRowsDefault, columnBatchBytesMax, footerBytesMax } from './limits.ts'
 import { type FileMetaData, fileMetaData, type RowGroupMetaData } from './metadata.ts'
-import { beyondLimit, corrupt, ParquetError, unsupported } from './parquet-error.ts'
+import { matchingRows, type RowRange, readOffsetIndex } from './page-index.ts'
+import { beyondLimit, corrupt, nothingKnown, ParquetError, unsupported } from './parquet-error.ts'
 import { type ColumnPath, leavesBelow, project } from './projection.ts'
 import { type LeafNode, readSchema, type Schema, type SchemaNode } from './schema.ts'
 import { readThrift, ThriftTruncated } from './thrift.ts'
@@ -35,6 +44,11 @@ export interface ReadOptions {
   readonly rowGroups?: readonly number[]
   /** Rows in a batch, at most. */
   readonly batchRows?: number
+  /**
+   * Leaves out row groups and pages that cannot hold a row that matches; of the others all rows come, so
+   * whoever wants none but those that match looks at them. Values are meant as `value.ts` has them.
+   */
+  readonly filter?: Predicate
 }
 
 export class ParquetFile {
@@ -104,7 +118,7 @@ export class ParquetFile {
     for (const [index, group] of this.rowGroups.entries()) {
       if (wanted === undefined || wanted.has(index)) {
         try {
-          yield* this.#groupBatches(group, firstRow, nodes, options.batchRows ?? batchRowsDefault)
+          yield* this.#groupBatches({ group, firstRow, nodes, options })
         } catch (error) {
           throw error instanceof ParquetError ? error.within(`row group ${index}`) : error
         }
@@ -113,12 +127,46 @@ export class ParquetFile {
     }
   }
 
-  async *#groupBatches(
-    group: RowGroupMetaData,
-    firstRow: number,
-    nodes: readonly SchemaNode[],
-    batchRows: number,
-  ): AsyncGenerator<FileBatch> {
+  /** The column a path of names leads to, through structs only. */
+  leafAt(path: ScalarPath): LeafNode | undefined {
+    let nodes: readonly SchemaNode[] = this.schema.nodes
+    for (const [i, name] of path.entries()) {
+      const node = nodes.find(({ field }) => field.name === name)
+      if (node?.kind === 'leaf') return i === path.length - 1 ? node : undefined
+      nodes = node?.kind === 'struct' ? node.children : []
+    }
+    return undefined
+  }
+
+  /** What statistics tell of a column in a row group; `undefined`: nothing. */
+  boundsIn(group: RowGroupMetaData, path: ScalarPath): ColumnBounds | undefined {
+    const leaf = this.leafAt(path)
+    return leaf && boundsOfChunk(leaf, this.metadata, group)
+  }
+
+  /** The rows of a row group that may match, by its statistics, bloom filters and page indexes. */
+  async rangesIn(group: RowGroupMetaData, filter: Predicate): Promise<RowRange[]> {
+    if (!mayMatch(filter, (path) => this.boundsIn(group, path))) return []
+    const filters = { source: this.#source, group, leafOf: (path: ScalarPath) => this.leafAt(path) }
+    if (!(await mayHave(filter, filters))) return []
+    return matchingRows(this.#source, filter, {
+      rowCount: group.numRows,
+      leafOf: (path) => this.leafAt(path),
+      chunkOf: (leaf) => group.columns[leaf.index]!,
+    })
+  }
+
+  async *#groupBatches({
+    group,
+    firstRow,
+    nodes,
+    options,
+  }: GroupToRead): AsyncGenerator<FileBatch> {
+    const batchRows = options.batchRows ?? batchRowsDefault
+    const ranges = options.filter
+      ? await this.rangesIn(group, options.filter)
+      : [{ start: 0, end: group.numRows }]
+    if (ranges.length === 0) return
     const leaves = nodes.flatMap(leavesBelow)
     const readers = leaves.map((leaf) =>
       inColumn(leaf, () => {
@@ -127,20 +175,51 @@ export class ParquetFile {
       }),
     )
     const fields = nodes.map((node) => node.field)
-    for (let row = 0; row < group.numRows; ) {
-      const rows = await rowsAtOnce(readers, Math.min(batchRows, group.numRows - row))
-      const leafRows = new Map<number, LeafRows>()
-      for (const reader of readers) {
-        leafRows.set(reader.leaf.index, await inColumn(reader.leaf, () => reader.readRows(rows)))
+    for (const { start, end } of ranges) {
+      if (start > 0) await this.#skipTo(start, readers, group)
+      for (let row = start; row < end; ) {
+        const rows = await rowsAtOnce(readers, Math.min(batchRows, end - row))
+        const columns = await readColumns(nodes, readers, rows)
+        yield { rowCount: rows, fields, columns, firstRow: firstRow + row }
+        row += rows
       }
-      const columns = nodes.map(
-        (node): Column =>
-          inColumn(node, () => assemble(node, (leaf) => leafRows.get(leaf.index)!, rows)),
-      )
-      yield { rowCount: rows, fields, columns, firstRow: firstRow + row }
-      row += rows
     }
   }
+
+  async #skipTo(
+    row: number,
+    readers: readonly ChunkReader[],
+    group: RowGroupMetaData,
+  ): Promise<void> {
+    for (const reader of readers) {
+      await inColumn(reader.leaf, async () => {
+        const chunk = group.columns[reader.leaf.index]!
+        const offsets = await readOffsetIndex(this.#source, chunk).catch(nothingKnown)
+        await reader.skipTo(row, offsets)
+      })
+    }
+  }
+}
+
+interface GroupToRead {
+  readonly group: RowGroupMetaData
+  readonly firstRow: number
+  readonly nodes: readonly SchemaNode[]
+  readonly options: ReadOptions
+}
+
+async function readColumns(
+  nodes: readonly SchemaNode[],
+  readers: readonly ChunkReader[],
+  rows: number,
+): Promise<Column[]> {
+  const leafRows = new Map<number, LeafRows>()
+  for (const reader of readers) {
+    leafRows.set(reader.leaf.index, await inColumn(reader.leaf, () => reader.readRows(rows)))
+  }
+  return nodes.map((node) =>
+    inColumn(node, () => assemble(node, (leaf) => leafRows.get(leaf.index)!, rows)),
+  )
 }
 
 async function readBytes(source: RandomAccess, position: number, length: number): Promise<Buffer> {
