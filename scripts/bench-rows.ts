@@ -138,6 +138,12 @@ const load: readonly Line[] = [
   ['100 topics of 10 partitions', 's', 'less', { ratio: 35 }],
   ['kafka-producer-perf-test, 1 KB', 'MB/s', 'more', { ratio: 1.1 }],
   ['kafka-consumer-perf-test, 1 KB', 'MB/s', 'more', { ratio: 1 }],
+  ['franz-go: produce 1 KB', 'MB/s', 'more', { ratio: 1 }],
+  ['franz-go: produce 1 KB: broker CPU', 's/GB', 'less'],
+  ['franz-go: produce 100 B', 'records/s', 'more', { ratio: 1 }],
+  ['franz-go: produce 100 B: broker CPU', 's/GB', 'less'],
+  ['franz-go: consume 1 KB, cached', 'MB/s', 'more', { ratio: 0.8 }],
+  ['franz-go: consume 1 KB, cached: broker CPU', 's/GB', 'less'],
 ]
 
 function produced(size: string, record: string, ratio: number, cpuRatio: number): Line[] {
@@ -174,6 +180,8 @@ const linesOf: Readonly<Record<Exclude<Round, 'restart'>, readonly Line[]>> = {
     ['100 members join, classic: broker CPU', 'ms', 'less'],
     ['100 members join, KIP-848', 'ms', 'less'],
     ['100 members join, KIP-848: broker CPU', 'ms', 'less'],
+    ['franz-go: 100 groups join, classic', 's', 'less', { ratio: 3 }],
+    ['franz-go: 100 groups join, KIP-848', 's', 'less', { ratio: 3 }],
   ],
   steady: [
     ['compaction', 'MB/s', 'more'],

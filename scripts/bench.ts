@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { cpuSeconds } from '../test/bench/broker-cpu.ts'
@@ -33,9 +33,11 @@ import {
   rowsOf,
 } from './bench-rows.ts'
 import { lossesAgainst, machineTable, readSamples, Samples, table } from './bench-table.ts'
+import { buildFranzGo, franzGo } from './franz-go.ts'
 import { choose, readOptions, refuse } from './options.ts'
 
-const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B] [--json FILE] [--against FILE]
+const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B]
+                       [--load FOLDER] [--json FILE] [--against FILE]
        npm run bench -- --profile [--only TEXT,...]
 
   --only TEXT,...  rows whose names hold one of the texts
@@ -43,6 +45,7 @@ const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds
   --seconds N      how long each row is, 3 unless given
   --log-gb N       how much log a broker is restarted with, 1 unless given; 10 takes minutes, and that room
   --brokers A,B    of millrace and kafka; both unless given
+  --load FOLDER    the neutral driver, a Go program around franz-go; ../shared/measure/load unless given
   --json FILE      all samples, for programs, and to be compared with later
   --against FILE   what --json of an earlier run has kept: tells which rows use more than a tenth more of the
                    processor for each unit now; the exit code is 3 where one does
@@ -55,6 +58,7 @@ const flags = readOptions(usage, {
   'log-gb': { type: 'string', default: '1' },
   only: { type: 'string' },
   json: { type: 'string' },
+  load: { type: 'string', default: '../shared/measure/load' },
   against: { type: 'string' },
   profile: { type: 'boolean', default: false },
   brokers: { type: 'string', default: 'millrace,kafka' },
@@ -86,6 +90,16 @@ function readEarlier(file: string): Samples {
   } catch (error) {
     return refuse(`--against: ${(error as Error).message}`)
   }
+}
+
+/** The neutral driver; null where it is not wanted or cannot be built. */
+const franzGoProgram = wanted('franz-go') ? buildDriver() : null
+
+function buildDriver(): string | null {
+  const file = join(work, 'franz-go')
+  const failure = buildFranzGo(resolve(root, flags.load), file)
+  if (failure !== null) console.error(`franz-go is left out: ${failure}`)
+  return failure === null ? file : null
 }
 
 const samples = new Samples()
@@ -291,6 +305,50 @@ function perfToolRows({ kind, port }: Broker): void {
   record(kind, 'kafka-consumer-perf-test, 1 KB', Number(columns[3]))
 }
 
+/** With the client as its users would: acks=all, idempotent, 1 MB batches, two producers. */
+async function franzGoRows({ kind, port, child }: Broker): Promise<void> {
+  if (franzGoProgram === null) return
+  const program = franzGoProgram
+  const run = async (row: string, ...args: string[]) => {
+    const before = cpuSeconds(child.pid ?? 0)
+    const figures = await franzGo(program, port, args)
+    const cpu = cpuSeconds(child.pid ?? 0) - before
+    record(kind, `${row}: broker CPU`, cpu / ((figures.bytes ?? Number.NaN) / 1e9))
+    return figures
+  }
+  const six = ['-partitions', '6']
+  const two = [...six, '-producers', '2', '-seconds', String(seconds), '-max-mb', '1500']
+  const sizes = [
+    ['franz-go: produce 1 KB', 1024, 'mb_s'],
+    ['franz-go: produce 100 B', 100, 'records_s'],
+  ] as const
+  for (const [row, bytes, figure] of sizes) {
+    if (!wanted(row)) continue
+    const topic = ['-topic', `franz-${bytes}`, '-size', String(bytes)]
+    const figures = await run(row, 'produce', ...topic, ...two)
+    record(kind, row, figures[figure] ?? Number.NaN)
+  }
+  const row = 'franz-go: consume 1 KB, cached'
+  if (!wanted(row)) return
+  const topic = ['-topic', 'franz-kept', ...six]
+  const kept = [...topic, '-producers', '2', '-seconds', '20', '-max-mb', '700']
+  await franzGo(program, port, ['produce', ...kept])
+  record(kind, row, (await run(row, 'consume', ...topic)).mb_s ?? Number.NaN)
+}
+
+/** A hundred groups of one member each, until all of them have their partitions. */
+async function groupRows({ kind, port }: Broker): Promise<void> {
+  const protocols = [
+    ['franz-go: 100 groups join, classic', []],
+    ['franz-go: 100 groups join, KIP-848', ['-kip848']],
+  ] as const
+  for (const [row, flag] of protocols) {
+    if (franzGoProgram === null || !wanted(row)) continue
+    const args = ['groups', '-topic', 'joined', '-partitions', '6', '-groups', '100', ...flag]
+    record(kind, row, (await franzGo(franzGoProgram, port, args)).stable_s ?? Number.NaN)
+  }
+}
+
 /** Four producers, each of which ends a transaction before it begins the next. */
 async function transactionRows(broker: Broker): Promise<void> {
   const sizes = [
@@ -370,6 +428,7 @@ async function loadRound(kind: Kind): Promise<void> {
     await endToEndRows(broker, 1000)
     await endToEndRows(broker, 10_000)
     perfToolRows(broker)
+    await franzGoRows(broker)
     record(kind, 'memory, peak under load', memoryMb(pid, 'VmHWM'))
     await topicsRow(broker)
   } finally {
@@ -386,6 +445,7 @@ async function groupsAndTransactionsRound(kind: Kind): Promise<void> {
     await transactionRows(broker)
     await exactlyOnceRows(broker)
     await joinRows(broker)
+    await groupRows(broker)
   } finally {
     await stop(broker)
   }
@@ -422,10 +482,17 @@ async function restartRound(kind: Kind): Promise<void> {
   }
 }
 
+/**
+ * Memory that a virtual machine frees goes back to its host two seconds later, and writing a file into new
+ * memory costs three times as much: a broker always does, so what it is held against does as well.
+ */
+const freedMs = 3000
+
 /** The limits that the wanted rows are held against, and those that tell what the machine is. */
 async function measureMachine(): Promise<void> {
   const directory = join(work, 'machine')
   mkdirSync(directory, { recursive: true })
+  await setTimeout(freedMs)
   const figures = await drive('machine', { directory })
   for (const [name, figure] of machineFigures)
     record('machine', name, figures[figure] ?? Number.NaN)
@@ -435,12 +502,6 @@ async function measureMachine(): Promise<void> {
   }
   rmSync(directory, { recursive: true, force: true })
 }
-
-/**
- * Memory that a virtual machine frees goes back to its host two seconds later, and writing a file into new
- * memory costs three times as much: a broker always does, so the bare loop does as well.
- */
-const freedMs = 3000
 
 async function measureBareLoop(loop: BareLoop, directory: string): Promise<void> {
   const { name, mode, workload, options } = loop
