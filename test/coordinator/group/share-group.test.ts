@@ -110,6 +110,30 @@ t.test('who is not heard of is gone, and a restart gives everybody a whole sessi
   t.match(left, { groupState: 'Empty', members: [] })
 })
 
+t.test('a heartbeat counts when it comes, not when what was written before it is', async (t) => {
+  const story = new ShareStory()
+  story.topics.create('t', 1)
+  await story.join('a')
+  await story.pass(43_000)
+  story.log.isHolding = true
+  const beat = (memberId: string, memberEpoch: number) => {
+    const subscribedTopicNames = memberEpoch === 0 ? ['t'] : null
+    const request = { groupId, memberId, memberEpoch, rackId: null, subscribedTopicNames }
+    return Promise.resolve(story.groups.share.heartbeat(request, caller))
+  }
+  const waiting = [beat('b', 0), beat('a', story.epochs.get('a') ?? 0)]
+  await story.pass(4_000)
+  story.log.isHolding = false
+  for (const { commit } of story.log.held) commit()
+  for (const answer of await story.world.run(Promise.all(waiting)))
+    t.match(answer, { errorCode: 0 })
+  t.match(
+    await story.beat('a'),
+    { errorCode: 0 },
+    'it is a member, 47 s after it was answered last',
+  )
+})
+
 t.test('what a heartbeat is refused for', async (t) => {
   const story = new ShareStory({ groupShareMaxSize: 1 })
   story.topics.create('t', 1)

@@ -5,7 +5,8 @@ import { expireRebalance, expireSession } from './leave.ts'
 import type { ConsumerMember } from './member.ts'
 
 /**
- * After a sign of life, or when the group was loaded. `hasMoved`: the member was told something else
+ * After a sign of life, which counts when it comes, however long what it leads to takes to be written, or
+ * when the group was loaded. `hasMoved`: the member was told something else
  * than before, and has its whole time for it.
  */
 export function startDeadlines(

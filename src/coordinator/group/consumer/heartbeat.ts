@@ -45,6 +45,7 @@ export function consumerHeartbeat(
   const memberId = request.memberId === '' ? context.shortUuid() : request.memberId
   checkSize(group, memberId)
   const before = findMember(draft, { ...request, memberId })
+  if (group.members.has(memberId)) startDeadlines(group, before, false)
   const said = updated(before, request, caller)
   checkMemory(group, before, said)
   const subscription = noteSubscription(draft, before, said)

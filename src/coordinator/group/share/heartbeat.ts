@@ -91,6 +91,7 @@ export function shareHeartbeat(
   const draft: Draft = { group, records: [], nowMs }
   checkSize(group, memberId)
   const before = memberFor(group, memberId, memberEpoch)
+  if (group.members.has(memberId)) expectSession(group, memberId)
   const said = updated(before, request, caller)
   checkMemory(group, said)
   const { groupEpoch, hasChanged, seenVersion } = noteSubscription(draft, before, said)

@@ -50,6 +50,7 @@ export function streamsHeartbeat(
   const { group } = draft
   checkSize(group, request.memberId)
   const before = findMember(group, request)
+  if (group.members.has(before.memberId)) startDeadlines(group, before, false)
   const said = updated(before, request, caller)
   const topology = topologyOf(draft, request)
   checkMemory(group, said, topology)
