@@ -1,7 +1,8 @@
 /**
  * Does the simulator see what it is there to see? `npm run mutate` breaks the product on purpose, in each
  * way that `mutations.ts` lists, and runs the simulated scenario with seed after seed until one tells that
- * a promise was violated. A mutation that no seed finds within a minute shows where the simulator is weak.
+ * a promise was violated. A mutation that no seed finds within a minute shows where the simulator is weak;
+ * the minute is one of processor time, so that the result does not depend on what else the machine does.
  *
  * Each mutation is compiled in a copy of the sources in a temporary directory and run in a process of its
  * own (`mutant.ts`), whose processor time is what counts. The product as it is goes first, and has to pass
@@ -29,7 +30,8 @@ import { mutations } from './mutations.ts'
 const usage = `Usage: npm run mutate -- [--only NAME[,NAME...]] [--seconds N] [--jobs N] [--list]
 
   --only NAME   these mutations only; a beginning of the name will do
-  --seconds N   how long to look for each, 60 unless given; as an idle machine counts
+  --seconds N   how long to look for each, 60 unless given: seconds of processor time of the process that
+                simulates, so that a busy machine finds what an idle one finds
   --first S     the first seed, 1 unless given
   --jobs N      how many mutations to run at once, 1 unless given
   --list        print the mutations and what they break

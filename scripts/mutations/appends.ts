@@ -46,11 +46,13 @@ export const acknowledgements: readonly Mutation[] = [
     replace: '',
   },
   {
-    name: 'failed-disk-used-on',
-    breaks: 'after an I/O error the directory is not fenced: a failed sync is tried again',
+    name: 'failed-sync-tried-again',
+    breaks: 'a sync that failed is done once more before its directory is fenced',
     file: 'src/log/fenced-disk.ts',
-    find: "const deviceErrors = new Set([\n  'EIO',",
-    replace: 'const deviceErrors = new Set([',
+    find: 'await this.#file.sync()\n    } catch (error) {\n      throw this.#noteWriteError(error)',
+    replace:
+      'await this.#file.sync()\n    } catch (error) {\n' +
+      '      await this.#file.sync().catch(() => {\n        throw this.#noteWriteError(error)\n      })',
   },
   {
     name: 'acknowledged-at-wrong-offset',

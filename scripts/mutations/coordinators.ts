@@ -134,6 +134,15 @@ export const transactions: readonly Mutation[] = [
     replace: '',
   },
   {
+    name: 'marker-given-up',
+    breaks: 'a partition that cannot take its marker now never gets one',
+    file: 'src/coordinator/transaction/marker-delivery.ts',
+    find: 'errors.NONE,\n  // A later epoch',
+    replace:
+      'errors.NONE,\n  errors.KAFKA_STORAGE_ERROR,\n  errors.NOT_LEADER_OR_FOLLOWER,\n' +
+      '  errors.UNKNOWN_TOPIC_OR_PARTITION,\n  // A later epoch',
+  },
+  {
     name: 'marker-always-aborts',
     breaks: 'the markers of a commit abort',
     file: 'src/coordinator/transaction/marker-delivery.ts',

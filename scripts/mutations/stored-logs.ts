@@ -118,6 +118,13 @@ export const recovery: readonly Mutation[] = [
     find: 'if (options.sync) file.syncNow()',
     replace: '',
   },
+  {
+    name: 'checkpoint-before-sync',
+    breaks: 'checkpoints say that what is only written is durable',
+    file: 'src/log/log.ts',
+    find: 'return this.#segments.recoveryPoint\n',
+    replace: 'return this.logEndOffset\n',
+  },
 ]
 
 export const deletion: readonly Mutation[] = [
@@ -172,6 +179,13 @@ export const compaction: readonly Mutation[] = [
     file: 'src/log/compaction/key-pass.ts',
     find: 'if (!isAborted) return this.#learn(bytes, at)',
     replace: 'if (!isAborted || lastOffset >= 0) return this.#learn(bytes, at)',
+  },
+  {
+    name: 'compaction-past-stable',
+    breaks: 'segments with records of open transactions are compacted',
+    file: 'src/log/compaction/candidate.ts',
+    find: 'if (segment.endOffset > lastStableOffset || isYoung) return segment.baseOffset',
+    replace: 'if (isYoung) return segment.baseOffset',
   },
   {
     name: 'swap-before-sync',
