@@ -140,18 +140,17 @@ export class LogEnd {
     this.#offset = offset
   }
 
-  /** What is not acknowledged yet goes to the end of another log of the same records, and shares its fate. */
+  /**
+   * What is not acknowledged yet goes to the end of another log of the same records, and shares its fate.
+   * Nothing follows what could not be appended there: offsets would be missing between the two.
+   */
   handOver(next: LogEnd): void {
     this.#durability.stop()
+    let failure: { readonly error: unknown } | null = null
     for (const group of this.#commit.handOver()) {
-      try {
-        for (const { bytes, baseOffset, lastOffset } of group.appended) {
-          next.append(bytes, baseOffset, lastOffset)
-        }
-        next.written.then(group.resolve, group.reject)
-      } catch (error) {
-        group.reject(error)
-      }
+      failure ??= appendTo(next, group)
+      if (failure === null) next.written.then(group.resolve, group.reject)
+      else group.reject(failure.error)
     }
   }
 
@@ -217,5 +216,17 @@ export class LogEnd {
     if (group.endOffset <= this.#offset) return
     this.#offset = group.endOffset
     onWritten()
+  }
+}
+
+/** What went wrong, or null; batches before the one that failed stay, as after any answer that got lost. */
+function appendTo(next: LogEnd, { appended }: Group): { readonly error: unknown } | null {
+  try {
+    for (const { bytes, baseOffset, lastOffset } of appended) {
+      next.append(bytes, baseOffset, lastOffset)
+    }
+    return null
+  } catch (error) {
+    return { error }
   }
 }

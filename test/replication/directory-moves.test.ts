@@ -269,6 +269,45 @@ t.test('whoever writes meanwhile is answered once, and finds everything', async 
   }
 })
 
+t.test('what cannot be written to the copy any more leaves no gap behind', async (t) => {
+  let refused = 0
+  for (let seed = 1; seed <= 6; seed++) {
+    const story = new Story({ flushMessages: 1 }, seed)
+    const { world, process } = story.path
+    await story.write(30)
+    const { log } = story
+    // For a moment of the turn in which the logs exchange their places no file can be opened.
+    let left = 1 + (seed % 3)
+    process.disk.fault = (operation, name) => {
+      const isOurs = story.log === log && /^\/two\/orders-0\/\d+\.log$/.test(name)
+      return operation === 'open' && isOurs && left-- > 0 ? 'EMFILE' : undefined
+    }
+    await story.alter('/two')
+    const outcomes: Promise<string>[] = []
+    const send = (count: number) =>
+      story.send(count).then(
+        () => 'acknowledged',
+        () => 'refused',
+      )
+    for (let turn = 0; story.place === '/one' && turn < 2000; turn++) {
+      for (let batch = 0; batch < 3; batch++) outcomes.push(send(1 + batch))
+      await world.runFor(0.05)
+    }
+    t.equal(story.place, '/two')
+    for (let batch = 0; batch < 3; batch++) outcomes.push(send(1))
+    await world.run(Promise.all(outcomes))
+    for (const outcome of await Promise.all(outcomes)) if (outcome === 'refused') refused++
+    const offsets = [...(await story.stored()).keys()]
+    t.strictSame(
+      offsets,
+      Array.from({ length: story.log.logEndOffset }, (_, offset) => offset),
+    )
+    await story.check(t, `seed ${seed}`)
+    t.ok(outcomes.length > 3 && !story.partition.isOffline)
+  }
+  t.ok(refused > 0, `${refused} were refused`)
+})
+
 t.test('readers of the old log come to their end', async (t) => {
   const story = new Story()
   await story.write(40)
