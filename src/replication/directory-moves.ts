@@ -44,7 +44,11 @@ interface Move {
   isGivenUp: boolean
   /** The metadata names the new directory, or may. */
   isAssigned: boolean
+  /** The logs exchange their places. */
+  isTaking: boolean
 }
+
+const notBegun = { isGivenUp: false, isAssigned: false, isTaking: false }
 
 export class DirectoryMoves {
   readonly #options: DirectoryMovesOptions
@@ -77,10 +81,23 @@ export class DirectoryMoves {
 
   /** Throws DiskError, and KafkaError KAFKA_STORAGE_ERROR. */
   begin(partition: Partition, directory: LogDirectory): void {
-    this.#add(partition, directory, directory.futureName(partition.topic, partition.index))
+    const name = directory.futureName(partition.topic, partition.index)
+    try {
+      this.#add(partition, directory, name)
+    } catch (error) {
+      this.#removeBegun(directory, name)
+      throw error
+    }
     const from = partition.directory?.path
     const fields = { partition: `${partition}`, from, to: directory.path }
     this.#options.environment.log.info('a partition is moved to another log directory', fields)
+  }
+
+  /** A copy that could not be opened: the next start would take it for one to go on with. */
+  #removeBegun(directory: LogDirectory, name: string): void {
+    guarded(directory, this.#options.environment.log, () => {
+      if (directory.has(name)) directory.removePartition(name, 0)
+    })
   }
 
   /** Goes on with what an earlier process began; a copy that is damaged begins anew. */
@@ -131,7 +148,7 @@ export class DirectoryMoves {
   #add(partition: Partition, directory: LogDirectory, directoryName: string): void {
     const next = this.#options.open(partition, directory, directoryName)
     next.updateConfig(copyConfig(partition))
-    this.#moves.set(partition, { partition, next, isGivenUp: false, isAssigned: false })
+    this.#moves.set(partition, { partition, next, ...notBegun })
     if (this.#isRunning) return
     this.#isRunning = true
     this.#running = this.#run()
@@ -166,6 +183,7 @@ export class DirectoryMoves {
     move.isAssigned = true
     await assign(partition, next.directory)
     await copy.complete(() => {
+      move.isTaking = true
       next.takePlaceOf(current)
       onMoved(partition, next)
       // From this turn on it is no copy any more, to be given up or set up as one.
@@ -186,9 +204,10 @@ export class DirectoryMoves {
 
   #failed(move: Move, err: unknown): void {
     const { partition, next } = move
-    if (!(err instanceof MoveEnded || err instanceof DiskError || err instanceof KafkaError)) {
-      throw err
-    }
+    const isForeseen =
+      err instanceof MoveEnded || err instanceof DiskError || err instanceof KafkaError
+    // Nobody knows then which of the two is the partition's log: the next start finds out.
+    if (!isForeseen && move.isTaking) partition.fail(err as Error)
     const isEnded = move.isGivenUp || err instanceof MoveEnded
     this.#end(move)
     if (isEnded) return

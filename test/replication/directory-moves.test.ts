@@ -590,6 +590,42 @@ t.test('a disk that fails during a move', async (t) => {
   await story.check(t, 'and is whole')
 })
 
+t.test('an error that nobody foresaw ends one move, not those to come', async (t) => {
+  const story = new Story()
+  const { moves } = story.path.replicas
+  await story.write(20)
+  const { assignDirectory } = story.path
+  story.path.assignDirectory = () => {
+    throw new TypeError('nobody foresaw this')
+  }
+  await story.alter('/two')
+  await story.settle()
+  t.equal(moves.counters.failed, 1)
+  const said = story.lines.filter((line) => line.includes('could not be moved'))
+  t.match(said, [/nobody foresaw this/])
+  story.path.assignDirectory = assignDirectory
+  await story.write(2)
+  await story.alter('/two')
+  await story.settle()
+  t.equal(story.place, '/two')
+  await story.check(t, 'the next move')
+})
+
+t.test('a copy that cannot be begun leaves no directory', async (t) => {
+  const story = new Story()
+  const { process } = story.path
+  await story.write(5)
+  process.disk.fault = (operation, name) =>
+    operation === 'open' && name.includes('-future/') ? 'EMFILE' : undefined
+  t.equal(await story.alter('/two'), 56, 'KAFKA_STORAGE_ERROR')
+  await story.path.world.runFor(10)
+  t.strictSame(story.names('/two'), [])
+  process.disk.fault = undefined
+  t.equal(await story.alter('/two'), 0)
+  await story.settle()
+  await story.check(t, 'once it can be')
+})
+
 t.test('a copy that is damaged begins anew', async (t) => {
   const story = new Story()
   const { world } = story.path
