@@ -284,22 +284,31 @@ export class ProducerStates {
     return entries
   }
 
-  /** Takes those of whose batches nothing is left here, but was in another copy of the log. */
+  /**
+   * Takes those of whose batches nothing is left here, but was in another copy of the log; what is left of
+   * a transaction that is open may be its producer alone.
+   */
   addUnknown(entries: readonly SnapshotEntry[]): void {
-    for (const entry of entries) {
-      const isKnown = this.#producers.has(entry.producerId)
-      if (!isKnown && entry.currentTxnFirstOffset < 0) this.#add(entry)
-    }
+    for (const entry of entries) if (!this.#producers.has(entry.producerId)) this.#add(entry)
+    this.#listOpen()
   }
 
   /** Starts over from a snapshot; producers that have expired by `now` are left out. */
   load(entries: readonly SnapshotEntry[], now: Milliseconds): void {
     this.clear()
     for (const entry of entries) this.#add(entry)
-    const open = entries.filter((entry) => entry.currentTxnFirstOffset >= 0)
-    open.sort((a, b) => a.currentTxnFirstOffset - b.currentTxnFirstOffset)
-    for (const entry of open) this.#open.set(entry.currentTxnFirstOffset, entry.producerId)
+    this.#listOpen()
     this.expire(now)
+  }
+
+  /** Lists the open transactions of all producers anew. */
+  #listOpen(): void {
+    const open = [...this.#producers.values()].filter((state) => state.transactionFirstOffset >= 0)
+    open.sort((a, b) => a.transactionFirstOffset - b.transactionFirstOffset)
+    this.#open.clear()
+    for (const { transactionFirstOffset, producerId } of open) {
+      this.#open.set(transactionFirstOffset, producerId)
+    }
   }
 
   #add(entry: SnapshotEntry): void {

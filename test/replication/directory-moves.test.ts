@@ -243,6 +243,34 @@ t.test('a partition takes along all that it is', async (t) => {
   await story.check(t, 'back')
 })
 
+t.test('a transaction whose records are all deleted is open after the move, too', async (t) => {
+  const story = new Story()
+  const { world } = story.path
+  const inTransaction = { producerId: 7, producerEpoch: 2, isTransactional: true }
+  await story.write(2)
+  await world.run(story.send(2, { ...inTransaction, baseSequence: 0 }))
+  await story.write(4)
+  const later = { producerId: 8, producerEpoch: 0, isTransactional: true }
+  await world.run(story.send(2, { ...later, baseSequence: 0 }))
+  story.log.deleteRecords(14)
+  const before = story.state()
+  t.equal(before.lastStableOffset, 14)
+  t.equal(await story.alter('/two'), 0)
+  await story.settle()
+  t.equal(story.place, '/two')
+  t.strictSame(story.state(), before)
+  t.ok(story.log.hasOpenTransaction(7, 2))
+  const fenced = { ...inTransaction, producerEpoch: 1, baseSequence: 0 }
+  t.throws(() => story.partition.append(batchOf(['x'], fenced), { acks: 1 }), {
+    message: /epoch 1 is below the last seen epoch 2/,
+  })
+  const marker = { producerId: 7, producerEpoch: 2, coordinatorEpoch: 3, isCommit: false } as const
+  const appended = story.partition.appendMarker({ ...marker, transactionVersion: 1 }, 1)
+  await world.run(appended.written)
+  t.notOk(story.log.hasOpenTransaction(7, 2))
+  t.equal(story.log.lastStableOffset, 20, 'the other one is the oldest now')
+})
+
 t.test('whoever writes meanwhile is answered once, and finds everything', async (t) => {
   const { MAX_SAFE_INTEGER: never } = Number
   for (const config of [{}, { flushMessages: 1 }, { flushMs: 5, flushMessages: never }]) {
