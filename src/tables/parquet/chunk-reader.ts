@@ -5,7 +5,7 @@
 import type { RandomAccess } from '../random-access.ts'
 import { ChunkWindow } from './chunk-window.ts'
 import { decompressPage } from './decompress.ts'
-import { batchRowsDefault, columnBatchValuesMax, pageBytesMax } from './limits.ts'
+import { batchBytesAim, batchRowsDefault, columnBatchValuesMax, pageBytesMax } from './limits.ts'
 import {
   type Codec,
   type ColumnChunk,
@@ -148,9 +148,17 @@ export class ChunkReader {
     this.#readDictionary(header, await readPageBody(this.#window, header))
   }
 
+  /** Room for the values of so many rows, if they are as the footer makes believe. */
+  #room(rows: number): PhysicalValues {
+    if (this.leaf.physical !== 'BYTE_ARRAY' || this.#dictionary !== null) {
+      return valuesFor(this.leaf, rows)
+    }
+    return new ByteArrays(rows, Math.min(Math.ceil(this.#averageBytes * rows * 1.1), batchBytesAim))
+  }
+
   async #readFlat(rows: number): Promise<LeafRows> {
     const levelMax = this.leaf.definitionLevel
-    const values = valuesFor(this.leaf, rows)
+    const values = this.#room(rows)
     let definition: Uint8Array | null = null
     for (let at = 0; at < rows; ) {
       if (this.#pageLeft === 0) await this.#nextPage()
@@ -172,7 +180,7 @@ export class ChunkReader {
   async #readRepeated(rows: number): Promise<LeafRows> {
     const { leaf } = this
     const block = this.#block
-    const values = valuesFor(leaf, rows)
+    const values = this.#room(rows)
     const definition = new FixedWidthValues(1, rows)
     const repetition = new FixedWidthValues(1, rows)
     let seen = 0
