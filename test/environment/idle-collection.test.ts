@@ -1,11 +1,14 @@
 /** When V8 is asked to collect buffers that nobody needs any more, and when it is left alone. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { IdleCollection } from '../../src/environment/node/idle-collection.ts'
 
 const mb = 1024 * 1024
 
 t.test('V8 is nudged once a peak is over, and not for what is in use', async (t) => {
-  let bytes = 0
+  let bytes: number | undefined = 0
   let nudges = 0
   const collection = new IdleCollection({ measure: () => bytes, nudge: () => nudges++ })
   const lookAt = (megabytes: number) => {
@@ -26,7 +29,33 @@ t.test('V8 is nudged once a peak is over, and not for what is in use', async (t)
   const again = Array.from({ length: 200 }, () => lookAt(600)).flatMap((is, at) => (is ? [at] : []))
   t.same(again.slice(0, 4), [1, 4, 9, 18], 'what is in use is looked at less and less often')
   t.ok(again.length < 12)
+  bytes = undefined
+  collection.look()
   t.notOk(lookAt(40), 'it was given back')
   t.notOk(lookAt(200))
   t.ok(lookAt(200))
 })
+
+const collection = new URL('../../src/environment/node/idle-collection.js', import.meta.url)
+
+/** Opens all files that it may, and looks; says how that went. */
+const program = `
+  import fs from 'node:fs'
+  import { collectWhenIdle } from ${JSON.stringify(collection.href)}
+  collectWhenIdle()
+  const path = ${JSON.stringify(fileURLToPath(collection))}
+  let code
+  while (code === undefined) try { fs.openSync(path) } catch (error) { code = error.code }
+  setTimeout(() => process.exit(code === 'EMFILE' ? 0 : 3), 2500)
+`
+
+t.test(
+  'a process that may open no more files lives on',
+  { skip: process.platform === 'win32' && 'there is no ulimit' },
+  async (t) => {
+    const args = ['-c', 'ulimit -n 100; exec "$0" "$@"', process.execPath]
+    const input = ['--input-type=module', '--eval', program]
+    const child: ChildProcess = spawn('sh', [...args, ...input], { stdio: 'inherit' })
+    t.strictSame(await once(child, 'exit'), [0, null])
+  },
+)

@@ -22,8 +22,8 @@ const nudgeBytes = 64 * 1024 * 1024
 const looksBetweenMax = 32
 
 export interface IdleCollectionOptions {
-  /** Bytes of all buffers, garbage among them. */
-  readonly measure: () => number
+  /** Bytes of all buffers, garbage among them; undefined where nobody can tell now. */
+  readonly measure: () => number | undefined
   /** Takes memory for a buffer and forgets it. */
   readonly nudge: (bytes: number) => void
 }
@@ -42,6 +42,7 @@ export class IdleCollection {
 
   look(): void {
     const bytes = this.#options.measure()
+    if (bytes === undefined) return
     const isLevel = Math.abs(bytes - this.#lastBytes) <= levelBytesMax
     this.#lastBytes = bytes
     this.#leastBytes = Math.min(this.#leastBytes, bytes)
@@ -59,10 +60,20 @@ export class IdleCollection {
   }
 }
 
+/** To tell, Node opens a file on Linux: it throws EMFILE while the process may open no more. */
+function bufferBytes(): number | undefined {
+  try {
+    return process.memoryUsage().arrayBuffers
+  } catch {
+    // Looked at again soon.
+    return undefined
+  }
+}
+
 /** For the process, for as long as it lives. */
 export function collectWhenIdle(): void {
   const collection = new IdleCollection({
-    measure: () => process.memoryUsage().arrayBuffers,
+    measure: bufferBytes,
     nudge: (bytes) => void Buffer.allocUnsafeSlow(bytes),
   })
   setInterval(() => collection.look(), lookEveryMs).unref()
