@@ -32,6 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   ],
   'src/client': ['protocol', 'src/environment'],
   'src/http': ['src/environment', 'src/config'],
+  'src/connect': ['protocol', 'src/client', 'src/tables', 'src/config', 'src/environment'],
   'src/tables': ['protocol', 'src/environment'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],

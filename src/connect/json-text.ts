@@ -1,0 +1,176 @@
+/**
+ * JSON as data: reads and writes text without losing a digit. `JSON.parse` makes one kind of number of
+ * 1, 1.0 and 9007199254740993; here integers are bigints, and a number with a fraction or an exponent
+ * keeps its text until somebody knows what type it is to have.
+ */
+import { DataException } from './failures.ts'
+
+/** A number with a fraction or an exponent, as it was written. */
+export class Fraction {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+export type Json = null | boolean | string | bigint | Fraction | Json[] | JsonObject
+export type JsonObject = Map<string, Json>
+
+/** As deep as Kafka's own reader goes. */
+const depthMax = 1000
+/** Digits of a number; a longer one takes time that grows with its square. */
+const digitsMax = 1000
+
+/** Throws DataException, which says where, unless the text is one JSON value. */
+export function parseJson(text: string): Json {
+  const reader = new Reader(text)
+  const value = reader.value(0)
+  reader.end()
+  return value
+}
+
+const number = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+const space = /[ \t\n\r]*/y
+/** A string without escapes, which is most of them. */
+const plain = /"([^"\\\u0000-\u001f]*)"/y
+const escaped = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
+const words = new Map<string, readonly [string, Json]>([
+  ['t', ['true', true]],
+  ['f', ['false', false]],
+  ['n', ['null', null]],
+])
+
+class Reader {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  end(): void {
+    this.#skipSpace()
+    if (this.#at < this.#text.length) throw this.#unexpected('the end')
+  }
+
+  value(depth: number): Json {
+    if (depth > depthMax)
+      throw new DataException(`JSON is nested deeper than the maximum allowed (${depthMax})`)
+    this.#skipSpace()
+    const first = this.#text[this.#at]
+    if (first === '{') return this.#object(depth)
+    if (first === '[') return this.#array(depth)
+    if (first === '"') return this.#string()
+    const word = words.get(first ?? '')
+    if (word === undefined) return this.#number()
+    if (!this.#text.startsWith(word[0], this.#at)) throw this.#unexpected('a value')
+    this.#at += word[0].length
+    return word[1]
+  }
+
+  #object(depth: number): JsonObject {
+    const object: JsonObject = new Map()
+    this.#at++
+    if (this.#has('}')) return object
+    do {
+      this.#skipSpace()
+      const name = this.#string()
+      if (!this.#has(':')) throw this.#unexpected('a colon')
+      object.set(name, this.value(depth + 1))
+    } while (this.#has(','))
+    if (!this.#has('}')) throw this.#unexpected('a comma or the end of an object')
+    return object
+  }
+
+  #array(depth: number): Json[] {
+    const array: Json[] = []
+    this.#at++
+    if (this.#has(']')) return array
+    do array.push(this.value(depth + 1))
+    while (this.#has(','))
+    if (!this.#has(']')) throw this.#unexpected('a comma or the end of an array')
+    return array
+  }
+
+  #string(): string {
+    const simple = this.#match(plain)
+    if (simple !== null) return simple[1]!
+    const match = this.#match(escaped)
+    if (match === null) throw this.#unexpected('a string')
+    try {
+      return JSON.parse(match[0]) as string
+    } catch (cause) {
+      throw new DataException(`JSON has a bad escape before position ${this.#at}`, { cause })
+    }
+  }
+
+  #number(): Json {
+    const match = this.#match(number)
+    if (match === null) throw this.#unexpected('a value')
+    const [text, fraction, exponent] = match
+    if (text.length > digitsMax)
+      throw new DataException(`JSON has a number of more than ${digitsMax} digits`)
+    return fraction === undefined && exponent === undefined ? BigInt(text) : new Fraction(text)
+  }
+
+  #match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = this.#at
+    const match = pattern.exec(this.#text)
+    if (match !== null) this.#at = pattern.lastIndex
+    return match
+  }
+
+  /** Whether this comes next, after white space; it is passed over then. */
+  #has(character: string): boolean {
+    this.#skipSpace()
+    if (this.#text[this.#at] !== character) return false
+    this.#at++
+    return true
+  }
+
+  #skipSpace(): void {
+    space.lastIndex = this.#at
+    space.exec(this.#text)
+    this.#at = space.lastIndex
+  }
+
+  #unexpected(expected: string): DataException {
+    const found = this.#at < this.#text.length ? `'${this.#text[this.#at]}'` : 'the end'
+    return new DataException(`JSON has ${found} at position ${this.#at} in place of ${expected}`)
+  }
+}
+
+/** In the order in which the objects' names were set, without white space. */
+export function writeJson(value: Json): string {
+  if (value instanceof Fraction) return value.text
+  if (typeof value === 'bigint') return value.toString()
+  if (Array.isArray(value)) return `[${value.map(writeJson).join(',')}]`
+  if (!(value instanceof Map)) return JSON.stringify(value)
+  const members = Array.from(
+    value,
+    ([name, member]) => `${JSON.stringify(name)}:${writeJson(member)}`,
+  )
+  return `{${members.join(',')}}`
+}
+
+/** Always with a fraction or an exponent, so that a reader takes it for no integer. */
+export function floatJson(value: number): Json {
+  // As Kafka's own writer has it: JSON knows no such numbers.
+  if (!Number.isFinite(value)) return String(value)
+  return new Fraction(floatText(value))
+}
+
+/** The shortest text that reads as the same FLOAT32. */
+export function float32Json(value: number): Json {
+  if (!Number.isFinite(value)) return String(value)
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === value) return new Fraction(floatText(short))
+  }
+  return new Fraction(floatText(value))
+}
+
+function floatText(value: number): string {
+  const text = Object.is(value, -0) ? '-0' : String(value)
+  return /[.e]/.test(text) ? text : `${text}.0`
+}
