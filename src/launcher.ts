@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { Script } from 'node:vm'
 
-/** The file of the bundle that holds `main.ts` and all that it imports, as CommonJS. */
+/** The file of the bundle that holds `main.ts` and all that it imports, most packages too, as CommonJS. */
 export const brokerFile = 'broker.cjs'
 /** What V8 made of it. */
 export const cacheFile = 'broker.cache'
@@ -26,13 +26,13 @@ export function compileBroker(directory: URL): CompiledBroker {
   const filename = fileURLToPath(new URL(brokerFile, directory))
   const cachedData = readCache(new URL(cacheFile, directory))
   const script = new Script(
-    `(function (exports, require, __filename) {${readFileSync(filename, 'utf8')}\n})`,
+    `(function (module, exports, require, __filename) {${readFileSync(filename, 'latin1')}\n})`,
     { filename, ...(cachedData === undefined ? {} : { cachedData }) },
   )
-  const exports = {} as Pick<CompiledBroker, 'start'>
-  script.runInThisContext()(exports, createRequire(filename), filename)
+  const module = { exports: {} as Pick<CompiledBroker, 'start'> }
+  script.runInThisContext()(module, module.exports, createRequire(filename), filename)
   return {
-    start: exports.start,
+    start: module.exports.start,
     script,
     isFromCache: cachedData !== undefined && script.cachedDataRejected !== true,
   }
