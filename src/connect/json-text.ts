@@ -31,9 +31,6 @@ export function parseJson(text: string): Json {
 
 const number = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const space = /[ \t\n\r]*/y
-/** A string without escapes, which is most of them. */
-const plain = /"([^"\\\u0000-\u001f]*)"/y
-const escaped = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
 const words = new Map<string, readonly [string, Json]>([
   ['t', ['true', true]],
   ['f', ['false', false]],
@@ -92,15 +89,28 @@ class Reader {
     return array
   }
 
+  /** Found by its ends and not by a pattern, whose matching would need memory for each character. */
   #string(): string {
-    const simple = this.#match(plain)
-    if (simple !== null) return simple[1]!
-    const match = this.#match(escaped)
-    if (match === null) throw this.#unexpected('a string')
+    if (this.#text[this.#at] !== '"') throw this.#unexpected('a string')
+    const end = this.#stringEnd()
     try {
-      return JSON.parse(match[0]) as string
+      const value = JSON.parse(this.#text.slice(this.#at, end)) as string
+      this.#at = end
+      return value
     } catch (cause) {
-      throw new DataException(`JSON has a bad escape before position ${this.#at}`, { cause })
+      throw new DataException(`JSON has a malformed string at position ${this.#at}`, { cause })
+    }
+  }
+
+  /** Behind the closing quote, or the end of the text. */
+  #stringEnd(): number {
+    for (let from = this.#at + 1; ; ) {
+      const quote = this.#text.indexOf('"', from)
+      if (quote < 0) return this.#text.length
+      let first = quote
+      while (this.#text[first - 1] === '\\') first--
+      if ((quote - first) % 2 === 0) return quote + 1
+      from = quote + 1
     }
   }
 

@@ -198,6 +198,15 @@ t.test('data to JSON', async (t) => {
   t.throws(() => written(date(), new Instant(1)), DataException)
 })
 
+t.test('texts may be long, with quotes and backslashes, and end where they end', async (t) => {
+  const text = '\\\\"\\n'.repeat(2_000_000)
+  for (const value of [text, '"', '\\', '\\"', ''])
+    t.ok(read(JSON.stringify({ a: value }), plain).value instanceof Map)
+  t.ok(equalValues(read(JSON.stringify([text]), plain).value, [text]))
+  for (const wrong of ['"a', '"\\"', '"a\nb"', '"'])
+    t.throws(() => read(wrong, plain), /JSON has a malformed string at position 0/)
+})
+
 t.test('a null becomes the default unless that is switched off', async (t) => {
   const schema = primitive('STRING', { optional: true, defaultValue: 'default' })
   t.equal(written(schema, null, plain), '"default"')
