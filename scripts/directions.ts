@@ -60,6 +60,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment',
     'src/environment/node',
     'src/config',
+    'src/tables',
     'src/main.ts',
   ],
   test: 'anything',

@@ -33,6 +33,7 @@ export const commands: Readonly<Record<string, Listed>> = {
     load: () => import('./cluster.ts'),
   },
   logdirs: { summary: 'Show what lies in the log directories', load: () => import('./logdirs.ts') },
+  tables: { summary: 'Read Delta tables and Parquet files', load: () => import('./tables.ts') },
   dump: { summary: 'Print the content of a broker’s files', load: () => import('./dump.ts') },
   doctor: { summary: 'Check a cluster and say what to do', load: () => import('./doctor.ts') },
   completion: { summary: 'Print completions for a shell', load: () => import('./completion.ts') },

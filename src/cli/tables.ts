@@ -1,0 +1,227 @@
+/** `millrace tables`: what is in Delta tables and Parquet files, and how it came there. */
+import { statSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { DiskError, unreadable } from '../environment/disk.ts'
+import { LocalStorage } from '../environment/node/local-storage.ts'
+import type { ColumnBatch } from '../tables/columns/column.ts'
+import { rowPrinter } from '../tables/columns/json-text.ts'
+import { DeltaError } from '../tables/delta/delta-error.ts'
+import { jsonText } from '../tables/delta/exact-json.ts'
+import { readHistory, versionAt } from '../tables/delta/history.ts'
+import { chosenFields, scanTable } from '../tables/delta/scan.ts'
+import { typeText } from '../tables/delta/schema.ts'
+import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
+import { timestampOf } from '../tables/delta/text-values.ts'
+import { ParquetError } from '../tables/parquet/parquet-error.ts'
+import { ParquetFile } from '../tables/parquet/parquet-file.ts'
+import { type Command, localVerb } from './command.ts'
+import { CommandError, UsageError } from './failure.ts'
+import { bytes, count, pairs, table } from './table.ts'
+
+const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
+const versionOptions = {
+  version: { kind: 'number', summary: 'The table as it was at this version' },
+  timestamp: {
+    kind: 'text',
+    value: 'TIME',
+    summary: 'The table as it was at this time, e.g. 2026-01-31T10:00:00Z',
+  },
+} as const
+
+interface AtVersion {
+  readonly version: number | undefined
+  readonly timestamp: string | undefined
+}
+
+/** Characters of rows that are handed to stdout at once. */
+const chunkCharacters = 64 * 1024
+
+const read = localVerb({
+  summary: 'Print rows, a JSON object a line',
+  positionals: [{ name: 'PATH', summary: 'The directory of a Delta table, or a .parquet file' }],
+  options: {
+    ...versionOptions,
+    columns: { kind: 'text', short: 'c', value: 'NAME,…', summary: 'Only these columns' },
+    limit: { kind: 'number', short: 'n', summary: 'At most so many rows' },
+  },
+  notes: [
+    'Integers and decimals are printed with all their digits, floats without a number in JSON as "NaN",\n' +
+      '"Infinity" and "-Infinity", binary in base64, timestamps in UTC to the microsecond.',
+  ],
+  examples: [
+    { says: 'All rows', line: 'millrace tables read /data/orders --json' },
+    {
+      says: 'Two columns of an older version',
+      line: 'millrace tables read /data/orders --version 3 --columns id,total --limit 10',
+    },
+  ],
+  run: ({ values, positionals }) =>
+    told(positionals[0]!, async () => {
+      const names = values.columns?.split(',').map((name) => name.trim())
+      const limit = values.limit ?? Number.POSITIVE_INFINITY
+      if (isFile(positionals[0]!)) {
+        if (values.version !== undefined || values.timestamp !== undefined) {
+          throw new UsageError('a single file has no versions')
+        }
+        await printRows(fileBatches(positionals[0]!, names), limit)
+        return 0
+      }
+      const storage = new LocalStorage(positionals[0]!)
+      const snapshot = await snapshotAt(storage, values)
+      const fields = chosenFields(snapshot.schema.fields, names)
+      await printRows(scanTable(storage, snapshot, fields), limit)
+      return 0
+    }),
+})
+
+const describe = localVerb({
+  summary: 'Show columns, size and properties of a table',
+  positionals: [path],
+  options: versionOptions,
+  examples: [{ says: 'A table as it is now', line: 'millrace tables describe /data/orders' }],
+  run: ({ values, positionals, json }) =>
+    told(positionals[0]!, async () => {
+      const snapshot = await snapshotAt(new LocalStorage(positionals[0]!), values)
+      process.stdout.write(json ? `${jsonText(described(snapshot))}\n` : describedText(snapshot))
+      return 0
+    }),
+})
+
+const history = localVerb({
+  summary: 'Show the commits of a table, newest first',
+  positionals: [path],
+  options: { limit: { kind: 'number', short: 'n', summary: 'At most so many commits' } },
+  examples: [{ says: 'The last ten', line: 'millrace tables history /data/orders --limit 10' }],
+  run: ({ values, positionals, json }) =>
+    told(positionals[0]!, async () => {
+      const entries = await readHistory(new LocalStorage(positionals[0]!), values.limit)
+      const rows = entries.map(({ timestampMs, ...entry }) => ({
+        ...entry,
+        timestamp: new Date(timestampMs).toISOString(),
+      }))
+      process.stdout.write(
+        json
+          ? `${jsonText(rows)}\n`
+          : table(
+              ['VERSION', 'TIME', 'OPERATION', 'ENGINE'],
+              rows.map((row) => [row.version, row.timestamp, row.operation, row.engineInfo]),
+            ),
+      )
+      return 0
+    }),
+})
+
+export const command: Command = {
+  summary: 'Read Delta tables and Parquet files',
+  verbs: { read, describe, history },
+}
+
+async function snapshotAt(
+  storage: LocalStorage,
+  { version, timestamp }: AtVersion,
+): Promise<Snapshot> {
+  if (timestamp === undefined) return readSnapshot(storage, version)
+  if (version !== undefined) throw new UsageError('--version and --timestamp exclude each other')
+  let micros: bigint
+  try {
+    micros = timestampOf(timestamp)
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message)
+    throw error
+  }
+  return readSnapshot(storage, await versionAt(storage, Number(micros / 1000n)))
+}
+
+async function* fileBatches(file: string, names?: readonly string[]): AsyncGenerator<ColumnBatch> {
+  const source = await new LocalStorage(dirname(file)).open(basename(file))
+  try {
+    const parquet = await ParquetFile.open(source)
+    const unknown = names?.find((name) => !parquet.fields.some((field) => field.name === name))
+    if (unknown !== undefined) throw new CommandError(`there is no column ${unknown} in ${file}`)
+    const columns = names?.map((name) => [name])
+    yield* parquet.batches(columns === undefined ? {} : { columns })
+  } finally {
+    await source.close()
+  }
+}
+
+async function printRows(batches: AsyncIterable<ColumnBatch>, limit: number): Promise<void> {
+  let left = limit
+  let text = ''
+  for await (const batch of batches) {
+    const print = rowPrinter(batch.fields)
+    for (let row = 0; row < batch.rowCount && left > 0; row++, left--) {
+      text += `${print(batch, row)}\n`
+      if (text.length < chunkCharacters) continue
+      await written(text)
+      text = ''
+    }
+    if (left <= 0) break
+  }
+  await written(text)
+}
+
+/** Resolves when stdout has room again. */
+function written(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()))
+}
+
+function described({ version, protocol, metadata, schema, files }: Snapshot) {
+  return {
+    version,
+    id: metadata.id,
+    name: metadata.name,
+    description: metadata.description,
+    columns: schema.fields.map(({ name, type, isNullable }) => ({
+      name,
+      type: typeText(type),
+      nullable: isNullable,
+    })),
+    partitionColumns: schema.partitionFields.map(({ name }) => name),
+    files: files.size,
+    sizeInBytes: [...files.values()].reduce((sum, { size }) => sum + size, 0),
+    properties: Object.fromEntries(metadata.configuration),
+    minReaderVersion: protocol.minReaderVersion,
+    minWriterVersion: protocol.minWriterVersion,
+    readerFeatures: [...(protocol.readerFeatures ?? [])],
+    writerFeatures: [...(protocol.writerFeatures ?? [])],
+  }
+}
+
+function describedText(snapshot: Snapshot): string {
+  const about = described(snapshot)
+  const features = [...new Set([...about.readerFeatures, ...about.writerFeatures])].join(', ')
+  const properties = Object.entries(about.properties).map(([name, value]) => `${name}=${value}`)
+  return [
+    pairs([
+      ['Version', about.version],
+      ['Name', about.name],
+      ['Files', `${count(about.files)}, ${bytes(about.sizeInBytes)}`],
+      ['Partitioned by', about.partitionColumns.join(', ')],
+      ['Protocol', `reader ${about.minReaderVersion}, writer ${about.minWriterVersion}`],
+      ['Features', features],
+      ['Properties', properties.join(' ')],
+    ]),
+    table(
+      ['COLUMN', 'TYPE', 'NULLABLE'],
+      about.columns.map((column) => [column.name, column.type, column.nullable]),
+    ),
+  ].join('\n')
+}
+
+function isFile(at: string): boolean {
+  return statSync(at, { throwIfNoEntry: false })?.isFile() === true
+}
+
+/** Says what a table or file is not, or has that is not read here, with its name. */
+async function told(at: string, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof DeltaError || error instanceof ParquetError) {
+      throw new CommandError(`${at}: ${error.message}`)
+    }
+    if (error instanceof DiskError) throw new CommandError(unreadable(error.path, error))
+    throw error
+  }
+}

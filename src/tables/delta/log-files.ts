@@ -1,0 +1,99 @@
+/**
+ * The files of `_delta_log`, and which of them make a version: the newest complete checkpoint that is not newer, and every
+ * commit after it. Names that are none of these are passed over.
+ */
+import type { Storage } from '../../environment/storage.ts'
+import { corrupt, missing } from './delta-error.ts'
+
+export const logDirectory = '_delta_log'
+
+export interface LogFile {
+  readonly name: string
+  readonly version: number
+  readonly modifiedMs: number
+}
+
+export interface Checkpoint {
+  readonly version: number
+  /** In order of their parts; one, unless it is of many parts. */
+  readonly names: readonly string[]
+}
+
+export interface LogListing {
+  /** By version. */
+  readonly commits: ReadonlyMap<number, LogFile>
+  /** Complete ones, oldest first. */
+  readonly checkpoints: readonly Checkpoint[]
+}
+
+export interface LogSegment {
+  readonly version: number
+  readonly checkpoint: Checkpoint | null
+  readonly commits: readonly LogFile[]
+}
+
+const commitName = /^(\d{20})\.json$/
+const checkpointName =
+  /^(\d{20})\.checkpoint(?:\.(?:(\d{10})\.(\d{10})\.parquet|([^.]+)\.(?:json|parquet))|\.parquet)$/
+
+export function commitFile(version: number): string {
+  return `${logDirectory}/${String(version).padStart(20, '0')}.json`
+}
+
+/** Rejects with DeltaError where there is no table. */
+export async function listLog(storage: Storage): Promise<LogListing> {
+  const commits = new Map<number, LogFile>()
+  const whole: Checkpoint[] = []
+  const parts = new Map<string, string[]>()
+  for (const { name, modifiedMs, isDirectory } of await storage.list(logDirectory)) {
+    if (isDirectory) continue
+    const commit = commitName.exec(name)
+    if (commit !== null) {
+      const version = Number(commit[1])
+      commits.set(version, { name: `${logDirectory}/${name}`, version, modifiedMs })
+      continue
+    }
+    const checkpoint = checkpointName.exec(name)
+    if (checkpoint === null) continue
+    const [, version, part, of] = checkpoint
+    if (part === undefined) {
+      whole.push({ version: Number(version), names: [`${logDirectory}/${name}`] })
+      continue
+    }
+    const key = `${version} ${of}`
+    parts.set(key, [...(parts.get(key) ?? []), `${logDirectory}/${name}`])
+  }
+  for (const [key, names] of parts) {
+    const [version, of] = key.split(' ').map(Number)
+    if (names.length === of) whole.push({ version: version!, names: names.sort() })
+  }
+  if (commits.size === 0 && whole.length === 0) {
+    throw missing(`no Delta table: there is no version in ${logDirectory}`)
+  }
+  return { commits, checkpoints: whole.sort((a, b) => a.version - b.version) }
+}
+
+export function latestVersion({ commits, checkpoints }: LogListing): number {
+  return Math.max(checkpoints.at(-1)?.version ?? -1, ...commits.keys())
+}
+
+/** Throws DeltaError where the version is not there, or not to be made again any more. */
+export function segmentOf(listing: LogListing, version: number): LogSegment {
+  const latest = latestVersion(listing)
+  if (!Number.isSafeInteger(version) || version < 0 || version > latest) {
+    throw missing(`there is no version ${version}: the latest is ${latest}`)
+  }
+  const checkpoint = listing.checkpoints.findLast((one) => one.version <= version) ?? null
+  const commits: LogFile[] = []
+  for (let at = (checkpoint?.version ?? -1) + 1; at <= version; at++) {
+    const commit = listing.commits.get(at)
+    if (commit === undefined) {
+      if (checkpoint === null && commits.length === 0) {
+        throw missing(`version ${version} is no longer there: its log was cleaned up`)
+      }
+      throw corrupt(`the log has no version ${at}, but later ones`)
+    }
+    commits.push(commit)
+  }
+  return { version, checkpoint, commits }
+}

@@ -1,0 +1,150 @@
+/**
+ * A table at one version: what is left when the actions of its checkpoint and of the commits after it are applied in
+ * order. Of a file, known by its path and its deletion vector, the newest action counts: added, it is live; removed,
+ * it is remembered until `vacuum` may delete it. Of protocol, metadata, transactions and domains the newest stands.
+ */
+import type { Storage } from '../../environment/storage.ts'
+import {
+  type Action,
+  type AddAction,
+  type DeletionVectorDescriptor,
+  type DomainAction,
+  type FileAction,
+  type MetadataAction,
+  type ProtocolAction,
+  parseActions,
+  type RemoveAction,
+  type TxnAction,
+} from './actions.ts'
+import { readCheckpoint } from './checkpoint-reader.ts'
+import { corrupt } from './delta-error.ts'
+import { refuseReading } from './features.ts'
+import { type LogListing, type LogSegment, latestVersion, listLog, segmentOf } from './log-files.ts'
+import { readTableSchema, type TableSchema } from './schema.ts'
+
+export interface Snapshot {
+  readonly version: number
+  readonly protocol: ProtocolAction
+  readonly metadata: MetadataAction
+  readonly schema: TableSchema
+  /** Live files by `fileKey`. */
+  readonly files: ReadonlyMap<string, AddAction>
+  readonly tombstones: ReadonlyMap<string, RemoveAction>
+  readonly transactions: ReadonlyMap<string, TxnAction>
+  readonly domains: ReadonlyMap<string, DomainAction>
+  /** Of the last commit read, where it says so. */
+  readonly inCommitTimestamp: number | null
+}
+
+/** What a file is known by: the path as it is spelled, and which rows of it are deleted. */
+export function fileKey({
+  path,
+  deletionVector,
+}: Pick<FileAction, 'path' | 'deletionVector'>): string {
+  return deletionVector === null ? path : `${path}\0${vectorId(deletionVector)}`
+}
+
+export function vectorId({
+  storageType,
+  pathOrInlineDv,
+  offset,
+}: DeletionVectorDescriptor): string {
+  return `${storageType}${pathOrInlineDv}${offset === null ? '' : `@${offset}`}`
+}
+
+/** The table at a version, or as it is now. Rejects with DeltaError, ParquetError, DiskError. */
+export async function readSnapshot(
+  storage: Storage,
+  version?: number,
+  listing?: LogListing,
+): Promise<Snapshot> {
+  const listed = listing ?? (await listLog(storage))
+  return replay(storage, segmentOf(listed, version ?? latestVersion(listed)))
+}
+
+async function replay(storage: Storage, segment: LogSegment): Promise<Snapshot> {
+  const state = new Replay()
+  if (segment.checkpoint !== null) {
+    for await (const action of readCheckpoint(storage, segment.checkpoint)) state.apply(action)
+  }
+  for (const { name } of segment.commits) {
+    state.begin()
+    for (const action of parseActions(await storage.read(name), name)) state.apply(action)
+  }
+  return state.finish(segment.version)
+}
+
+class Replay {
+  #protocol: ProtocolAction | null = null
+  #metadata: MetadataAction | null = null
+  #inCommitTimestamp: number | null = null
+  readonly #files = new Map<string, AddAction>()
+  readonly #tombstones = new Map<string, RemoveAction>()
+  readonly #transactions = new Map<string, TxnAction>()
+  readonly #domains = new Map<string, DomainAction>()
+  /** Files that the commit at hand adds: within one commit an add counts, wherever it stands. */
+  #added = new Set<string>()
+
+  /** A commit follows. */
+  begin(): void {
+    this.#added = new Set()
+    this.#inCommitTimestamp = null
+  }
+
+  apply(action: Action): void {
+    switch (action.kind) {
+      case 'add': {
+        const key = fileKey(action.add)
+        this.#added.add(key)
+        this.#tombstones.delete(key)
+        this.#files.set(key, action.add)
+        return
+      }
+      case 'remove': {
+        const key = fileKey(action.remove)
+        if (this.#added.has(key)) return
+        this.#files.delete(key)
+        this.#tombstones.set(key, action.remove)
+        return
+      }
+      case 'protocol':
+        this.#protocol = action.protocol
+        return
+      case 'metaData':
+        this.#metadata = action.metaData
+        return
+      case 'txn':
+        this.#transactions.set(action.txn.appId, action.txn)
+        return
+      case 'domainMetadata':
+        if (action.domainMetadata.removed) this.#domains.delete(action.domainMetadata.domain)
+        else this.#domains.set(action.domainMetadata.domain, action.domainMetadata)
+        return
+      case 'commitInfo': {
+        const time = action.commitInfo['inCommitTimestamp']
+        this.#inCommitTimestamp = typeof time === 'number' ? time : null
+        return
+      }
+      case 'cdc':
+      case 'sidecar':
+        return
+    }
+  }
+
+  finish(version: number): Snapshot {
+    if (this.#protocol === null) throw corrupt(`version ${version} has no protocol`)
+    if (this.#metadata === null) throw corrupt(`version ${version} has no metaData`)
+    refuseReading(this.#protocol)
+    return {
+      version,
+      protocol: this.#protocol,
+      metadata: this.#metadata,
+      schema: readTableSchema(this.#metadata),
+      files: this.#files,
+      tombstones: this.#tombstones,
+      transactions: this.#transactions,
+      domains: this.#domains,
+      inCommitTimestamp: this.#inCommitTimestamp,
+    }
+  }
+}

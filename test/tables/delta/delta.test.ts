@@ -1,0 +1,385 @@
+/** Delta tables made here byte by byte, sound and damaged, read back; and the formats within them by known values. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { crc32 } from '../../../protocol/records/crc32.ts'
+import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
+import type { Field } from '../../../src/tables/columns/column.ts'
+import { batchOf } from '../../../src/tables/columns/column-builder.ts'
+import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
+import type { Value } from '../../../src/tables/columns/value.ts'
+import { decodeZ85, vectorFileName } from '../../../src/tables/delta/deletion-vector.ts'
+import { jsonText, NumberText, parseJson } from '../../../src/tables/delta/exact-json.ts'
+import { readHistory, versionAt } from '../../../src/tables/delta/history.ts'
+import { fileNameOf, pathOf } from '../../../src/tables/delta/paths.ts'
+import { RowBitmap } from '../../../src/tables/delta/row-bitmap.ts'
+import { chosenFields, scanTable } from '../../../src/tables/delta/scan.ts'
+import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
+import { dateOf, decimalOf, timestampOf } from '../../../src/tables/delta/text-values.ts'
+import { ParquetWriter } from '../../../src/tables/parquet/parquet-writer.ts'
+
+type Line = Record<string, unknown>
+type Row = Record<string, Value>
+
+const scratch = mkdtempSync(join(tmpdir(), 'millrace-delta-'))
+t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+
+const long: Field = { name: 'id', type: { kind: 'int64' }, isNullable: true }
+const text: Field = { name: 'name', type: { kind: 'string' }, isNullable: true }
+
+function column(name: string, type: unknown, metadata = {}): Line {
+  return { name, type, nullable: true, metadata }
+}
+
+function metaData(fields: Line[], more: Line = {}): Line {
+  const schemaString = JSON.stringify({ type: 'struct', fields })
+  const format = { provider: 'parquet', options: {} }
+  const known = { id: 'a', format, schemaString, partitionColumns: [], configuration: {} }
+  return { metaData: { ...known, ...more } }
+}
+
+const plainProtocol = { protocol: { minReaderVersion: 1, minWriterVersion: 2 } }
+const withVectors = {
+  protocol: {
+    minReaderVersion: 3,
+    minWriterVersion: 7,
+    readerFeatures: ['deletionVectors'],
+    writerFeatures: ['deletionVectors'],
+  },
+}
+const twoColumns = metaData([column('id', 'long'), column('name', 'string')])
+
+function add(path: string, more: Line = {}): Line {
+  return {
+    add: { path, partitionValues: {}, size: 1, modificationTime: 1, dataChange: true, ...more },
+  }
+}
+
+/** A table in a directory of its own, whose log and files are put there as they are. */
+class Made {
+  readonly root = mkdtempSync(join(scratch, 'table-'))
+  readonly storage = new LocalStorage(this.root)
+
+  put(name: string, content: string | Uint8Array): this {
+    const path = join(this.root, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+    return this
+  }
+
+  commit(version: number, lines: readonly Line[]): this {
+    const name = `_delta_log/${String(version).padStart(20, '0')}.json`
+    return this.put(name, lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  }
+
+  async file(name: string, fields: readonly Field[], rows: readonly Row[]): Promise<this> {
+    const chunks: Uint8Array[] = []
+    const writer = new ParquetWriter({ write: (bytes) => void chunks.push(bytes) }, fields)
+    await writer.append(batchOf(fields, rows))
+    await writer.finish()
+    return this.put(name, Buffer.concat(chunks))
+  }
+
+  async rows(version?: number, columns?: readonly string[]): Promise<string[]> {
+    const snapshot = await readSnapshot(this.storage, version)
+    const fields = chosenFields(snapshot.schema.fields, columns)
+    const lines: string[] = []
+    for await (const batch of scanTable(this.storage, snapshot, fields)) {
+      const print = rowPrinter(batch.fields)
+      for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
+    }
+    return lines
+  }
+}
+
+async function twoVersions(): Promise<Made> {
+  const made = await new Made().file('a.parquet', [long, text], [{ id: 2n ** 60n + 1n, name: 'a' }])
+  await made.file('with space.parquet', [long], [{ id: 2n }])
+  return made
+    .commit(0, [
+      { commitInfo: { operation: 'WRITE' } },
+      plainProtocol,
+      twoColumns,
+      add('a.parquet'),
+    ])
+    .commit(1, [
+      { commitInfo: { operation: 'DELETE' } },
+      { remove: { path: 'a.parquet', dataChange: true } },
+      add('with%20space.parquet'),
+      { unheardOf: { of: 1 } },
+    ])
+}
+
+t.test('the log is replayed to any of its versions', async (t) => {
+  const made = await twoVersions()
+  t.strictSame(await made.rows(0), ['{"id":1152921504606846977,"name":"a"}'])
+  t.strictSame(await made.rows(), ['{"id":2,"name":null}'], 'a column that a file lacks is null')
+  t.strictSame(await made.rows(1, ['NAME']), ['{"name":null}'])
+  await t.rejects(made.rows(2), { reason: 'missing', message: /the latest is 1/ })
+  await t.rejects(made.rows(0, ['nope']), { reason: 'missing', message: /no column nope/ })
+  const entries = await readHistory(made.storage)
+  t.strictSame(
+    entries.map(({ version, operation }) => [version, operation]),
+    [
+      [1, 'DELETE'],
+      [0, 'WRITE'],
+    ],
+  )
+  t.ok(entries[0]!.timestampMs > entries[1]!.timestampMs, 'times rise')
+  t.equal(await versionAt(made.storage, entries[1]!.timestampMs), 0)
+  await t.rejects(versionAt(made.storage, 1000), { message: /1970-01-01T00:00:01/ })
+})
+
+t.test('partition values come from the log, by their type', async (t) => {
+  const fields = [column('id', 'long'), column('day', 'date'), column('at', 'timestamp')]
+  const made = await new Made().file('a.parquet', [long], [{ id: 1n }, { id: 2n }])
+  made.commit(0, [
+    plainProtocol,
+    metaData(fields, { partitionColumns: ['day', 'at'] }),
+    add('a.parquet', { partitionValues: { day: '2024-02-29', at: '2024-02-29 10:00:00.5' } }),
+  ])
+  const at = '"day":"2024-02-29","at":"2024-02-29T10:00:00.500000Z"'
+  t.strictSame(await made.rows(), [`{"id":1,${at}}`, `{"id":2,${at}}`])
+  made.commit(1, [add('a.parquet', { partitionValues: { day: '2024-02-30', at: '' } })])
+  await t.rejects(made.rows(), { reason: 'corrupt', message: /partition column day/ })
+})
+
+t.test('columns are found by what column mapping calls them', async (t) => {
+  const mapped = (name: string, id: number) =>
+    column(name, 'long', {
+      'delta.columnMapping.id': id,
+      'delta.columnMapping.physicalName': `c${id}`,
+    })
+  const file: Field[] = [
+    { ...long, name: 'c1', fieldId: 1 },
+    { ...long, name: 'other', fieldId: 2 },
+  ]
+  for (const [mode, second] of [
+    ['name', 'null'],
+    ['id', '8'],
+  ]) {
+    const configuration = { 'delta.columnMapping.mode': mode }
+    const made = await new Made().file('a.parquet', file, [{ c1: 7n, other: 8n }])
+    made.commit(0, [
+      { protocol: { minReaderVersion: 2, minWriterVersion: 5 } },
+      metaData([mapped('x', 1), mapped('y', 2)], { configuration }),
+      add('a.parquet'),
+    ])
+    t.strictSame(await made.rows(), [`{"x":7,"y":${second}}`], `by ${mode}`)
+  }
+})
+
+t.test('narrower types are widened, others refused by name', async (t) => {
+  const int: Field = { ...long, type: { kind: 'int32' } }
+  const decimal: Field = {
+    name: 'd',
+    type: { kind: 'decimal', precision: 5, scale: 1 },
+    isNullable: true,
+  }
+  const made = await new Made().file('a.parquet', [int, decimal], [{ id: -3, d: -15n }])
+  const fields = [column('id', 'double'), column('d', 'decimal(20,3)')]
+  made.commit(0, [plainProtocol, metaData(fields), add('a.parquet')])
+  t.strictSame(await made.rows(), ['{"id":-3,"d":-1.500}'])
+  made.commit(1, [metaData([column('id', 'date')])])
+  await t.rejects(made.rows(), { reason: 'unsupported', message: /id is of type date.*int32/ })
+})
+
+/** Rows 1, 3 and 65 536 + 5 in arrays; as the protocol lays it out. */
+function vectorOf(rows: readonly number[]): Buffer {
+  const keys = [...new Set(rows.map((row) => row >> 16))]
+  const groups = keys.map((key) =>
+    rows.filter((row) => row >> 16 === key).map((row) => row & 0xffff),
+  )
+  const words = [
+    u32(1681511377, 1, 0, 0, 12346, keys.length),
+    ...keys.map((key, i) => u16(key, groups[i]!.length - 1)),
+    u32(...keys.map(() => 0)),
+    ...groups.map((group) => u16(...group)),
+  ]
+  return Buffer.concat(words)
+}
+
+function u32(...values: number[]): Buffer {
+  return Buffer.from(Uint32Array.from(values).buffer)
+}
+
+function u16(...values: number[]): Buffer {
+  return Buffer.from(Uint16Array.from(values).buffer)
+}
+
+function framed(bitmap: Buffer): Buffer {
+  const frame = Buffer.alloc(bitmap.length + 9)
+  frame[0] = 1
+  frame.writeUInt32BE(bitmap.length, 1)
+  bitmap.copy(frame, 5)
+  frame.writeUInt32BE(crc32(bitmap) >>> 0, bitmap.length + 5)
+  return frame
+}
+
+t.test('rows in a deletion vector are not there', async (t) => {
+  // The protocol's own example of a name.
+  const uuid = 'ab^-aqEH.-t@S}K{vb[*k^'
+  const name = vectorFileName({
+    storageType: 'u',
+    pathOrInlineDv: uuid,
+    offset: 1,
+    sizeInBytes: 0,
+    cardinality: 0,
+  })
+  t.equal(name, 'ab/deletion_vector_d2c639aa-8816-431a-aaf6-d3fe2512ff61.bin')
+  const rows = Array.from({ length: 5 }, (_, id) => ({ id: BigInt(id) }))
+  const made = await new Made().file('a.parquet', [long], rows)
+  const bitmap = vectorOf([1, 3])
+  const deletionVector = {
+    storageType: 'u',
+    pathOrInlineDv: uuid,
+    offset: 1,
+    sizeInBytes: bitmap.length,
+    cardinality: 2,
+  }
+  made.put(name, framed(bitmap))
+  made.commit(0, [
+    withVectors,
+    metaData([column('id', 'long')]),
+    add('a.parquet', { deletionVector }),
+  ])
+  t.strictSame(await made.rows(), ['{"id":0}', '{"id":2}', '{"id":4}'])
+  const damaged = framed(bitmap)
+  damaged[30]! ^= 1
+  made.put(name, damaged)
+  await t.rejects(made.rows(), { reason: 'corrupt', message: /checksum/ })
+  made.put(name, framed(bitmap).subarray(0, 20))
+  await t.rejects(made.rows(), { reason: 'corrupt', message: /cut short/ })
+})
+
+t.test('a bitmap has arrays, bits and runs, and no more memory than bytes', async (t) => {
+  const arrays = RowBitmap.read(vectorOf([1, 3, 65541]))
+  t.strictSame(
+    [0, 1, 2, 3, 65541, 65542, 2 ** 40].filter((row) => arrays.has(row)),
+    [1, 3, 65541],
+  )
+  const runs = RowBitmap.read(
+    Buffer.concat([
+      u32(1681511377, 1, 0, 0, 12347),
+      Buffer.from([1]),
+      u16(0, 0xffff, 2, 10, 4, 1000, 0),
+    ]),
+  )
+  const found = [9, 10, 14, 15, 999, 1000, 1001].filter((row) => runs.has(row))
+  t.strictSame(found, [10, 14, 1000])
+  const bits = Buffer.alloc(8192)
+  bits[1] = 0x80
+  const bitset = RowBitmap.read(
+    Buffer.concat([u32(1681511377, 1, 0, 0, 12346, 1), u16(0, 5000), u32(0), bits]),
+  )
+  t.strictSame(
+    [14, 15, 16].filter((row) => bitset.has(row)),
+    [15],
+  )
+  const whole = vectorOf([1, 3, 65541])
+  for (let end = 0; end < whole.length; end++) {
+    t.throws(
+      () => RowBitmap.read(whole.subarray(0, end)),
+      { message: /cut short/ },
+      `cut at ${end}`,
+    )
+  }
+  t.throws(() => RowBitmap.read(u32(1681511377, 0xffffffff, 0xffffffff)), { message: /cut short/ })
+})
+
+t.test('what is not known is refused by its name', async (t) => {
+  const refused = async (protocol: Line, message: RegExp, schema = twoColumns) => {
+    const made = new Made().commit(0, [{ protocol }, schema])
+    await t.rejects(made.rows(), { reason: 'unsupported', message })
+  }
+  const features = (...readerFeatures: string[]) => ({
+    minReaderVersion: 3,
+    minWriterVersion: 7,
+    readerFeatures,
+    writerFeatures: readerFeatures,
+  })
+  await refused(features('variantType', 'deletionVectors'), /the feature variantType$/)
+  await refused(features('catalogManaged', 'fromTheFuture'), /catalogManaged, fromTheFuture/)
+  await refused({ minReaderVersion: 4, minWriterVersion: 7 }, /minReaderVersion 4/)
+  await refused(plainProtocol.protocol, /variantType/, metaData([column('v', 'variant')]))
+})
+
+t.test('a log that is not what it should be is refused', async (t) => {
+  const sound = [plainProtocol, twoColumns]
+  const cases: [string, Made, RegExp][] = [
+    ['no log', new Made(), /no Delta table/],
+    ['a gap', new Made().commit(0, sound).commit(2, []), /no version 1/],
+    [
+      'half a line',
+      new Made().put('_delta_log/00000000000000000000.json', '{"add":{"pa'),
+      /line 1/,
+    ],
+    ['no protocol', new Made().commit(0, [twoColumns]), /no protocol/],
+    ['no metaData', new Made().commit(0, [plainProtocol]), /no metaData/],
+    ['a size of text', new Made().commit(0, [...sound, add('a', { size: 'x' })]), /size/],
+    ['a way out', new Made().commit(0, [...sound, add('../../etc/passwd')]), /path/],
+    ['a hidden way out', new Made().commit(0, [...sound, add('a%2F..%2F..%2Fb')]), /path/],
+    [
+      'a deep schema',
+      new Made().commit(0, [plainProtocol, metaData([deepColumn(300)])]),
+      /deep|another/,
+    ],
+    [
+      'a checkpoint of noise',
+      new Made().put('_delta_log/00000000000000000003.checkpoint.parquet', 'noise'),
+      /Parquet/,
+    ],
+  ]
+  for (const [what, made, message] of cases) await t.rejects(made.rows(), { message }, what)
+})
+
+function deepColumn(depth: number): Line {
+  let type: unknown = 'long'
+  for (let i = 0; i < depth; i++) type = { type: 'array', elementType: type, containsNull: true }
+  return column('deep', type)
+}
+
+t.test('JSON keeps every digit', async (t) => {
+  const whole =
+    '{"a":9223372036854775807,"b":-12345678901234567890.5,"c":[1,2.5,"1234567890123456"]}'
+  t.equal(jsonText(parseJson(whole)), whole)
+  t.strictSame(parseJson('[9007199254740993]'), [9007199254740993n])
+  t.type(parseJson('1.2345678901234567890'), NumberText)
+  for (const bad of [
+    '{"a":12345678901234567890',
+    '[12345678901234567890,]',
+    '01234567890123456789',
+  ]) {
+    t.throws(() => parseJson(bad), SyntaxError, bad)
+  }
+  t.throws(() => parseJson(`${'['.repeat(10_000)}12345678901234567890`), SyntaxError)
+})
+
+t.test('paths and values have one spelling in the log', async (t) => {
+  t.equal(pathOf('p=a%2Fb/x #?.parquet'), 'p=a%252Fb/x%20%23%3F.parquet')
+  t.equal(fileNameOf('p=a%252Fb/x'), 'p=a%2Fb/x')
+  t.equal(fileNameOf('file:///tmp/a%20b'), '/tmp/a b')
+  t.throws(() => fileNameOf('s3://bucket/x'), { message: /only local files/ })
+  t.equal(timestampOf('2024-01-31T10:00:00.123-08:00'), 1706724000123000n)
+  t.equal(timestampOf('1969-12-31 23:59:59.999999'), -1n)
+  t.equal(dateOf('1970-01-02'), 1)
+  t.equal(decimalOf('-1.230', 3), -1230n)
+  t.equal(decimalOf('1E3', 1), 10000n)
+  t.throws(() => decimalOf('1.234', 2), RangeError)
+  t.throws(() => decodeZ85('"""""', 4), { message: /not Z85/ })
+  t.equal(decodeZ85('HelloWorld', 8).toString('hex'), '864fd26fb559f75b')
+})
+
+t.test('of those who put a file at once, one does', async (t) => {
+  const made = new Made()
+  const tries = Array.from({ length: 20 }, (_, i) =>
+    made.storage.putIfAbsent('_delta_log/x', Buffer.from(`writer ${i}`)),
+  )
+  const won = (await Promise.all(tries)).map((has, i) => (has ? `writer ${i}` : '')).filter(Boolean)
+  t.equal(won.length, 1)
+  t.equal((await made.storage.read('_delta_log/x')).toString(), won[0])
+  t.strictSame(readdirSync(join(made.root, '_delta_log')), ['x'], 'nothing is left behind')
+  await made.storage.put('_delta_log/x', Buffer.from('replaced'))
+  t.equal((await made.storage.read('_delta_log/x')).toString(), 'replaced')
+})
