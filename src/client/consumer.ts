@@ -377,13 +377,14 @@ export class Consumer {
   async #commit(offsets: readonly CommittedOffset[]): Promise<void> {
     const member = this.#member!
     const isMember = this.#topics.length > 0
+    const { memberId, generationId } = member
     const committer: Committer = isMember
       ? member
       : { groupId: member.groupId, memberId: '', generationId: -1, groupInstanceId: null }
     try {
       await commitOffsets(this.#cluster, committer, offsets)
     } catch (error) {
-      if (isMember) member.judge(error)
+      if (isMember) member.judge(error, { memberId, generationId })
       throw error
     }
   }

@@ -38,6 +38,9 @@ export interface MemberOptions {
 /** Answers after which a member starts from nothing. */
 const thrownOut = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION']
 
+/** As whom a request was sent. */
+export type Membership = Pick<GroupMember, 'memberId' | 'generationId'>
+
 const missingTopicCheckMs = 5_000
 const partitionCountCheckMs = 300_000
 
@@ -118,8 +121,12 @@ export class GroupMember implements Committer {
     this.#stopHeartbeats()
   }
 
-  /** What an answer to a commit says about this member. */
-  judge(error: unknown): void {
+  /**
+   * What the answer to a request says about this member, which was `asked` as it sent it. Of a membership
+   * that is over in the meantime nothing is said about the new one.
+   */
+  judge(error: unknown, asked: Membership): void {
+    if (asked.memberId !== this.memberId || asked.generationId !== this.generationId) return
     if (isAnswer(error, 'REBALANCE_IN_PROGRESS')) this.#change()
     if (isAnswer(error, ...thrownOut)) this.#lose()
     if (isAnswer(error, 'FENCED_INSTANCE_ID')) this.#end(error as Error)
@@ -155,8 +162,8 @@ export class GroupMember implements Committer {
       apis.syncGroup,
       {
         groupId,
-        generationId: this.generationId,
-        memberId: this.memberId,
+        generationId: joined.generationId,
+        memberId: joined.memberId,
         groupInstanceId,
         protocolType: 'consumer',
         protocolName: joined.protocolName,
@@ -227,7 +234,7 @@ export class GroupMember implements Committer {
     } catch (error) {
       // An answer to a membership that is over in the meantime says nothing of the new one.
       if (this.#heartbeat !== timer) return
-      this.judge(error)
+      this.judge(error, { memberId, generationId })
       if (!isRetriable(error)) log.debug('heartbeat refused', { reason: String(error) })
     }
     if (this.#heartbeat === timer && timer !== null) this.#scheduleHeartbeat()

@@ -348,6 +348,52 @@ t.test(
 )
 
 t.test(
+  'what a commit of a membership that is over is answered says nothing of the next one',
+  withConsumer(
+    { groupId: 'g', autoOffsetReset: 'earliest', autoCommitIntervalMs: null },
+    async ({ t, broker, shelf, consumer }) => {
+      const group = scriptGroup(broker)
+      shelf.partitions.set(0, [batch(['a'])])
+      consumer.subscribe(['t'])
+      await take(consumer, 1)
+      let isJoining = false
+      const join = broker.answers.joinGroup!
+      broker.answers.joinGroup = async (request, version) => {
+        if (request.memberId === 'm2') {
+          isJoining = true
+          await new Promise<void>((resolve) => broker.after(2_000, resolve))
+        }
+        return join(request, version)
+      }
+      // It is repeated until the answer to the new member is on its way, and answered right behind that.
+      broker.answers.offsetCommit = ({ topics }) => ({
+        topics: topics.map(({ name, partitions }) => ({
+          name,
+          partitions: partitions.map((row) => ({ ...row, errorCode: isJoining ? 25 : 14 })),
+        })),
+      })
+      const refused = t.rejects(consumer.commit(), /no member/)
+      group.knownMember = 'm2'
+      group.heartbeat = 25
+      await consumer.poll({ timeoutMs: 12_000 })
+      await refused
+      t.same(
+        broker.requests('syncGroup').map(({ memberId }) => memberId),
+        ['m1', 'm2'],
+      )
+      t.equal(group.generation, 2)
+      broker.answers.offsetCommit = ({ topics }) => ({
+        topics: topics.map(({ name, partitions }) => ({
+          name,
+          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: 0 })),
+        })),
+      })
+      await consumer.close()
+    },
+  ),
+)
+
+t.test(
   'a consumer that is not polled leaves, so that others get its partitions',
   withConsumer(
     { groupId: 'g', maxPollIntervalMs: 10_000 },
