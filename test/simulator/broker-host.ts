@@ -24,6 +24,8 @@ const stopLimitMs = 10_000
 /** As `stopLimitMs`, where the disk has failed. */
 const fatalStopLimitMs = 3_000
 
+/** What groups have committed and acknowledged. */
+const ofGroups = /^__(consumer_offsets|share_group_state)-/
 /** Partitions that transactions depend on. */
 const ofLedger = /^(ledger\.\d+|__transaction_state)-\d+$/
 
@@ -309,7 +311,7 @@ export class BrokerHost {
     const names = new Set(paths.map((path) => path.split('/').at(-2) ?? ''))
     const left = this.#partitions(this.#stage.world.disk('broker').snapshot('written'))
     this.#mayLose(left, (promise, name) => !promise.isDurable && names.has(name))
-    const isOffsets = [...names].some((name) => name.startsWith('__consumer_offsets-'))
+    const isOffsets = [...names].some((name) => ofGroups.test(name))
     if (this.#stage.temper.isOffsetsTopicDurable) return
     if (isOffsets) this.offsetsLost++
     if (isOffsets || [...names].some((name) => ofLedger.test(name))) this.#stage.ledgers.lose()

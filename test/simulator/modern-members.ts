@@ -130,11 +130,11 @@ export class GroupMember {
   }
 
   holds(partition: number): boolean {
-    return this.#owned.has(partition) && this.#isSure
+    return this.#owned.has(partition) && this.isSure
   }
 
   /** Its session has not ended, and no loss can have taken what was recorded of it. */
-  get #isSure(): boolean {
+  get isSure(): boolean {
     const isRecorded = this.#losses === this.#host.offsetsLost
     return isRecorded && this.#stage.world.nowMs < this.#heldUntilMs
   }
@@ -186,7 +186,7 @@ export class GroupMember {
     // It has not looked at the request yet.
     if (error === errors.COORDINATOR_LOAD_IN_PROGRESS) return
     // Who is a member for certain must be known as one.
-    const mayBeOut = out.has(error) && !this.#isSure
+    const mayBeOut = out.has(error) && !this.isSure
     if (!mayBeOut && !error.retriable) throw new Violation(`${name} was answered ${error.name}`)
     this.#leave()
   }

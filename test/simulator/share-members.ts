@@ -175,6 +175,8 @@ class Sharer {
       topics: [{ topicId, partitions: rows }],
     })
     throwIfError(answer.errorCode)
+    // A group that was lost is set up anew, from the beginning, with the first who joins it again.
+    if (!member.isSure) return
     const atMs = this.#stage.world.nowMs
     for (const { partitionIndex, errorCode } of answer.responses[0]?.partitions ?? []) {
       const error = errorByCode(errorCode)
