@@ -14,10 +14,11 @@
  * waits for the records it may have seen.
  *
  *   load(partition, leaderEpoch, log) -> loading -> active -> unload(partition)
- *                                           \-> failed: answers NOT_COORDINATOR until the next load
+ *                                           \-> failed: answers NOT_COORDINATOR until the next load,
+ *                                               which is tried again, less and less often
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
-import type { Environment, Milliseconds } from '../environment/environment.ts'
+import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
 import { loadRecords } from './load.ts'
 import type {
   CoordinatorLog,
@@ -29,10 +30,16 @@ import type {
 } from './shard.ts'
 import { ShardRuntime } from './shard-runtime.ts'
 
+/** A load that failed is tried again after so long; each time twice as long, up to a limit. */
+const reloadMsMin = 10_000
+const reloadMsMax = 640_000
+
 interface Slot<S extends Shard<R>, R> {
   readonly leaderEpoch: number
   state: 'loading' | 'active' | 'failed'
   readonly shard: ShardRuntime<S, R>
+  /** Until the load is tried again, once it has failed. */
+  reload: Timer | null
 }
 
 export type ShardCounts = Readonly<Record<'loading' | 'active' | 'failed', number>>
@@ -64,6 +71,7 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     const slot = this.#slots.get(partition)
     if (slot === undefined || slot.leaderEpoch > leaderEpoch) return
     this.#slots.delete(partition)
+    slot.reload?.cancel()
     slot.shard.close(errors.NOT_COORDINATOR)
   }
 
@@ -146,12 +154,16 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       log,
       onInDoubt: loadAnew,
     })
-    const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard }
+    const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard, reload: null }
     this.#slots.set(partition, slot)
     return slot
   }
 
-  async #load(slot: Slot<S, R>, log: CoordinatorLog): Promise<void> {
+  async #load(
+    slot: Slot<S, R>,
+    log: CoordinatorLog,
+    reloadMs: Milliseconds = reloadMsMin,
+  ): Promise<void> {
     const { shard } = slot
     const partition = shard.partition
     const isCurrent = () => this.#slots.get(partition) === slot
@@ -176,7 +188,12 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       if (!isCurrent()) return
       slot.state = 'failed'
       shard.close(errors.NOT_COORDINATOR)
-      this.#environment.log.error('coordinator could not be loaded', { ...fields, err })
+      // It may have been for want of a file descriptor, or of a disk that answers.
+      slot.reload = this.#environment.timers.after(reloadMs, () => {
+        const next = this.#open(partition, slot.leaderEpoch, log)
+        void this.#load(next, log, Math.min(2 * reloadMs, reloadMsMax))
+      })
+      this.#environment.log.error('coordinator could not be loaded', { ...fields, reloadMs, err })
     }
   }
 }

@@ -47,6 +47,8 @@ export interface Examination {
   readonly onMended: (position: number, offset: number) => void
 }
 
+/** Offsets within a segment fit into the 31 bits that the offset index has for them. */
+const relativeOffsetsMax = 2 ** 31
 /** A batch of more bytes is not looked at for a header to put right. */
 const mendedBytesMax = 64 * 1024 * 1024
 
@@ -114,7 +116,10 @@ function repeatedBytes(file: DiskFile, position: number, size: number, link: Lin
 }
 
 /** Where a walk can go on behind the damage at `position`; -1: nowhere. */
-function nextSound({ file, size, endOffset }: Examination, position: number, link: Link): number {
+function nextSound(options: Examination, position: number, link: Link): number {
+  const { file, size } = options
+  // No index could tell of an offset further on; no checksum covers the one that a batch claims to have.
+  const endOffset = Math.min(options.endOffset, options.baseOffset + relativeOffsetsMax)
   const next = position + plausibleBytes(readHeader(file, position), 0)
   const isThere = next > position && next + header.headerBytes <= size
   // What lies in the records of a damaged batch may look like a batch, too.

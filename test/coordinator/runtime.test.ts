@@ -445,6 +445,35 @@ t.test('a log that cannot be read leaves the partition to others', async (t) => 
   refusal(t, () => say(0), errors.NOT_COORDINATOR)
 })
 
+t.test('a load that failed is tried again, less and less often', async (t) => {
+  const { world, runtime, log, say, content, errorLines } = start()
+  log.put({ records: [{ timestamp: 1, key: Buffer.from('a'), value: Buffer.from('1') }] })
+  const { read } = log
+  let reads = 0
+  log.read = () => {
+    reads++
+    throw new DiskError('EMFILE', '/log')
+  }
+  await world.run(runtime.load(0, 1, log))
+  t.same(runtime.shardStates, { loading: 0, active: 0, failed: 1 })
+  await world.runFor(45_000)
+  t.equal(reads, 3, 'at once, after 10 s and after 20 s more')
+  refusal(t, () => say(0), errors.NOT_COORDINATOR)
+  t.equal(errorLines.length, 3)
+  log.read = read
+  await world.runFor(30_000)
+  t.equal(say('it is here'), 'it is here')
+  t.same([...content()], [['a', '1']])
+
+  log.read = () => {
+    throw new DiskError('EMFILE', '/log')
+  }
+  await world.run(runtime.load(0, 2, log))
+  runtime.unload(0)
+  await world.runFor(1_000_000)
+  t.same(runtime.partitions(), [], 'what was unloaded stays so')
+})
+
 t.test('what is damaged is passed over, and said', async (t) => {
   const { world, runtime, log, say, content, errorLines } = start()
   const word = (key: string) => ({ timestamp: 1, key: Buffer.from(key), value: Buffer.from('1') })

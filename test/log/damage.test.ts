@@ -353,6 +353,16 @@ const logDamages: LogDamage[] = [
     },
   },
   {
+    name: 'the last batch but one, and the base offset of the last flipped far away',
+    segment: -1,
+    hit: (fixture, places) => {
+      const [before, last] = places.slice(-2) as [Place, Place]
+      patch(fixture, before.path, before.at, Buffer.alloc(before.bytes, 9))
+      flip(fixture, last, 1, 0x10)
+      return [before, last]
+    },
+  },
+  {
     name: 'a batch twice',
     segment: 1,
     hit: (fixture, places) => {
