@@ -11,7 +11,7 @@ import type { Stage } from './stage.ts'
 export interface Flip {
   readonly mayRefuse: boolean
   readonly touchesOffsets: boolean
-  /** Puts the file back as it was, if there is one of that name. */
+  /** Puts right what was flipped, where it is still there. */
   undo(disk: MemoryDisk): void
 }
 
@@ -47,7 +47,7 @@ export function flipBits(
   return {
     mayRefuse: path.includes('/__cluster_metadata-0/'),
     touchesOffsets: offsetsLog.test(path),
-    undo: (next) => next.restore(path, content),
+    undo: (next) => next.flipBack(path, bits, content),
   }
 }
 

@@ -292,7 +292,10 @@ export class History {
   }
 
   #bind(partition: PartitionHistory, offset: number, record: SentRecord, how: string): void {
-    const mayHaveLost = offset >= partition.mayBeReplacedFrom
+    const { damage, needsAudit } = partition
+    // Damage to the end may have been cut off, and nobody have come to see it yet.
+    const isUnseen = needsAudit && damage !== null && offset >= damage.base
+    const mayHaveLost = offset >= partition.mayBeReplacedFrom || isUnseen
     // What was lost here may have been taken the place of by what a lost truncation had removed.
     if (mayHaveLost && this.#isOther(partition, offset, record)) {
       partition.losses++

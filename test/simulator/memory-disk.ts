@@ -287,14 +287,19 @@ export class MemoryDisk implements Disk {
     node.content[at] = (node.content[at] as number) ^ (1 << (bit & 7))
   }
 
-  /** Gives a file that nobody has open the content of a copy, if there is such a file. */
-  restore(path: string, content: Buffer): void {
+  /**
+   * Takes flips back in a file that had this `content` before them, if there still is such a file, in
+   * those bytes that are as they were left.
+   */
+  flipBack(path: string, bits: readonly number[], content: Buffer): void {
     const node = this.#find(path)
     if (!(node instanceof FileNode)) return
-    this.#usedBytes += content.length - node.size
-    node.truncate(0)
-    node.write(content, 0)
-    node.settle(node.writes)
+    const flipped = Buffer.from(content)
+    for (const bit of bits) flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
+    for (const at of new Set(bits.map((bit) => bit >> 3))) {
+      if (at < node.size && node.content[at] === flipped[at])
+        node.content[at] = content[at] as number
+    }
   }
 
   touch(node: FileNode): void {
