@@ -316,6 +316,8 @@ class Prober {
       identity.lastWrittenMs = this.#now
       return
     }
+    // It has left here whole.
+    if (error === errors.CORRUPT_MESSAGE) throw new Violation(`${what} was answered ${error.name}`)
     if (error.retriable) return
     const isOutOfOrder = error === errors.OUT_OF_ORDER_SEQUENCE_NUMBER
     // The one before it has to be taken first.

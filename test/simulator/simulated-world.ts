@@ -28,6 +28,15 @@ const epochMs = 1_767_225_600_000
 /** A run that takes more events than this turns in a circle. */
 const stepsMax = 2_000_000
 
+/** What a client says that was sent what it cannot read. */
+const garbledAnswer = /does not speak Kafka|answered a question/
+
+/**
+ * Why the broker closes a connection whose requests it cannot read. Clients would connect and ask again,
+ * and hide that it was the broker that had garbled what it was sent.
+ */
+const garbledRequest = /^API key \S+ is not served|has no version|cannot be read: |^a frame of /
+
 export interface WorldOptions {
   /** Prints the processes' log lines, with the virtual time. */
   onLog?: (line: string) => void
@@ -66,7 +75,7 @@ export class SimulatedWorld {
   diskWeather: DiskWeather = calmDisk
   /** Whether a process may connect to others now; else it is refused. */
   admits: (from: SimulatedProcess) => boolean = () => true
-  /** A client could not read what it was sent, though no byte is ever changed on its way. */
+  /** A process could not read what it was sent, though no byte is ever changed on its way. */
   onNonsense: (what: string) => void = () => undefined
   /** Told of every fault that the network or a disk committed. */
   onFault: (kind: string, where: string) => void = () => undefined
@@ -254,7 +263,8 @@ export class SimulatedWorld {
 
   print(name: string, level: string, message: string, fields: object): void {
     const { reason = '' } = fields as { reason?: string }
-    if (/does not speak Kafka|answered a question/.test(reason)) {
+    const garbled = message === 'connection closed' ? garbledRequest : garbledAnswer
+    if (garbled.test(reason)) {
       this.onNonsense(`${name} was sent what it cannot read: ${reason}`)
     }
     const text = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields, plainError)}`
