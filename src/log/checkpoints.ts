@@ -7,6 +7,7 @@
  */
 import { type Disk, DiskError, type DiskFile } from '../environment/disk.ts'
 import { isDeviceError } from './fenced-disk.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 
 export const recoveryPointFile = 'recovery-point-offset-checkpoint'
 export const highWatermarkFile = 'replication-offset-checkpoint'
@@ -109,12 +110,16 @@ export function readFileIfAny(disk: Disk, path: string): Buffer | null {
   }
 }
 
-/** As `readFileIfAny`, for files that can be made anew: null also for what cannot be read (EISDIR, EACCES). */
+/**
+ * As `readFileIfAny`, for files that can be made anew: null also for what cannot be read (EISDIR, EACCES),
+ * unless it can be a moment later.
+ */
 export function readFileIfReadable(disk: Disk, path: string): Buffer | null {
   try {
     return readFileIfAny(disk, path)
   } catch (error) {
-    if (error instanceof DiskError && !isDeviceError(error)) return null
+    const isForGood = !isDeviceError(error) && !isOutOfFiles(error)
+    if (error instanceof DiskError && isForGood) return null
     throw error
   }
 }

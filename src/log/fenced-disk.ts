@@ -16,6 +16,7 @@ import {
   type DiskFile,
   type DiskLock,
 } from '../environment/disk.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 
 /** What is no matter of one file: the device, its file system, or the way to it. */
 const deviceErrors = new Set([
@@ -46,6 +47,8 @@ export interface FencedDiskOptions {
   readonly onFailure: (error: DiskError) => void
   /** `name` is that of the partition's directory. */
   readonly onPartitionFailure: (name: string, error: Error) => void
+  /** No file could be opened; nothing is fenced for that. */
+  readonly onOutOfFiles: (error: DiskError) => void
 }
 
 export class FencedDisk implements Disk {
@@ -95,6 +98,7 @@ export class FencedDisk implements Disk {
   /** Takes note of an error of the disk underneath and gives it back, to be thrown. */
   noteError(error: unknown): unknown {
     if (isDeviceError(error)) this.fail(error)
+    else if (isOutOfFiles(error)) this.#options.onOutOfFiles(error)
     return error
   }
 

@@ -8,6 +8,7 @@
  * closed in good order has trimmed it.
  */
 import type { Disk, DiskFile } from '../environment/disk.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 
 const entriesMin = 64
 
@@ -46,7 +47,7 @@ export class IndexFile {
    * `(count before the call - entries in the file) * entrySize`, which `tailPosition` tells.
    */
   extend(): DataView {
-    if ((this.count - this.#stored) * this.entrySize >= tailBytesMax) this.persist()
+    if ((this.count - this.#stored) * this.entrySize >= tailBytesMax) this.#persistIfPossible()
     const needed = (this.count + 1 - this.#stored) * this.entrySize
     if (this.#tail === null || this.#tail.length < needed) {
       const grown = Buffer.alloc(Math.max(needed * 2, entriesMin * this.entrySize))
@@ -132,6 +133,15 @@ export class IndexFile {
     this.#stored = this.count
     this.#tail = null
     this.#view = null
+  }
+
+  /** The batch of the entry is noted already; what cannot be written now stays in memory. */
+  #persistIfPossible(): void {
+    try {
+      this.persist()
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error
+    }
   }
 
   #entry(entry: number): DataView {

@@ -14,6 +14,7 @@ import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoi
 import { FencedDisk } from './fenced-disk.ts'
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
 import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
+import { OutOfFilesLines } from './out-of-files.ts'
 import { isPartitionMetadataDamaged, readPartitionMetadata } from './partition-metadata.ts'
 
 export type { CheckpointedOffsets, MetaProperties }
@@ -99,11 +100,13 @@ export class LogDirectory {
     this.path = path
     this.#environment = environment
     this.#onFailure = onFailure
+    const outOfFiles = new OutOfFilesLines(environment.log, environment.clock)
     this.#disk = new FencedDisk({
       disk: environment.disk,
       root: path,
       onFailure: (error) => this.#failed(error),
       onPartitionFailure: (name, error) => this.#partitionFailed(name, error),
+      onOutOfFiles: (error) => outOfFiles.tell(error, path),
     })
     let cleanShutdown: number | null = null
     try {

@@ -15,6 +15,7 @@ import { type Group, GroupCommit } from './group-commit.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { lastOffsetOf, leaderEpochOf, maxTimestampOf } from './links.ts'
 import type { LogConfig } from './log-config.ts'
+import { isOutOfFiles, OutOfFiles, orOutOfFiles } from './out-of-files.ts'
 import { applyBatch } from './producer-replay.ts'
 import type { ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
@@ -83,10 +84,14 @@ export class LogEnd {
     return this.#commit.settled
   }
 
-  /** Takes batches with their final offsets. Throws KafkaError KAFKA_STORAGE_ERROR. */
+  /**
+   * Takes batches with their final offsets. Throws KafkaError KAFKA_STORAGE_ERROR; OutOfFiles where nothing
+   * is noted of them.
+   */
   append(bytes: Buffer, baseOffset: number, lastOffset: number): void {
     try {
       this.#rollIfNeeded(bytes, baseOffset, lastOffset)
+      this.#holdActive()
       this.#note(bytes)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
@@ -171,6 +176,14 @@ export class LogEnd {
     this.#options.tail?.clear()
   }
 
+  #holdActive(): void {
+    try {
+      this.#segments.active.hold()
+    } catch (error) {
+      throw isOutOfFiles(error) ? new OutOfFiles(error) : error
+    }
+  }
+
   #note(bytes: Buffer): void {
     const { epochs, producers } = this.#options
     const segment = this.#segments.active
@@ -192,7 +205,8 @@ export class LogEnd {
     const { environment, config } = this.#options
     const now = environment.clock.now()
     const options = { config: config(), jitterMs: this.#rollJitterMs, now }
-    if (mustRoll(active, bytes, lastOffset, options)) this.#rollAt(baseOffset)
+    if (!mustRoll(active, bytes, lastOffset, options)) return
+    orOutOfFiles(() => this.#rollAt(baseOffset))
   }
 
   #rollAt(baseOffset: number): void {

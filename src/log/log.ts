@@ -26,13 +26,14 @@ import { isCompacted, type LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { LogEnd } from './log-end.ts'
 import type { AppendResult, LogOptions } from './log-options.ts'
+import { orOutOfFiles } from './out-of-files.ts'
 import { PartitionDisk } from './partition-disk.ts'
 import { claimDirectory } from './partition-metadata.ts'
 import { checkProducers } from './producer-checks.ts'
 import { rebuildProducers, rememberEarlier, restoreTransactions } from './producer-rebuild.ts'
 import type { ProducerSnapshots, SnapshotEntry } from './producer-snapshot.ts'
 import { ProducerStates } from './producer-states.ts'
-import { recover } from './recovery.ts'
+import { type Recovered, type RecoveryOptions, recover } from './recovery.ts'
 import { countDeletable } from './retention.ts'
 import { Segment } from './segment.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
@@ -103,7 +104,7 @@ export class Log {
     claimDirectory(this.#disk, this.#path, this.topicId)
     this.#epochs = new LeaderEpochs(this.#disk, this.#path)
     this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? oneDay)
-    const recovered = recover({
+    const recovered = this.#recover({
       disk: this.#disk,
       directory: this.#path,
       isClean: directory.isClean,
@@ -117,13 +118,10 @@ export class Log {
       now: environment.clock.now(),
       log: environment.log,
       timers: environment.timers,
-      openSegment: (baseOffset) => Segment.open(this.#segmentOptions(baseOffset)),
-      createSegment: (baseOffset) => Segment.create(this.#segmentOptions(baseOffset)),
     })
     this.#snapshots = recovered.snapshots
     this.#logStartOffset = recovered.logStartOffset
     this.#segments = recovered.segments
-    restoreTransactions({ ...recovered, producers: this.#producers, log: environment.log })
     this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
     // What is copied from another log is in the cache as that log's.
     if (this.#tail !== null) this.#tail.isFilled = directoryName === undefined
@@ -152,6 +150,28 @@ export class Log {
       segmentOptions: (baseOffset) => this.#segmentOptions(baseOffset),
       onReplaced: (endOffset) => this.#tail?.dropBelow(endOffset),
     })
+  }
+
+  /** Where it throws, no file stays open: the log may be opened once more. */
+  #recover(options: Omit<RecoveryOptions, 'openSegment' | 'createSegment'>): Recovered {
+    let opened: Segment[] | null = []
+    const noted = (segment: Segment) => {
+      opened?.push(segment)
+      return segment
+    }
+    try {
+      const recovered = recover({
+        ...options,
+        openSegment: (baseOffset) => noted(Segment.open(this.#segmentOptions(baseOffset))),
+        createSegment: (baseOffset) => noted(Segment.create(this.#segmentOptions(baseOffset))),
+      })
+      restoreTransactions({ ...recovered, producers: options.producers, log: options.log })
+      opened = null
+      return recovered
+    } catch (error) {
+      for (const segment of opened ?? []) segment.close(true)
+      throw error
+    }
   }
 
   get config(): LogConfig {
@@ -391,7 +411,7 @@ export class Log {
     this.#startAt(offset)
   }
 
-  /** Retention by time, size and log start. Returns how many segments went. */
+  /** Retention by time, size and log start. Returns how many segments went. Throws DiskError, and OutOfFiles. */
   deleteOldSegments(): number {
     this.#checkUsable()
     const count = countDeletable({
@@ -403,9 +423,9 @@ export class Log {
       highWatermark: this.#highWatermark,
     })
     if (count === 0) return 0
-    if (count === this.#segments.list.length) this.roll()
+    if (count === this.#segments.list.length) orOutOfFiles(() => this.roll())
     const { baseOffset } = this.#segments.list[count] as Segment
-    this.#snapshots.replaceBatchesBelow(baseOffset)
+    orOutOfFiles(() => this.#snapshots.replaceBatchesBelow(baseOffset))
     this.#segments.removeFirst(count, this.#config.fileDeleteDelayMs)
     this.#snapshots.keepOnly((snapshot) => snapshot >= baseOffset)
     this.#startAt(baseOffset)

@@ -5,6 +5,7 @@
 import { type Disk, DiskError } from '../environment/disk.ts'
 import { isDeviceError } from './fenced-disk.ts'
 import { OffsetIndex } from './offset-index.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 import { TimeIndex } from './time-index.ts'
 
 export interface SegmentIndexesOptions {
@@ -43,7 +44,8 @@ export class SegmentIndexes {
     try {
       return new SegmentIndexes(options, offsetBytes, timeBytes)
     } catch (error) {
-      if (!(error instanceof DiskError) || isDeviceError(error)) throw error
+      const isDamage = error instanceof DiskError && !isDeviceError(error) && !isOutOfFiles(error)
+      if (!isDamage) throw error
       for (const file of [offsets, times]) disk.remove(file)
       return null
     }

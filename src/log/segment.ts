@@ -147,6 +147,11 @@ export class Segment {
     this.#file.queue(bytes)
   }
 
+  /** Opens the file, so that what is queued next needs no other to be written. Throws DiskError. */
+  hold(): void {
+    if (!this.#file.isOpen) this.#file.open()
+  }
+
   /** Hands what is queued to the operating system, in one call. Throws DiskError. */
   write(): void {
     this.#file.write()

@@ -107,12 +107,16 @@ export class Segments {
     return low - 1
   }
 
-  /** Ends the active segment; one that begins with `baseOffset` follows it. Throws DiskError. */
+  /**
+   * Ends the active segment; one that begins with `baseOffset` follows it. Throws DiskError: where no
+   * file can be opened all is as before.
+   */
   roll(baseOffset: number): void {
-    const next = this.#createSegment(baseOffset)
     const ended = this.active
-    ended.endOffset = baseOffset
+    // First what may fail and leave it the active one.
     ended.persistIndexes()
+    const next = this.#createSegment(baseOffset)
+    ended.endOffset = baseOffset
     this.#closed.add(ended)
     this.#dirty.add(ended)
     this.list.push(next)

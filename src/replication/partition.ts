@@ -14,6 +14,7 @@ import type { Log } from '../log/log.ts'
 import { isDeleted, type LogConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import type { AppendResult } from '../log/log-options.ts'
+import { OutOfFiles } from '../log/out-of-files.ts'
 import { nothingAt, type ReadResult } from '../log/segment-read.ts'
 import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
 import type { AppendOrigin } from '../log/validation.ts'
@@ -140,7 +141,7 @@ export class Partition {
   /**
    * The local replica. It is opened when it is first needed, so that a partition costs no files before
    * it has records or a reader. Throws KafkaError KAFKA_STORAGE_ERROR where the partition has no
-   * directory or cannot be opened: it is offline then.
+   * directory or cannot be opened: it is offline then, unless it is new and no file can be opened now.
    */
   get log(): Log {
     return this.#log ?? this.#openLog()
@@ -472,6 +473,7 @@ export class Partition {
     try {
       log = this.#open()
     } catch (error) {
+      if (error instanceof OutOfFiles) throw error
       if (error instanceof Error) this.#failUnlessFenced(error)
       const message = `${this} cannot be opened: ${(error as Error).message}`
       throw new KafkaError(errors.KAFKA_STORAGE_ERROR, message, { cause: error })
@@ -492,6 +494,7 @@ export class Partition {
   }
 
   #noteFailure(error: unknown): void {
+    if (error instanceof OutOfFiles) return
     const cause = error instanceof KafkaError ? error.cause : error
     if (cause instanceof DiskError) this.#failUnlessFenced(cause)
     else if (!(error instanceof KafkaError)) throw error

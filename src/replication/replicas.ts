@@ -18,6 +18,7 @@ import { type CompactionConfig, Compactor } from '../log/compaction/compactor.ts
 import { Log } from '../log/log.ts'
 import { isTooLongForFuture, type LogDirectory } from '../log/log-directory.ts'
 import type { LogOptions } from '../log/log-options.ts'
+import { orOutOfFiles } from '../log/out-of-files.ts'
 import type { TailCache } from '../log/tail-cache.ts'
 import { DirectoryMoves } from './directory-moves.ts'
 import { type FoundLogs, guarded, LogSearch, setAside } from './found-logs.ts'
@@ -447,7 +448,9 @@ export class Replicas {
     if (directory === undefined) return
     this.#placement.add(directory)
     const options = this.#logOptions(partition, directory)
-    const open = () => Log.open({ ...options, config: partition.config })
+    const openAny = () => Log.open({ ...options, config: partition.config })
+    // One that is on disk must not pass for an empty one meanwhile: it is offline where it cannot be opened.
+    const open = isOnDisk ? openAny : () => orOutOfFiles(openAny)
     partition.place(directory, () => {
       try {
         return open()

@@ -493,3 +493,84 @@ function replaceLogByDirectory(path: DataPath, directory: string): void {
   removeFiles(path, directory)
   path.process.disk.makeDirectory(`${directory}/00000000000000000000.log`)
 }
+
+t.test('no file can be opened for a while: nobody is offline, nothing is lost', async (t) => {
+  const lines: string[] = []
+  const path = new DataPath({ onLog: (line) => void lines.push(line) })
+  path.createTopic('orders', { partitions: 12, config: { segmentBytes: 1024 } })
+  const written: string[][] = Array.from({ length: 12 }, () => [])
+  const append = async (index: number, value: string): Promise<void> => {
+    const records = batchOf([`<${value}>`.padEnd(100)])
+    const appended = path.partition('orders', index).append(records, { acks: 1 })
+    await path.world.run(appended.written)
+    ;(written[index] as string[]).push(`<${value}>`)
+  }
+  const appendEach = async (round: string): Promise<number> => {
+    let refused = 0
+    for (const index of written.keys()) {
+      await append(index, `${round}-${index}`).catch((error: unknown) => {
+        t.match(error, { error: { name: 'KAFKA_STORAGE_ERROR' } }, `${index}`)
+        refused++
+      })
+    }
+    return refused
+  }
+  // The first have records, and come to roll while nothing can be opened.
+  for (const index of [0, 1, 2, 3]) for (let n = 0; n < 4; n++) await append(index, `${n}`)
+
+  const { disk } = path.process
+  let opens = 0
+  for (const code of ['EMFILE', 'ENFILE']) {
+    lines.length = 0
+    // Every so many opens succeed, so that each file in turn is the one that cannot be opened.
+    for (const nth of [0, 2, 3, 4, 5]) {
+      disk.fault = (operation) => {
+        if (operation !== 'open' && operation !== 'read') return undefined
+        return nth > 0 && ++opens % nth === 0 ? undefined : code
+      }
+      for (let round = 0; round < 4; round++) {
+        const refused = await appendEach(`${code}-${nth}-${round}`)
+        if (nth === 0) t.ok(refused >= 8, `${refused} were refused`)
+        path.replicas.deleteOldSegments()
+      }
+    }
+    const told = lines.filter((line) => /may open no more files|opens no more files/.test(line))
+    t.equal(told.length, code === 'EMFILE' ? 1 : 0, 'said once in a while')
+  }
+  disk.fault = undefined
+  t.equal(lines.filter((line) => /offline/.test(line)).length, 0)
+  t.same(path.replicas.failedPartitions, [])
+
+  const read = async (index: number): Promise<string[]> => {
+    const partition = path.partition('orders', index)
+    const values: string[] = []
+    for (let offset = 0; offset < partition.highWatermark; ) {
+      const options = { maxBytes: 1_000_000, minOneBatch: true, isReadCommitted: false }
+      const found = await path.world.run(Promise.resolve(partition.read(offset, options)))
+      values.push(
+        ...(Buffer.concat(found.chunks)
+          .toString('latin1')
+          .match(/<[\w-]+>/g) ?? []),
+      )
+      offset = found.nextOffset
+    }
+    return values
+  }
+  const check = async (what: string): Promise<void> => {
+    for (const [index, expected] of written.entries()) {
+      t.equal(path.partition('orders', index).highWatermark, expected.length, `${index}, ${what}`)
+      t.same(await read(index), expected, `${index}, ${what}`)
+    }
+  }
+  t.equal(await appendEach('after'), 0, 'all serve again')
+  await check('afterwards')
+  path.restart('kill')
+  path.process.disk.fault = (operation) => (operation === 'open' ? 'EMFILE' : undefined)
+  for (const index of written.keys()) await t.rejects(read(index), { code: 'EMFILE' })
+  path.process.disk.fault = undefined
+  await check('after a kill')
+  t.equal(await appendEach('next'), 0)
+  await path.world.run(path.replicas.close(5))
+  path.restart()
+  await check('after a clean stop')
+})
