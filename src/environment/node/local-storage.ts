@@ -1,13 +1,8 @@
-/**
- * Tables in a directory. A file is written under a hidden name of its own, made durable, and then gets its
- * name: by a hard link, which fails where the name is taken and so lets one of several processes win, or by renaming,
- * which replaces. A process that dies in between leaves a hidden file, which no reader looks at.
- */
-import { randomUUID } from 'node:crypto'
+/** Tables in a directory, for reading. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { DiskError } from '../disk.ts'
-import type { FileInMaking, Storage, StoredEntry, StoredFile } from '../storage.ts'
+import type { Storage, StoredEntry, StoredFile } from '../storage.ts'
 
 export class LocalStorage implements Storage {
   readonly #root: string
@@ -46,59 +41,6 @@ export class LocalStorage implements Storage {
     })
   }
 
-  async create(name: string): Promise<FileInMaking> {
-    const at = this.#path(name)
-    return told(at, async () => {
-      await makeDurableDirectory(path.dirname(at))
-      const hidden = hiddenName(at)
-      return new NewFile(at, hidden, await fs.open(hidden, 'wx'))
-    })
-  }
-
-  async putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean> {
-    const at = this.#path(name)
-    return told(at, async () => {
-      const hidden = await this.#writeHidden(at, bytes)
-      try {
-        await fs.link(hidden, at)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-        throw error
-      } finally {
-        await fs.rm(hidden, { force: true })
-      }
-      await syncDirectory(path.dirname(at))
-      return true
-    })
-  }
-
-  async put(name: string, bytes: Uint8Array): Promise<void> {
-    const at = this.#path(name)
-    await told(at, async () => {
-      const hidden = await this.#writeHidden(at, bytes)
-      await fs.rename(hidden, at)
-      await syncDirectory(path.dirname(at))
-    })
-  }
-
-  async remove(name: string): Promise<void> {
-    const at = this.#path(name)
-    await told(at, () => fs.rm(at, { force: true }))
-  }
-
-  async #writeHidden(at: string, bytes: Uint8Array): Promise<string> {
-    await makeDurableDirectory(path.dirname(at))
-    const hidden = hiddenName(at)
-    const handle = await fs.open(hidden, 'wx')
-    try {
-      await handle.writeFile(bytes)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    return hidden
-  }
-
   #path(name: string): string {
     return path.resolve(this.#root, name)
   }
@@ -134,62 +76,6 @@ class OpenFile implements StoredFile {
 
   async close(): Promise<void> {
     await this.#handle.close()
-  }
-}
-
-class NewFile implements FileInMaking {
-  readonly #path: string
-  readonly #hidden: string
-  readonly #handle: fs.FileHandle
-
-  constructor(at: string, hidden: string, handle: fs.FileHandle) {
-    this.#path = at
-    this.#hidden = hidden
-    this.#handle = handle
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    await told(this.#path, () => this.#handle.writeFile(bytes))
-  }
-
-  async finish(): Promise<void> {
-    await told(this.#path, async () => {
-      await this.#handle.sync()
-      await this.#handle.close()
-      await fs.rename(this.#hidden, this.#path)
-      await syncDirectory(path.dirname(this.#path))
-    })
-  }
-
-  async discard(): Promise<void> {
-    await told(this.#path, async () => {
-      await this.#handle.close()
-      await fs.rm(this.#hidden, { force: true })
-    })
-  }
-}
-
-function hiddenName(at: string): string {
-  return path.join(path.dirname(at), `.${path.basename(at)}.${randomUUID()}.tmp`)
-}
-
-/** Makes what is missing on the way, and each new name durable. */
-async function makeDurableDirectory(directory: string): Promise<void> {
-  const first = await fs.mkdir(directory, { recursive: true })
-  if (first === undefined) return
-  for (let at = directory; at.length >= first.length; at = path.dirname(at)) {
-    await syncDirectory(path.dirname(at))
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  // Windows opens no directories as files; its file systems keep names in their own journal.
-  if (process.platform === 'win32') return
-  const handle = await fs.open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

@@ -34,14 +34,6 @@ export function sliceColumn(column: Column, start: number, end: number): Column 
   }
 }
 
-export function sliceBatch(batch: ColumnBatch, start: number, end: number): ColumnBatch {
-  return {
-    rowCount: end - start,
-    fields: batch.fields,
-    columns: batch.columns.map((column) => sliceColumn(column, start, end)),
-  }
-}
-
 /** The rows at `positions`, in that order; shares nothing with `column`. */
 export function takeRows(column: Column, positions: Int32Array): Column {
   const length = positions.length

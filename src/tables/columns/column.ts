@@ -192,14 +192,6 @@ export function fieldsWithin(type: DataType): readonly Field[] {
   }
 }
 
-/** The columns below a column, one for each of `fieldsWithin`: for a map those of its entries. */
-export function columnsWithin(type: DataType, column: Column): readonly Column[] {
-  if (column.layout === 'struct') return column.children
-  if (column.layout !== 'list') return []
-  if (type.kind === 'map' && column.element.layout === 'struct') return column.element.children
-  return [column.element]
-}
-
 export function isValid(column: Column, row: number): boolean {
   if (column.layout === 'null') return false
   return column.validity === null || column.validity[row] === 1

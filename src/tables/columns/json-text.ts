@@ -5,7 +5,7 @@
  * objects, others lists of `{"key", "value"}`.
  */
 import { type Column, type ColumnBatch, type DataType, isValid, type TimeUnit } from './column.ts'
-import { isText, textOf, wideAt } from './value.ts'
+import { isText, wideAt } from './value.ts'
 
 const millisPerDay = 86_400_000
 const digitsOf: Readonly<Record<TimeUnit, number>> = { millis: 3, micros: 6, nanos: 9 }
@@ -211,9 +211,4 @@ function uuidText(bytes: Buffer): string {
     hex.slice(16, 20),
     hex.slice(20),
   ].join('-')
-}
-
-/** The text at `row` of a column of text. */
-export function textAt(column: Column & { layout: 'bytes' }, row: number): string {
-  return textOf(column.bytes, column.offsets[row]!, column.offsets[row + 1]!)
 }

@@ -1,12 +1,11 @@
 /**
  * Thrown for whatever cannot be done with a Delta table. `corrupt`: the log or a file is not what the protocol says;
  * `unsupported`: something of the protocol that is not known here, named as the protocol spells it;
- * `missing`: no such table, version, file or column; `invalid`: what was asked for, or a row, does not fit the
- * table; `conflict`: another writer came first, and what was decided does not hold any more.
+ * `missing`: no such table, version, file or column.
  */
 export class DeltaError extends Error {
   override readonly name = 'DeltaError'
-  readonly reason: 'corrupt' | 'unsupported' | 'missing' | 'invalid' | 'conflict'
+  readonly reason: 'corrupt' | 'unsupported' | 'missing'
 
   constructor(reason: DeltaError['reason'], message: string, options?: ErrorOptions) {
     super(message, options)
@@ -24,12 +23,4 @@ export function unsupported(message: string): DeltaError {
 
 export function missing(message: string, options?: ErrorOptions): DeltaError {
   return new DeltaError('missing', message, options)
-}
-
-export function invalid(message: string, options?: ErrorOptions): DeltaError {
-  return new DeltaError('invalid', message, options)
-}
-
-export function conflict(message: string): DeltaError {
-  return new DeltaError('conflict', message)
 }

@@ -54,8 +54,6 @@ export interface FileScan {
   readonly fields: readonly TableField[]
   /** By position in the file; `null`: all. */
   readonly isWanted: ((row: number) => boolean) | null
-  /** Columns that are in the file but not in the table, behind the others. */
-  readonly besides?: readonly Field[]
 }
 
 export async function* scanFile(
@@ -83,7 +81,6 @@ export async function* scanFile(
 class FileColumns {
   readonly paths: readonly (readonly string[])[]
   readonly #scan: FileScan
-  readonly #outFields: readonly Field[]
   readonly #sources: readonly ((batch: FileBatch) => Column)[]
 
   constructor(
@@ -94,27 +91,20 @@ class FileColumns {
   ) {
     this.#scan = scan
     const paths: string[][] = []
-    this.#sources = [
-      ...scan.fields.map((field) => {
-        if (schema.partitionFields.includes(field)) return partitionColumn(field, file)
-        const inFile = fileFieldOf(field, fileFields, schema.mapping)
-        if (inFile === undefined || field.type.kind === 'null') return nothing(field)
-        paths.push([inFile.name])
-        return (batch: FileBatch) =>
-          conform(field, inFile.type, columnNamed(batch, inFile.name), schema.mapping)
-      }),
-      ...(scan.besides ?? []).map((field) => {
-        paths.push([field.name])
-        return (batch: FileBatch) => columnNamed(batch, field.name)
-      }),
-    ]
+    this.#sources = scan.fields.map((field) => {
+      if (schema.partitionFields.includes(field)) return partitionColumn(field, file)
+      const inFile = fileFieldOf(field, fileFields, schema.mapping)
+      if (inFile === undefined || field.type.kind === 'null') return nothing(field)
+      paths.push([inFile.name])
+      return (batch: FileBatch) =>
+        conform(field, inFile.type, columnNamed(batch, inFile.name), schema.mapping)
+    })
     this.paths = paths
-    this.#outFields = [...scan.fields, ...(scan.besides ?? [])]
   }
 
   tableBatch(batch: FileBatch): ColumnBatch {
     const columns = this.#sources.map((source) => source(batch))
-    const whole = { rowCount: batch.rowCount, fields: this.#outFields, columns }
+    const whole = { rowCount: batch.rowCount, fields: this.#scan.fields, columns }
     const { isWanted } = this.#scan
     if (isWanted === null) return whole
     const positions = new Int32Array(batch.rowCount)
