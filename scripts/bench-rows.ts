@@ -6,7 +6,10 @@
 export type Kind = 'millrace' | 'kafka'
 
 /** Rows of a round are measured on the same broker, which begins with an empty directory. */
-export type Round = 'load' | 'groups and transactions' | 'steady' | 'restart'
+export type Round = 'load' | 'groups and transactions' | 'steady' | 'restart' | OurRound
+
+/** Measured of Millrace alone. */
+export type OurRound = 'pauses' | 'many partitions' | 'large log' | 'many connections'
 
 export interface Row {
   readonly round: Round
@@ -20,6 +23,8 @@ export interface Row {
   readonly limit?: string
   /** Said where it is not reached. */
   readonly why?: string
+  /** Not asked of Kafka. */
+  readonly isOurs: boolean
 }
 
 type Aim = Pick<Row, 'ratio' | 'bound' | 'limit' | 'why'>
@@ -167,7 +172,7 @@ function smallRequests(connections: 16 | 64): Line[] {
   ]
 }
 
-const linesOf: Readonly<Record<Exclude<Round, 'restart'>, readonly Line[]>> = {
+const linesOf: Readonly<Record<Exclude<Round, 'restart' | OurRound>, readonly Line[]>> = {
   load,
   'groups and transactions': [
     ['transactions of 1 record', '/s', 'more'],
@@ -210,12 +215,67 @@ function restartLines(logGb: number): Line[] {
   return [...lines, ['memory, after restart', 'MB', 'less', { bound: 80 }]]
 }
 
-export const rounds: readonly Round[] = ['load', 'groups and transactions', 'steady', 'restart']
+const pauseMaxMs = 3
+
+/** While the broker is under a load: pauses of the collector of garbage, and all of them together. */
+function pauseLines(load: string): Line[] {
+  return [
+    [`pauses, ${load}: max`, 'ms', 'less', { bound: pauseMaxMs }],
+    [`pauses, ${load}: p99`, 'ms', 'less'],
+    [`pauses, ${load}: in all`, 'ms/s', 'less'],
+    [`pauses, ${load}: broker CPU`, 'us each', 'less'],
+  ]
+}
+
+const ourLines: Readonly<Record<OurRound, readonly Line[]>> = {
+  pauses: [
+    ...pauseLines('1 MB requests of 1 KB'),
+    ...pauseLines('16 KB requests of 100 B'),
+    ...pauseLines('small requests'),
+  ],
+  'many partitions': [
+    ['10000 partitions: before, produce at 1000/s to 10: p50', 'ms', 'less'],
+    ['10000 partitions: before, produce at 1000/s to 10: p99', 'ms', 'less'],
+    ['10000 partitions: created', 's', 'less'],
+    ['10000 partitions: idle', '% of a core', 'less', { bound: 1 }],
+    ['10000 partitions: produce at 1000/s: p50', 'ms', 'less'],
+    ['10000 partitions: produce at 1000/s: p99', 'ms', 'less'],
+    ['10000 partitions: stop', 'ms', 'less'],
+    ['10000 partitions: restart, clean, to first acknowledged write', 'ms', 'less'],
+    ['10000 partitions: restart, clean: broker CPU', 's', 'less'],
+    ['10000 partitions: memory after restart', 'MB', 'less'],
+  ],
+  'large log': [
+    ['restart with 100 GB, clean, to first acknowledged write', 'ms', 'less', { bound: 500 }],
+    ['restart with 100 GB, clean: broker CPU', 's', 'less'],
+  ],
+  'many connections': [
+    ['5000 idle connections: before, produce at 1000/s: p50', 'ms', 'less'],
+    ['5000 idle connections: before, produce at 1000/s: p99', 'ms', 'less'],
+    ['5000 idle connections: memory of each', 'KB', 'less'],
+    ['5000 idle connections: produce at 1000/s: p50', 'ms', 'less'],
+    ['5000 idle connections: produce at 1000/s: p99', 'ms', 'less'],
+  ],
+}
+
+const ours: readonly OurRound[] = ['pauses', 'many partitions', 'large log', 'many connections']
+
+export const rounds: readonly Round[] = [
+  'load',
+  'groups and transactions',
+  'steady',
+  'restart',
+  ...ours,
+]
 
 /** Every row of the table, in its order. */
 export function rowsOf(logGb: number): readonly Row[] {
+  const all = { ...linesOf, restart: restartLines(logGb), ...ourLines }
   return rounds.flatMap((round) => {
-    const lines = round === 'restart' ? restartLines(logGb) : linesOf[round]
-    return lines.map(([name, unit, betterIs, aim]) => ({ round, name, unit, betterIs, ...aim }))
+    const isOurs = round in ourLines
+    return all[round].map(([name, unit, betterIs, aim]) => ({
+      ...{ round, name, unit, betterIs, isOurs },
+      ...aim,
+    }))
   })
 }

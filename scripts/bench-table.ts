@@ -112,7 +112,7 @@ export function table(rows: readonly Row[], samples: Samples, kinds: readonly Ki
       return [
         name,
         ...kinds.map((kind) => shown(samples.of(kind, name), unit)),
-        Number.isNaN(ratio) ? '' : `**${ratio.toPrecision(2)}x**`,
+        row.isOurs ? 'ours alone' : Number.isNaN(ratio) ? '' : `**${ratio.toPrecision(2)}x**`,
         reached(row, samples),
         shareOfLimit(row, samples),
       ]

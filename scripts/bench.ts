@@ -6,13 +6,13 @@
  * CPU seconds do not wait for each other. Memory and CPU are read from /proc, so they need Linux. What the
  * machine can do at most is measured in the same run: see `test/bench/machine.ts` and `bare-loop.ts`.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { cpuSeconds } from '../test/bench/broker-cpu.ts'
+import { cpuSeconds, memoryMb } from '../test/bench/broker-cpu.ts'
 import {
   fetchKafka,
   formatKafka,
@@ -21,6 +21,7 @@ import {
   kafkaVersion,
   startKafka,
 } from './apache-kafka.ts'
+import { type Bench, type Broker, ourRounds } from './bench-ours.ts'
 import { profiledProgram, profileWorkloads } from './bench-profile.ts'
 import {
   type BareLoop,
@@ -37,7 +38,7 @@ import { buildFranzGo, franzGo } from './franz-go.ts'
 import { choose, readOptions, refuse } from './options.ts'
 
 const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B]
-                       [--load FOLDER] [--json FILE] [--against FILE]
+                       [--load FOLDER] [--json FILE] [--against FILE] [--node-options TEXT]
        npm run bench -- --profile [--only TEXT,...]
 
   --only TEXT,...  rows whose names hold one of the texts
@@ -49,6 +50,7 @@ const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds
   --json FILE      all samples, for programs, and to be compared with later
   --against FILE   what --json of an earlier run has kept: tells which rows use more than a tenth more of the
                    processor for each unit now; the exit code is 3 where one does
+  --node-options TEXT  what Millrace's Node is started with, as --node-options=--max-semi-space-size=64
   --profile        where Millrace's time goes by function, and what it allocates for each request; no comparison
 `
 const lossExitCode = 3
@@ -61,19 +63,15 @@ const flags = readOptions(usage, {
   load: { type: 'string', default: '../shared/measure/load' },
   against: { type: 'string' },
   profile: { type: 'boolean', default: false },
+  'node-options': { type: 'string', default: '' },
   brokers: { type: 'string', default: 'millrace,kafka' },
 })
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const seconds = Number(flags.seconds)
 const logBytes = Number(flags['log-gb']) * 1e9
+const nodeOptions = flags['node-options'].split(' ').filter((option) => option !== '')
 const ports: Readonly<Record<Kind, number>> = { millrace: 29192, kafka: 29292 }
-
-interface Broker {
-  readonly kind: Kind
-  readonly port: number
-  readonly child: ChildProcess
-}
 
 const allRows = rowsOf(Number(flags['log-gb']))
 const restarted = restartedName(Number(flags['log-gb']))
@@ -114,11 +112,6 @@ function wanted(beginning: string): boolean {
   return chosenRows.some(({ name }) => name.startsWith(beginning))
 }
 
-function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  const line = readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${field}:\\s+(\\d+)`))
-  return Number(line?.[1]) / 1024
-}
-
 /** What both brokers start with, beside what tells them apart: compaction that does not wait. */
 const properties = { 'log.cleaner.backoff.ms': '100' }
 
@@ -135,13 +128,11 @@ function makeEmpty(kind: Kind): void {
   if (kind === 'kafka') formatKafka(kafkaNode())
 }
 
-/** What Node is told before the broker's program. */
-const profiling = flags.profile
-  ? ['--import', pathToFileURL(join(root, 'build', profiledProgram)).href]
-  : []
-
-/** Starts a broker on its directory, while `workload` waits for it: how long, in milliseconds. */
-async function start(kind: Kind, workload: string, options: object) {
+/**
+ * Starts a broker on its directory, while `workload` waits for it: how long, in milliseconds. Into Millrace's
+ * process a program of the build may be loaded first, which then has an IPC channel to us.
+ */
+async function start(kind: Kind, workload: string, options: object, program?: string) {
   const port = ports[kind]
   const settings = [
     `listeners=PLAINTEXT://127.0.0.1:${port}`,
@@ -154,14 +145,16 @@ async function start(kind: Kind, workload: string, options: object) {
   const waited = drive(workload, { port, ...options })
   await setTimeout(300)
   const startedMs = Date.now()
+  const loaded =
+    program === undefined ? [] : ['--import', pathToFileURL(join(root, 'build', program)).href]
   const child =
     kind === 'kafka'
       ? startKafka(kafkaNode(), output)
       : spawn(
           process.execPath,
-          [...profiling, join(root, 'build/bundle/millrace.js'), ...overrides],
+          [...nodeOptions, ...loaded, join(root, 'build/bundle/millrace.js'), ...overrides],
           {
-            stdio: ['ignore', output, output, ...(flags.profile ? ['ipc' as const] : [])],
+            stdio: ['ignore', output, output, ...(program === undefined ? [] : ['ipc' as const])],
           },
         )
   const figures = await waited
@@ -169,11 +162,11 @@ async function start(kind: Kind, workload: string, options: object) {
   return { broker: { kind, port, child }, tookMs }
 }
 
-/** A broker on an empty directory. */
-async function startEmpty(kind: Kind): Promise<Broker> {
+/** A broker on an empty directory; timed, unless a program is loaded that would be timed as well. */
+async function startEmpty(kind: Kind, program?: string): Promise<Broker> {
   makeEmpty(kind)
-  const { broker, tookMs } = await start(kind, 'ready', {})
-  record(kind, coldStart, tookMs('atMs'))
+  const { broker, tookMs } = await start(kind, 'ready', {}, program)
+  if (program === undefined) record(kind, coldStart, tookMs('atMs'))
   return broker
 }
 
@@ -528,17 +521,25 @@ async function measureBareLoop(loop: BareLoop, directory: string): Promise<void>
   }
 }
 
+const bench: Bench = {
+  ...{ start, startEmpty, stop, drive, measured, warmUp, wanted },
+  directory: join(work, 'millrace'),
+  record: (row, value) => record('millrace', row, value),
+}
+
 const measure: Readonly<Record<Round, (kind: Kind) => Promise<void>>> = {
   load: loadRound,
   'groups and transactions': groupsAndTransactionsRound,
   steady: steadyRound,
   restart: restartRound,
+  ...ourRounds(bench),
 }
 
 /** Every round of which a row is wanted. */
 async function measureAll(kind: Kind): Promise<void> {
   for (const round of rounds) {
-    if (!chosenRows.some((row) => row.round === round)) continue
+    if (!chosenRows.some((row) => row.round === round && !(row.isOurs && kind === 'kafka')))
+      continue
     try {
       await measure[round](kind)
     } finally {
@@ -548,7 +549,7 @@ async function measureAll(kind: Kind): Promise<void> {
 }
 
 async function profile(): Promise<void> {
-  const broker = await startEmpty('millrace')
+  const broker = await startEmpty('millrace', profiledProgram)
   try {
     await warmUp(broker)
     await profileWorkloads(broker, drive, wanted)

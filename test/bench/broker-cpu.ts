@@ -1,4 +1,4 @@
-/** How much of the processor a broker has used, from /proc: nothing is known of it elsewhere than on Linux. */
+/** What a broker uses of processor and memory, from /proc: nothing is known of it elsewhere than on Linux. */
 import { readFileSync } from 'node:fs'
 
 /** Seconds in user and system mode since it started. */
@@ -7,4 +7,10 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /, '')
     .split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** Memory that is resident now, or was at most, in MB. */
+export function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const line = readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${field}:\\s+(\\d+)`))
+  return Number(line?.[1]) / 1024
 }

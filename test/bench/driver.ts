@@ -11,7 +11,7 @@ import { compaction } from './compaction.ts'
 import { joinClassic, joinConsumer } from './group-join.ts'
 import { machine } from './machine.ts'
 import { type Options, presets, type Result, summary } from './options.ts'
-import { atRate, pacedProduce } from './paced.ts'
+import { atRate, besideIdle, createTopics, pacedProduce } from './paced.ts'
 import { Peer } from './peer.ts'
 import {
   createTopic,
@@ -209,10 +209,12 @@ const workloads: Readonly<Record<string, (options: Options) => Promise<Result>>>
   writable,
   restarted,
   topics,
+  createTopics,
   fetch,
   endToEnd,
   produce: (options) => produce(options, 4),
   pacedProduce,
+  besideIdle,
   transactions,
   consumeTransformProduce,
   joinClassic,

@@ -19,6 +19,10 @@ export interface Options {
   readonly ratePerSecond: number
   /** Where files may be written. */
   readonly directory: string
+  /** More topics of as many partitions, named `topic` with a number behind it; 0: only `topic`. */
+  readonly topics: number
+  /** Connections that do nothing meanwhile. */
+  readonly idleConnections: number
   /** Settings of the topic. */
   readonly configs: Readonly<Record<string, string>>
 }
@@ -36,6 +40,8 @@ export const presets: Options = {
   bytesMax: 1.5e9,
   ratePerSecond: 1000,
   directory: '.',
+  topics: 0,
+  idleConnections: 0,
   configs: {},
 }
 

@@ -3,10 +3,11 @@
  * while it has other things to do, or many partitions.
  */
 import { setTimeout } from 'node:timers/promises'
-import { cpuSeconds } from './broker-cpu.ts'
+import { apis } from '../../protocol/apis.ts'
+import { cpuSeconds, memoryMb } from './broker-cpu.ts'
 import { type Options, type Result, summary } from './options.ts'
 import { Peer } from './peer.ts'
-import { createTopic, isProduced, produceFrame, untilTaken } from './requests.ts'
+import { createTopic, isProduced, produceFrame, untilTaken, versions } from './requests.ts'
 
 const restMs = 2000
 
@@ -28,14 +29,16 @@ export async function atRate(
   }
 }
 
-/** Makes the topic and writes to every partition once; the function that it returns is the load. */
+/** Makes the topics and writes to every partition once; the function that it returns is the load. */
 export async function preparePaced(options: Options) {
-  const { topic, partitions, connections, recordBytes, ratePerSecond, port } = options
+  const { partitions, connections, recordBytes, ratePerSecond, port } = options
   const peers = await Promise.all(Array.from({ length: connections }, () => Peer.open(port)))
-  await createTopic(peers[0] as Peer, options)
-  const frames = Array.from({ length: partitions }, (_, index) =>
-    produceFrame(topic, index, 1, recordBytes),
-  )
+  const frames: Buffer[] = []
+  for (const topic of topicsOf(options)) {
+    await createTopic(peers[0] as Peer, { ...options, topic })
+    for (let index = 0; index < partitions; index++)
+      frames.push(produceFrame(topic, index, 1, recordBytes))
+  }
   await untilTaken(peers[0] as Peer, frames)
   return async (isOver: () => boolean): Promise<Timed[]> => {
     const answered: Timed[] = []
@@ -45,7 +48,7 @@ export async function preparePaced(options: Options) {
         if (isOver()) return false
         sentCount++
         const sentMs = performance.now()
-        const frame = frames[number % partitions] as Buffer
+        const frame = frames[number % frames.length] as Buffer
         const peer = peers[number % connections] as Peer
         peer.exchange([frame], (answer) => {
           answered.push({ sentMs, tookMs: performance.now() - sentMs })
@@ -65,6 +68,37 @@ export async function preparePaced(options: Options) {
     for (const peer of peers) peer.close()
     return answered
   }
+}
+
+function topicsOf({ topic, topics }: Options): readonly string[] {
+  return topics === 0
+    ? [topic]
+    : Array.from({ length: topics }, (_, number) => `${topic}-${number}`)
+}
+
+/** Makes the topics, and tells how long that took. */
+export async function createTopics(options: Options): Promise<Result> {
+  const peer = await Peer.open(options.port)
+  const startedMs = performance.now()
+  for (const topic of topicsOf(options)) await createTopic(peer, { ...options, topic })
+  peer.close()
+  return { seconds: (performance.now() - startedMs) / 1000 }
+}
+
+/** As `pacedProduce`, beside connections that have been answered once and ask no more. */
+export async function besideIdle(options: Options): Promise<Result> {
+  const { pid, port, idleConnections } = options
+  const beforeMb = memoryMb(pid, 'VmRSS')
+  const idle: Peer[] = []
+  while (idle.length < idleConnections) {
+    const peer = await Peer.open(port)
+    await peer.call(apis.metadata, versions.metadata, { topics: [] })
+    idle.push(peer)
+  }
+  const connectionKb = ((memoryMb(pid, 'VmRSS') - beforeMb) * 1024) / idleConnections
+  const result = await pacedProduce(options)
+  for (const peer of idle) peer.close()
+  return { ...result, connectionKb }
 }
 
 export async function pacedProduce(options: Options): Promise<Result> {
