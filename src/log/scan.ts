@@ -134,13 +134,14 @@ const lengthEnd = 12
  */
 export function hasLostSector(file: DiskFile, from: number, to: number): boolean {
   const sector = Buffer.allocUnsafe(sectorBytes)
-  for (let start = from; start + lengthEnd <= to; ) {
-    const end = Math.min(to, start - (start % sectorBytes) + sectorBytes)
+  for (let start = from; ; ) {
+    const end = start - (start % sectorBytes) + sectorBytes
+    // Of a sector that is lost nothing is there at its end either.
+    if (end > to) return false
     const part = sector.subarray(0, end - start)
     if (part.length >= lengthEnd && file.read(part, start) === part.length) {
       if (part.every((byte) => byte === 0)) return true
     }
     start = end
   }
-  return false
 }

@@ -449,6 +449,14 @@ t.test('a log without a copy is not cut where sound batches follow the damage', 
   await pages.world.run(pages.log.flush())
   t.equal(pages.disk.stat(lastLog(pages)).size, (size / 6) * 5, 'and is cut')
 
+  const zeros = await setup()
+  await zeros.append(['x'.repeat(1000)])
+  const { size: end } = zeros.disk.stat(lastLog(zeros))
+  await zeros.append(['behind'])
+  overwrite(zeros, lastLog(zeros), Buffer.alloc(end % 512), end - (end % 512))
+  t.ok(end % 512 >= 12)
+  t.throws(() => zeros.kill(), /refuses to start/, 'zeros that end before their sector does')
+
   const synced = await setup()
   for (const size of [1000, 10]) await synced.append(['x'.repeat(size)])
   await synced.world.run(synced.log.flush())
