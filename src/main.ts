@@ -14,7 +14,8 @@ import { DiskError, unreadable } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
-import { type HealthServer, type Page, startHealthServer } from './http/health-server.ts'
+import { healthService, type Page } from './http/health.ts'
+import { type HttpServer, startHttpServer } from './http/http-server.ts'
 
 const usage = `Usage: millrace start [server.properties] [--override property=value]...
 
@@ -143,16 +144,16 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     onFatal: (err) => endAfter(err, broker, log),
     ...(clusterId === undefined ? {} : { clusterId }),
   })
-  const healthServers: HealthServer[] = []
+  const httpServers: HttpServer[] = []
   let isNew = false
   // Timers of the environment keep no process alive, and until something listens nothing else does.
   const staysAlive = setInterval(() => {}, 2 ** 30)
   try {
     broker.lockDirectories()
     isNew = !broker.logDirectories.some((path) => existsSync(join(path, 'meta.properties')))
-    stopOnSignal(broker, healthServers, log)
+    stopOnSignal(broker, httpServers, log)
     // Before the logs are opened, which may take long: whoever asks is told how far it is.
-    healthServers.push(...(await startHttp(broker, config, log)))
+    httpServers.push(...(await startHttp(broker, config, log)))
     await broker.start()
   } catch (error) {
     // Whoever stopped the broker ends the process as well.
@@ -169,7 +170,7 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     nodeId: broker.nodeId,
     clusterId: broker.clusterId,
     logDirs: broker.logDirectories.join(', '),
-    http: healthServers
+    http: httpServers
       .map(({ address }) => `http://${shown(address.host)}:${address.port}`)
       .join(', '),
   })
@@ -188,9 +189,9 @@ async function startHttp(
   broker: Broker,
   config: BrokerConfig,
   log: Pick<Logger, 'warn'>,
-): Promise<HealthServer[]> {
-  const servers: HealthServer[] = []
-  const answers = { health: () => broker.health(), metrics: metricsOf(broker) }
+): Promise<HttpServer[]> {
+  const servers: HttpServer[] = []
+  const services = [healthService({ health: () => broker.health(), metrics: metricsOf(broker) })]
   for (const text of config.get('http.listeners')) {
     const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/.exec(text)
     if (match === null) {
@@ -201,7 +202,7 @@ async function startHttp(
     }
     const host = (match[1] ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0'
     try {
-      servers.push(await startHealthServer({ host, port: Number(match[2]) }, answers))
+      servers.push(await startHttpServer({ host, port: Number(match[2]) }, services))
     } catch (err) {
       if (config.isSet('http.listeners')) {
         throw new Error(`http.listeners: cannot listen on ${text}: ${(err as Error).message}`, {
@@ -248,7 +249,7 @@ const secondSignalMsMin = 1000
 
 function stopOnSignal(
   broker: Broker,
-  healthServers: readonly HealthServer[],
+  httpServers: readonly HttpServer[],
   log: Pick<Logger, 'info' | 'error'>,
 ): void {
   let startedMs = Number.POSITIVE_INFINITY
@@ -266,7 +267,7 @@ function stopOnSignal(
       log.error(`The stop took longer than ${stopLimitMs} ms; the next start will check the logs`)
       process.exit(1)
     }, stopLimitMs).unref()
-    Promise.all([broker.stop(), ...healthServers.map((server) => server.close())]).then(
+    Promise.all([broker.stop(), ...httpServers.map((server) => server.close())]).then(
       () => {
         log.info(`Stopped after ${Math.round(performance.now() - startedMs)} ms`)
         process.exit(0)

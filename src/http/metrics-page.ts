@@ -4,7 +4,7 @@
  * after it, so that all scrapes together never cost more than a small part of the time.
  */
 import { contentTypes, Exposition, type Gather, type MetricFormat } from './exposition.ts'
-import type { Page } from './health-server.ts'
+import type { Page } from './health.ts'
 
 /** Without a pause for others. */
 const sliceMsMax = 3

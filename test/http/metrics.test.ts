@@ -10,7 +10,8 @@ import { Producer } from '../../src/client/producer.ts'
 import { BrokerConfig } from '../../src/config/broker-config.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { type Exposition, type Gather, labelled } from '../../src/http/exposition.ts'
-import { type Answers, startHealthServer } from '../../src/http/health-server.ts'
+import { healthService } from '../../src/http/health.ts'
+import { startHttpServer } from '../../src/http/http-server.ts'
 import { MetricsPage } from '../../src/http/metrics-page.ts'
 import { processMetrics } from '../../src/http/process-metrics.ts'
 
@@ -120,8 +121,11 @@ t.test('what goes wrong is told, and the next scrape begins anew', async (t) => 
     out.gauge('whole', 'Again.', 1)
   }
   const page = new MetricsPage([broken])
-  const answers: Answers = { health: () => ({ ready: true }), metrics: (to) => page.render(to) }
-  const server = await startHealthServer({ host: '127.0.0.1', port: 0 }, answers)
+  const service = healthService({
+    health: () => ({ ready: true }),
+    metrics: (to) => page.render(to),
+  })
+  const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, [service])
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${server.address.port}/metrics`
   const failed = await fetch(url)
