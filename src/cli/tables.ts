@@ -1,22 +1,21 @@
-/** `millrace tables`: what is in Delta tables and Parquet files, and how it came there. */
+/** `millrace tables`: what is in Delta tables and Parquet files, and how it came there. Verbs that write lie beside. */
 import { statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { DiskError, unreadable } from '../environment/disk.ts'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import type { ColumnBatch } from '../tables/columns/column.ts'
+import { jsonText } from '../tables/columns/exact-json.ts'
 import { rowPrinter } from '../tables/columns/json-text.ts'
-import { DeltaError } from '../tables/delta/delta-error.ts'
-import { jsonText } from '../tables/delta/exact-json.ts'
+import { timestampOf } from '../tables/columns/text-values.ts'
 import { readHistory, versionAt } from '../tables/delta/history.ts'
 import { chosenFields, scanTable } from '../tables/delta/scan.ts'
 import { typeText } from '../tables/delta/schema.ts'
 import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
-import { timestampOf } from '../tables/delta/text-values.ts'
-import { ParquetError } from '../tables/parquet/parquet-error.ts'
 import { ParquetFile } from '../tables/parquet/parquet-file.ts'
 import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
+import { append } from './tables-append.ts'
+import { told } from './tables-failure.ts'
 
 const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
 const versionOptions = {
@@ -112,8 +111,8 @@ const history = localVerb({
 })
 
 export const command: Command = {
-  summary: 'Read Delta tables and Parquet files',
-  verbs: { read, describe, history },
+  summary: 'Read and write Delta tables, read Parquet files',
+  verbs: { read, append, describe, history },
 }
 
 async function snapshotAt(
@@ -211,17 +210,4 @@ function describedText(snapshot: Snapshot): string {
 
 function isFile(at: string): boolean {
   return statSync(at, { throwIfNoEntry: false })?.isFile() === true
-}
-
-/** Says what a table or file is not, or has that is not read here, with its name. */
-async function told(at: string, work: () => Promise<number>): Promise<number> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof DeltaError || error instanceof ParquetError) {
-      throw new CommandError(`${at}: ${error.message}`)
-    }
-    if (error instanceof DiskError) throw new CommandError(unreadable(error.path, error))
-    throw error
-  }
 }

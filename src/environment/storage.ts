@@ -1,7 +1,7 @@
 /**
- * A place for tables to be read from: files by name below one root, as an object store or a directory has them.
- * Names are relative to the root, with `/` between their parts; a name that is absolute stands for itself. Every
- * method rejects with `DiskError`.
+ * A place for tables: files by name below one root, as an object store or a directory has them. A file appears whole
+ * and durable, and is never changed, but for those that `put` replaces. Names are relative to the root, with `/`
+ * between their parts; a name that is absolute stands for itself. Every method rejects with `DiskError`.
  */
 export interface Storage {
   /** What lies directly below a directory, sorted by name; nothing where there is none. Hidden files too. */
@@ -10,6 +10,17 @@ export interface Storage {
   read(name: string): Promise<Buffer>
   /** A file to read from at any place. ENOENT if there is none. */
   open(name: string): Promise<StoredFile>
+  /** A file that nobody sees before it is finished. */
+  create(name: string): Promise<FileInMaking>
+  /**
+   * Answers false where the name is taken, and then has done nothing; true once the file is there and durable. Of
+   * several that put the same name at once, one is answered true. Where it rejects, the file may or may not be there.
+   */
+  putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean>
+  /** In the place of what was there, which is seen until then. */
+  put(name: string, bytes: Uint8Array): Promise<void>
+  /** Nothing happens where there is none. A directory is removed if it is empty. */
+  remove(name: string): Promise<void>
 }
 
 export interface StoredEntry {
@@ -26,4 +37,12 @@ export interface StoredFile {
   /** Exactly the bytes from `position` to before `position + length`. */
   read(position: number, length: number): Promise<Uint8Array>
   close(): Promise<void>
+}
+
+export interface FileInMaking {
+  write(bytes: Uint8Array): Promise<void>
+  /** There under its name, durable. EEXIST where the name is taken. Nothing is left where it fails. */
+  finish(): Promise<void>
+  /** Leaves nothing behind; nothing happens after `finish`. */
+  discard(): Promise<void>
 }

@@ -1,11 +1,19 @@
-/** Tables in a directory, for reading. */
+/**
+ * Tables in a directory. A file is written under a hidden name of its own, made durable, and then gets its name: by a
+ * hard link, which fails where the name is taken and so lets one of several processes win, or by renaming, which
+ * replaces. What fails takes its hidden file with it; only a process that dies in between leaves one, which no reader
+ * looks at.
+ */
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { DiskError } from '../disk.ts'
-import type { Storage, StoredEntry, StoredFile } from '../storage.ts'
+import type { FileInMaking, Storage, StoredEntry, StoredFile } from '../storage.ts'
 
 export class LocalStorage implements Storage {
   readonly #root: string
+  /** Directories whose names this process has made durable. */
+  readonly #durable = new Set<string>()
 
   constructor(root: string) {
     this.#root = path.resolve(root)
@@ -39,6 +47,66 @@ export class LocalStorage implements Storage {
       const { size } = await handle.stat()
       return new OpenFile(at, handle, size)
     })
+  }
+
+  async create(name: string): Promise<FileInMaking> {
+    const at = this.#path(name)
+    return told(at, async () => {
+      await this.#makeDirectory(path.dirname(at))
+      return HiddenFile.open(at)
+    })
+  }
+
+  async putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean> {
+    const file = await this.create(name)
+    try {
+      await file.write(bytes)
+      await file.finish()
+      return true
+    } catch (error) {
+      await file.discard()
+      if (error instanceof DiskError && error.code === 'EEXIST') return false
+      throw error
+    }
+  }
+
+  async put(name: string, bytes: Uint8Array): Promise<void> {
+    const at = this.#path(name)
+    await told(at, async () => {
+      await this.#makeDirectory(path.dirname(at))
+      const file = await HiddenFile.open(at)
+      try {
+        await file.write(bytes)
+        await file.replace()
+      } finally {
+        await file.discard()
+      }
+    })
+  }
+
+  async remove(name: string): Promise<void> {
+    const at = this.#path(name)
+    await told(at, async () => {
+      const stat = await fs.lstat(at).catch(nobodyThere)
+      if (stat === null) return
+      if (stat.isDirectory()) await fs.rmdir(at).catch(notEmpty)
+      else await fs.rm(at, { force: true })
+    })
+  }
+
+  /**
+   * Makes what is missing on the way and each name durable, up to that of the root: another process that has just
+   * made one may not have come to that.
+   */
+  async #makeDirectory(directory: string): Promise<void> {
+    if (this.#durable.has(directory)) return
+    const first = await fs.mkdir(directory, { recursive: true })
+    const last = Math.min(first?.length ?? this.#root.length, this.#root.length)
+    for (let at = directory; at.length >= last && at !== path.dirname(at); at = path.dirname(at)) {
+      const isMade = first !== undefined && at.length >= first.length
+      await syncDirectory(path.dirname(at)).catch(isMade ? rethrow : notAllowed)
+    }
+    this.#durable.add(directory)
   }
 
   #path(name: string): string {
@@ -77,6 +145,102 @@ class OpenFile implements StoredFile {
   async close(): Promise<void> {
     await this.#handle.close()
   }
+}
+
+/** A file under a name that no reader looks at, until it gets its own. */
+class HiddenFile implements FileInMaking {
+  readonly #path: string
+  readonly #hidden: string
+  readonly #handle: fs.FileHandle
+  #isOpen = true
+  #isHidden = true
+
+  private constructor(at: string, hidden: string, handle: fs.FileHandle) {
+    this.#path = at
+    this.#hidden = hidden
+    this.#handle = handle
+  }
+
+  static async open(at: string): Promise<HiddenFile> {
+    const hidden = path.join(path.dirname(at), `.${randomUUID()}.tmp`)
+    return new HiddenFile(at, hidden, await fs.open(hidden, 'wx'))
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await told(this.#path, () => this.#handle.writeFile(bytes))
+  }
+
+  async finish(): Promise<void> {
+    await this.#settle(async () => {
+      await fs.link(this.#hidden, this.#path).catch(withoutLinks)
+      await fs.rm(this.#hidden)
+    })
+  }
+
+  /** As `finish`, in the place of what has the name. */
+  async replace(): Promise<void> {
+    await this.#settle(() => fs.rename(this.#hidden, this.#path))
+  }
+
+  async #settle(takeName: () => Promise<void>): Promise<void> {
+    await told(this.#path, async () => {
+      try {
+        await this.#handle.sync()
+        await this.#close()
+        await takeName()
+        this.#isHidden = false
+      } finally {
+        await this.discard()
+      }
+      await syncDirectory(path.dirname(this.#path))
+    })
+  }
+
+  async discard(): Promise<void> {
+    await told(this.#path, async () => {
+      await this.#close()
+      if (this.#isHidden) await fs.rm(this.#hidden, { force: true })
+      this.#isHidden = false
+    })
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    await this.#handle.close()
+  }
+}
+
+/** Only a link is exclusive and whole at once: without it two writers could take one name. */
+function withoutLinks(error: NodeJS.ErrnoException): never {
+  if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(error.code ?? ''))
+    throw error
+  const message = `the file system has no hard links, without which a name cannot be taken safely`
+  throw Object.assign(new Error(message, { cause: error }), { code: error.code })
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  // Windows opens no directories as files; its file systems keep names in their own journal.
+  if (process.platform === 'win32') return
+  const handle = await fs.open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}
+
+/** Who may not read a directory cannot sync it either; others have made what is in it. */
+function notAllowed(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error
+}
+
+function notEmpty(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
 }
 
 function nothingThere(error: NodeJS.ErrnoException): never[] {

@@ -202,7 +202,8 @@ export function timestampText(value: bigint, unit: TimeUnit): string {
   return `${dateText(Number((value - ofDay) / perDay))}T${timeText(ofDay, unit)}`
 }
 
-function uuidText(bytes: Buffer): string {
+/** Eight, four, four, four and twelve digits of 16 bytes. */
+export function uuidText(bytes: Buffer): string {
   const hex = bytes.toString('hex')
   return [
     hex.slice(0, 8),

@@ -2,9 +2,10 @@
  * The actions of a Delta log: what a line of a commit, or a row of a checkpoint, says. Actions and fields that are
  * not known are passed over, as the protocol asks; a known one that is not what it should be is `corrupt`.
  */
+
+import { type Json, NumberText, parseJson } from '../columns/exact-json.ts'
 import type { Value } from '../columns/value.ts'
 import { corrupt } from './delta-error.ts'
-import { type Json, NumberText, parseJson } from './exact-json.ts'
 
 export interface ProtocolAction {
   readonly minReaderVersion: number

@@ -3,10 +3,10 @@
  * when its file was modified, moved on where needed so that times rise with versions.
  */
 import type { Storage } from '../../environment/storage.ts'
+import type { Json } from '../columns/exact-json.ts'
 import { timestampText } from '../columns/json-text.ts'
 import { type Action, parseActions } from './actions.ts'
 import { missing } from './delta-error.ts'
-import type { Json } from './exact-json.ts'
 import { type LogListing, listLog } from './log-files.ts'
 
 export interface HistoryEntry {

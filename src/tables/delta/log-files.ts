@@ -36,6 +36,10 @@ const commitName = /^(\d{20})\.json$/
 const checkpointName =
   /^(\d{20})\.checkpoint(?:\.(?:(\d{10})\.(\d{10})\.parquet|([^.]+)\.(?:json|parquet))|\.parquet)$/
 
+export function commitFile(version: number): string {
+  return `${logDirectory}/${String(version).padStart(20, '0')}.json`
+}
+
 /** Rejects with DeltaError where there is no table. */
 export async function listLog(storage: Storage): Promise<LogListing> {
   const commits = new Map<number, LogFile>()

@@ -21,3 +21,8 @@ export function fileNameOf(path: string): string {
   if (name.includes('\0') || name.split('/').includes('..')) throw corrupt(`path ${path}`)
   return name
 }
+
+/** How the log spells a name. */
+export function pathOf(name: string): string {
+  return encodeURI(name).replace(/[#?]/g, encodeURIComponent)
+}

@@ -3,6 +3,7 @@ import type { Storage } from '../../environment/storage.ts'
 import { takeBatch } from '../columns/batches.ts'
 import type { Column, ColumnBatch, Field } from '../columns/column.ts'
 import { builderOf } from '../columns/column-builder.ts'
+import { valueOfText } from '../columns/text-values.ts'
 import { ParquetError } from '../parquet/parquet-error.ts'
 import { type FileBatch, ParquetFile } from '../parquet/parquet-file.ts'
 import type { FileAction } from './actions.ts'
@@ -12,7 +13,6 @@ import { corrupt, missing } from './delta-error.ts'
 import { fileNameOf } from './paths.ts'
 import type { TableField, TableSchema } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
-import { valueOfText } from './text-values.ts'
 
 export type ScannedFile = Pick<FileAction, 'path' | 'partitionValues'>
 

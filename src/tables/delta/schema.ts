@@ -3,9 +3,9 @@
  * is a physical name or an id, else the column's own.
  */
 import type { DataType, Field } from '../columns/column.ts'
+import { type Json, parseJson } from '../columns/exact-json.ts'
 import type { MetadataAction } from './actions.ts'
 import { corrupt, unsupported } from './delta-error.ts'
-import { type Json, parseJson } from './exact-json.ts'
 
 export interface TableField extends Field {
   /** The name in Parquet files, statistics and partition values. */

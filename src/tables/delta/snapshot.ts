@@ -62,6 +62,27 @@ export async function readSnapshot(
   return replay(storage, segmentOf(listed, version ?? latestVersion(listed)))
 }
 
+/** The table as it is now, from what it was: only commits that came since are read. */
+export async function refreshSnapshot(storage: Storage, snapshot: Snapshot): Promise<Snapshot> {
+  const listing = await listLog(storage)
+  const latest = latestVersion(listing)
+  if (latest === snapshot.version) return snapshot
+  // A table in its place, or one whose log was cleaned up meanwhile.
+  if (latest < snapshot.version || !listing.commits.has(snapshot.version + 1)) {
+    return readSnapshot(storage, latest, listing)
+  }
+  const state = new Replay(snapshot)
+  for (let version = snapshot.version + 1; version <= latest; version++) {
+    const commit = listing.commits.get(version)
+    if (commit === undefined) return readSnapshot(storage, latest, listing)
+    state.begin()
+    for (const action of parseActions(await storage.read(commit.name), commit.name)) {
+      state.apply(action)
+    }
+  }
+  return state.finish(latest)
+}
+
 async function replay(storage: Storage, segment: LogSegment): Promise<Snapshot> {
   const state = new Replay()
   if (segment.checkpoint !== null) {
@@ -75,15 +96,25 @@ async function replay(storage: Storage, segment: LogSegment): Promise<Snapshot> 
 }
 
 class Replay {
-  #protocol: ProtocolAction | null = null
-  #metadata: MetadataAction | null = null
+  #protocol: ProtocolAction | null
+  #metadata: MetadataAction | null
   #inCommitTimestamp: number | null = null
-  readonly #files = new Map<string, AddAction>()
-  readonly #tombstones = new Map<string, RemoveAction>()
-  readonly #transactions = new Map<string, TxnAction>()
-  readonly #domains = new Map<string, DomainAction>()
+  readonly #files: Map<string, AddAction>
+  readonly #tombstones: Map<string, RemoveAction>
+  readonly #transactions: Map<string, TxnAction>
+  readonly #domains: Map<string, DomainAction>
   /** Files that the commit at hand adds: within one commit an add counts, wherever it stands. */
   #added = new Set<string>()
+
+  /** Goes on from a snapshot, which stays what it is. */
+  constructor(from?: Snapshot) {
+    this.#protocol = from?.protocol ?? null
+    this.#metadata = from?.metadata ?? null
+    this.#files = new Map(from?.files)
+    this.#tombstones = new Map(from?.tombstones)
+    this.#transactions = new Map(from?.transactions)
+    this.#domains = new Map(from?.domains)
+  }
 
   /** A commit follows. */
   begin(): void {

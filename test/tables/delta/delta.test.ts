@@ -1,45 +1,20 @@
 /** Delta tables made here byte by byte, sound and damaged, read back; and the formats within them by known values. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import t from 'tap'
 import { crc32 } from '../../../protocol/records/crc32.ts'
-import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
 import type { Field } from '../../../src/tables/columns/column.ts'
-import { batchOf } from '../../../src/tables/columns/column-builder.ts'
-import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
-import type { Value } from '../../../src/tables/columns/value.ts'
+import { jsonText, NumberText, parseJson } from '../../../src/tables/columns/exact-json.ts'
+import { dateOf, decimalOf, timestampOf } from '../../../src/tables/columns/text-values.ts'
 import { decodeZ85, vectorFileName } from '../../../src/tables/delta/deletion-vector.ts'
-import { jsonText, NumberText, parseJson } from '../../../src/tables/delta/exact-json.ts'
 import { readHistory, versionAt } from '../../../src/tables/delta/history.ts'
-import { fileNameOf } from '../../../src/tables/delta/paths.ts'
+import { fileNameOf, pathOf } from '../../../src/tables/delta/paths.ts'
 import { RowBitmap } from '../../../src/tables/delta/row-bitmap.ts'
-import { chosenFields, scanTable } from '../../../src/tables/delta/scan.ts'
-import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
-import { dateOf, decimalOf, timestampOf } from '../../../src/tables/delta/text-values.ts'
-import { ParquetWriter } from '../../../src/tables/parquet/parquet-writer.ts'
+import { add, column, type Line, Made, metaData, plainProtocol, removeScratch } from './made.ts'
 
-type Line = Record<string, unknown>
-type Row = Record<string, Value>
-
-const scratch = mkdtempSync(join(tmpdir(), 'millrace-delta-'))
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+t.teardown(removeScratch)
 
 const long: Field = { name: 'id', type: { kind: 'int64' }, isNullable: true }
 const text: Field = { name: 'name', type: { kind: 'string' }, isNullable: true }
 
-function column(name: string, type: unknown, metadata = {}): Line {
-  return { name, type, nullable: true, metadata }
-}
-
-function metaData(fields: Line[], more: Line = {}): Line {
-  const schemaString = JSON.stringify({ type: 'struct', fields })
-  const format = { provider: 'parquet', options: {} }
-  const known = { id: 'a', format, schemaString, partitionColumns: [], configuration: {} }
-  return { metaData: { ...known, ...more } }
-}
-
-const plainProtocol = { protocol: { minReaderVersion: 1, minWriterVersion: 2 } }
 const withVectors = {
   protocol: {
     minReaderVersion: 3,
@@ -49,49 +24,6 @@ const withVectors = {
   },
 }
 const twoColumns = metaData([column('id', 'long'), column('name', 'string')])
-
-function add(path: string, more: Line = {}): Line {
-  return {
-    add: { path, partitionValues: {}, size: 1, modificationTime: 1, dataChange: true, ...more },
-  }
-}
-
-/** A table in a directory of its own, whose log and files are put there as they are. */
-class Made {
-  readonly root = mkdtempSync(join(scratch, 'table-'))
-  readonly storage = new LocalStorage(this.root)
-
-  put(name: string, content: string | Uint8Array): this {
-    const path = join(this.root, name)
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, content)
-    return this
-  }
-
-  commit(version: number, lines: readonly Line[]): this {
-    const name = `_delta_log/${String(version).padStart(20, '0')}.json`
-    return this.put(name, lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
-  }
-
-  async file(name: string, fields: readonly Field[], rows: readonly Row[]): Promise<this> {
-    const chunks: Uint8Array[] = []
-    const writer = new ParquetWriter({ write: (bytes) => void chunks.push(bytes) }, fields)
-    await writer.append(batchOf(fields, rows))
-    await writer.finish()
-    return this.put(name, Buffer.concat(chunks))
-  }
-
-  async rows(version?: number, columns?: readonly string[]): Promise<string[]> {
-    const snapshot = await readSnapshot(this.storage, version)
-    const fields = chosenFields(snapshot.schema.fields, columns)
-    const lines: string[] = []
-    for await (const batch of scanTable(this.storage, snapshot, fields)) {
-      const print = rowPrinter(batch.fields)
-      for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
-    }
-    return lines
-  }
-}
 
 async function twoVersions(): Promise<Made> {
   const made = await new Made().file('a.parquet', [long, text], [{ id: 2n ** 60n + 1n, name: 'a' }])
@@ -357,6 +289,7 @@ t.test('JSON keeps every digit', async (t) => {
 })
 
 t.test('paths and values have one spelling in the log', async (t) => {
+  t.equal(pathOf('p=a%2Fb/x #?.parquet'), 'p=a%252Fb/x%20%23%3F.parquet')
   t.equal(fileNameOf('p=a%252Fb/x'), 'p=a%2Fb/x')
   t.equal(fileNameOf('file:///tmp/a%20b'), '/tmp/a b')
   t.throws(() => fileNameOf('s3://bucket/x'), { message: /only local files/ })

@@ -2,9 +2,9 @@
  * Values from their text: of partitions, whose values the log has as text, and of rows in JSON. What `value.ts` has for
  * a type comes out; what is no such value is a RangeError.
  */
-import type { DataType } from '../columns/column.ts'
-import { dateText } from '../columns/json-text.ts'
-import type { Value } from '../columns/value.ts'
+import type { DataType } from './column.ts'
+import { dateText } from './json-text.ts'
+import type { Value } from './value.ts'
 
 /** The value of a partition; null and the empty text are both no value. */
 export function valueOfText(type: DataType, text: string | null): Value {

@@ -1,0 +1,246 @@
+/** `millrace tables append`: rows from stdin into a Delta table, all of them in one commit or none. */
+import { isUtf8 } from 'node:buffer'
+import { LocalStorage } from '../environment/node/local-storage.ts'
+import { BatchBuilder } from '../tables/columns/column-builder.ts'
+import { type Json, jsonText, parseJson } from '../tables/columns/exact-json.ts'
+import { SchemaInference } from '../tables/columns/infer.ts'
+import { rowOfJson } from '../tables/columns/json-values.ts'
+import { DeltaError, invalid } from '../tables/delta/delta-error.ts'
+import { newTable, type TableDefinition } from '../tables/delta/new-table.ts'
+import { readTableSchema } from '../tables/delta/schema.ts'
+import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
+import type { TableEnvironment } from '../tables/delta/table-environment.ts'
+import { Transaction } from '../tables/delta/transaction.ts'
+import { localVerb } from './command.ts'
+import { createCommandEnvironment } from './environment.ts'
+import { UsageError } from './failure.ts'
+import { readLines } from './line-reader.ts'
+import { count } from './table.ts'
+import { toldWriting } from './tables-failure.ts'
+
+/** Rows and bytes of text that are made columns at once. */
+const batchRows = 8192
+const batchBytes = 8 * 1024 * 1024
+/** Bytes of text that columns are inferred from at most; what follows must fit them. */
+const inferredBytesMax = 64 * 1024 * 1024
+
+export const append = localVerb({
+  summary: 'Add rows from stdin, a JSON object a line, in one commit',
+  positionals: [{ name: 'PATH', summary: 'The directory of a Delta table, made if it is missing' }],
+  options: {
+    schema: {
+      kind: 'text',
+      value: 'JSON',
+      summary: 'Columns of a table that is made, as Delta writes them; else they are inferred',
+    },
+    'partition-by': {
+      kind: 'text',
+      value: 'NAME,…',
+      summary: 'Columns that a table that is made is partitioned by',
+    },
+    property: {
+      kind: 'list',
+      value: 'NAME=VALUE',
+      summary: 'A property of a table that is made, e.g. delta.enableChangeDataFeed=true',
+    },
+  },
+  notes: [
+    'Values have the forms that `millrace tables read --json` prints. Exit code 0 says that all rows are\n' +
+      'in the table and outlast a crash; a row that does not fit is named by its line, and none is added.',
+  ],
+  examples: [
+    { says: 'Rows of a file', line: 'millrace tables append /data/orders --json < orders.jsonl' },
+    {
+      says: 'A new table, by day',
+      line: 'millrace tables append /data/orders --partition-by day --json < orders.jsonl',
+    },
+  ],
+  run: ({ values, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      const { clock, random } = createCommandEnvironment()
+      const environment = { clock, random, storage: new LocalStorage(positionals[0]!) }
+      const rows = numberedRows(process.stdin)
+      const making = {
+        schema: values.schema,
+        partitionBy: values['partition-by']?.split(',').map((name) => name.trim()),
+        properties: values.property,
+      }
+      const transaction = await begin(environment, making, rows)
+      const committed = transaction === null ? null : await commitRows(transaction, rows)
+      const version = committed?.version ?? null
+      const told = { version, rows: committed?.rows ?? 0, files: committed?.files ?? 0 }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : version === null
+            ? 'No rows: nothing was committed\n'
+            : `Version ${version}: ${count(told.rows)} rows in ${count(told.files)} files\n`,
+      )
+      return 0
+    }),
+})
+
+interface Making {
+  readonly schema: string | undefined
+  readonly partitionBy: readonly string[] | undefined
+  readonly properties: readonly string[]
+}
+
+interface Row {
+  readonly line: number
+  readonly bytes: number
+  readonly json: Json
+}
+
+/** Rows of stdin, of which some may have been looked at before they are taken. */
+class Rows {
+  readonly #source: AsyncGenerator<Row[]>
+  readonly #seen: Row[][] = []
+
+  constructor(source: AsyncGenerator<Row[]>) {
+    this.#source = source
+  }
+
+  /** Keeps what it yields for `all`. */
+  async *ahead(): AsyncGenerator<Row[]> {
+    for (;;) {
+      const next = await this.#source.next()
+      if (next.done === true) return
+      this.#seen.push(next.value)
+      yield next.value
+    }
+  }
+
+  async *all(): AsyncGenerator<Row[]> {
+    while (this.#seen.length > 0) yield this.#seen.shift()!
+    yield* this.#source
+  }
+}
+
+function numberedRows(stream: AsyncIterable<Buffer>): Rows {
+  return new Rows(
+    (async function* () {
+      let line = 0
+      for await (const lines of readLines(stream)) {
+        const rows: Row[] = []
+        for (const text of lines) {
+          line++
+          if (!isUtf8(text)) throw invalid(`line ${line}: not UTF-8`)
+          if (text.length === 0) continue
+          rows.push({ line, bytes: text.length, json: fitting(line, () => parseJson(`${text}`)) })
+        }
+        yield rows
+      }
+    })(),
+  )
+}
+
+/** `null`: there are no rows for the table that is there. */
+async function begin(
+  environment: TableEnvironment,
+  making: Making,
+  rows: Rows,
+): Promise<Transaction | null> {
+  const snapshot = await existing(environment)
+  if (snapshot === null) {
+    return Transaction.creating(environment, newTable(await defined(making, rows), environment))
+  }
+  const { schema, partitionBy, properties } = making
+  if (schema !== undefined || partitionBy !== undefined || properties.length > 0) {
+    throw new UsageError('--schema, --partition-by and --property are for a table that is made')
+  }
+  const transaction = Transaction.on(environment, snapshot)
+  for await (const some of rows.ahead()) if (some.length > 0) return transaction
+  return null
+}
+
+async function existing({ storage }: TableEnvironment): Promise<Snapshot | null> {
+  try {
+    return await readSnapshot(storage)
+  } catch (error) {
+    if (error instanceof DeltaError && error.reason === 'missing') return null
+    throw error
+  }
+}
+
+async function defined(making: Making, rows: Rows): Promise<TableDefinition> {
+  const properties = new Map(making.properties.map(propertyOf))
+  const fields =
+    making.schema === undefined ? await inferred(rows) : givenFields(making.schema, properties)
+  return { fields, partitionBy: making.partitionBy ?? [], properties }
+}
+
+function propertyOf(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new UsageError(`--property ${text}: expected NAME=VALUE`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** Columns of a schema are read as those of a table that has it. */
+function givenFields(
+  schemaString: string,
+  configuration: ReadonlyMap<string, string>,
+): TableDefinition['fields'] {
+  const unmapped = new Map(configuration)
+  unmapped.delete('delta.columnMapping.mode')
+  return readTableSchema({
+    ...{ id: '', name: null, description: null, provider: 'parquet', formatOptions: new Map() },
+    ...{ schemaString, partitionColumns: [], configuration: unmapped, createdTime: null },
+  }).fields
+}
+
+async function inferred(rows: Rows): Promise<TableDefinition['fields']> {
+  const inference = new SchemaInference()
+  let bytes = 0
+  let last = 0
+  for await (const some of rows.ahead()) {
+    for (const row of some) {
+      fitting(row.line, () => inference.observe(row.json))
+      bytes += row.bytes
+      last = row.line
+    }
+    if (bytes > inferredBytesMax) break
+  }
+  if (bytes === 0)
+    throw invalid('there is no table and there are no rows to infer its columns from')
+  return fitting(last, () => inference.fields())
+}
+
+async function commitRows(transaction: Transaction, rows: Rows): ReturnType<Transaction['commit']> {
+  const { fields } = transaction.schema
+  const builder = new BatchBuilder(fields)
+  try {
+    let bytes = 0
+    for await (const some of rows.all()) {
+      for (const row of some) {
+        fitting(row.line, () => builder.append(rowOfJson(fields, row.json)))
+        bytes += row.bytes
+        if (builder.rowCount < batchRows && bytes < batchBytes) continue
+        await transaction.append(builder.finish())
+        bytes = 0
+      }
+    }
+    if (builder.rowCount > 0) await transaction.append(builder.finish())
+  } catch (error) {
+    await transaction.discard()
+    throw error
+  }
+  return transaction.commit({
+    operation: 'WRITE',
+    parameters: { mode: 'Append', partitionBy: partitionText(transaction) },
+  })
+}
+
+function partitionText({ schema }: Transaction): string {
+  return JSON.stringify(schema.partitionFields.map(({ name }) => name))
+}
+
+/** Names the line of a row that is none, or does not fit. */
+function fitting<Result>(line: number, work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error
+    throw invalid(`line ${line}: ${error.message}`, { cause: error })
+  }
+}

@@ -1,0 +1,33 @@
+/** How work on a table ends that could not be done: in a sentence, with the name of what it met. */
+import { DiskError, unreadable } from '../environment/disk.ts'
+import { DeltaConflict, DeltaError } from '../tables/delta/delta-error.ts'
+import { ParquetError } from '../tables/parquet/parquet-error.ts'
+import { CommandError } from './failure.ts'
+
+/** Says what a table or file is not, or has that is not known here, with its name. */
+export async function told(at: string, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof DeltaConflict) {
+      throw new CommandError(`${at}: ${error.message}`, 'Nothing was committed; run it again.')
+    }
+    if (error instanceof DeltaError || error instanceof ParquetError) {
+      throw new CommandError(`${at}: ${error.message}`)
+    }
+    if (error instanceof DiskError) throw new CommandError(unreadable(error.path, error))
+    throw error
+  }
+}
+
+/** As `told`, for work that writes. */
+export function toldWriting(at: string, work: () => Promise<number>): Promise<number> {
+  return told(at, async () => {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      throw new CommandError(`${at}: ${error.message}`, 'Nothing was committed.')
+    }
+  })
+}

@@ -1,0 +1,268 @@
+/**
+ * A change of a table, in one commit or not at all:
+ *
+ *     const transaction = Transaction.on(environment, await readSnapshot(storage))
+ *     await transaction.append(batch)
+ *     transaction.progress('sink/orders/0', 4711n)
+ *     const { version } = await transaction.commit({ operation: 'WRITE', parameters: { mode: 'Append' } })
+ *
+ * Rows go to data files that nobody reads before the commit names them. What has been read of the table is told
+ * to `reads`, so that another writer's commit that would have changed it is a conflict; who tells nothing appends
+ * blindly. A transaction that is not committed is discarded.
+ */
+import type { ColumnBatch } from '../columns/column.ts'
+import { type Json, jsonText, parseJson } from '../columns/exact-json.ts'
+import type { Action, AddAction, FileAction, MetadataAction, ProtocolAction } from './actions.ts'
+import { commitActions } from './commit.ts'
+import { CommitNumbers } from './commit-numbers.ts'
+import { type Isolation, nothingRead, type ReadSet } from './conflicts.ts'
+import { DataWriter, randomUuid } from './data-writer.ts'
+import { DeltaError, invalid, unsupported } from './delta-error.ts'
+import { refuseWriting, writerFeaturesOf } from './features.ts'
+import type { NewTable } from './new-table.ts'
+import { readTableSchema, type TableSchema } from './schema.ts'
+import type { Snapshot } from './snapshot.ts'
+import { statsChoice } from './stats.ts'
+import type { TableEnvironment } from './table-environment.ts'
+
+const engineInfo = 'Millrace/0.1.0'
+
+export interface CommitDescription {
+  /** As Delta names it: `WRITE`, `DELETE`, `OPTIMIZE`, … */
+  readonly operation: string
+  readonly parameters?: { readonly [name: string]: string }
+  readonly metrics?: { readonly [name: string]: number }
+  /** `Serializable` unless given; a commit that changes no rows has `Snapshot`. */
+  readonly isolation?: Isolation
+}
+
+export interface Committed {
+  readonly version: number
+  /** Files added, and rows in those that were written here. */
+  readonly files: number
+  readonly rows: number
+}
+
+export interface StagingOptions {
+  /** False where rows are only put into other files. */
+  readonly dataChange?: boolean
+  /** A file ends when it has about so many. */
+  readonly fileBytes?: number
+}
+
+export class Transaction {
+  /** What the table was like; `null`: there was none. */
+  readonly snapshot: Snapshot | null
+  /** What has been read of it. */
+  reads: ReadSet = nothingRead
+  readonly #environment: TableEnvironment
+  readonly #staging: StagingOptions
+  #protocol: ProtocolAction
+  #metadata: MetadataAction
+  #schema: TableSchema
+  #changesMetadata: boolean
+  #changesProtocol: boolean
+  #writer: DataWriter | null = null
+  readonly #others: Action[] = []
+  readonly #progress = new Map<string, bigint>()
+
+  private constructor(
+    environment: TableEnvironment,
+    snapshot: Snapshot | null,
+    { protocol, metadata }: NewTable,
+    staging: StagingOptions,
+  ) {
+    this.#environment = environment
+    this.snapshot = snapshot
+    this.#staging = staging
+    this.#protocol = protocol
+    this.#metadata = metadata
+    this.#schema = readTableSchema(metadata)
+    this.#changesProtocol = this.#changesMetadata = snapshot === null
+    refuseWriting(protocol, metadata, this.#schema)
+  }
+
+  /** Changes a table. Throws DeltaError where it asks more of writers than is done here. */
+  static on(
+    environment: TableEnvironment,
+    snapshot: Snapshot,
+    staging: StagingOptions = {},
+  ): Transaction {
+    return new Transaction(environment, snapshot, snapshot, staging)
+  }
+
+  /** Makes a table where there is none. */
+  static creating(
+    environment: TableEnvironment,
+    table: NewTable,
+    staging: StagingOptions = {},
+  ): Transaction {
+    return new Transaction(environment, null, table, staging)
+  }
+
+  /** The table's columns, as they are behind this transaction. */
+  get schema(): TableSchema {
+    return this.#schema
+  }
+
+  /** Where an application had come to; `null`: it is not known here. */
+  progressOf(appId: string): bigint | null {
+    return this.snapshot?.transactions.get(appId)?.version ?? null
+  }
+
+  /** Remembers in the same commit where an application has come to. Another's commit of it meanwhile is a conflict. */
+  progress(appId: string, version: bigint): void {
+    this.#progress.set(appId, version)
+  }
+
+  /**
+   * Other columns, properties or features for the table. Rows that follow are of its columns; none may have been
+   * appended before.
+   */
+  change({ protocol, metadata }: Partial<NewTable>): void {
+    if (this.#writer !== null) throw new RangeError('Rows were appended to the columns before')
+    this.#changesProtocol ||= protocol !== undefined
+    this.#changesMetadata ||= metadata !== undefined
+    this.#protocol = protocol ?? this.#protocol
+    this.#metadata = metadata ?? this.#metadata
+    this.#schema = readTableSchema(this.#metadata)
+    refuseWriting(this.#protocol, this.#metadata, this.#schema)
+  }
+
+  /** Rows for data files. Columns are found by name; one that the batch lacks is empty. */
+  async append(batch: ColumnBatch): Promise<void> {
+    this.#writer ??= new DataWriter(this.#environment, this.#schema, {
+      ...this.#staging,
+      stats: statsChoice(this.#metadata.configuration, {
+        clustering: clusteringColumns(this.snapshot),
+        saysTight: writerFeaturesOf(this.#protocol).includes('deletionVectors'),
+      }),
+    })
+    await this.#writer.append(batch)
+  }
+
+  /** A file that lies there already: one restored, or changed but for its rows. */
+  add(file: AddAction): void {
+    this.#others.push({ kind: 'add', add: file })
+  }
+
+  /** Of a file in the snapshot. */
+  remove(file: FileAction, dataChange: boolean): void {
+    if (dataChange && this.#metadata.configuration.get('delta.appendOnly') === 'true') {
+      throw unsupported('the table is append-only (delta.appendOnly): no rows are removed from it')
+    }
+    const { path, partitionValues, size, tags, deletionVector } = file
+    const { baseRowId, defaultRowCommitVersion } = file
+    this.#others.push({
+      kind: 'remove',
+      remove: {
+        ...{ path, partitionValues, size, tags, deletionVector, baseRowId },
+        ...{ defaultRowCommitVersion, dataChange, extendedFileMetadata: true },
+        deletionTimestamp: this.#environment.clock.now(),
+      },
+    })
+  }
+
+  /**
+   * Resolves when the commit is durable. Rejects with DeltaConflict, DeltaError, DiskError; then nothing is committed and
+   * what was staged is discarded, but where the error's reason is `uncertain`.
+   */
+  async commit(description: CommitDescription): Promise<Committed> {
+    try {
+      return await this.#commit(description)
+    } catch (error) {
+      const isUncertain = error instanceof DeltaError && error.reason === 'uncertain'
+      if (!isUncertain) await this.discard()
+      throw error
+    }
+  }
+
+  /** Removes the files that were staged. */
+  async discard(): Promise<void> {
+    const writer = this.#writer
+    this.#writer = null
+    await writer?.discard()
+  }
+
+  async #commit(description: CommitDescription): Promise<Committed> {
+    const staged = (await this.#writer?.finish()) ?? []
+    const now = this.#environment.clock.now()
+    const actions: Action[] = []
+    if (this.#changesProtocol) actions.push({ kind: 'protocol', protocol: this.#protocol })
+    if (this.#changesMetadata) actions.push({ kind: 'metaData', metaData: this.#metadata })
+    for (const [appId, version] of this.#progress) {
+      actions.push({ kind: 'txn', txn: { appId, version, lastUpdated: now } })
+    }
+    actions.push(...this.#others, ...staged.map((add): Action => ({ kind: 'add', add })))
+    if (actions.length === 0) throw invalid('a transaction without anything in it')
+    const isolation = this.#isolation(actions, description)
+    const features = writerFeaturesOf(this.#protocol)
+    const rows = this.#writer?.rowCount ?? 0
+    const version = await commitActions(this.#environment, {
+      actions,
+      reads: this.reads,
+      isolation,
+      readVersion: this.snapshot?.version ?? -1,
+      numbers: new CommitNumbers(this.snapshot, this.#metadata.configuration, features),
+      commitInfo: {
+        operation: description.operation,
+        operationParameters: { ...description.parameters },
+        ...(this.snapshot === null ? {} : { readVersion: this.snapshot.version }),
+        isolationLevel: isolation === 'Snapshot' ? 'SnapshotIsolation' : isolation,
+        isBlindAppend: this.#isBlindAppend(actions),
+        operationMetrics: metricsOf(description, staged, rows),
+        engineInfo,
+        txnId: randomUuid(this.#environment.random),
+      },
+    })
+    this.#writer = null
+    return { version, files: staged.length, rows }
+  }
+
+  #isolation(actions: readonly Action[], { isolation }: CommitDescription): Isolation {
+    const changesRows = actions.some(
+      (action) =>
+        (action.kind === 'add' && action.add.dataChange) ||
+        (action.kind === 'remove' && action.remove.dataChange),
+    )
+    if (!changesRows && !this.#changesMetadata) return 'Snapshot'
+    return isolation ?? 'Serializable'
+  }
+
+  #isBlindAppend(actions: readonly Action[]): boolean {
+    return (
+      this.reads.mayMatch === null &&
+      this.reads.paths.size === 0 &&
+      actions.every(({ kind }) => kind !== 'remove') &&
+      actions.some(({ kind }) => kind === 'add')
+    )
+  }
+}
+
+function metricsOf(
+  { metrics = {} }: CommitDescription,
+  staged: readonly AddAction[],
+  rows: number,
+): Json {
+  const bytes = staged.reduce((sum, { size }) => sum + size, 0)
+  const all = { numFiles: staged.length, numOutputRows: rows, numOutputBytes: bytes, ...metrics }
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]))
+}
+
+/** Paths of physical names; those of a table that others cluster. */
+function clusteringColumns(snapshot: Snapshot | null): string[][] {
+  const domain = snapshot?.domains.get('delta.clustering')
+  if (domain === undefined) return []
+  let json: Json
+  try {
+    json = parseJson(domain.configuration)
+  } catch (error) {
+    throw invalid(`domain delta.clustering: ${(error as Error).message}`, { cause: error })
+  }
+  const columns = (json as { clusteringColumns?: Json } | null)?.clusteringColumns
+  const isPaths =
+    Array.isArray(columns) &&
+    columns.every((path) => Array.isArray(path) && path.every((name) => typeof name === 'string'))
+  if (!isPaths) throw invalid(`domain delta.clustering: ${jsonText(json).slice(0, 100)}`)
+  return columns as string[][]
+}

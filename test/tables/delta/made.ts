@@ -1,0 +1,138 @@
+/** Delta tables for tests: in a directory of their own, made byte by byte or by our own writer. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
+import { NodeRandom } from '../../../src/environment/node/random.ts'
+import type { Storage } from '../../../src/environment/storage.ts'
+import type { Field, PlainKind } from '../../../src/tables/columns/column.ts'
+import { batchOf } from '../../../src/tables/columns/column-builder.ts'
+import { parseJson } from '../../../src/tables/columns/exact-json.ts'
+import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
+import { rowOfJson } from '../../../src/tables/columns/json-values.ts'
+import type { Value } from '../../../src/tables/columns/value.ts'
+import { newTable, type TableDefinition } from '../../../src/tables/delta/new-table.ts'
+import { chosenFields, scanTable } from '../../../src/tables/delta/scan.ts'
+import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
+import { Transaction } from '../../../src/tables/delta/transaction.ts'
+import { ParquetWriter } from '../../../src/tables/parquet/parquet-writer.ts'
+
+export type Line = Record<string, unknown>
+type Row = Record<string, Value>
+
+const scratch = mkdtempSync(join(tmpdir(), 'millrace-delta-'))
+
+export function column(name: string, type: unknown, metadata = {}): Line {
+  return { name, type, nullable: true, metadata }
+}
+
+export function metaData(fields: Line[], more: Line = {}): Line {
+  const schemaString = JSON.stringify({ type: 'struct', fields })
+  const format = { provider: 'parquet', options: {} }
+  const known = { id: 'a', format, schemaString, partitionColumns: [], configuration: {} }
+  return { metaData: { ...known, ...more } }
+}
+
+export const plainProtocol = { protocol: { minReaderVersion: 1, minWriterVersion: 2 } }
+
+export function add(path: string, more: Line = {}): Line {
+  return {
+    add: { path, partitionValues: {}, size: 1, modificationTime: 1, dataChange: true, ...more },
+  }
+}
+
+export function removeScratch(): void {
+  rmSync(scratch, { recursive: true, force: true })
+}
+
+/** A table in a directory of its own, whose log and files are put there as they are. */
+export class Made {
+  readonly root = mkdtempSync(join(scratch, 'table-'))
+  readonly storage = new LocalStorage(this.root)
+
+  put(name: string, content: string | Uint8Array): this {
+    const path = join(this.root, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+    return this
+  }
+
+  commit(version: number, lines: readonly Line[]): this {
+    const name = `_delta_log/${String(version).padStart(20, '0')}.json`
+    return this.put(name, lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  }
+
+  async file(name: string, fields: readonly Field[], rows: readonly Row[]): Promise<this> {
+    const chunks: Uint8Array[] = []
+    const writer = new ParquetWriter({ write: (bytes) => void chunks.push(bytes) }, fields)
+    await writer.append(batchOf(fields, rows))
+    await writer.finish()
+    return this.put(name, Buffer.concat(chunks))
+  }
+
+  async rows(version?: number, columns?: readonly string[]): Promise<string[]> {
+    const snapshot = await readSnapshot(this.storage, version)
+    const fields = chosenFields(snapshot.schema.fields, columns)
+    const lines: string[] = []
+    for await (const batch of scanTable(this.storage, snapshot, fields)) {
+      const print = rowPrinter(batch.fields)
+      for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
+    }
+    return lines
+  }
+
+  /** What a writer has; the clock stands at `now`. */
+  now = 1_700_000_000_000
+  readonly environment = {
+    clock: { now: () => this.now, monotonic: () => 0 },
+    random: new NodeRandom(),
+    storage: this.storage as Storage,
+  }
+
+  create(definition: TableDefinition): Transaction {
+    return Transaction.creating(this.environment, newTable(definition, this.environment))
+  }
+
+  async change(): Promise<Transaction> {
+    return Transaction.on(this.environment, await readSnapshot(this.storage))
+  }
+
+  /** Rows in JSON, each a line, committed by our own writer. */
+  async append(lines: readonly string[]): Promise<number> {
+    const transaction = await this.change()
+    await stage(transaction, lines)
+    const { version } = await transaction.commit({ operation: 'WRITE' })
+    return version
+  }
+
+  /** The lines of a commit. */
+  log(version: number): Line[] {
+    const name = `_delta_log/${String(version).padStart(20, '0')}.json`
+    const lines = readFileSync(join(this.root, name), 'utf8').trimEnd().split('\n')
+    return lines.map((line) => JSON.parse(line) as Line)
+  }
+
+  /** All files, hidden ones too, below the root; but those of the log. */
+  files(): string[] {
+    const all = readdirSync(this.root, { recursive: true, withFileTypes: true })
+    return all
+      .filter((entry) => entry.isFile() && !entry.parentPath.includes('_delta_log'))
+      .map((entry) => join(entry.parentPath, entry.name).slice(this.root.length + 1))
+      .sort()
+  }
+}
+
+export async function stage(transaction: Transaction, lines: readonly string[]): Promise<void> {
+  const { fields } = transaction.schema
+  await transaction.append(
+    batchOf(
+      fields,
+      lines.map((line) => rowOfJson(fields, parseJson(line))),
+    ),
+  )
+}
+
+/** The field of a table, as plain as can be. */
+export function field(name: string, kind: PlainKind): Field {
+  return { name, type: { kind }, isNullable: true }
+}
