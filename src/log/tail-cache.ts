@@ -8,35 +8,39 @@
  *                  ^ next                     does not fit before the ring's end goes to its start
  *     log A:   [a1][a2][a3]                   each log's `Tail` lists its own, in offset order;
  *     queue:   b1 -> a1 -> a2 -> b2 -> a3     all entries form one queue in order of arrival
+ *
+ * Where each is lies in rows of numbers: objects, a hundred thousand of them for small batches, would have
+ * the collector of garbage walk the heap every second, for milliseconds.
  */
 import * as header from '../../protocol/records/batch.ts'
 import type { Buffers } from '../environment/buffers.ts'
 import { lastOffsetOf } from './links.ts'
+import { NumberRows } from './number-rows.ts'
 import type { ReadOptions, ReadResult } from './segment-read.ts'
 
-interface Entry {
-  readonly tail: Tail
-  readonly baseOffset: number
-  readonly lastOffset: number
-  /** Counted over all laps of the ring. */
-  readonly position: number
-  readonly length: number
-  next: Entry | null
-  /** Its log let go of it; it leaves the queue in its turn. */
-  isDropped: boolean
-}
+/** What an entry costs beside its bytes: its rows, when their memory has just been doubled. */
+const entryOverheadBytes = 96
 
-/** What an entry costs beside its bytes: the objects around them. */
-const entryOverheadBytes = 200
+/** Columns of a log's entries. */
+const baseOffsetAt = 0
+const lastOffsetAt = 1
+/** Counted over all laps of the ring. */
+const positionAt = 2
+const lengthAt = 3
+const columns = 4
+
+const queueStart = 16
 
 export class TailCache {
   readonly bytesMax: number
   /** Allocated when it is needed; the system gives memory to what is written only. */
   #ring: Buffer | null = null
   #nextPosition = 0
+  /** The queue: whose each entry is, and where. What goes round the end goes on at the start. */
+  #tails: (Tail | undefined)[] = new Array(queueStart).fill(undefined)
+  #positions = new Float64Array(queueStart)
+  #first = 0
   #count = 0
-  #oldest: Entry | null = null
-  #newest: Entry | null = null
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
@@ -47,33 +51,46 @@ export class TailCache {
     return this.#ring
   }
 
-  /** Copies bytes in, for which the oldest entries make room. They are fewer than `bytesMax`. */
-  insert(tail: Tail, baseOffset: number, lastOffset: number, bytes: Buffer): Entry {
+  /** Copies bytes in, for which the oldest entries make room; gives their position. They are fewer than `bytesMax`. */
+  insert(tail: Tail, bytes: Buffer): number {
     const { length } = bytes
     let position = this.#nextPosition
     const leftInLap = this.bytesMax - (position % this.bytesMax)
     if (length > leftInLap) position += leftInLap
     this.#nextPosition = position + length
-    this.#count++
     this.#makeRoom()
     this.ring.set(bytes, position % this.bytesMax)
-    const entry = { tail, baseOffset, lastOffset, position, length, next: null, isDropped: false }
-    if (this.#newest === null) this.#oldest = entry
-    else this.#newest.next = entry
-    this.#newest = entry
-    return entry
+    if (this.#count === this.#tails.length) this.#widen()
+    const at = (this.#first + this.#count++) & (this.#tails.length - 1)
+    this.#tails[at] = tail
+    this.#positions[at] = position
+    return position
   }
 
   /** Drops entries from the oldest on until none lies where the next one goes. */
   #makeRoom(): void {
-    for (let oldest = this.#oldest; oldest !== null; oldest = oldest.next) {
-      const bytes = this.#nextPosition - oldest.position
-      if (bytes + this.#count * entryOverheadBytes <= this.bytesMax) return
-      if (!oldest.isDropped) oldest.tail.dropOldest()
+    while (this.#count > 0) {
+      const at = this.#first
+      const position = this.#positions[at] as number
+      const bytes = this.#nextPosition - position
+      if (bytes + (this.#count + 1) * entryOverheadBytes <= this.bytesMax) return
+      this.#tails[at]?.dropOldest(position)
+      this.#tails[at] = undefined
+      this.#first = (at + 1) & (this.#tails.length - 1)
       this.#count--
-      this.#oldest = oldest.next
     }
-    this.#newest = null
+  }
+
+  #widen(): void {
+    const { length } = this.#tails
+    const first = this.#first
+    const positions = new Float64Array(2 * length)
+    positions.set(this.#positions.subarray(first))
+    positions.set(this.#positions.subarray(0, first), length - first)
+    const tails = [...this.#tails.slice(first), ...this.#tails.slice(0, first)]
+    this.#tails = tails.concat(new Array(length).fill(undefined))
+    this.#positions = positions
+    this.#first = 0
   }
 }
 
@@ -82,8 +99,7 @@ export class Tail {
   /** While it is not, what is added is left out. */
   isFilled = true
   readonly #cache: TailCache
-  #entries: Entry[] = []
-  #head = 0
+  readonly #entries = new NumberRows(columns)
 
   constructor(cache: TailCache) {
     this.#cache = cache
@@ -91,7 +107,7 @@ export class Tail {
 
   /** Everything from here to the log's end is here; the largest number where there is nothing. */
   get startOffset(): number {
-    return this.#entries[this.#head]?.baseOffset ?? Number.MAX_SAFE_INTEGER
+    return this.#entries.length > 0 ? this.#entries.at(0, baseOffsetAt) : Number.MAX_SAFE_INTEGER
   }
 
   /** Copies whole batches that follow those already here. */
@@ -101,9 +117,15 @@ export class Tail {
       this.clear()
       return
     }
-    // Making room may replace our list of entries, so it is looked up only afterwards.
-    const entry = this.#cache.insert(this, baseOffset, lastOffset, bytes)
-    this.#entries.push(entry)
+    // Making room may take from our entries, so the row is added only afterwards.
+    const position = this.#cache.insert(this, bytes)
+    const entries = this.#entries
+    const row = entries.length
+    entries.push()
+    entries.set(row, baseOffsetAt, baseOffset)
+    entries.set(row, lastOffsetAt, lastOffset)
+    entries.set(row, positionAt, position)
+    entries.set(row, lengthAt, bytes.length)
   }
 
   /**
@@ -112,11 +134,13 @@ export class Tail {
    */
   read(options: ReadOptions, buffers: Buffers): ReadResult {
     const { ring, bytesMax } = this.#cache
+    const entries = this.#entries
     const taking = new Taking(options)
-    for (let index = this.#indexOf(options.offset); index < this.#entries.length; index++) {
-      const { baseOffset, lastOffset, position, length } = this.#entries[index] as Entry
-      const start = position % bytesMax
-      if (taking.takeWhole(baseOffset, lastOffset, start, length)) continue
+    for (let row = this.#indexOf(options.offset); row < entries.length; row++) {
+      const start = entries.at(row, positionAt) % bytesMax
+      const length = entries.at(row, lengthAt)
+      const baseOffset = entries.at(row, baseOffsetAt)
+      if (taking.takeWhole(baseOffset, entries.at(row, lastOffsetAt), start, length)) continue
       if (!taking.takeBatches(ring, start, start + length)) break
     }
     return taking.copied(ring, buffers)
@@ -124,38 +148,28 @@ export class Tail {
 
   /** Forgets everything: the log was truncated or closed. */
   clear(): void {
-    for (let index = this.#head; index < this.#entries.length; index++) {
-      ;(this.#entries[index] as Entry).isDropped = true
-    }
-    this.#entries = []
-    this.#head = 0
+    this.#entries.clear()
   }
 
   /** Forgets what ends below `offset`: less is left of it on the disk. */
   dropBelow(offset: number): void {
-    for (;;) {
-      const entry = this.#entries[this.#head]
-      if (entry === undefined || entry.lastOffset >= offset) return
-      entry.isDropped = true
-      this.dropOldest()
-    }
+    const entries = this.#entries
+    while (entries.length > 0 && entries.at(0, lastOffsetAt) < offset) entries.shift()
   }
 
-  /** This log's first entry is the oldest of all, and makes room. */
-  dropOldest(): void {
-    this.#head++
-    if (this.#head < 1024 || this.#head * 2 < this.#entries.length) return
-    this.#entries = this.#entries.slice(this.#head)
-    this.#head = 0
+  /** The entry at `position` makes room. It is this log's first, unless the log has let go of it before. */
+  dropOldest(position: number): void {
+    const entries = this.#entries
+    if (entries.length > 0 && entries.at(0, positionAt) === position) entries.shift()
   }
 
   /** The entry that holds `offset`. */
   #indexOf(offset: number): number {
-    let low = this.#head
+    let low = 0
     let high = this.#entries.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.#entries[middle] as Entry).lastOffset < offset) low = middle + 1
+      if (this.#entries.at(middle, lastOffsetAt) < offset) low = middle + 1
       else high = middle
     }
     return low
