@@ -16,10 +16,10 @@ export class CommittedPlace {
   readonly partition: number
   /** The last that was acknowledged. */
   acknowledged = nothing
-  acknowledgedMs = 0
   /** Sent, never answered. */
   readonly unanswered = new Set<number>()
-  readonly sent = new Set<number>([nothing])
+  /** When each was sent: it does not count as committed before. */
+  readonly sentMs = new Map<number, number>([[nothing, 0]])
   next = 0
   lossesKnown = 0
 
@@ -69,7 +69,7 @@ export async function commit(
 ): Promise<void> {
   const offset = place.next++
   const { partition: partitionIndex } = place
-  place.sent.add(offset)
+  place.sentMs.set(offset, stage.world.nowMs)
   place.unanswered.add(offset)
   try {
     const answer = await cluster.callCoordinator(
@@ -99,7 +99,6 @@ export async function commit(
     const errorCode = answer.topics[0]?.partitions[0]?.errorCode ?? -1
     cluster.checkCoordinator('group', groupId, errorCode)
     place.acknowledged = offset
-    place.acknowledgedMs = stage.world.nowMs
     place.unanswered.delete(offset)
     stage.trace.say(name, `committed ${offset} for ${topic}-${partitionIndex}`)
   } catch (error) {
@@ -119,7 +118,7 @@ async function glance(
 ): Promise<void> {
   const { cluster, name, random } = client
   const { temper, isHealed } = stage
-  const { acknowledged, acknowledgedMs } = place
+  const { acknowledged } = place
   const topics = [{ name: topic, partitionIndexes: [place.partition] }]
   const losses = host.offsetsLost
   let offset: number
@@ -138,10 +137,10 @@ async function glance(
   }
   if (losses !== host.offsetsLost) return
   // The answer may have been given before that to the commit: it tells of the one before then.
-  const isOfBefore = offset === nothing && mayHaveExpired(stage, acknowledgedMs)
+  const isOfBefore = offset === nothing && mayHaveExpired(stage, place, acknowledged)
   // Nor is what may have been there the last then: another commit was acknowledged meanwhile.
   const isOvertaken =
-    place.acknowledgedMs !== acknowledgedMs &&
+    place.acknowledged !== acknowledged &&
     offset !== place.acknowledged &&
     mayBe(stage, place, offset, losses)
   if (offset !== acknowledged && !isOfBefore && !isOvertaken) {
@@ -206,11 +205,16 @@ function judge(
 
 function mayBe(stage: Stage, place: CommittedPlace, offset: number, losses: number): boolean {
   if (offset === place.acknowledged || place.unanswered.has(offset)) return true
-  if (place.lossesKnown !== losses) return place.sent.has(offset)
-  return offset === nothing && mayHaveExpired(stage, place.acknowledgedMs)
+  if (place.lossesKnown !== losses) return place.sentMs.has(offset)
+  return offset === nothing && mayHaveExpired(stage, place, place.acknowledged)
 }
 
-function mayHaveExpired({ temper, world }: Stage, acknowledgedMs: number): boolean {
-  const ageMs = world.nowMs - acknowledgedMs
+/** After a loss it may be an old one that was there last. */
+function mayHaveExpired(
+  { temper, world }: Stage,
+  { sentMs }: CommittedPlace,
+  offset: number,
+): boolean {
+  const ageMs = world.nowMs - (sentMs.get(offset) ?? 0)
   return temper.expiresOffsets && (ageMs >= 600_000 || temper.blows.clockJump > 0)
 }
