@@ -237,7 +237,7 @@ export class Broker {
    */
   lockDirectories(): void {
     const environment = this.#environment
-    const { clusterId, missing } = identify({
+    const { clusterId, missing, isNew } = identify({
       disk: environment.disk,
       paths: this.#paths,
       metadataPath: this.#metadataPath,
@@ -253,10 +253,14 @@ export class Broker {
       const meta = missing.get(path)
       if (meta !== undefined && directory.failure === null) directory.writeMetaProperties(meta)
     }
-    const { path, failure } = this.#metadataDirectory
-    if (failure === null) return
-    const message = `The log directory ${path} cannot be used: ${failure.message}`
-    throw new Error(message, { cause: failure })
+    for (const directory of this.#directories) {
+      const { path, failure } = directory
+      const isNeeded = directory === this.#metadataDirectory || (isNew && missing.has(path))
+      if (failure === null || !isNeeded) continue
+      const advice = isNew ? ' A new node begins with all of its directories, or not at all.' : ''
+      const message = `The log directory ${path} cannot be used: ${failure.message}.${advice}`
+      throw new Error(message, { cause: failure })
+    }
   }
 
   get #logDirs(): readonly string[] {

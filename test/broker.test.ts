@@ -187,6 +187,24 @@ t.test('one of two disks fails: what lies on it is offline, the rest goes on', a
   await node.world.run(node.broker.stop())
 })
 
+t.test('a new node begins with all of its directories', async (t) => {
+  const node = new Node('/one,/two', {})
+  let isBroken = true
+  node.disk.fault = (_, name) => (isBroken && name.startsWith('/two') ? 'EIO' : undefined)
+  await t.rejects(node.world.run(node.broker.start()), {
+    message: /^The log directory \/two cannot be used: .* all of its directories, or not at all\.$/,
+  })
+  // Else the next start would take it for a disk that is missing.
+  t.notOk(node.disk.exists('/one/__cluster_metadata-0'))
+  isBroken = false
+  await node.restart()
+  await node.createTopic('orders')
+  t.same(await node.produce('orders', 'a'), codes(0))
+  await node.restart((_, name) => (name.startsWith('/two') ? 'EIO' : undefined))
+  t.same(node.fatal, [], 'later on it goes on without')
+  await node.world.run(node.broker.stop())
+})
+
 t.test('the metadata log has a disk of its own, and the node ends with it', async (t) => {
   const node = await Node.started('/data', { 'metadata.log.dir': '/meta' })
   t.same(await node.produce('orders', 'a'), codes(0))

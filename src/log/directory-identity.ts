@@ -24,6 +24,11 @@ export interface Identity {
   readonly clusterId: string
   /** What the directories' files are to say where they do not yet, by path. */
   readonly missing: ReadonlyMap<string, MetaProperties>
+  /**
+   * Nothing was begun yet. A node begins with all its directories: one that got no identity then would be
+   * taken for a disk that is missing ever after.
+   */
+  readonly isNew: boolean
 }
 
 /** Changes nothing. Throws Error that says what does not fit, and what to do. */
@@ -50,7 +55,7 @@ export function identify(options: IdentityOptions): Identity {
     const directoryId = meta?.directoryId || options.newId()
     missing.set(path, { version: 1, clusterId, nodeId: options.nodeId, directoryId })
   }
-  return { clusterId, missing }
+  return { clusterId, missing, isNew: !mayHoldMetadata(options) }
 }
 
 function readAll({ disk, paths }: IdentityOptions): Map<string, MetaProperties> {
@@ -102,15 +107,19 @@ function refuseLostMetadata({ disk, paths, metadataPath }: IdentityOptions): voi
         'for. Set metadata.log.dir to the directory that has it, or put that first in log.dirs.',
     )
   }
-  const names = namesOrNull(disk, metadataPath)
-  // What cannot be read fails when it is opened.
-  if (names === null ? exists(disk, metadataPath) : names.includes(metadataLogName)) return
+  if (mayHoldMetadata({ disk, metadataPath })) return
   const holder = paths.find((path) => namesIn(disk, path).some(isPartitionName))
   if (holder === undefined) return
   throw new Error(
     `${holder} holds partitions, but ${metadataPath}/${metadataLogName}, which knows their topics, is ` +
       'missing. Restore it from a copy, or move the partitions away to begin anew.',
   )
+}
+
+function mayHoldMetadata({ disk, metadataPath }: Pick<IdentityOptions, 'disk' | 'metadataPath'>) {
+  const names = namesOrNull(disk, metadataPath)
+  // What cannot be read fails when it is opened.
+  return names === null ? exists(disk, metadataPath) : names.includes(metadataLogName)
 }
 
 function refuseLostIdentity(

@@ -426,6 +426,7 @@ t.test('whose directories these are', (t) => {
   const made = fresh()
   const both = made.check(['/a', '/b'])
   t.same([...both.missing.keys()], ['/a', '/b'], 'a new node')
+  t.equal(both.isNew, true)
   t.equal(both.missing.get('/b')?.clusterId, both.clusterId)
   t.equal(fresh().check(['/a'], { clusterId: 'mine' }).clusterId, 'mine')
 
@@ -436,6 +437,7 @@ t.test('whose directories these are', (t) => {
   t.throws(() => grown.check(['/a', '/b']), { message: /\/b has no meta\.properties.*mount it/ })
   grown.write('/b', 'version=1\ncluster.id=c\nnode.id=1\n')
   t.match(grown.check(['/a', '/b']).missing.get('/b'), { clusterId: 'c', directoryId: /^id-/ })
+  t.equal(grown.check(['/a', '/b']).isNew, false)
   grown.write('/b', meta('other', 1, 'B'))
   t.throws(() => grown.check(['/a', '/b']), {
     message: /different clusters: \/a to c, \/b to other/,
@@ -470,5 +472,7 @@ t.test('whose directories these are', (t) => {
   broken.write('/b', meta('c', 1, 'B'))
   broken.disk.fault = (_, name) => (name.startsWith('/b') ? 'EIO' : undefined)
   t.equal(broken.check(['/a', '/b']).clusterId, 'c', 'a broken disk does not stop the others')
+  broken.disk.fault = (_, name) => (name.startsWith('/a') ? 'EIO' : undefined)
+  t.equal(broken.check(['/a', '/b']).isNew, false, 'what cannot be read is not taken for new')
   t.end()
 })

@@ -10,6 +10,7 @@ export const keptSeeds: readonly (readonly [seed: number, found: string])[] = [
   [153, 'a retry after a clean stop met a producer of which only the last batch was known'],
   [114911, 'what a group had committed before a loss expired, counted from a later commit'],
   [
+    121026,
     'a directory that failed during the first start was taken for a missing disk ever after',
   ],
   [20492, 'of a producer, batches in segments rolled soon after each other were not known again'],
