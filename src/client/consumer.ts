@@ -5,6 +5,7 @@
  * once.
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
+import { noLeaderEpoch } from '../../protocol/records/batch.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import { type Assignor, rangeAssignor, roundRobinAssignor } from './assignors.ts'
 import type { Cluster } from './cluster.ts'
@@ -21,6 +22,7 @@ import {
   latest,
   listOffsets,
 } from './offsets.ts'
+import type { Position } from './position-validation.ts'
 import { nameOf, type TopicPartition } from './topic-partition.ts'
 
 export interface ConsumerOptions {
@@ -89,6 +91,7 @@ export class Consumer {
       {
         onArrival: () => this.#wake(),
         onOutOfRange: (partition, offset) => this.#outOfRange(partition, offset),
+        onTruncated: (partition, offset, end) => this.#truncated(partition, offset, end),
       },
     )
     this.#member =
@@ -145,10 +148,11 @@ export class Consumer {
       await this.#autoCommit()
       const taken = this.#fetcher.take(recordsMax)
       if (taken.length > 0) {
-        this.#handedOut = taken.map(({ topic, partition, nextOffset: offset }) => ({
+        this.#handedOut = taken.map(({ topic, partition, nextOffset: offset, leaderEpoch }) => ({
           topic,
           partition,
           offset,
+          leaderEpoch,
         }))
         return taken
       }
@@ -176,7 +180,7 @@ export class Consumer {
   seek(partition: TopicPartition, offset: number | 'earliest' | 'latest'): void {
     if (!this.#assigned.has(nameOf(partition)))
       throw new RangeError(`${nameOf(partition)} is not assigned to this consumer`)
-    this.#handedOut = this.#handedOut.filter((row) => nameOf(row) !== nameOf(partition))
+    this.#forgetHandedOut(partition)
     this.#place({ ...partition, offset })
   }
 
@@ -273,19 +277,25 @@ export class Consumer {
     this.#release()
   }
 
+  #forgetHandedOut(partition: TopicPartition): void {
+    this.#handedOut = this.#handedOut.filter((row) => nameOf(row) !== nameOf(partition))
+  }
+
   #release(): void {
     this.#fetcher.clear()
     this.#assigned.clear()
     this.#unplaced.clear()
   }
 
-  #place(start: Start): void {
+  /** `leaderEpoch`: of the record before `offset`, where it is known. */
+  #place(start: Start, leaderEpoch = noLeaderEpoch): void {
     const { topic, partition, offset } = start
     this.#assigned.set(nameOf(start), { topic, partition })
     if (typeof offset === 'number') {
+      const position = { offset, leaderEpoch }
       this.#unplaced.delete(nameOf(start))
-      if (this.#fetcher.positionOf(start) === undefined) this.#fetcher.start(start, offset)
-      else this.#fetcher.seek(start, offset)
+      if (this.#fetcher.positionOf(start) === undefined) this.#fetcher.start(start, position)
+      else this.#fetcher.seek(start, position)
     } else {
       this.#fetcher.stop(start)
       this.#unplaced.set(nameOf(start), start)
@@ -311,8 +321,10 @@ export class Consumer {
       this.#member === null || toldNone.length === 0
         ? []
         : await fetchCommitted(this.#cluster, this.#member.groupId, toldNone)
-    const offsets = new Map(committed.map((row) => [nameOf(row), row.offset]))
-    const others = starts.filter((start) => !offsets.has(nameOf(start)))
+    const positions = new Map<string, Position>()
+    for (const { leaderEpoch = noLeaderEpoch, offset, ...row } of committed)
+      positions.set(nameOf(row), { offset, leaderEpoch })
+    const others = starts.filter((start) => !positions.has(nameOf(start)))
     const queries = others.map((start) => ({
       topic: start.topic,
       partition: start.partition,
@@ -320,15 +332,17 @@ export class Consumer {
     }))
     const { isolation } = this.#options
     for (const row of await listOffsets(this.#cluster, queries, isolation)) {
-      offsets.set(nameOf(row), row.offset)
-      // Committed too: who begins at the end shall find what came while it was away.
       const { topic, partition, offset } = row
+      positions.set(nameOf(row), { offset, leaderEpoch: noLeaderEpoch })
+      // Committed too: who begins at the end shall find what came while it was away.
       if (this.#autoCommits) this.#toCommit.set(nameOf(row), { topic, partition, offset })
     }
     // What was sought or revoked in the meantime is no longer waiting for this answer.
-    for (const start of starts)
-      if (this.#unplaced.get(nameOf(start)) === start)
-        this.#place({ ...start, offset: offsets.get(nameOf(start))! })
+    for (const start of starts) {
+      if (this.#unplaced.get(nameOf(start)) !== start) continue
+      const { offset, leaderEpoch } = positions.get(nameOf(start))!
+      this.#place({ ...start, offset }, leaderEpoch)
+    }
     this.#fetcher.fetch()
   }
 
@@ -353,6 +367,24 @@ export class Consumer {
     }
     log.warn(`offset ${offset} is out of range in ${name}: going on at the ${autoOffsetReset}`)
     this.#place({ ...partition, offset: autoOffsetReset })
+    this.#wake()
+  }
+
+  /** The partition's leader lacks what was read: reading goes on where its log parts from that. */
+  #truncated(partition: TopicPartition, offset: number, end: Position | null): void {
+    const { log } = this.#cluster.environment
+    const { autoOffsetReset = 'latest' } = this.#options
+    const cut = end === null ? '' : ` and is another from ${end.offset} on`
+    const what = `${nameOf(partition)} has lost records below ${offset}, which were read${cut}`
+    // To commit them would be to pass over what stands in their place.
+    this.#forgetHandedOut(partition)
+    this.#toCommit.delete(nameOf(partition))
+    if (autoOffsetReset === 'none') {
+      this.#failure = new KafkaError(errors.OFFSET_OUT_OF_RANGE, what)
+      return
+    }
+    log.warn(`${what}: going on at ${end === null ? `the ${autoOffsetReset}` : end.offset}`)
+    this.#place({ ...partition, offset: end?.offset ?? autoOffsetReset }, end?.leaderEpoch)
     this.#wake()
   }
 

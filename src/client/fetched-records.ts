@@ -23,6 +23,8 @@ export class FetchedRecords {
   #at = 0
   /** The offset after the last record handed out. */
   position: number
+  /** In which the last batch that was opened was written; null before one was. */
+  leaderEpoch: number | null = null
 
   /** `aborted`: null where uncommitted records are wanted too. */
   constructor(bytes: Buffer, position: number, aborted: readonly AbortedTransaction[] | null) {
@@ -67,6 +69,9 @@ export class FetchedRecords {
       const last = records.at(-1)?.offset ?? -1
       const isBatch = header.magic(this.#bytes, at) === 2
       const lastOffset = isBatch ? header.lastOffset(this.#bytes, at) : last
+      this.leaderEpoch = isBatch
+        ? header.partitionLeaderEpoch(this.#bytes, at)
+        : header.noLeaderEpoch
       this.position = Math.max(this.position, lastOffset + 1)
       if (records.length > 0) return records
     }

@@ -1,10 +1,12 @@
 /**
  * Reads ahead of the consumer: while less than a bound of bytes waits for it, one Fetch is under way to
  * every broker that leads one of its partitions. All partitions of a leader go into one request, whose
- * order rotates, so that each gets its turn when an answer is full.
+ * order rotates, so that each gets its turn when an answer is full. Before it reads on from a leader that
+ * is new to a partition, it asks whether what was read is still there (KIP-320).
  */
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
+import { noLeaderEpoch } from '../../protocol/records/batch.ts'
 import type { BatchRecord } from '../../protocol/records/record.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import type { Milliseconds } from '../environment/environment.ts'
@@ -13,6 +15,8 @@ import type { Answered } from './connection.ts'
 import { ClosedError } from './failures.ts'
 import { FetchedRecords } from './fetched-records.ts'
 import { type IsolationLevel, isolationCode } from './offsets.ts'
+import { askEpochEnds, type EpochEnd, type Position } from './position-validation.ts'
+import { Reading } from './reading.ts'
 import { backoffMs } from './retry.ts'
 import { byTopic, nameOf, type TopicPartition } from './topic-partition.ts'
 
@@ -30,60 +34,24 @@ export interface PartitionRecords extends TopicPartition {
   readonly records: readonly BatchRecord[]
   /** The offset to go on from. */
   readonly nextOffset: number
+  /** In which the record before it was written; -1 where that is not known. */
+  readonly leaderEpoch: number
   /** As the last answer told it. */
   readonly highWatermark: number
 }
 
-/** A partition being read. */
-class Reading implements TopicPartition {
-  readonly topic: string
-  readonly partition: number
-  /** The offset of the next record that the consumer gets. */
-  position: number
-  /** Where the next fetch begins. */
-  fetchOffset: number
-  highWatermark = -1
-  logStartOffset = -1
-  fetched: FetchedRecords[] = []
-  /** Opened, but more than the consumer wanted. */
-  rest: BatchRecord[] = []
-  failures = 0
-  retryAtMs: Milliseconds = 0
-  /** The consumer has to be told. */
-  error: Error | null = null
-  /** Counts seeks: answers to fetches from before a seek are dropped. */
-  version = 0
-
-  constructor({ topic, partition }: TopicPartition, position: number) {
-    this.topic = topic
-    this.partition = partition
-    this.position = position
-    this.fetchOffset = position
-  }
-
-  get bufferedBytes(): number {
-    let bytes = 0
-    for (const fetched of this.fetched) bytes += fetched.remainingBytes
-    return bytes
-  }
-
-  seek(offset: number): void {
-    this.version++
-    this.position = offset
-    this.fetchOffset = offset
-    this.fetched = []
-    this.rest = []
-    this.error = null
-    this.retryAtMs = 0
-  }
+interface FetcherEvents {
+  /** Records may have arrived. */
+  readonly onArrival: () => void
+  readonly onOutOfRange: (partition: TopicPartition, offset: number) => void
+  /** What was read up to `offset` is not there any more from `end` on; null: nobody knows from where. */
+  readonly onTruncated: (partition: TopicPartition, offset: number, end: Position | null) => void
 }
 
 export class Fetcher {
   readonly #cluster: Cluster
   readonly #options: FetchOptions
-  /** Records may have arrived. */
-  readonly #onArrival: () => void
-  readonly #onOutOfRange: (partition: TopicPartition, offset: number) => void
+  readonly #events: FetcherEvents
   readonly #readings = new Map<string, Reading>()
   /** By name, as a partition stays paused when it is sought in. */
   readonly #paused = new Set<string>()
@@ -91,31 +59,23 @@ export class Fetcher {
   #turn = 0
   #isClosed = false
 
-  constructor(
-    cluster: Cluster,
-    options: FetchOptions,
-    events: {
-      readonly onArrival: () => void
-      readonly onOutOfRange: (partition: TopicPartition, offset: number) => void
-    },
-  ) {
+  constructor(cluster: Cluster, options: FetchOptions, events: FetcherEvents) {
     this.#cluster = cluster
     this.#options = options
-    this.#onArrival = events.onArrival
-    this.#onOutOfRange = events.onOutOfRange
+    this.#events = events
   }
 
   /** Reads the partition from here on. */
-  start(partition: TopicPartition, offset: number): void {
-    this.#readings.set(nameOf(partition), new Reading(partition, offset))
+  start(partition: TopicPartition, position: Position): void {
+    this.#readings.set(nameOf(partition), new Reading(partition, position))
   }
 
   stop(partition: TopicPartition): void {
     this.#readings.delete(nameOf(partition))
   }
 
-  seek(partition: TopicPartition, offset: number): void {
-    this.#readings.get(nameOf(partition))?.seek(offset)
+  seek(partition: TopicPartition, position: Position): void {
+    this.#readings.get(nameOf(partition))?.seek(position)
   }
 
   setPaused(partition: TopicPartition, isPaused: boolean): void {
@@ -163,7 +123,7 @@ export class Fetcher {
         if (taken.length > 0) break
         throw error
       }
-      const records = takeFrom(reading, left)
+      const records = reading.take(left)
       if (records.length === 0) continue
       left -= records.length
       taken.push({
@@ -171,6 +131,7 @@ export class Fetcher {
         partition: reading.partition,
         records,
         nextOffset: reading.position,
+        leaderEpoch: reading.positionEpoch,
         highWatermark: reading.highWatermark,
       })
     }
@@ -185,34 +146,93 @@ export class Fetcher {
     const byLeader = new Map<number, Reading[]>()
     for (const reading of this.#readings.values()) {
       if (this.#isPaused(reading) || reading.error !== null || reading.retryAtMs > now) continue
-      const { topic, partition } = reading
-      const leader = this.#cluster.metadata.partition(topic, partition)?.leader ?? -1
+      const leader = this.#partition(reading)?.leader ?? -1
       if (leader < 0) this.#later(reading, new KafkaError(errors.LEADER_NOT_AVAILABLE))
       else byLeader.set(leader, [...(byLeader.get(leader) ?? []), reading])
     }
     for (const [leader, readings] of byLeader) {
       if (this.#busy.has(leader)) continue
       const buffered = readings.reduce((sum, reading) => sum + reading.bufferedBytes, 0)
-      if (buffered >= this.#options.maxBytes) continue
-      void this.#fetchFrom(leader, readings)
+      const doubtful = readings.filter((reading) => !reading.follow(this.#leaderEpoch(reading)))
+      if (doubtful.length > 0)
+        void this.#with(leader, doubtful, () => this.#validate(leader, doubtful))
+      else if (buffered < this.#options.maxBytes)
+        void this.#with(leader, readings, () => this.#fetchFrom(leader, readings))
     }
   }
 
-  async #fetchFrom(leader: number, readings: readonly Reading[]): Promise<void> {
+  #partition({ topic, partition }: TopicPartition) {
+    return this.#cluster.metadata.partition(topic, partition)
+  }
+
+  #leaderEpoch(partition: TopicPartition): number {
+    return this.#partition(partition)?.leaderEpoch ?? noLeaderEpoch
+  }
+
+  /** Asks a leader about partitions, and nothing else meanwhile. */
+  async #with(
+    leader: number,
+    readings: readonly Reading[],
+    ask: () => Promise<void>,
+  ): Promise<void> {
     this.#busy.add(leader)
-    const asked = readings.map((reading) => ({ reading, version: reading.version }))
     try {
-      const answer = await this.#ask(leader, readings)
-      if (answer.errorCode !== 0) throw new KafkaError(errorByCode(answer.errorCode))
-      for (const { reading, version } of asked)
-        if (reading.version === version) this.#accept(reading, answer)
+      await ask()
     } catch (error) {
       if (!this.#isClosed && !(error instanceof ClosedError))
         for (const reading of readings) this.#later(reading, error as Error)
     }
     this.#busy.delete(leader)
-    this.#onArrival()
+    this.#events.onArrival()
     this.fetch()
+  }
+
+  async #fetchFrom(leader: number, readings: readonly Reading[]): Promise<void> {
+    const asked = readings.map((reading) => ({ reading, version: reading.version }))
+    const answer = await this.#ask(leader, readings)
+    if (answer.errorCode !== 0) throw new KafkaError(errorByCode(answer.errorCode))
+    for (const { reading, version } of asked)
+      if (reading.version === version) this.#accept(reading, answer)
+  }
+
+  /** What was fetched from another leader, and not handed out, is fetched anew. */
+  async #validate(leader: number, readings: readonly Reading[]): Promise<void> {
+    const asked = readings.map((reading) => {
+      reading.dropFetched()
+      const { topic, partition, version, positionEpoch: leaderEpoch } = reading
+      const query = {
+        topic,
+        partition,
+        leaderEpoch,
+        currentLeaderEpoch: this.#leaderEpoch(reading),
+      }
+      return { reading, version, query }
+    })
+    const queries = asked.map(({ query }) => query)
+    const ends = await askEpochEnds(this.#cluster, leader, queries)
+    for (const { reading, version, query } of asked) {
+      if (reading.version !== version) continue
+      const end = ends?.get(nameOf(reading))
+      if (ends === null) reading.leaderEpoch = query.currentLeaderEpoch
+      else if (end === undefined) this.#later(reading, new KafkaError(errors.UNKNOWN_SERVER_ERROR))
+      else this.#judge(reading, end, query.currentLeaderEpoch)
+    }
+  }
+
+  #judge(reading: Reading, { error, leaderEpoch, endOffset }: EpochEnd, of: number): void {
+    if (error !== errors.NONE) {
+      this.#refused(reading, error)
+      return
+    }
+    reading.failures = 0
+    const { position } = reading
+    const isKnown = leaderEpoch !== noLeaderEpoch && endOffset >= 0
+    if (isKnown && endOffset >= position) {
+      reading.leaderEpoch = of
+      return
+    }
+    reading.retryAtMs = Number.POSITIVE_INFINITY
+    this.#events.onTruncated(reading, position, isKnown ? { offset: endOffset, leaderEpoch } : null)
   }
 
   async #ask(leader: number, readings: readonly Reading[]): Promise<Answered<typeof apis.fetch>> {
@@ -223,8 +243,9 @@ export class Fetcher {
     const topics = Array.from(byTopic(rotated), ([topic, rows]) => ({
       topic,
       topicId: this.#cluster.metadata.topics.get(topic)?.topicId ?? zeroUuid,
-      partitions: rows.map(({ partition, fetchOffset }) => ({
+      partitions: rows.map(({ partition, fetchOffset, leaderEpoch: currentLeaderEpoch }) => ({
         partition,
+        currentLeaderEpoch,
         fetchOffset,
         partitionMaxBytes,
       })),
@@ -268,7 +289,7 @@ export class Fetcher {
     const failure = new KafkaError(error, `${nameOf(reading)}: ${error.message}`)
     if (error === errors.OFFSET_OUT_OF_RANGE) {
       reading.retryAtMs = Number.POSITIVE_INFINITY
-      this.#onOutOfRange(reading, reading.fetchOffset)
+      this.#events.onOutOfRange(reading, reading.fetchOffset)
     } else if (error === errors.CORRUPT_MESSAGE) {
       const where = `${nameOf(reading)} is damaged at offset ${reading.fetchOffset}`
       reading.error = new KafkaError(
@@ -293,38 +314,5 @@ export class Fetcher {
         log.debug('cannot refresh metadata', { reason: String(failure) }),
       )
       .then(() => timers.after(waitMs, () => this.fetch()))
-  }
-}
-
-function takeFrom(reading: Reading, recordsMax: number): readonly BatchRecord[] {
-  let taken: BatchRecord[] = []
-  try {
-    while (taken.length < recordsMax) {
-      const records = reading.rest.length > 0 ? reading.rest : nextRecords(reading)
-      reading.rest = []
-      if (records === null) break
-      const room = recordsMax - taken.length
-      reading.rest = records.slice(room)
-      taken = taken.length === 0 ? records.slice(0, room) : taken.concat(records.slice(0, room))
-    }
-  } catch (error) {
-    // Reading goes on behind the damage only if the consumer seeks there: what is on its way is not taken.
-    reading.version++
-    reading.fetched = []
-    reading.fetchOffset = (taken.at(-1)?.offset ?? reading.position - 1) + 1
-    reading.error = new Error(`${nameOf(reading)}: ${(error as Error).message}`, { cause: error })
-  }
-  reading.position = reading.rest[0]?.offset ?? reading.fetched[0]?.position ?? reading.fetchOffset
-  return taken
-}
-
-/** The records of the next batch that arrived; null where there is none. */
-function nextRecords(reading: Reading): BatchRecord[] | null {
-  for (;;) {
-    const first = reading.fetched[0]
-    if (first === undefined) return null
-    const records = first.next()
-    if (records !== null) return records
-    reading.fetched.shift()
   }
 }

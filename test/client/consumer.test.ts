@@ -25,6 +25,7 @@ class Shelf {
   startOffset = 0
   aborted: { producerId: number; firstOffset: number }[] = []
   readonly committed = new Map<number, number>()
+  readonly committedEpochs = new Map<number, number>()
   fetchErrors: number[] = []
 
   constructor(broker: ScriptedBroker) {
@@ -46,7 +47,7 @@ class Shelf {
       const responses = topics.map(({ topic, topicId, partitions }) => ({
         topic,
         topicId,
-        partitions: partitions.map((row) => this.#fetch(row)),
+        partitions: partitions.map((row) => this.#fetch(row, broker.leaderEpoch)),
       }))
       const isEmpty = responses.every(({ partitions }) =>
         partitions.every(({ records, errorCode }) => records.length === 0 && errorCode === 0),
@@ -61,6 +62,7 @@ class Shelf {
         partitions: partitionIndexes.map((partitionIndex) => ({
           partitionIndex,
           committedOffset: this.committed.get(partitionIndex) ?? -1,
+          committedLeaderEpoch: this.committedEpochs.get(partitionIndex) ?? -1,
           metadata: '',
           errorCode: 0,
         })),
@@ -70,19 +72,25 @@ class Shelf {
     broker.answers.offsetCommit = ({ topics }) => ({
       topics: topics.map(({ name, partitions }) => ({
         name,
-        partitions: partitions.map(({ partitionIndex, committedOffset }) => {
+        partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch }) => {
           this.committed.set(partitionIndex, committedOffset)
+          this.committedEpochs.set(partitionIndex, committedLeaderEpoch)
           return { partitionIndex, errorCode: 0 }
         }),
       })),
     })
   }
 
-  #fetch({ partition: partitionIndex, fetchOffset }: { partition: number; fetchOffset: number }) {
+  #fetch(
+    asked: { partition: number; fetchOffset: number; currentLeaderEpoch: number },
+    leaderEpoch: number,
+  ) {
+    const { partition: partitionIndex, fetchOffset, currentLeaderEpoch } = asked
     const batches = this.partitions.get(partitionIndex) ?? []
     const end = batches.at(-1)?.end ?? 0
     const isOut = fetchOffset < this.startOffset || fetchOffset > end
-    const errorCode = this.fetchErrors.shift() ?? (isOut ? 1 : 0)
+    const isFenced = currentLeaderEpoch >= 0 && currentLeaderEpoch < leaderEpoch
+    const errorCode = this.fetchErrors.shift() ?? (isFenced ? 74 : isOut ? 1 : 0)
     const records =
       errorCode === 0
         ? batches.filter((one) => one.end > fetchOffset).map(({ bytes }) => bytes)
@@ -444,6 +452,96 @@ t.test(
           ]),
         /group id/,
       )
+    },
+  ),
+)
+
+/** A log that a crash has cut: of epoch 2 two records are left, and epoch 4 has begun behind them. */
+function cut(broker: ScriptedBroker, shelf: Shelf): void {
+  broker.leaderEpoch = 4
+  shelf.partitions.set(0, [
+    batch(['a', 'b'], { leaderEpoch: 2 }),
+    batch(['x', 'y', 'z'], { baseOffset: 2, leaderEpoch: 4 }),
+  ])
+  broker.answers.offsetForLeaderEpoch = ({ topics }) => ({
+    topics: topics.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
+        // FENCED_LEADER_EPOCH
+        if (currentLeaderEpoch < 4) return { partition, errorCode: 74 }
+        if (leaderEpoch === 4) return { partition, errorCode: 0, leaderEpoch, endOffset: 5 }
+        return { partition, errorCode: 0, leaderEpoch: 2, endOffset: 2 }
+      }),
+    })),
+  })
+}
+
+t.test(
+  'what the group has committed is looked for in the log, and read anew from where that was cut',
+  withConsumer(
+    { groupId: 'g', autoOffsetReset: 'earliest' },
+    async ({ t, broker, shelf, consumer }) => {
+      cut(broker, shelf)
+      shelf.committed.set(0, 4)
+      shelf.committedEpochs.set(0, 3)
+      consumer.assign([{ topic: 't', partition: 0 }])
+      t.same(valuesOf(await take(consumer, 3)), ['x', 'y', 'z'])
+      const [asked] = broker.requests('offsetForLeaderEpoch')
+      t.match(asked, { replicaId: -1, topics: [{ topic: 't' }] })
+      t.same(asked?.topics[0]?.partitions, [
+        { partition: 0, currentLeaderEpoch: 4, leaderEpoch: 3 },
+      ])
+      const [fetched] = broker.requests('fetch')
+      t.match(fetched?.topics[0]?.partitions, [{ fetchOffset: 2, currentLeaderEpoch: 4 }])
+      await consumer.commit()
+      t.same([shelf.committed.get(0), shelf.committedEpochs.get(0)], [5, 4])
+    },
+  ),
+)
+
+t.test(
+  'a log is cut while it is read: what was read on of it does not count',
+  withConsumer(
+    { groupId: 'g', autoOffsetReset: 'earliest', autoCommitIntervalMs: 60_000 },
+    async ({ t, broker, shelf, consumer }) => {
+      broker.leaderEpoch = 3
+      shelf.partitions.set(0, [
+        batch(['a', 'b'], { leaderEpoch: 2 }),
+        batch(['c', 'd'], { baseOffset: 2, leaderEpoch: 3 }),
+      ])
+      consumer.assign([{ topic: 't', partition: 0, offset: 0 }])
+      t.same(valuesOf(await take(consumer, 3)), ['a', 'b', 'c'], 'd has arrived, and waits')
+      t.same(broker.requests('offsetForLeaderEpoch'), [], 'nothing gave cause to ask')
+      cut(broker, shelf)
+      await new Promise<void>((resolve) => broker.after(3_000, resolve))
+      const taken = await take(consumer, 3)
+      t.same(valuesOf(taken), ['x', 'y', 'z'], 'd does not wait any more')
+      t.equal(taken.at(-1)?.leaderEpoch, 4)
+    },
+  ),
+)
+
+t.test(
+  'without a place to begin again a cut log is told by poll, and by brokers before 2.3 not at all',
+  withConsumer(
+    { groupId: 'g', autoOffsetReset: 'none' },
+    async ({ t, broker, shelf, consumer, cluster }) => {
+      cut(broker, shelf)
+      shelf.committed.set(0, 4)
+      shelf.committedEpochs.set(0, 3)
+      consumer.assign([{ topic: 't', partition: 0 }])
+      await t.rejects(take(consumer, 1), /t-0 has lost records below 4, .* another from 2 on/)
+      consumer.seek({ topic: 't', partition: 0 }, 4)
+      t.same(valuesOf(await take(consumer, 1)), ['z'], 'who seeks knows where to')
+      cluster.close()
+      broker.versionMax.set('OffsetForLeaderEpoch', 2)
+      const { environment } = cluster
+      const other = new Cluster(environment, { bootstrap: [{ host: 'broker', port: 9092 }] })
+      const later = new Consumer(other, { groupId: 'g', autoOffsetReset: 'none' })
+      later.assign([{ topic: 't', partition: 0 }])
+      t.same(valuesOf(await take(later, 1)), ['z'])
+      await later.close()
+      other.close()
     },
   ),
 )

@@ -35,6 +35,8 @@ export class ScriptedBroker {
   readonly received: Received[] = []
   /** Partition leaders by topic. */
   readonly topics = new Map<string, number[]>()
+  /** Of all partitions; -1: as brokers that do not tell. */
+  leaderEpoch = -1
   nodes: { nodeId: number; host: string; port: number }[]
   answers: Answers = {}
   /** The highest version of an API that it speaks, where not the table's. */
@@ -149,6 +151,7 @@ export class ScriptedBroker {
           errorCode: leaderId < 0 ? 5 : 0,
           partitionIndex,
           leaderId,
+          leaderEpoch: this.leaderEpoch,
           replicaNodes: [1],
           isrNodes: [1],
         })),

@@ -30,7 +30,13 @@ function setUp(known: number) {
     const headers = [] as const
     const record = { offset, timestamp: 0, key: null, value: Buffer.from(`${sequence}`), headers }
     const nextOffset = offset + 1
-    return places.take({ ...place, records: [record], nextOffset, highWatermark: nextOffset })
+    return places.take({
+      ...place,
+      records: [record],
+      nextOffset,
+      highWatermark: nextOffset,
+      leaderEpoch: 0,
+    })
   }
   return { history, partition, places, send, take }
 }
