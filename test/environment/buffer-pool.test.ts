@@ -6,7 +6,19 @@ const kib = 1024
 
 t.test('what is given back is taken again by those of its size', (t) => {
   const pool = new BufferPool()
-  for (const bytes of [0, 1, 2048, 2049, 4096, 4097, 64_000, kib * kib, 4 * kib * kib, 5_000_000]) {
+  for (const bytes of [
+    0,
+    1,
+    2048,
+    2049,
+    4096,
+    4097,
+    64_000,
+    kib * kib,
+    4 * kib * kib,
+    5_000_000,
+    17_000_000,
+  ]) {
     t.equal(pool.take(bytes).length, bytes)
   }
   const taken = pool.take(64_000)
@@ -20,7 +32,7 @@ t.test('what is given back is taken again by those of its size', (t) => {
 
 t.test('only what was taken, and only once', (t) => {
   const pool = new BufferPool()
-  for (const buffer of [Buffer.alloc(8192), pool.take(100), pool.take(5_000_000)]) {
+  for (const buffer of [Buffer.alloc(8192), pool.take(100), pool.take(17_000_000)]) {
     pool.release(buffer)
     t.equal(pool.idleBytes, 0)
   }
@@ -40,6 +52,30 @@ t.test('the idle ones are bounded, those of another size go first', (t) => {
   for (const buffer of small ?? []) pool.release(buffer)
   t.equal(pool.idleBytes, (512 + 4 * 8) * kib)
   t.end()
+})
+
+t.test('half of those go that nobody has needed for a while', (t) => {
+  const pool = new BufferPool()
+  const taken = Array.from({ length: 8 }, () => pool.take(8 * kib))
+  for (const buffer of taken) pool.release(buffer)
+  pool.trim()
+  t.equal(pool.idleBytes, 64 * kib, 'they have just come')
+  const needed = [pool.take(8 * kib), pool.take(8 * kib)]
+  for (const buffer of needed) pool.release(buffer)
+  pool.trim()
+  t.equal(pool.idleBytes, 40 * kib, 'six of eight were idle all the time')
+  for (const left of [2, 1, 0]) {
+    pool.trim()
+    t.equal(pool.idleBytes, left * 8 * kib)
+  }
+  t.end()
+})
+
+t.test('that needs nobody who asks for it', async (t) => {
+  const pool = new BufferPool({ trimEveryMs: 1 })
+  pool.release(pool.take(8 * kib))
+  while (pool.idleBytes > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  t.equal(pool.idleBytes, 0)
 })
 
 t.test('for tests, what is given back is overwritten', (t) => {
