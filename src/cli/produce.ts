@@ -15,6 +15,9 @@ import { plural } from './table.ts'
 
 const readBytes = 256 * 1024
 const interruptedCode = 130
+/** Without an acknowledgement for this long, the person in front of it is told what is going on. */
+const silenceMs = 5_000
+const deliveryTimeoutMs = 120_000
 
 const options = {
   format: {
@@ -93,6 +96,7 @@ export const command: Command = verb({
     const { cluster } = session
     writer.producer = new Producer(cluster, {
       acks: acksOf(values.acks ?? session.setting('acks')),
+      deliveryTimeoutMs,
       compression: compression as Compression,
       compressionLevel: values['compression-level'],
       ...(values['linger-ms'] === undefined ? {} : { lingerMs: values['linger-ms'] }),
@@ -126,6 +130,8 @@ class RecordWriter {
   >()
   #failed = 0
   #failure: Error | null = null
+  #heardMs = performance.now()
+  #hasToldSilence = false
   producer!: Producer
 
   constructor(topic: string, values: Values) {
@@ -148,6 +154,7 @@ class RecordWriter {
   async run(files: readonly string[]): Promise<Error | null> {
     let failure: Error | null = null
     this.#interrupt.onRequest = () => process.stdin.destroy()
+    const watch = setInterval(() => this.#tellSilence(), 1_000)
     try {
       for (const file of files.length === 0 ? [null] : files) {
         await this.#readOne(file)
@@ -157,6 +164,7 @@ class RecordWriter {
       if (!this.#interrupt.isRequested) failure = error as Error
     }
     await this.producer.close()
+    clearInterval(watch)
     this.#interrupt.dispose()
     return failure ?? this.#failure
   }
@@ -175,7 +183,7 @@ class RecordWriter {
       process.stdout.write(
         json({ topic, records, failed: this.#failed, bytes, elapsedMs, partitions }),
       )
-    } else if (!isQuiet) {
+    } else if (!isQuiet && (records > 0 || failure === null)) {
       const where = partitions.length > 1 ? ` in ${partitions.length} partitions` : ''
       process.stderr.write(`Wrote ${amounts} to ${this.#topic}${where}.\n`)
     }
@@ -189,6 +197,20 @@ class RecordWriter {
 
   get #isOver(): boolean {
     return this.#interrupt.isRequested || this.#failure !== null
+  }
+
+  /** Records under way and nobody answers: says so once, until an answer comes. */
+  #tellSilence(): void {
+    const waitedMs = performance.now() - this.#heardMs
+    if (this.producer.pending === 0) this.#heardMs = performance.now()
+    else if (waitedMs > silenceMs && !this.#hasToldSilence) {
+      this.#hasToldSilence = true
+      const waiting = plural(this.producer.pending, 'record')
+      process.stderr.write(
+        `millrace: no broker has acknowledged anything for ${silenceMs / 1000} s; ${waiting} will be tried ` +
+          `for ${deliveryTimeoutMs / 1000} s in all (Ctrl-C twice gives up)\n`,
+      )
+    }
   }
 
   async #readOne(file: string | null): Promise<void> {
@@ -255,6 +277,8 @@ class RecordWriter {
         timestamp: record.timestamp,
       },
       (error, { partition, offset }) => {
+        this.#heardMs = performance.now()
+        this.#hasToldSilence = false
         if (error !== null) {
           this.#failed++
           this.#failure ??= error
