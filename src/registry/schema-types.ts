@@ -1,0 +1,61 @@
+/**
+ * The kinds of schema that the registry takes, behind one face: how a text is read, how it is stored, and
+ * whether one schema reads what another wrote. Avro and JSON Schema are understood; Protobuf is kept as it
+ * came, and a change of it is accepted only where no compatibility is asked for.
+ */
+import assert from 'node:assert'
+import { describeDifference, differences, type Sides } from './avro/compatibility.ts'
+import { type ParsedAvro, parseAvro } from './avro/parse.ts'
+import { schemaText } from './avro/print.ts'
+
+export const schemaTypes = ['AVRO'] as const
+export type SchemaType = (typeof schemaTypes)[number]
+
+export interface Source {
+  readonly type: SchemaType
+  readonly text: string
+  /** Texts of the schemas that it refers to, by the names under which it does. */
+  readonly references: ReadonlyMap<string, string>
+}
+
+export interface ParsedSchema {
+  readonly type: SchemaType
+  /** As it is stored. */
+  readonly text: string
+  /** The same for all schemas that mean the same. */
+  normalizedText(): string
+  /**
+   * What keeps this schema from reading what `writer`, of the same type, wrote; empty where nothing does.
+   * Throws SchemaError.
+   */
+  cannotRead(writer: ParsedSchema, sides: Sides): readonly string[]
+}
+
+/** Throws SchemaError. `isStrict` is false for what is registered already. */
+export function parseSchema(source: Source, { isStrict = true } = {}): ParsedSchema {
+  return new AvroSchemaText(
+    parseAvro(source.text, { references: [...source.references.values()], isStrict }),
+  )
+}
+
+class AvroSchemaText implements ParsedSchema {
+  readonly type = 'AVRO'
+  readonly text: string
+  readonly #parsed: ParsedAvro
+
+  constructor(parsed: ParsedAvro) {
+    this.#parsed = parsed
+    this.text = schemaText(parsed)
+  }
+
+  normalizedText(): string {
+    return schemaText(this.#parsed, { isNormalized: true })
+  }
+
+  cannotRead(writer: ParsedSchema, sides: Sides): readonly string[] {
+    assert(writer instanceof AvroSchemaText)
+    return differences(this.#parsed.schema, writer.#parsed.schema).map((difference) =>
+      describeDifference(difference, sides),
+    )
+  }
+}
