@@ -4,42 +4,50 @@ import type { Type } from './types.ts'
 
 const isErrorCode = (name: string) => name === 'errorCode' || name.endsWith('ErrorCode')
 
-type Inner = readonly [name: string, fields: ErrorFields]
+type Count = (answer: object, counts: number[]) => void
 
 export class ErrorFields {
-  readonly #codes: readonly string[]
-  readonly #inner: readonly Inner[]
+  readonly #body: () => string
+  #count: Count | null = null
 
   constructor({ fields }: Pick<Message, 'fields'>) {
-    const entries = Object.entries<Fields[string]>(fields)
-    this.#codes = entries.map(([name]) => name).filter(isErrorCode)
-    this.#inner = entries.flatMap(([name, { type }]) => {
-      const within = fieldsIn(type)
-      if (within === null) return []
-      const found = new ErrorFields({ fields: within })
-      return found.isEmpty ? [] : [[name, found] as const]
-    })
+    this.#body = () => countingBody(fields, 'answer', 0)
   }
 
   get isEmpty(): boolean {
-    return this.#codes.length === 0 && this.#inner.length === 0
+    return this.#body() === ''
   }
 
-  /** Adds one to `counts` at the code plus one, as the lowest is -1, for each code in the answer. */
+  /**
+   * Adds one to `counts` at the code plus one, as the lowest is -1, for each code in the answer. Compiled on
+   * first use, as codecs are: names looked up one by one in answers of every kind cost more than the counting.
+   */
   count(answer: object, counts: number[]): void {
-    const values = answer as Readonly<Record<string, unknown>>
-    for (let i = 0; i < this.#codes.length; i++) {
-      const code = (values[this.#codes[i] as string] as number | undefined) ?? 0
-      counts[code + 1] = (counts[code + 1] ?? 0) + 1
-    }
-    for (let i = 0; i < this.#inner.length; i++) {
-      const [name, fields] = this.#inner[i] as Inner
-      const value = values[name]
-      if (Array.isArray(value)) {
-        for (let at = 0; at < value.length; at++) fields.count(value[at] as object, counts)
-      } else if (typeof value === 'object' && value !== null) fields.count(value, counts)
-    }
+    this.#count ??= new Function('answer', 'counts', `'use strict'\n${this.#body()}`) as Count
+    this.#count(answer, counts)
   }
+}
+
+/** Statements that count the codes of `value`, an expression; empty where it can have none. */
+function countingBody(fields: Fields, value: string, depth: number): string {
+  const statements = Object.entries<Fields[string]>(fields).map(([name, { type }]) => {
+    if (isErrorCode(name)) {
+      const at = `at${depth}`
+      return `{ const ${at} = (${value}.${name} ?? 0) + 1; counts[${at}] = (counts[${at}] ?? 0) + 1 }`
+    }
+    const within = fieldsIn(type)
+    if (within === null) return ''
+    const inner = `v${depth}`
+    const counting = countingBody(within, inner, depth + 1)
+    if (counting === '') return ''
+    if (type.kind !== 'array')
+      return `{ const ${inner} = ${value}.${name}; if (${inner}) ${counting} }`
+    const [list, i] = [`list${depth}`, `i${depth}`]
+    return `{ const ${list} = ${value}.${name}
+if (${list}) for (let ${i} = 0; ${i} < ${list}.length; ${i}++) { const ${inner} = ${list}[${i}]; ${counting} } }`
+  })
+  const body = statements.filter((statement) => statement !== '').join('\n')
+  return body === '' ? '' : `{ ${body} }`
 }
 
 function fieldsIn(type: Type<Fields>): Fields | null {

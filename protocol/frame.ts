@@ -9,6 +9,7 @@ import { apiByKey } from './apis.ts'
 import { codec, steppedCodec } from './codec.ts'
 import { requestHeader, responseHeader } from './messages/header.ts'
 import type { Reader } from './reader.ts'
+import { writeInt32 } from './records/big-endian.ts'
 import type { InputOf, Message, MessageOf } from './schema.ts'
 import { includes } from './types.ts'
 import { Writer } from './writer.ts'
@@ -157,7 +158,7 @@ function startFrame(bytesMax?: number): Writer {
 function finishFrame(writer: Writer): Buffer[] {
   const chunks = writer.finish()
   let size = -lengthBytes
-  for (const chunk of chunks) size += chunk.length
-  chunks[0]?.writeInt32BE(size, 0)
+  for (let i = 0; i < chunks.length; i++) size += (chunks[i] as Buffer).length
+  writeInt32(chunks[0] as Buffer, 0, size)
   return chunks
 }

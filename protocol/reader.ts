@@ -4,6 +4,7 @@
  * what does not fit throws `MalformedError`, and nothing else comes out.
  */
 
+import { readInt16, readInt32, readInt64 } from './records/big-endian.ts'
 import type { Uuid } from './types.ts'
 import { zeroUuid } from './types.ts'
 
@@ -34,7 +35,6 @@ const uuidWords = new Int32Array(internedSlots * 4)
 
 export class Reader {
   readonly #buffer: Buffer
-  readonly #view: DataView
   readonly #end: number
   readonly #decodedBytesMax: number
   #decodedBytes = 0
@@ -50,7 +50,6 @@ export class Reader {
   ) {
     this.#decodedBytesMax = decodedBytesMax
     this.#buffer = buffer
-    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
     this.#end = end
     this.position = start
   }
@@ -90,51 +89,50 @@ export class Reader {
   }
 
   bool(): boolean {
-    return this.#view.getInt8(this.#advance(1)) !== 0
+    return this.#buffer[this.#advance(1)] !== 0
   }
 
   int8(): number {
-    return this.#view.getInt8(this.#advance(1))
+    return ((this.#buffer[this.#advance(1)] as number) << 24) >> 24
   }
 
   int16(): number {
-    return this.#view.getInt16(this.#advance(2))
+    return readInt16(this.#buffer, this.#advance(2))
   }
 
   uint16(): number {
-    return this.#view.getUint16(this.#advance(2))
+    return readInt16(this.#buffer, this.#advance(2)) & 0xffff
   }
 
   int32(): number {
-    return this.#view.getInt32(this.#advance(4))
+    return readInt32(this.#buffer, this.#advance(4))
   }
 
   uint32(): number {
-    return this.#view.getUint32(this.#advance(4))
+    return readInt32(this.#buffer, this.#advance(4)) >>> 0
   }
 
   /** Beyond 2^53 the nearest double. */
   int64(): number {
-    const start = this.#advance(8)
-    return this.#view.getInt32(start) * 0x1_0000_0000 + this.#view.getUint32(start + 4)
+    return readInt64(this.#buffer, this.#advance(8))
   }
 
   /** All 64 bits, where they are a hash and no count. */
   int64Exact(): bigint {
-    return this.#view.getBigInt64(this.#advance(8))
+    return this.#buffer.readBigInt64BE(this.#advance(8))
   }
 
   float64(): number {
-    return this.#view.getFloat64(this.#advance(8))
+    return this.#buffer.readDoubleBE(this.#advance(8))
   }
 
   /** An unsigned varint of up to 32 bits. */
   uvarint(): number {
-    const first = this.#view.getUint8(this.#advance(1))
+    const first = this.#buffer[this.#advance(1)] as number
     if (first < 0x80) return first
     let value = first & 0x7f
     for (let shift = 7; shift <= 28; shift += 7) {
-      const byte = this.#view.getUint8(this.#advance(1))
+      const byte = this.#buffer[this.#advance(1)] as number
       value |= (byte & 0x7f) << shift
       if (byte < 0x80) return value >>> 0
     }
@@ -143,18 +141,18 @@ export class Reader {
 
   uuid(): Uuid {
     const start = this.#advance(16)
-    const view = this.#view
-    const a = view.getInt32(start)
-    const b = view.getInt32(start + 4)
-    const c = view.getInt32(start + 8)
-    const d = view.getInt32(start + 12)
+    const buffer = this.#buffer
+    const a = readInt32(buffer, start)
+    const b = readInt32(buffer, start + 4)
+    const c = readInt32(buffer, start + 8)
+    const d = readInt32(buffer, start + 12)
     const slot = (a ^ b ^ c ^ d ^ (d >>> 16)) & (internedSlots - 1)
     const at = slot * 4
     const words = uuidWords
     if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) {
       return uuids[slot] as Uuid
     }
-    const text = this.#buffer.toString('base64url', start, start + 16)
+    const text = buffer.toString('base64url', start, start + 16)
     words[at] = a
     words[at + 1] = b
     words[at + 2] = c

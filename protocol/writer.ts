@@ -5,10 +5,19 @@
  *
  * Numbers are checked on the way out: a value that its type cannot hold is a bug here and throws.
  */
+import { writeInt16, writeInt32 } from './records/big-endian.ts'
 import type { Uuid } from './types.ts'
 
-/** A fresh slice of Node's pool; most frames other than Fetch and Metadata answers fit. */
+/** Most frames other than Fetch and Metadata answers fit. */
 const capacityStart = 512
+
+/**
+ * Small frames are written one behind the other into the same memory, as long as it lasts. What one of
+ * them leaves of its capacity the next one gets.
+ */
+const slabBytes = 16 * 1024
+let slab = Buffer.allocUnsafeSlow(slabBytes)
+let slabTaken = 0
 
 /** From here on, a chunk of its own is cheaper than copying (one more entry in a `writev`). */
 const referencedBytesMin = 2048
@@ -30,11 +39,13 @@ export class WriterFull extends Error {
 
 export class Writer {
   readonly #bytesMax: number
-  #buffer = Buffer.allocUnsafe(capacityStart)
-  #view = viewOf(this.#buffer)
-  #position = 0
+  #buffer: Buffer
+  #position: number
   /** Where the bytes not yet in a chunk begin. */
-  #chunkStart = 0
+  #chunkStart: number
+  /** How far this writer may go in the buffer. */
+  #end: number
+  #capacity = capacityStart
   readonly #chunks: Buffer[] = []
   /** While a tagged field is open everything is copied, as its size goes in front of it. */
   #openTags = 0
@@ -42,12 +53,27 @@ export class Writer {
   /** `bytesMax`: of what is not passed on by reference, about; more throws WriterFull. */
   constructor(bytesMax = Number.POSITIVE_INFINITY) {
     this.#bytesMax = bytesMax
+    if (slabTaken + capacityStart > slabBytes) {
+      slab = Buffer.allocUnsafeSlow(slabBytes)
+      slabTaken = 0
+    }
+    this.#buffer = slab
+    this.#position = slabTaken
+    this.#chunkStart = slabTaken
+    slabTaken += capacityStart
+    this.#end = slabTaken
   }
 
   /** The bytes written, as chunks. The writer is spent afterwards. */
   finish(): Buffer[] {
     this.#cut()
+    this.#leave()
     return this.#chunks
+  }
+
+  /** Gives back what is left of the slab, unless others write behind it. */
+  #leave(): void {
+    if (this.#buffer === slab && this.#end === slabTaken) slabTaken = this.#chunkStart
   }
 
   #cut(): void {
@@ -57,56 +83,58 @@ export class Writer {
   }
 
   #advance(size: number): number {
-    if (this.#position + size > this.#buffer.length) this.#grow(size)
+    if (this.#position + size > this.#end) this.#grow(size)
     const start = this.#position
     this.#position = start + size
     return start
   }
 
   #grow(size: number): void {
-    if (this.#buffer.length > this.#bytesMax) throw new WriterFull()
+    if (this.#capacity > this.#bytesMax) throw new WriterFull()
     const pending = this.#position - this.#chunkStart
-    const buffer = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, pending + size))
+    this.#capacity = Math.max(2 * this.#capacity, pending + size)
+    const buffer = Buffer.allocUnsafe(this.#capacity)
     this.#buffer.copy(buffer, 0, this.#chunkStart, this.#position)
+    this.#leave()
     this.#buffer = buffer
-    this.#view = viewOf(buffer)
     this.#position = pending
     this.#chunkStart = 0
+    this.#end = this.#capacity
   }
 
   bool(value: boolean): void {
     const start = this.#advance(1)
-    this.#view.setInt8(start, value ? 1 : 0)
+    this.#buffer[start] = value ? 1 : 0
   }
 
   int8(value: number): void {
     if ((value << 24) >> 24 !== value) throw unfit(value, 'int8')
     const start = this.#advance(1)
-    this.#view.setInt8(start, value)
+    this.#buffer[start] = value
   }
 
   int16(value: number): void {
     if ((value << 16) >> 16 !== value) throw unfit(value, 'int16')
     const start = this.#advance(2)
-    this.#view.setInt16(start, value)
+    writeInt16(this.#buffer, start, value)
   }
 
   uint16(value: number): void {
     if ((value & 0xffff) !== value) throw unfit(value, 'uint16')
     const start = this.#advance(2)
-    this.#view.setUint16(start, value)
+    writeInt16(this.#buffer, start, value)
   }
 
   int32(value: number): void {
     if ((value | 0) !== value) throw unfit(value, 'int32')
     const start = this.#advance(4)
-    this.#view.setInt32(start, value)
+    writeInt32(this.#buffer, start, value)
   }
 
   uint32(value: number): void {
     if (value >>> 0 !== value) throw unfit(value, 'uint32')
     const start = this.#advance(4)
-    this.#view.setUint32(start, value)
+    writeInt32(this.#buffer, start, value)
   }
 
   /** Saturates at both ends of the range. */
@@ -115,27 +143,27 @@ export class Writer {
     const start = this.#advance(8)
     const high = Math.floor(value / 0x1_0000_0000)
     if (high > 0x7fff_ffff) {
-      this.#view.setInt32(start, 0x7fff_ffff)
-      this.#view.setUint32(start + 4, 0xffff_ffff)
+      writeInt32(this.#buffer, start, 0x7fff_ffff)
+      writeInt32(this.#buffer, start + 4, 0xffff_ffff)
     } else if (high < -0x8000_0000) {
-      this.#view.setInt32(start, -0x8000_0000)
-      this.#view.setUint32(start + 4, 0)
+      writeInt32(this.#buffer, start, -0x8000_0000)
+      writeInt32(this.#buffer, start + 4, 0)
     } else {
-      this.#view.setInt32(start, high)
-      this.#view.setUint32(start + 4, value - high * 0x1_0000_0000)
+      writeInt32(this.#buffer, start, high)
+      writeInt32(this.#buffer, start + 4, value - high * 0x1_0000_0000)
     }
   }
 
   int64Exact(value: bigint): void {
     if (typeof value !== 'bigint') throw unfit(value, 'int64Exact')
     const start = this.#advance(8)
-    this.#view.setBigInt64(start, value)
+    this.#buffer.writeBigInt64BE(value, start)
   }
 
   float64(value: number): void {
     if (typeof value !== 'number') throw unfit(value, 'float64')
     const start = this.#advance(8)
-    this.#view.setFloat64(start, value)
+    this.#buffer.writeDoubleBE(value, start)
   }
 
   uvarint(value: number): void {
@@ -176,7 +204,7 @@ export class Writer {
     const mark = this.#position - this.#chunkStart
     this.#advance(2)
     const size = this.#text(value)
-    this.#view.setInt16(this.#chunkStart + mark, size)
+    writeInt16(this.#buffer, this.#chunkStart + mark, size)
   }
 
   compactString(value: string): void {
@@ -187,7 +215,7 @@ export class Writer {
       this.#advance(1)
       const size = this.#text(value)
       if (size < 0x7f) {
-        this.#view.setUint8(this.#chunkStart + mark, size + 1)
+        this.#buffer[this.#chunkStart + mark] = size + 1
         return
       }
       this.#position = this.#chunkStart + mark
@@ -275,10 +303,6 @@ export class Writer {
     this.uvarint(size)
     this.#position = end
   }
-}
-
-function viewOf(buffer: Buffer): DataView {
-  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
 }
 
 function sizeOf(chunks: readonly Buffer[]): number {

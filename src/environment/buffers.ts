@@ -7,6 +7,8 @@
  * statement, that nobody will look at these bytes again, and it must be true.
  */
 export interface Buffers {
+  /** Smaller ones share memory that is not used again: there is no need to give them back. */
+  readonly reusedBytesMin: number
   /** A buffer of exactly so many bytes, with anything in it. */
   take(bytes: number): Buffer
   /**

@@ -67,7 +67,9 @@ class Production {
   #leaders: CurrentLeaders | null = null
   /** Of partitions with transactional batches; null where nothing had to be verified. */
   #admitted: Admitted | null = null
+  /** Of each append, in order: when it is written, and what is answered. */
   readonly #writing: Promise<void>[] = []
+  readonly #written: Mutable<AnsweredPartition>[] = []
   readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
   /** Bytes of the request may still be in line to be written. */
   #isWriteLost = false
@@ -124,24 +126,32 @@ class Production {
     responses: readonly AnsweredTopic[],
   ): ProduceResponse | null | Promise<ProduceResponse | null> {
     const request = this.#request
-    const written = this.#afterWrites()
-    // What waits for its sync holds the request's bytes, and counts until it has been written.
-    if (request.acks === 0)
-      return written?.then(() => this.#answerNothing()) ?? this.#answerNothing()
     const response: Mutable<ProduceResponse> = { responses, throttleTimeMs: 0 }
     if (this.#leaders !== null) response.nodeEndpoints = this.#leaders.nodes
-    return written === null ? response : written.then(() => response)
+    const answer = request.acks === 0 ? null : response
+    const [first] = this.#writing
+    if (first === undefined) return this.#afterWrites(answer)
+    if (this.#writing.length === 1) {
+      const done = () => this.#afterWrites(answer)
+      return first.then(done, (error) => {
+        this.#loseWrite(0, error)
+        return this.#afterWrites(answer)
+      })
+    }
+    const all = this.#writing.map((written, index) =>
+      written.then(undefined, (error) => this.#loseWrite(index, error)),
+    )
+    return Promise.all(all).then(() => this.#afterWrites(answer))
   }
 
-  /** When all that was appended has been written, or has failed to be; null where nothing was appended. */
-  #afterWrites(): Promise<void> | null {
-    const [first] = this.#writing
-    if (first === undefined) return null
-    const all = this.#writing.length === 1 ? first : Promise.all(this.#writing)
-    return all.then(() => {
-      // The file has the bytes, and whatever else keeps some has copied them.
-      if (!this.#isWriteLost) this.#context.releaseRequest()
-    })
+  /** All that was appended has been written, or has failed to be. */
+  #afterWrites(answer: ProduceResponse | null): ProduceResponse | null {
+    // The file has the bytes, and whatever else keeps some has copied them. Of a request that appended
+    // nothing nobody has them, and with acks=0 its bytes count until they have been written.
+    if (this.#writing.length > 0 && !this.#isWriteLost) this.#context.releaseRequest()
+    // A producer that wants no answer learns of an error by the end of its connection, as with Kafka.
+    if (answer === null && this.#failure !== null) throw this.#failure
+    return answer
   }
 
   /** Transactional records are authorised against the id; without one there is nothing to authorise against. */
@@ -244,8 +254,8 @@ class Production {
         logAppendTimeMs: appended.logAppendTimeMs,
         logStartOffset: appended.logStartOffset,
       })
-      const written = appended.written.then(undefined, (error) => this.#loseWrite(answer, error))
-      this.#writing.push(written)
+      this.#writing.push(appended.written)
+      this.#written.push(answer)
       return answer
     } catch (error) {
       if (error instanceof KafkaError) {
@@ -278,9 +288,10 @@ class Production {
   }
 
   /** The bytes of an append that was already in line did not get to the disk. */
-  #loseWrite(answer: Mutable<AnsweredPartition>, error: unknown): void {
+  #loseWrite(index: number, error: unknown): void {
     this.#isWriteLost = true
     if (!(error instanceof DiskError)) throw error
+    const answer = this.#written[index] as Mutable<AnsweredPartition>
     answer.errorCode = errors.KAFKA_STORAGE_ERROR.code
     answer.errorMessage = errors.KAFKA_STORAGE_ERROR.message
     Object.assign(answer, nothingWritten)
@@ -300,12 +311,6 @@ class Production {
       answer.currentLeader = this.#leaders.of(topic, index)
     }
     return answer
-  }
-
-  /** A producer that wants no answer learns of an error by the end of its connection, as with Kafka. */
-  #answerNothing(): null {
-    if (this.#failure !== null) throw this.#failure
-    return null
   }
 }
 

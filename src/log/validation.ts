@@ -80,7 +80,7 @@ export function validateRecords(records: Buffer, options: ValidationOptions): Bu
     // Kafka ignores what follows the last whole batch.
     if (bytes === null) break
     checkFrame(records, at, bytes, options)
-    const given = records.subarray(at, at + bytes)
+    const given = bytes === records.length ? records : records.subarray(at, at + bytes)
     const batch = validateBatch(given, options)
     isChanged ||= batch !== given
     batches.push(batch)

@@ -213,7 +213,9 @@ export class Exchange implements RequestContext {
   }
 
   releaseRequest(): void {
-    if (this.#frame !== null) this.connection.buffers.release(this.#frame)
+    const frame = this.#frame
+    const { buffers } = this.connection
+    if (frame !== null && frame.length >= buffers.reusedBytesMin) buffers.release(frame)
     this.#frame = null
   }
 

@@ -35,6 +35,7 @@ export interface BufferPoolOptions {
 }
 
 export class BufferPool implements Buffers {
+  readonly reusedBytesMin = smallBytesMax + 1
   readonly #idleBytesMax: number
   readonly #trimEveryMs: number
   readonly #isPoisoning: boolean
