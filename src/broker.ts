@@ -3,7 +3,8 @@
  * listeners. The same class runs as a server, inside a test and, several at a time, in the simulator.
  *
  * Start: lock the directories, replay the metadata log, lead the quorum, register, open and recover the
- * partitions, load the coordinators, and only then listen: whoever can connect is answered rightly.
+ * partitions, and only then listen: whoever can connect is answered rightly. The coordinators load behind
+ * the first requests; who needs one meanwhile is told COORDINATOR_LOAD_IN_PROGRESS, as by Kafka.
  * Stop is the way back. What lives here: the order of things. What must not: what the things do.
  */
 
@@ -99,7 +100,7 @@ const metadataTopic = '__cluster_metadata'
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
 /** What handlers ask of the coordinators. */
-type LoadedCoordinators = Pick<HandlerParts, 'groups' | 'shareState' | 'transactions' | 'markers'>
+type CoordinatorParts = Pick<HandlerParts, 'groups' | 'shareState' | 'transactions' | 'markers'>
 
 /** `stop` was called before the start was done. */
 export class StartEnded extends Error {
@@ -190,7 +191,7 @@ export class Broker {
   }
 
   /**
-   * Resolves when clients can connect. Rejects with ConfigError, DiskError, what listening failed
+   * Resolves when clients can connect and the coordinators are loaded. Rejects with ConfigError, DiskError, what listening failed
    * with, or StartEnded where `stop` was called meanwhile; everything is closed again then.
    */
   async start(): Promise<void> {
@@ -219,10 +220,11 @@ export class Broker {
     this.#checkNotStopping()
     const replicas = await this.#hostPartitions(metadata.cache)
     this.#checkNotStopping()
-    const coordinators = await this.#loadCoordinators(metadata, replicas)
-    this.#checkNotStopping()
+    const [coordinators, loaded] = this.#loadCoordinators(metadata, replicas)
     this.#follow(metadata.cache, replicas)
     await this.#listen(metadata, replicas, coordinators)
+    await loaded
+    this.#checkNotStopping()
     this.#isReady = true
   }
 
@@ -374,10 +376,11 @@ export class Broker {
     return resolveTopicConfig(topicOverrides(image, topic), this.#config)
   }
 
-  async #loadCoordinators(
+  /** With when they are loaded. */
+  #loadCoordinators(
     { cache, controller, producerIds }: Metadata,
     replicas: Replicas,
-  ): Promise<LoadedCoordinators> {
+  ): [CoordinatorParts, Promise<void>] {
     const config = this.#config
     const environment = this.#environment
     const partitionsOf = (topic: string) => cache.image.topics.byName.get(topic)?.partitions.length
@@ -421,8 +424,8 @@ export class Broker {
     })
     const coordinators = [groups, shareState, transactions]
     this.#coordinators = new Coordinators({ log: environment.log, replicas, coordinators })
-    await this.#coordinators.elect(cache.image)
-    return { groups, shareState, transactions, markers }
+    const loaded = this.#coordinators.elect(cache.image)
+    return [{ groups, shareState, transactions, markers }, loaded]
   }
 
   /** From here on every committed change of the metadata takes effect, before its request is answered. */
@@ -451,7 +454,7 @@ export class Broker {
   async #listen(
     metadata: Metadata,
     replicas: Replicas,
-    coordinators: LoadedCoordinators,
+    coordinators: CoordinatorParts,
   ): Promise<void> {
     const environment = this.#environment
     const { clock, random, timers, log } = environment
@@ -534,8 +537,9 @@ export class Broker {
   }
 
   async #stop(): Promise<void> {
-    // Ends a start between two partitions; it tells its own caller.
+    // Ends a start between two partitions, or while coordinators load; it tells its own caller.
     this.#replicas?.endStart()
+    this.#coordinators?.close()
     await this.#starting?.catch(() => {})
     // Whoever waits is answered now, so that connections can end.
     this.#parkedFetches?.close()

@@ -68,15 +68,26 @@ export function decodeCoordinatorRecord<Kinds extends CoordinatorRecordKinds>(
   value: Buffer | null,
 ): CoordinatorRecord<Kinds> | null {
   const reader = new Reader(key)
-  const number = reader.int16()
-  for (const [type, kind] of Object.entries(kinds)) {
-    if (kind.key.key !== number) continue
-    const decodedKey = codec(kind.key, keyVersion).read(reader)
-    reader.expectEnd()
-    const decodedValue = value === null ? null : decodeValue(kind.value, value)
-    return { type, key: decodedKey, value: decodedValue } as CoordinatorRecord<Kinds>
+  const numbered = byNumber(kinds).get(reader.int16())
+  if (numbered === undefined) return null
+  const [type, kind] = numbered
+  const decodedKey = codec(kind.key, keyVersion).read(reader)
+  reader.expectEnd()
+  const decodedValue = value === null ? null : decodeValue(kind.value, value)
+  return { type, key: decodedKey, value: decodedValue } as CoordinatorRecord<Kinds>
+}
+
+type NumberedKinds = ReadonlyMap<number, readonly [string, CoordinatorRecordKind]>
+
+const numberedKinds = new WeakMap<CoordinatorRecordKinds, NumberedKinds>()
+
+function byNumber(kinds: CoordinatorRecordKinds): NumberedKinds {
+  let numbered = numberedKinds.get(kinds)
+  if (numbered === undefined) {
+    numbered = new Map(Object.entries(kinds).map((entry) => [entry[1].key.key as number, entry]))
+    numberedKinds.set(kinds, numbered)
   }
-  return null
+  return numbered
 }
 
 function decodeValue(table: Message, bytes: Buffer): unknown {

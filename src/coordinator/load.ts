@@ -2,19 +2,30 @@
  * Loading a shard: every record of its partition, from the log's start to its end, through `apply`.
  *
  * Records of a transaction count only once its marker says so; the shard keeps them until then, as it
- * does live. Between two reads the event loop gets its turn.
+ * does live. It goes on in turns (`environment/in-turns.ts`): whoever asks for something else meanwhile waits
+ * for a millisecond of it.
  *
  * A record that cannot be decoded, or a batch that cannot be opened or is not what its checksum is of, is
  * logged and passed over: one damaged place must neither keep all the others from being known nor be
  * believed. Loading fails only where the log
  * cannot be read, where it does not show where the next batch begins, or where a codec is missing.
  */
-import { checkCrc, entryBytes, lastOffset } from '../../protocol/records/batch.ts'
+import {
+  baseOffset,
+  checkCrc,
+  entryBytes,
+  isControl,
+  isTransactional,
+  lastOffset,
+  producerId,
+} from '../../protocol/records/batch.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { controlRecordType } from '../../protocol/records/control.ts'
 import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
-import { type BatchRecord, type RecordBatch, readBatch } from '../../protocol/records/record.ts'
+import { type BatchRecord, openBatch, readBatch } from '../../protocol/records/record.ts'
+import type { RecordCursor } from '../../protocol/records/record-cursor.ts'
 import type { Environment, Logger } from '../environment/environment.ts'
+import { inTurns, type Steps } from '../environment/in-turns.ts'
 import type { CoordinatorLog, Shard, ShardKind } from './shard.ts'
 
 export interface Load<S extends Shard<R>, R> {
@@ -38,48 +49,72 @@ export interface Loaded {
   readonly durationMs: number
 }
 
-/** Replays the log; a promise only if there is something to read. */
-export function loadRecords<S extends Shard<R>, R>(
-  load: Load<S, R>,
-  environment: Environment,
-): Loaded | Promise<Loaded> {
-  const { log } = load
-  if (log.logStartOffset >= log.logEndOffset) return { batches: 0, records: 0, durationMs: 0 }
-  return replayLog(load, environment)
+/** How far a load has come. */
+interface Progress {
+  /** Of the next record. */
+  offset: number
+  batches: number
+  records: number
 }
 
-async function replayLog<S extends Shard<R>, R>(
+/** What a batch says, as far as it is read. */
+interface OpenedBatch<R> {
+  /** Null where it is a marker. */
+  readonly records: readonly R[] | null
+  readonly recordCount: number
+}
+
+/** Records between two places where others may have their turn. */
+const recordsPerStep = 64
+
+/** Replays the log. Rejects as said above. */
+export async function loadRecords<S extends Shard<R>, R>(
   load: Load<S, R>,
   environment: Environment,
 ): Promise<Loaded> {
   const { log, isCurrent } = load
   const startMs = environment.clock.monotonic()
   const endOffset = log.logEndOffset
-  let offset = log.logStartOffset
-  let batchCount = 0
-  let recordCount = 0
-  while (offset < endOffset && isCurrent()) {
-    const bytes = await log.read(offset)
+  const progress: Progress = { offset: log.logStartOffset, batches: 0, records: 0 }
+  while (progress.offset < endOffset && isCurrent()) {
+    const bytes = await log.read(progress.offset)
     // Compaction has taken what was last before the end, or a loss of power what was never promised.
     if (bytes.length === 0) break
-    const before = offset
-    for (const position of positions(bytes)) {
-      const batch = openedBatch(load, bytes, position, offset)
-      if (batch !== null) {
-        replayBatch(load, batch)
-        batchCount++
-        recordCount += batch.recordCount
-      }
-      const nextOffset = lastOffset(bytes, position) + 1
-      // The header of a damaged batch may say anything; then the next batch tells where it is.
-      const isPlausible = nextOffset > offset && nextOffset <= endOffset
-      if (batch !== null || isPlausible) offset = nextOffset
+    const before = progress.offset
+    await inTurns(environment, replayChunk(load, bytes, progress, endOffset))
+    environment.buffers.release(bytes)
+    if (!isCurrent()) break
+    if (progress.offset === before) {
+      throw new Error(`nothing to read at offset ${before} of ${endOffset}`)
     }
-    if (offset === before) throw new Error(`nothing to read at offset ${offset} of ${endOffset}`)
-    await new Promise<void>((resolve) => environment.timers.endOfTurn(resolve))
+    await new Promise<void>((resolve) => environment.timers.lineUp(resolve))
   }
   const durationMs = Math.round(environment.clock.monotonic() - startMs)
-  return { batches: batchCount, records: recordCount, durationMs }
+  const { batches, records } = progress
+  return { batches, records, durationMs }
+}
+
+function* replayChunk<S extends Shard<R>, R>(
+  load: Load<S, R>,
+  bytes: Buffer,
+  progress: Progress,
+  endOffset: number,
+): Steps<void> {
+  for (const position of positions(bytes)) {
+    // Elsewhere by now, where the same is loaded.
+    if (!load.isCurrent()) return
+    const batch = yield* openedBatch(load, bytes, position, progress.offset)
+    if (batch !== null) {
+      yield* replayBatch(load, batch, bytes, position)
+      progress.batches++
+      progress.records += batch.recordCount
+    }
+    const nextOffset = lastOffset(bytes, position) + 1
+    // The header of a damaged batch may say anything; then the next batch tells where it is.
+    const isPlausible = nextOffset > progress.offset && nextOffset <= endOffset
+    if (batch !== null || isPlausible) progress.offset = nextOffset
+    yield
+  }
 }
 
 /** Where batches begin; what is wrong within one is found when it is opened. */
@@ -93,49 +128,64 @@ function* positions(bytes: Buffer): Generator<number, void, void> {
   }
 }
 
-/** Null if the batch is damaged. */
-function openedBatch<S extends Shard<R>, R>(
-  { logger }: Load<S, R>,
+/** Null if the batch is damaged; nothing of it counts then. */
+function* openedBatch<S extends Shard<R>, R>(
+  load: Load<S, R>,
   bytes: Buffer,
   position: number,
   offset: number,
-): RecordBatch | null {
+): Steps<OpenedBatch<R> | null> {
   try {
     checkCrc(bytes, position)
-    return readBatch(bytes, position)
+    const cursor = openBatch(bytes, position)
+    const isMarker = isControl(bytes, position)
+    const records: R[] = []
+    let recordCount = 0
+    while (cursor.next()) {
+      if (!isMarker) addDecoded(load, cursor, records)
+      if (++recordCount % recordsPerStep === 0) yield
+    }
+    return { records: isMarker ? null : records, recordCount }
   } catch (err) {
     if (err instanceof UnsupportedCompression) throw err
-    logger.error('a damaged batch is passed over', { offset, err })
+    load.logger.error('a damaged batch is passed over', { offset, err })
     return null
   }
 }
 
-function decoded<S extends Shard<R>, R>(
+function addDecoded<S extends Shard<R>, R>(
   { kind, logger }: Load<S, R>,
-  { key, value, offset }: BatchRecord,
-): R | null {
-  if (key === null) return null
+  cursor: RecordCursor,
+  records: R[],
+): void {
+  const { key } = cursor
+  if (key === null) return
   try {
-    return kind.decode(key, value)
+    const record = kind.decode(key, cursor.value)
+    if (record !== null) records.push(record)
   } catch (err) {
+    const { offset } = cursor
     logger.error('a record that cannot be decoded is passed over', { offset, err })
-    return null
   }
 }
 
-function replayBatch<S extends Shard<R>, R>(load: Load<S, R>, batch: RecordBatch): void {
-  const { replay, replayEnd, logger } = load
-  const { producerId } = batch
-  if (batch.isControl) {
-    const marker = batch.records[0]
-    if (marker !== undefined) replayEnd(producerId, isCommit(marker, logger))
+function* replayBatch<S extends Shard<R>, R>(
+  load: Load<S, R>,
+  { records }: OpenedBatch<R>,
+  bytes: Buffer,
+  position: number,
+): Steps<void> {
+  if (records === null) {
+    const [marker] = readBatch(bytes, position).records
+    if (marker === undefined) return
+    load.replayEnd(producerId(bytes, position), isCommit(marker, load.logger))
     return
   }
-  const records = batch.records.flatMap((stored) => {
-    const record = decoded(load, stored)
-    return record === null ? [] : [record]
-  })
-  replay(records, batch.baseOffset, batch.isTransactional ? producerId : null)
+  const producer = isTransactional(bytes, position) ? producerId(bytes, position) : null
+  for (let at = 0; at < records.length; at += recordsPerStep) {
+    load.replay(records.slice(at, at + recordsPerStep), baseOffset(bytes, position), producer)
+    yield
+  }
 }
 
 /** A marker that cannot be read commits nothing. */

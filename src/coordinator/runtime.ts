@@ -38,6 +38,8 @@ interface Slot<S extends Shard<R>, R> {
   readonly leaderEpoch: number
   state: 'loading' | 'active' | 'failed'
   readonly shard: ShardRuntime<S, R>
+  /** Resolves when it is not loading any more, once that has begun. */
+  loading: Promise<void> | null
   /** Until the load is tried again, once it has failed. */
   reload: Timer | null
 }
@@ -48,6 +50,8 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
   readonly #environment: Environment
   readonly #kind: ShardKind<S, R>
   readonly #slots = new Map<number, Slot<S, R>>()
+  /** Logs are read one after the other: what that holds of memory does not grow with their number. */
+  #loads: Promise<unknown> = Promise.resolve()
 
   constructor(environment: Environment, kind: ShardKind<S, R>) {
     this.#environment = environment
@@ -92,6 +96,16 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     return this.#active(partition).write(decide)
   }
 
+  /** As `write`, for what must not be missed: a shard that is loading is waited for. */
+  async writeOnceLoaded<T>(
+    partition: number,
+    decide: (shard: S, nowMs: Milliseconds) => Decision<R, T>,
+  ): Promise<T> {
+    const slot = this.#slots.get(partition)
+    if (slot?.state === 'loading') await slot.loading
+    return this.write(partition, decide)
+  }
+
   /**
    * As `write`, for records that are part of a transaction of `producer`, and count once it commits.
    * Throws also what the log has against the producer.
@@ -131,6 +145,12 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     return counts
   }
 
+  #inLine<T>(load: () => Promise<T>): Promise<T> {
+    const loaded = this.#loads.then(load)
+    this.#loads = loaded.catch(() => {})
+    return loaded
+  }
+
   #active(partition: number): ShardRuntime<S, R> {
     const slot = this.#slots.get(partition)
     if (slot === undefined || slot.state === 'failed') throw new KafkaError(errors.NOT_COORDINATOR)
@@ -154,16 +174,17 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       log,
       onInDoubt: loadAnew,
     })
-    const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard, reload: null }
+    const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard, loading: null, reload: null }
     this.#slots.set(partition, slot)
     return slot
   }
 
-  async #load(
-    slot: Slot<S, R>,
-    log: CoordinatorLog,
-    reloadMs: Milliseconds = reloadMsMin,
-  ): Promise<void> {
+  #load(slot: Slot<S, R>, log: CoordinatorLog, reloadMs = reloadMsMin): Promise<void> {
+    slot.loading = this.#replay(slot, log, reloadMs)
+    return slot.loading
+  }
+
+  async #replay(slot: Slot<S, R>, log: CoordinatorLog, reloadMs: Milliseconds): Promise<void> {
     const { shard } = slot
     const partition = shard.partition
     const isCurrent = () => this.#slots.get(partition) === slot
@@ -177,12 +198,12 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
         shard.replayEnd(producerId, isCommit)
       const logger = this.#environment.log.child(named)
       const load = { log, logger, kind: this.#kind, replay, replayEnd, isCurrent }
-      const loading = loadRecords(load, this.#environment)
-      const loaded = loading instanceof Promise ? await loading : loading
+      const isEmpty = log.logStartOffset >= log.logEndOffset
+      const loaded = isEmpty ? null : await this.#inLine(() => loadRecords(load, this.#environment))
       if (!isCurrent()) return
       slot.state = 'active'
       shard.activate()
-      if (loaded.records > 0)
+      if (loaded !== null && loaded.records > 0)
         this.#environment.log.debug('coordinator loaded', { ...fields, ...loaded })
     } catch (err) {
       if (!isCurrent()) return

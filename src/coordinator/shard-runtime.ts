@@ -99,6 +99,7 @@ export class ShardRuntime<S extends Shard<R>, R> {
     this.#logger = environment.log.child({ coordinator, partition: `${topic}-${partition}` })
     this.#deadlines = new Deadlines(environment)
     this.#state = kind.create(this.#context())
+    this.#timeline.isSettled = true
   }
 
   /** Loading: applies records that the log holds already, at `atLeastOffset` or behind. */
@@ -107,17 +108,16 @@ export class ShardRuntime<S extends Shard<R>, R> {
       if (producerId === null) this.#state.apply(record, atLeastOffset)
       else this.#state.applyInTransaction?.(record, producerId)
     }
-    this.#timeline.forget(this.#timeline.position)
   }
 
   /** Loading: a transaction ends. */
   replayEnd(producerId: number, isCommit: boolean): void {
     this.#state.endTransaction?.(producerId, isCommit)
-    this.#timeline.forget(this.#timeline.position)
   }
 
   /** The whole log was replayed. */
   activate(): void {
+    this.#timeline.isSettled = false
     this.#state.onLoaded()
   }
 

@@ -111,7 +111,10 @@ export interface ShardKind<S extends Shard<R>, R> {
   readonly topic: string
   create(context: ShardContext<R>): S
   encode(record: R): { key: Buffer; value: Buffer | null }
-  /** Null where the key is of a kind that this coordinator does not know: the record is skipped. */
+  /**
+   * Null where the key is of a kind that this coordinator does not know: the record is skipped. What it
+   * becomes must not refer to the bytes once it is applied: their memory is used again.
+   */
   decode(key: Buffer, value: Buffer | null): R | null
   /**
    * Milliseconds after which a reply gives up waiting for its records (offsets.commit.timeout.ms).

@@ -7,6 +7,8 @@
  */
 
 export class Timeline {
+  /** What is applied now was settled before, as while a log is replayed: nothing of it is noted. */
+  isSettled = false
   #undos: (() => void)[] = []
   /** Position of the first note still kept. */
   #firstPosition = 0
@@ -17,7 +19,7 @@ export class Timeline {
   }
 
   note(undo: () => void): void {
-    this.#undos.push(undo)
+    if (!this.isSettled) this.#undos.push(undo)
   }
 
   /** Takes back everything since `position`, latest change first. */
@@ -52,9 +54,11 @@ export class TimelineValue<V> {
 
   set(value: V): void {
     const before = this.#value
-    this.#timeline.note(() => {
-      this.#value = before
-    })
+    if (!this.#timeline.isSettled) {
+      this.#timeline.note(() => {
+        this.#value = before
+      })
+    }
     this.#value = value
   }
 }
@@ -81,6 +85,18 @@ export class TimelineMap<K, V> {
   }
 
   set(key: K, value: V): void {
+    if (!this.#timeline.isSettled) this.#noteBefore(key)
+    this.#entries.set(key, value)
+  }
+
+  /** True if the key was there. */
+  delete(key: K): boolean {
+    if (!this.#entries.has(key)) return false
+    if (!this.#timeline.isSettled) this.#noteBefore(key)
+    return this.#entries.delete(key)
+  }
+
+  #noteBefore(key: K): void {
     const entries = this.#entries
     if (entries.has(key)) {
       const before = entries.get(key) as V
@@ -88,16 +104,6 @@ export class TimelineMap<K, V> {
     } else {
       this.#timeline.note(() => entries.delete(key))
     }
-    entries.set(key, value)
-  }
-
-  /** True if the key was there. */
-  delete(key: K): boolean {
-    const entries = this.#entries
-    if (!entries.has(key)) return false
-    const before = entries.get(key) as V
-    this.#timeline.note(() => entries.set(key, before))
-    return entries.delete(key)
   }
 
   keys(): IterableIterator<K> {

@@ -394,7 +394,7 @@ export class GroupCoordinator {
     if (gone.size === 0) return
     const deletions = this.#runtime.partitions().map(async (partition) => {
       try {
-        await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))
+        await this.#runtime.writeOnceLoaded(partition, (shard) => shard.deleteTopics(gone))
       } catch (err) {
         const level = err instanceof KafkaError ? 'warn' : 'error'
         this.#environment.log[level]('offsets of deleted topics were not removed', {

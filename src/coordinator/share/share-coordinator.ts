@@ -131,7 +131,7 @@ export class ShareCoordinator {
     const gone = new Set(deleted.keys())
     const deletions = this.#runtime.partitions().map(async (partition) => {
       try {
-        await this.#runtime.write(partition, (shard) => shard.deleteTopics(gone))
+        await this.#runtime.writeOnceLoaded(partition, (shard) => shard.deleteTopics(gone))
       } catch (err) {
         const level = err instanceof KafkaError ? 'warn' : 'error'
         this.#environment.log[level]('state of deleted topics was not removed', { partition, err })
