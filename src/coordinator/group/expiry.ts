@@ -9,7 +9,8 @@
 import type { Milliseconds } from '../../environment/environment.ts'
 import type { Group } from './group.ts'
 import { offsetTombstone } from './offset-delete.ts'
-import type { CommittedOffset, Offsets } from './offsets.ts'
+import type { Offsets } from './offsets.ts'
+import type { CommittedOffset } from './partition-offsets.ts'
 import type { GroupRecord } from './records.ts'
 
 /** The tombstones of what has expired in `group`, its own included once nothing is left of it. */

@@ -9,7 +9,7 @@ import type { Milliseconds } from '../../environment/environment.ts'
 import type { Decision } from '../shard.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import type { CommitCheck, Group } from './group.ts'
-import type { CommittedOffset } from './offsets.ts'
+import type { CommittedOffset } from './partition-offsets.ts'
 import type { GroupRecord } from './records.ts'
 import type { TopicLookup } from './topics.ts'
 

@@ -5,7 +5,8 @@ import type {
   OffsetFetchResponse,
 } from '../../../protocol/messages/offset-fetch.ts'
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
-import type { CommittedOffset, Offsets, TopicOffsets } from './offsets.ts'
+import type { Offsets, TopicOffsets } from './offsets.ts'
+import type { CommittedOffset } from './partition-offsets.ts'
 
 export type OffsetFetchGroup = OffsetFetchRequest['groups'][number] & {
   readonly requireStable?: boolean

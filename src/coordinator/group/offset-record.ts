@@ -13,7 +13,7 @@ import {
   offsetCommitValue,
 } from '../../../protocol/state/offset-records.ts'
 import { zeroUuid } from '../../../protocol/types.ts'
-import type { CommittedOffset } from './offsets.ts'
+import type { CommittedOffset } from './partition-offsets.ts'
 
 export interface OffsetRecord {
   readonly kind: 'offset'

@@ -3,41 +3,29 @@
  * state.
  */
 
-import type { Uuid } from '../../../protocol/types.ts'
-import type { Milliseconds } from '../../environment/environment.ts'
 import { type Timeline, TimelineMap } from '../timeline.ts'
+import { type CommittedOffset, PartitionOffsets, type RecordedOffset } from './partition-offsets.ts'
 
-export interface CommittedOffset {
-  readonly offset: number
-  /** -1 where the client did not tell. */
-  readonly leaderEpoch: number
-  readonly metadata: string
-  readonly commitTimestampMs: Milliseconds
-  /**
-   * When it expires, if its client asked for a retention of its own (OffsetCommit 2 to 4); else -1.
-   */
-  readonly expireTimestampMs: Milliseconds
-  /** The zero id where the client named the topic only. */
-  readonly topicId: Uuid
+export type TopicOffsets = TimelineMap<string, PartitionOffsets>
+
+/** What is known of the partitions of one topic. */
+interface Partitions {
+  readonly size: number
+  delete(partition: number): unknown
 }
-
-/** As it was recorded: of two commits for a partition the one with the higher order counts. */
-export interface RecordedOffset extends CommittedOffset {
-  readonly order: number
-}
-
-export type TopicOffsets = TimelineMap<string, TimelineMap<number, RecordedOffset>>
 
 /**
- * Values by group, topic and partition. Never holds an empty map: the last partition takes its topic
- * with it, the last topic its group.
+ * By group and topic. Never holds an empty map: the last partition takes its topic with it, the last topic
+ * its group.
  */
-export class ByPartition<V> {
+class ByTopic<P extends Partitions> {
   readonly #timeline: Timeline
-  readonly #groups: TimelineMap<string, TimelineMap<string, TimelineMap<number, V>>>
+  readonly #make: () => P
+  readonly #groups: TimelineMap<string, TimelineMap<string, P>>
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, make: () => P) {
     this.#timeline = timeline
+    this.#make = make
     this.#groups = new TimelineMap(timeline)
   }
 
@@ -45,11 +33,11 @@ export class ByPartition<V> {
     return this.#groups.size
   }
 
-  get(groupId: string, topic: string, partition: number): V | undefined {
-    return this.#groups.get(groupId)?.get(topic)?.get(partition)
+  get(groupId: string, topic: string): P | undefined {
+    return this.#groups.get(groupId)?.get(topic)
   }
 
-  of(groupId: string): TimelineMap<string, TimelineMap<number, V>> | undefined {
+  of(groupId: string): TimelineMap<string, P> | undefined {
     return this.#groups.get(groupId)
   }
 
@@ -57,7 +45,8 @@ export class ByPartition<V> {
     return this.#groups.keys()
   }
 
-  set(groupId: string, topic: string, partition: number, value: V): void {
+  /** The partitions of the topic, to which one is to be added. */
+  toAdd(groupId: string, topic: string): P {
     let topics = this.#groups.get(groupId)
     if (topics === undefined) {
       topics = new TimelineMap(this.#timeline)
@@ -65,10 +54,10 @@ export class ByPartition<V> {
     }
     let partitions = topics.get(topic)
     if (partitions === undefined) {
-      partitions = new TimelineMap(this.#timeline)
+      partitions = this.#make()
       topics.set(topic, partitions)
     }
-    partitions.set(partition, value)
+    return partitions
   }
 
   delete(groupId: string, topic: string, partition: number): void {
@@ -81,10 +70,12 @@ export class ByPartition<V> {
   }
 }
 
+type ByPartition<V> = ByTopic<TimelineMap<number, V>>
+
 /** Committed ones, and beside them those of transactions that are open. */
 export class Offsets {
   readonly #timeline: Timeline
-  readonly #committed: ByPartition<RecordedOffset>
+  readonly #committed: ByTopic<PartitionOffsets>
   /** Of each partition, by producer id. */
   readonly #pending: ByPartition<TimelineMap<number, RecordedOffset>>
   /** The partitions of each open transaction, by producer id. */
@@ -94,13 +85,13 @@ export class Offsets {
 
   constructor(timeline: Timeline) {
     this.#timeline = timeline
-    this.#committed = new ByPartition(timeline)
-    this.#pending = new ByPartition(timeline)
+    this.#committed = new ByTopic(timeline, () => new PartitionOffsets(timeline))
+    this.#pending = new ByTopic(timeline, () => new TimelineMap(timeline))
     this.#open = new TimelineMap(timeline)
   }
 
   get(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
-    return this.#committed.get(groupId, topic, partition)
+    return this.#committed.get(groupId, topic)?.get(partition)
   }
 
   of(groupId: string): TopicOffsets | undefined {
@@ -110,7 +101,7 @@ export class Offsets {
   /** Whether a transaction that is open has an offset of the group, of this partition if one is named. */
   isPending(groupId: string, topic?: string, partition = 0): boolean {
     if (topic === undefined) return this.#pending.of(groupId) !== undefined
-    return this.#pending.get(groupId, topic, partition) !== undefined
+    return this.#pending.get(groupId, topic)?.has(partition) === true
   }
 
   /** Of all groups that have any, in a transaction or not. */
@@ -125,13 +116,13 @@ export class Offsets {
     }
     for (const [topic, partitions] of this.#pending.of(groupId) ?? []) {
       for (const partition of partitions.keys()) {
-        if (this.get(groupId, topic, partition) === undefined) yield { topic, partition }
+        if (this.#committed.get(groupId, topic)?.has(partition) !== true) yield { topic, partition }
       }
     }
   }
 
   set(groupId: string, topic: string, partition: number, offset: CommittedOffset): void {
-    this.#committed.set(groupId, topic, partition, { ...offset, order: this.#order++ })
+    this.#committed.toAdd(groupId, topic).set(partition, offset, this.#order++)
   }
 
   /** A part of the transaction that `producerId` has open. */
@@ -142,24 +133,25 @@ export class Offsets {
     partition: number,
     offset: CommittedOffset,
   ): void {
-    let producers = this.#pending.get(groupId, topic, partition)
+    const pending = this.#pending.toAdd(groupId, topic)
+    let producers = pending.get(partition)
     if (producers === undefined) {
       producers = new TimelineMap(this.#timeline)
-      this.#pending.set(groupId, topic, partition, producers)
+      pending.set(partition, producers)
     }
     producers.set(producerId, { ...offset, order: this.#order++ })
     let partitions = this.#open.get(producerId)
     if (partitions === undefined) {
-      partitions = new ByPartition(this.#timeline)
+      partitions = new ByTopic(this.#timeline, () => new TimelineMap(this.#timeline))
       this.#open.set(producerId, partitions)
     }
-    partitions.set(groupId, topic, partition, true)
+    partitions.toAdd(groupId, topic).set(partition, true)
   }
 
   /** What was committed is as if it had never been, and so is what is pending. */
   delete(groupId: string, topic: string, partition: number): void {
     this.#committed.delete(groupId, topic, partition)
-    for (const producerId of this.#pending.get(groupId, topic, partition)?.keys() ?? []) {
+    for (const producerId of this.#pending.get(groupId, topic)?.get(partition)?.keys() ?? []) {
       this.#forget(producerId, groupId, topic, partition)
     }
     this.#pending.delete(groupId, topic, partition)
@@ -177,17 +169,17 @@ export class Offsets {
       for (const [topic, partitions] of open.of(groupId) ?? []) {
         for (const partition of partitions.keys()) {
           const offset = this.#takePending(producerId, groupId, topic, partition)
-          const committed = this.#committed.get(groupId, topic, partition)
           if (!isCommit || offset === undefined) continue
-          if (committed !== undefined && committed.order > offset.order) continue
-          this.#committed.set(groupId, topic, partition, offset)
+          const committed = this.#committed.toAdd(groupId, topic)
+          if (committed.orderOf(partition) > offset.order) continue
+          committed.set(partition, offset, offset.order)
         }
       }
     }
   }
 
   #takePending(producerId: number, groupId: string, topic: string, partition: number) {
-    const producers = this.#pending.get(groupId, topic, partition)
+    const producers = this.#pending.get(groupId, topic)?.get(partition)
     const offset = producers?.get(producerId)
     producers?.delete(producerId)
     if (producers?.size === 0) this.#pending.delete(groupId, topic, partition)

@@ -18,7 +18,7 @@ import type { Milliseconds } from '../../../environment/environment.ts'
 import { TimelineMap, TimelineValue } from '../../timeline.ts'
 import type { TopicChanges } from '../../topic-changes.ts'
 import type { CommitCheck, Committer, Group, GroupContext, GroupType } from '../group.ts'
-import type { CommittedOffset } from '../offsets.ts'
+import type { CommittedOffset } from '../partition-offsets.ts'
 import type { GroupRecord, ModernRecord } from '../records.ts'
 import { MemberDeadlines } from './member-deadlines.ts'
 
