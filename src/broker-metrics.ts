@@ -223,8 +223,8 @@ class LogFamilies {
     const labels = `topic="${name}",partition="${partition.index}"`
     const log = partition.openedLog
     this.#size.add(log?.size ?? 0, labels)
-    this.#start.add(partition.logStartOffset, labels)
-    this.#end.add(partition.logEndOffset, labels)
+    this.#start.add(log?.logStartOffset ?? 0, labels)
+    this.#end.add(log?.logEndOffset ?? 0, labels)
     this.#segments.add(log?.segmentCount ?? 0, labels)
   }
 }

@@ -2,9 +2,10 @@
  * One node, wired: log directories, metadata quorum, controller, replicas, coordinators, handlers,
  * listeners. The same class runs as a server, inside a test and, several at a time, in the simulator.
  *
- * Start: lock the directories, replay the metadata log, lead the quorum, register, open and recover the
- * partitions, and only then listen: whoever can connect is answered rightly. The coordinators load behind
- * the first requests; who needs one meanwhile is told COORDINATOR_LOAD_IN_PROGRESS, as by Kafka.
+ * Start: lock the directories, replay the metadata log, lead the quorum, register, recover the partitions
+ * that were not closed in good order, and only then listen: whoever can connect is answered rightly. All
+ * other logs are opened behind the first requests, or by them, and the coordinators load; who needs one
+ * meanwhile is told COORDINATOR_LOAD_IN_PROGRESS, as by Kafka.
  * Stop is the way back. What lives here: the order of things. What must not: what the things do.
  */
 
@@ -191,7 +192,7 @@ export class Broker {
   }
 
   /**
-   * Resolves when clients can connect and the coordinators are loaded. Rejects with ConfigError, DiskError, what listening failed
+   * Resolves when clients can connect, all logs are open and the coordinators are loaded. Rejects with ConfigError, DiskError, what listening failed
    * with, or StartEnded where `stop` was called meanwhile; everything is closed again then.
    */
   async start(): Promise<void> {
@@ -223,7 +224,7 @@ export class Broker {
     const [coordinators, loaded] = this.#loadCoordinators(metadata, replicas)
     this.#follow(metadata.cache, replicas)
     await this.#listen(metadata, replicas, coordinators)
-    await loaded
+    await Promise.all([loaded, replicas.opened])
     this.#checkNotStopping()
     this.#isReady = true
   }

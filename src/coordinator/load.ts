@@ -73,7 +73,10 @@ export async function loadRecords<S extends Shard<R>, R>(
   environment: Environment,
 ): Promise<Loaded> {
   const { log, isCurrent } = load
-  const startMs = environment.clock.monotonic()
+  const { clock, timers, buffers } = environment
+  const turn = () => new Promise<void>((resolve) => timers.lineUp(resolve))
+  await turn()
+  const startMs = clock.monotonic()
   const endOffset = log.logEndOffset
   const progress: Progress = { offset: log.logStartOffset, batches: 0, records: 0 }
   while (progress.offset < endOffset && isCurrent()) {
@@ -82,14 +85,14 @@ export async function loadRecords<S extends Shard<R>, R>(
     if (bytes.length === 0) break
     const before = progress.offset
     await inTurns(environment, replayChunk(load, bytes, progress, endOffset))
-    environment.buffers.release(bytes)
+    buffers.release(bytes)
     if (!isCurrent()) break
     if (progress.offset === before) {
       throw new Error(`nothing to read at offset ${before} of ${endOffset}`)
     }
-    await new Promise<void>((resolve) => environment.timers.lineUp(resolve))
+    await turn()
   }
-  const durationMs = Math.round(environment.clock.monotonic() - startMs)
+  const durationMs = Math.round(clock.monotonic() - startMs)
   const { batches, records } = progress
   return { batches, records, durationMs }
 }

@@ -198,8 +198,9 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
         shard.replayEnd(producerId, isCommit)
       const logger = this.#environment.log.child(named)
       const load = { log, logger, kind: this.#kind, replay, replayEnd, isCurrent }
-      const isEmpty = log.logStartOffset >= log.logEndOffset
-      const loaded = isEmpty ? null : await this.#inLine(() => loadRecords(load, this.#environment))
+      const loaded = log.isEmpty
+        ? null
+        : await this.#inLine(() => loadRecords(load, this.#environment))
       if (!isCurrent()) return
       slot.state = 'active'
       shard.activate()

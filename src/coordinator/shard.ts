@@ -10,6 +10,8 @@ import type { Timeline } from './timeline.ts'
 
 /** One partition of an internal topic, led by this broker. */
 export interface CoordinatorLog {
+  /** Nothing is there to be read; false also where that is to be found out on the disk first. */
+  readonly isEmpty: boolean
   /** Offset of the first record kept. */
   readonly logStartOffset: number
   /** Where the next record goes; everything before it is there to be read. */

@@ -90,6 +90,7 @@ function describePartition(
     const offsetLag = lagOf(partition, next)
     return { partitionIndex, partitionSize: next.size, offsetLag, isFutureKey: true }
   }
+  if (partition.isUnopened) partition.open()
   if (partition.isOffline || partition.directory !== directory) return null
   const log = partition.openedLog
   // By how much the log trails the high watermark: only a follower's can.

@@ -15,7 +15,7 @@ import { FencedDisk } from './fenced-disk.ts'
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
 import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
 import { OutOfFilesLines } from './out-of-files.ts'
-import { isPartitionMetadataDamaged, readPartitionMetadata } from './partition-metadata.ts'
+import { readPartitionMetadata } from './partition-metadata.ts'
 
 export type { CheckpointedOffsets, MetaProperties }
 
@@ -37,7 +37,7 @@ export interface PartitionDirectory {
   readonly isFuture: boolean
   /** False where a file has the name of a partition. */
   readonly isDirectory: boolean
-  /** From partition.metadata; null where there is none. */
+  /** From partition.metadata, after an unclean end; null where there is none. */
   readonly topicId: string | null
 }
 
@@ -169,7 +169,8 @@ export class LogDirectory {
       const current = parsePartitionName(name)
       const named = current ?? parseFutureName(name)
       if (named === null) continue
-      const topicId = isDirectory ? this.#topicIdIn(name) : null
+      // After a clean shutdown it is looked at when the log is opened, as all that is in there.
+      const topicId = isDirectory && !this.isClean ? this.#topicIdIn(name) : null
       found.push({ name, ...named, isFuture: current === null, isDirectory, topicId })
     }
     return found
@@ -188,12 +189,7 @@ export class LogDirectory {
   #topicIdIn(name: string): string | null {
     const path = `${this.path}/${name}`
     try {
-      const topicId = readPartitionMetadata(this.#disk, path)
-      if (topicId === null && isPartitionMetadataDamaged(this.#disk, path)) {
-        const message = 'partition.metadata is damaged: the name of the directory says whose it is'
-        this.#environment.log.warn(message, { partition: name, directory: this.path })
-      }
-      return topicId
+      return readPartitionMetadata(this.#disk, path)
     } catch (error) {
       if (!(error instanceof DiskError) || this.failure !== null) throw error
       this.failPartition(name, error)

@@ -101,7 +101,7 @@ export class Log {
     const checkpoints = directory.offsetsOf(this.#name)
     this.#disk.makeDirectory(this.#path)
     this.topicId = options.topicId
-    claimDirectory(this.#disk, this.#path, this.topicId)
+    claimDirectory(this.#disk, this.#path, this.topicId, environment.log)
     this.#epochs = new LeaderEpochs(this.#disk, this.#path)
     this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? oneDay)
     const recovered = this.#recover({

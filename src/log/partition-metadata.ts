@@ -5,7 +5,9 @@
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { Disk } from '../environment/disk.ts'
+import type { Logger } from '../environment/environment.ts'
 import { moveAside, readFileIfReadable } from './checkpoints.ts'
+import { nameOf } from './segment-options.ts'
 
 const fileName = 'partition.metadata'
 /** Ids are random: of 16 bytes two have at most a few in common by chance. */
@@ -17,11 +19,6 @@ export function readPartitionMetadata(disk: Disk, directory: string): string | n
   if (bytes === null) return null
   const match = /^version: 0\ntopic_id: ([A-Za-z0-9_-]{22})\n?$/.exec(bytes.toString('utf8'))
   return match?.[1] ?? null
-}
-
-/** Whether there is something that cannot be read as such a file. */
-export function isPartitionMetadataDamaged(disk: Disk, directory: string): boolean {
-  return disk.exists(`${directory}/${fileName}`) && readPartitionMetadata(disk, directory) === null
 }
 
 /**
@@ -39,13 +36,17 @@ export function isOfTopic(found: string | null, topicId: string): boolean {
 }
 
 /**
- * Writes the file where it is missing or damaged. Throws DiskError, and KafkaError
- * INCONSISTENT_TOPIC_ID where the directory belongs to another topic of the same name.
+ * Writes the file where it is missing or damaged, of which the latter is told. Throws DiskError, and
+ * KafkaError INCONSISTENT_TOPIC_ID where the directory belongs to another topic of the same name.
  */
-export function claimDirectory(disk: Disk, directory: string, topicId: string): void {
+export function claimDirectory(disk: Disk, directory: string, topicId: string, log: Logger): void {
   const found = readPartitionMetadata(disk, directory)
   if (found === topicId) return
   if (isOfTopic(found, topicId)) {
+    if (found !== null || disk.exists(`${directory}/${fileName}`)) {
+      const message = 'partition.metadata is damaged and is written anew: the name of the directory'
+      log.warn(`${message} says whose it is`, { partition: nameOf(directory), topicId: found })
+    }
     writePartitionMetadata(disk, directory, topicId)
     return
   }

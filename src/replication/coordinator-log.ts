@@ -14,6 +14,11 @@ export class PartitionCoordinatorLog {
     this.#partition = partition
   }
 
+  get isEmpty(): boolean {
+    const partition = this.#partition
+    return !partition.isUnopened && partition.logStartOffset >= partition.logEndOffset
+  }
+
   get logStartOffset(): number {
     return this.#partition.logStartOffset
   }

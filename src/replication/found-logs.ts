@@ -183,12 +183,7 @@ export class LogSearch {
   #isAssigned({ topic, partition, topicId }: PartitionDirectory, isClean: boolean): boolean {
     const assigned = this.#options.topic(topic)
     if (assigned === undefined) return false
-    const isOfThis = isOfTopic(topicId, assigned.id)
-    if (isOfThis && topicId !== null && topicId !== assigned.id) {
-      const fields = { partition: `${topic}-${partition}`, topicId }
-      this.#options.log.warn('partition.metadata is damaged and is written anew', fields)
-    }
-    if (!isClean && !isOfThis) return false
+    if (!isClean && !isOfTopic(topicId, assigned.id)) return false
     return assigned.partitions[partition]?.replicas.includes(this.#options.brokerId) ?? false
   }
 }

@@ -109,6 +109,8 @@ export class Partition {
   #directory: LogDirectory | null = null
   #log: Log | null = null
   #open: (() => Log) | null = null
+  /** There were files of it at the start. */
+  #isStored = false
   /** Why this partition alone cannot be used, or null. */
   #failure: Error | null = null
   /** The promise of the newest append, that its failure is seen once however many share it. */
@@ -140,8 +142,9 @@ export class Partition {
 
   /**
    * The local replica. It is opened when it is first needed, so that a partition costs no files before
-   * it has records or a reader. Throws KafkaError KAFKA_STORAGE_ERROR where the partition has no
-   * directory or cannot be opened: it is offline then, unless it is new and no file can be opened now.
+   * it has records or a reader, and a start need not wait for it. Throws KafkaError KAFKA_STORAGE_ERROR
+   * where the partition has no directory or cannot be opened: it is offline then, unless it is that no
+   * file can be opened now.
    */
   get log(): Log {
     return this.#log ?? this.#openLog()
@@ -150,6 +153,27 @@ export class Partition {
   /** The local replica if it is open: for those who look after what there is. */
   get openedLog(): Log | null {
     return this.#log
+  }
+
+  /** The local replica, unless it has no files yet. Throws as `log`. */
+  get storedLog(): Log | null {
+    return this.#log ?? (this.#isStored ? this.#openLog() : null)
+  }
+
+  /** There are files of it, and nobody has looked into them since the start. */
+  get isUnopened(): boolean {
+    return this.#log === null && this.#isStored
+  }
+
+  /** Opens the local replica, unless it has no files yet. False: it cannot be opened. */
+  open(): boolean {
+    try {
+      void this.storedLog
+      return true
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      return false
+    }
   }
 
   /** The log directory it was given; null: none was left to give. */
@@ -183,23 +207,23 @@ export class Partition {
     return this.#failure
   }
 
-  // All four are 0 before the log is first opened: what is on disk at start is opened then, so a log
-  // that is not open yet is a new one.
+  // All four are 0 where there are no files yet, and throw as `log` where those that are there cannot be
+  // opened: nobody must take such a log for an empty one.
 
   get logStartOffset(): number {
-    return this.#log?.logStartOffset ?? 0
+    return this.storedLog?.logStartOffset ?? 0
   }
 
   get logEndOffset(): number {
-    return this.#log?.logEndOffset ?? 0
+    return this.storedLog?.logEndOffset ?? 0
   }
 
   get highWatermark(): number {
-    return this.#log?.highWatermark ?? 0
+    return this.storedLog?.highWatermark ?? 0
   }
 
   get lastStableOffset(): number {
-    return this.#log?.lastStableOffset ?? 0
+    return this.storedLog?.lastStableOffset ?? 0
   }
 
   /**
@@ -207,7 +231,7 @@ export class Partition {
    * KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER (KIP-320).
    */
   leaderError(currentLeaderEpoch = -1): ErrorRow | null {
-    if (this.isOffline) return errors.KAFKA_STORAGE_ERROR
+    if (this.isOffline || (this.isUnopened && !this.open())) return errors.KAFKA_STORAGE_ERROR
     if (currentLeaderEpoch !== -1) {
       if (currentLeaderEpoch < this.#state.leaderEpoch) return errors.FENCED_LEADER_EPOCH
       if (currentLeaderEpoch > this.#state.leaderEpoch) return errors.UNKNOWN_LEADER_EPOCH
@@ -215,10 +239,14 @@ export class Partition {
     return this.isLeader ? null : errors.NOT_LEADER_OR_FOLLOWER
   }
 
-  /** Gives the partition its place on disk, and how to open, or make, its log there. */
-  place(directory: LogDirectory, open: () => Log): void {
+  /**
+   * Gives the partition its place on disk, and how to open, or make, its log there. `isStored`: its files
+   * are there.
+   */
+  place(directory: LogDirectory, open: () => Log, isStored: boolean): void {
     this.#directory = directory
     this.#open = open
+    this.#isStored = isStored
   }
 
   /** The log that has taken the place of the one until now is the local replica from here on. */
@@ -262,7 +290,7 @@ export class Partition {
    * the directory has ended with it.
    */
   tend(work: (log: Log) => void): void {
-    if (this.#log === null || this.isOffline) return
+    if (this.isOffline || (this.isUnopened && !this.open()) || this.#log === null) return
     try {
       work(this.#log)
     } catch (error) {
@@ -275,6 +303,7 @@ export class Partition {
     const log = this.#log
     this.#log = null
     this.#open = null
+    this.#isStored = false
     this.#directory = null
     if (log !== null) log.onWritten = null
     this.#changed()
@@ -413,7 +442,7 @@ export class Partition {
     timestamp: number,
     upToOffset: number,
   ): OffsetAndTimestamp | null | Promise<OffsetAndTimestamp | null> {
-    const log = this.#log
+    const log = this.storedLog
     switch (timestamp) {
       case offsetSpec.latest:
         return { offset: upToOffset, timestamp: -1, leaderEpoch: this.leaderEpoch }

@@ -16,6 +16,7 @@ import type { Environment, Milliseconds, Timer } from '../environment/environmen
 import type { CleanableLog } from '../log/compaction/cleanable-log.ts'
 import { type CompactionConfig, Compactor } from '../log/compaction/compactor.ts'
 import { Log } from '../log/log.ts'
+import { isCompacted } from '../log/log-config.ts'
 import { isTooLongForFuture, type LogDirectory } from '../log/log-directory.ts'
 import type { LogOptions } from '../log/log-options.ts'
 import { orOutOfFiles } from '../log/out-of-files.ts'
@@ -92,9 +93,10 @@ export interface HostedTopic {
   readonly traffic: TopicTraffic
 }
 
-/** Logs are opened for so long, or so many, before others have their turn. */
+/** Logs are opened for so long, or so many, before others have their turn; clients among them: not so long. */
 const openingMsMax = 20
 const openingCountMax = 64
+const behindMsMax = 2
 const progressMs = 3_000
 
 export class Replicas {
@@ -109,6 +111,7 @@ export class Replicas {
   #topics: AssignedTopics = { byName: new Map(), byId: new Map() }
   readonly #duties = new Map<() => void, Timer>()
   #opening = { opened: 0, total: 0 }
+  #opened: Promise<void> = Promise.resolve()
   #isClosing = false
   /** Partitions on their way to another log directory. */
   readonly moves: DirectoryMoves
@@ -181,19 +184,23 @@ export class Replicas {
   }
 
   /**
-   * Opens the logs on disk of partitions assigned here, recovering where needed, and starts the
-   * duties. Others have their turn in between; resolves early where `close` is called meanwhile.
+   * Takes in what is on disk of the partitions assigned here, and starts the duties. Logs that were not
+   * closed in good order are opened, and recovered, by then. Others are opened behind, or as soon as they
+   * are asked for: see `opened`. Resolves early where `close` is called meanwhile.
    */
   async start(topics: AssignedTopics): Promise<void> {
     this.#topics = topics
     const found = this.#findLogs()
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
-    const isFound = (partition: Partition) => found.places.has(`${partition}`)
-    await this.#openLogs([...this.partitions()].filter(isFound))
+    const stored = [...this.partitions()].filter(({ isUnopened }) => isUnopened)
+    this.#opening = { opened: 0, total: stored.length }
+    const wasClosed = ({ directory }: Partition) => directory?.isClean === true
+    await this.#openLogs(stored.filter((partition) => !wasClosed(partition)))
     if (this.#isClosing) return
     for (const { topic, partition: index, directory, directoryName } of found.copies) {
       const partition = this.get(topic, index)
-      if (partition?.openedLog != null) this.moves.resume(partition, directory, directoryName)
+      if (partition?.open() !== true || partition.openedLog === null) continue
+      this.moves.resume(partition, directory, directoryName)
     }
     const { intervals } = this.#options
     this.#every(intervals.checkpointMs, intervals.checkpointMs, () => void this.checkpoint())
@@ -202,6 +209,12 @@ export class Replicas {
       for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
     })
     this.#compactor.start()
+    this.#opened = this.#openLogs(stored.filter(wasClosed), behindMsMax)
+  }
+
+  /** Resolves when all logs on disk are open, as far as they can be, once `start` has resolved. */
+  get opened(): Promise<void> {
+    return this.#opened
   }
 
   /** How many of the logs on disk are open, while they are being opened. */
@@ -244,7 +257,7 @@ export class Replicas {
   #beginMove(partition: Partition, directory: LogDirectory): ErrorRow {
     if (this.onlineDirectories.length < this.directories.length) return errors.KAFKA_STORAGE_ERROR
     try {
-      if (partition.openedLog !== null) this.moves.begin(partition, directory)
+      if (partition.storedLog !== null) this.moves.begin(partition, directory)
       else {
         // It has no files yet.
         if (partition.directory !== null) this.#placement.remove(partition.directory)
@@ -334,7 +347,7 @@ export class Replicas {
     this.#isClosing = true
     for (const timer of this.#duties.values()) timer.cancel()
     this.#duties.clear()
-    await Promise.all([this.moves.stop(), this.#compactor.stop()])
+    await Promise.all([this.moves.stop(), this.#compactor.stop(), this.#opened])
     await Promise.all(this.#options.directories.map((directory) => directory.close(brokerEpoch)))
     for (const partition of this.partitions()) partition.release()
     this.#byName.clear()
@@ -342,22 +355,27 @@ export class Replicas {
   }
 
   *#openLogsToCompact(): IterableIterator<CleanableLog> {
-    for (const partition of this.partitions()) {
-      const log = partition.openedLog
-      if (log !== null && !partition.isOffline) yield log.cleanable
+    for (const { partitions } of this.#byName.values()) {
+      for (const partition of partitions) {
+        if (partition === undefined) continue
+        // So are all of the topic, and there may be very many of them.
+        if (!isCompacted(partition.config)) break
+        const log = partition.openedLog
+        if (log !== null && !partition.isOffline) yield log.cleanable
+      }
     }
   }
 
-  async #openLogs(partitions: readonly Partition[]): Promise<void> {
+  async #openLogs(partitions: readonly Partition[], sliceMsMax = openingMsMax): Promise<void> {
     const { clock, timers, log } = this.#environment
-    this.#opening = { opened: 0, total: partitions.length }
     const startMs = clock.monotonic()
     let bytes = 0
     let sliceMs = startMs
     let toldMs = startMs
     for (const partition of partitions) {
       if (this.#isClosing) return
-      this.#open(partition)
+      // Where it cannot be opened, the partition is offline and has said so.
+      partition.open()
       bytes += partition.openedLog?.size ?? 0
       const { opened, total } = this.#opening
       this.#opening = { opened: opened + 1, total }
@@ -368,18 +386,9 @@ export class Replicas {
         const fields = { opened: opened + 1, total, bytes, seconds }
         log.info(`opening logs: ${opened + 1} of ${total} partitions`, fields)
       }
-      if (nowMs - sliceMs < openingMsMax && this.#opening.opened % openingCountMax !== 0) continue
-      await new Promise<void>((resolve) => timers.nextTurn(resolve))
+      if (nowMs - sliceMs < sliceMsMax && this.#opening.opened % openingCountMax !== 0) continue
+      await new Promise<void>((resolve) => timers.lineUp(resolve))
       sliceMs = clock.monotonic()
-    }
-  }
-
-  /** Where it cannot be opened, the partition is offline and has said so. */
-  #open(partition: Partition): void {
-    try {
-      void partition.log
-    } catch (error) {
-      if (!(error instanceof KafkaError)) throw error
     }
   }
 
@@ -449,9 +458,10 @@ export class Replicas {
     this.#placement.add(directory)
     const options = this.#logOptions(partition, directory)
     const openAny = () => Log.open({ ...options, config: partition.config })
-    // One that is on disk must not pass for an empty one meanwhile: it is offline where it cannot be opened.
-    const open = isOnDisk ? openAny : () => orOutOfFiles(openAny)
-    partition.place(directory, () => {
+    // What an unclean end has left must be in order before anybody is let in.
+    const isDue = isOnDisk && !directory.isClean
+    const open = isDue ? openAny : () => orOutOfFiles(openAny)
+    const openPlaced = () => {
       try {
         return open()
       } catch (error) {
@@ -461,7 +471,8 @@ export class Replicas {
         setAside(directory, this.#environment.log, `${partition}`)
         return open()
       }
-    })
+    }
+    partition.place(directory, openPlaced, isOnDisk)
   }
 
   #logOptions(partition: Partition, directory: LogDirectory): LogOptions {

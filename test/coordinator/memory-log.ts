@@ -28,6 +28,10 @@ export class MemoryLog implements CoordinatorLog {
   /** What waits, oldest first. A refused batch is taken out of the log, even from the middle. */
   readonly held: Held[] = []
 
+  get isEmpty(): boolean {
+    return this.logEndOffset === this.logStartOffset
+  }
+
   read(offset: number): Buffer {
     const found = this.batches.find((bytes) => batch.lastOffset(bytes, 0) >= offset)
     return found ?? Buffer.alloc(0)

@@ -328,6 +328,39 @@ t.test('loading replays everything, transactions by their markers', async (t) =>
   )
 })
 
+t.test('logs are loaded one after the other, and what must not be missed waits', async (t) => {
+  const { world, environment, runtime, shards } = start()
+  const word = { timestamp: 1, key: Buffer.from('a'), value: Buffer.from('1') }
+  const reading: number[] = []
+  let readAtOnceMax = 0
+  const logs = [0, 1, 2].map((partition) => {
+    const log = new MemoryLog()
+    for (let batch = 0; batch < 20; batch++) log.put({ records: [word] })
+    const { read } = log
+    const waiting = Object.assign(log, {
+      read: async (offset: number) => {
+        reading.push(partition)
+        readAtOnceMax = Math.max(readAtOnceMax, new Set(reading).size)
+        await new Promise<void>((resolve) => environment.timers.after(1, resolve))
+        reading.splice(reading.indexOf(partition), 1)
+        return read.call(log, offset)
+      },
+    })
+    return runtime.load(partition, 1, waiting)
+  })
+  const forget = { records: [{ key: 'a', value: null }], reply: 'forgotten' }
+  const forgotten = runtime.writeOnceLoaded(2, () => forget)
+  t.same(runtime.shardStates, { loading: 3, active: 0, failed: 0 })
+  refusal(t, () => runtime.read(2, () => 0), errors.COORDINATOR_LOAD_IN_PROGRESS)
+  t.equal(await world.run(forgotten), 'forgotten')
+  await world.run(Promise.all(logs))
+  t.equal(readAtOnceMax, 1)
+  t.same(
+    shards.map(({ words }) => words.size),
+    [1, 1, 0],
+  )
+})
+
 t.test('records of a transaction wait for its marker, and are replayed as they came', async (t) => {
   const { world, runtime, log, say, content, shards } = start()
   await runtime.load(0, 1, log)

@@ -273,6 +273,7 @@ t.test(
               disk.remove(`/data/orders-0/${name}`)
           if (how === 'missing') disk.rename('/data/orders-0', '/elsewhere')
         })
+        await path.world.runFor(100)
         const what = `${how} after ${end}`
         const partition = path.partition('orders')
         const isKnown = end === 'close'
@@ -316,6 +317,7 @@ t.test('damage ends one partition, and is told with its name', async (t) => {
     damage(path, '/data/hurt-0')
     lines.length = 0
     path.restart()
+    await path.world.runFor(100)
     const told = lines.filter((line) => line.includes(' error '))
     t.equal(told.length, 1, what)
     t.match(told[0], /"partition":"hurt-0"/)
@@ -469,6 +471,35 @@ t.test('a start leaves room for others, and can be ended', async (t) => {
   path.replicas.endStart()
   await path.world.run(path.replicas.close(1))
   t.ok(path.process.disk.exists('/data/.kafka_cleanshutdown'), 'those not opened were closed well')
+})
+
+t.test('logs that were closed well are opened behind, or by whoever asks', async (t) => {
+  const path = new DataPath()
+  path.createTopic('wide', { partitions: 200 })
+  for (let index = 0; index < 200; index++) {
+    const partition = path.partition('wide', index)
+    await path.world.run(partition.append(batchOf(['a', 'b']), { acks: 1 }).written)
+  }
+  await path.world.run(path.replicas.close(1))
+  removeFiles(path, '/data/wide-198')
+  replaceLogByDirectory(path, '/data/wide-199')
+  path.restart()
+  const unopened = path.partition('wide', 190)
+  t.ok(unopened.isUnopened)
+  t.equal(unopened.highWatermark, 2, 'it is opened for whoever asks')
+  t.notOk(unopened.isUnopened)
+  await path.world.run(path.partition('wide', 191).append(batchOf(['c']), { acks: 1 }).written)
+  t.equal(path.partition('wide', 191).logEndOffset, 3)
+  t.ok(path.partition('wide', 198).isUnopened)
+  t.equal(path.partition('wide', 198).logStartOffset, 2, 'what is missing stays missing')
+  const damaged = path.partition('wide', 199)
+  t.ok(damaged.isUnopened && !damaged.isOffline, 'nobody has looked')
+  t.throws(() => damaged.highWatermark, { name: 'KafkaError' }, 'and it does not pass for empty')
+  t.match(damaged.leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
+  t.ok(damaged.isOffline)
+  await path.world.runFor(1000)
+  t.equal(path.replicas.opening.opened, 200)
+  t.same([...path.replicas.partitions()].filter((one) => one.isUnopened).map(String), ['wide-199'])
 })
 
 function writeText(path: DataPath, file: string, content: string): void {
