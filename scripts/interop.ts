@@ -4,7 +4,8 @@
  * Each client that can be had here produces a public data set of over 200 000 rows, and every client
  * consumes, in a group, what every other one wrote: every row in, every row out, once. Then each does
  * what an administrator does, and Kafka's own command line tools are run. Last, data directories are
- * exchanged with Apache Kafka in both directions. What is not installed is skipped by name.
+ * exchanged with Apache Kafka in both directions, and Delta tables with delta-rs. What is not installed is
+ * skipped by name.
  *
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
  * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
@@ -35,20 +36,22 @@ import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { moveBetweenDirectories } from '../test/interop/directories/moved.ts'
 import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
+import { exchangeTables } from '../test/interop/tables/exchange.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
 import { choose, readOptions } from './options.ts'
 
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
-  --only NAME,...        of the clients java, python, go, kafkajs, and of tools and directories, which all
-                         run unless given; and of compared, access, differential, transactions, streams
+  --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories and tables, which
+                         all run unless given; and of compared, access, differential, transactions, streams
                          and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
   --cases N              of differential for each API and version, 20 unless given
   --seed S               of differential, 1 unless given
+  --delta-python PYTHON  one with the packages deltalake and pyarrow, for tables; python3 unless given
   --cache DIR            where clients and data are kept from run to run
 `
 const flags = readOptions(usage, {
@@ -58,6 +61,7 @@ const flags = readOptions(usage, {
   apis: { type: 'string' },
   cases: { type: 'string', default: '20' },
   seed: { type: 'string', default: '1' },
+  'delta-python': { type: 'string', default: 'python3' },
   cache: { type: 'string', default: join(tmpdir(), 'millrace-interop') },
 })
 
@@ -169,7 +173,7 @@ const clients: readonly Client[] = [
   },
 ]
 
-const usual = [...clients.map(({ name }) => name), 'tools', 'directories']
+const usual = [...clients.map(({ name }) => name), 'tools', 'directories', 'tables']
 const parts =
   flags.only === undefined
     ? usual
@@ -595,6 +599,10 @@ async function runOthers(): Promise<void> {
     await exchangeDirectories(work, report)
     await exchangeCompacted(work, report)
     await moveBetweenDirectories(work, report)
+  }
+  if (chosen.has('tables')) {
+    const directory = join(work, 'tables')
+    await exchangeTables({ python: flags['delta-python'], directory }, report)
   }
   if (chosen.has('transactions')) await copyUnderFire()
   if (chosen.has('streams')) await runStreams()

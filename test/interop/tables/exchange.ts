@@ -1,0 +1,176 @@
+/**
+ * Delta tables exchanged with delta-rs: each reads, row for row, what the other wrote, with checkpoints, partitions,
+ * deletes and compactions in between; and writers of both append to one table at once, where no commit may be lost.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Report } from '../directories/exchange.ts'
+
+// Compiled tests run from build/, one folder deeper than their source.
+const root = fileURLToPath(new URL('../../../..', import.meta.url))
+const program = join(root, 'test/interop/tables/delta.py')
+const writer = fileURLToPath(new URL('./writer.js', import.meta.url))
+const millrace = join(root, 'build/bundle/cli.js')
+/** Writers at once of each kind, and commits of each. */
+const writers = { ours: 3, theirs: 2, commits: 20 }
+
+export interface ExchangeOptions {
+  /** A Python that has deltalake and pyarrow. */
+  readonly python: string
+  readonly directory: string
+}
+
+export async function exchangeTables(
+  { python, directory }: ExchangeOptions,
+  report: Report,
+): Promise<void> {
+  const version = spawnSync(python, [program, 'version'], { encoding: 'utf8' })
+  if (version.status !== 0) {
+    report('tables', null, `no deltalake and pyarrow in ${python}`)
+    return
+  }
+  mkdirSync(directory, { recursive: true })
+  const theirs = (...args: string[]) => run(python, [program, ...args])
+  const ours = (...args: string[]) => run(process.execPath, [millrace, 'tables', ...args])
+  const told = version.stdout.trim()
+  await attempt(report, 'tables: theirs are read', async () => {
+    let rows = 0
+    for (const kind of ['rich', 'partitioned', 'checkpointed', 'feed']) {
+      const path = join(directory, `theirs-${kind}`)
+      theirs('write', path, kind)
+      rows += same(kind, ours('read', path, '--json'), theirs('read', path))
+    }
+    return `${rows} rows, ${told}`
+  })
+  await attempt(report, 'tables: ours are read', async () => {
+    let rows = 0
+    for (const [kind, table] of Object.entries(ourTables)) {
+      const path = join(directory, `ours-${kind}`)
+      for (let batch = 0; batch < table.commits; batch++) {
+        const lines = Array.from({ length: 50 }, (_, i) => table.row(batch * 50 + i))
+        const options = batch === 0 ? table.options : []
+        run(process.execPath, [millrace, 'tables', 'append', path, ...options], lines)
+      }
+      rows += same(kind, ours('read', path, '--json'), theirs('read', path))
+    }
+    return `${rows} rows, ${told}`
+  })
+  await attempt(report, 'tables: writers at once', async () => {
+    const path = join(directory, 'at-once')
+    run(process.execPath, [millrace, 'tables', 'append', path], ['{"id":-1}'])
+    const starts = [
+      ...Array.from({ length: writers.ours }, () => [process.execPath, writer]),
+      ...Array.from({ length: writers.theirs }, () => [python, program, 'append']),
+    ]
+    const children = starts.map(([command, ...args], i) => {
+      const own = [path, String(i * writers.commits), String(writers.commits)]
+      return spawn(command!, [...args, ...own], { stdio: ['ignore', 'ignore', 'inherit'] })
+    })
+    const exits = await Promise.all(children.map((child) => once(child, 'exit')))
+    if (exits.some(([code]) => code !== 0)) throw new Error(`writers ended with ${exits}`)
+    const count = starts.length * writers.commits + 1
+    const expected = Array.from({ length: count }, (_, i) => `{"id":${i - 1}}`).join('\n')
+    same('ours', ours('read', path, '--json'), expected)
+    same('theirs', theirs('read', path), expected)
+    return `${count - 1} commits of ${starts.length} writers, none lost`
+  })
+}
+
+interface OurTable {
+  readonly commits: number
+  readonly options: readonly string[]
+  readonly row: (n: number) => string
+}
+
+const schema = (...fields: [string, unknown][]) =>
+  JSON.stringify({
+    type: 'struct',
+    fields: fields.map(([name, type]) => ({ name, type, nullable: true, metadata: {} })),
+  })
+
+const ourTables: Readonly<Record<string, OurTable>> = {
+  rich: {
+    commits: 12,
+    options: [
+      '--schema',
+      schema(
+        ...(['long', 'byte', 'short', 'integer', 'float', 'double', 'boolean'] as const).map(
+          (type) => [type, type] as [string, string],
+        ),
+        ['text', 'string'],
+        ['bytes', 'binary'],
+        ['day', 'date'],
+        ['at', 'timestamp'],
+        ['local', 'timestamp_ntz'],
+        ['price', 'decimal(9,2)'],
+        ['wide', 'decimal(38,10)'],
+        ['xs', { type: 'array', elementType: 'integer', containsNull: true }],
+        ['m', { type: 'map', keyType: 'string', valueType: 'long', valueContainsNull: true }],
+        ['o', JSON.parse(schema(['x', 'long'], ['y', 'string']))],
+      ),
+    ],
+    row: (n) =>
+      n % 9 === 0
+        ? '{}'
+        : `{"long":${9007199254740993n + BigInt(n)},"byte":${n % 128},"short":${-n},"integer":${n},` +
+          `"float":${n / 8},"double":${n % 5 === 0 ? '"NaN"' : n / 3},"boolean":${n % 2 === 0},` +
+          `"text":"${'t'.repeat(n % 60)}ü😀","bytes":"AP8=","day":"0001-01-0${(n % 9) + 1}",` +
+          `"at":"1969-12-31T23:59:59.00000${n % 10}Z","local":"2024-02-29T00:00:00.000001",` +
+          `"price":-12345.67,"wide":${n}.0000000001,"xs":[${n},null],"m":{"a":${n}},` +
+          `"o":${n % 4 === 0 ? 'null' : `{"x":${n},"y":null}`}}`,
+  },
+  partitioned: {
+    commits: 3,
+    options: ['--partition-by', 'p,q'],
+    row: (n) => `{"id":${n},"p":${['"a/b"', '"x y=%"', '"Zürich"', 'null'][n % 4]},"q":${n % 3}}`,
+  },
+  mapped: {
+    commits: 2,
+    options: ['--property', 'delta.columnMapping.mode=name'],
+    row: (n) => `{"a column":${n},"another, one":{"x y":"${n}"}}`,
+  },
+  tracked: {
+    commits: 11,
+    options: [
+      ...['--property', 'delta.enableInCommitTimestamps=true'],
+      ...['--property', 'delta.enableChangeDataFeed=true'],
+    ],
+    row: (n) => `{"id":${n}}`,
+  },
+}
+
+function run(command: string, args: readonly string[], lines?: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    input: lines?.map((line) => `${line}\n`).join('') ?? '',
+    maxBuffer: 256 * 1024 * 1024,
+  })
+  if (status === 0) return stdout
+  throw new Error(`${args.slice(-3).join(' ')}: exit ${status}: ${stderr.trim().slice(-300)}`)
+}
+
+/** Answers how many rows there are, if they are the same, whatever their order. */
+function same(what: string, one: string, other: string): number {
+  const [a, b] = [one, other].map((text) => text.trim().split('\n').map(plainly).sort())
+  const at = a!.findIndex((row, i) => row !== b![i])
+  if (at < 0 && a!.length === b!.length) return a!.length
+  throw new Error(`${what}: ${a!.length} and ${b!.length} rows; ${a![at]} is not ${b![at]}`)
+}
+
+/** One number has several spellings: those of floats become one, long ones stay as they are. */
+function plainly(row: string): string {
+  return row.replace(/(?<=[:[,])-?\d[\d.eE+-]*/g, (text) =>
+    /^-?\d+$/.test(text) || text.replace(/\D/g, '').length > 17 ? text : String(Number(text)),
+  )
+}
+
+async function attempt(report: Report, what: string, work: () => Promise<string>): Promise<void> {
+  try {
+    report(what, true, await work())
+  } catch (error) {
+    report(what, false, (error as Error).message.slice(0, 600))
+  }
+}

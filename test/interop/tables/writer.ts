@@ -1,0 +1,18 @@
+/** Appends to a table from a process of its own: `writer.js PATH FIRST N` makes N commits of one row each. */
+import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
+import { NodeRandom } from '../../../src/environment/node/random.ts'
+import { batchOf } from '../../../src/tables/columns/column-builder.ts'
+import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
+import { Transaction } from '../../../src/tables/delta/transaction.ts'
+
+const [path = '', first = '', count = ''] = process.argv.slice(2)
+const environment = {
+  clock: { now: () => Date.now(), monotonic: () => performance.now() },
+  random: new NodeRandom(),
+  storage: new LocalStorage(path),
+}
+for (let id = Number(first); id < Number(first) + Number(count); id++) {
+  const transaction = Transaction.on(environment, await readSnapshot(environment.storage))
+  await transaction.append(batchOf(transaction.schema.fields, [{ id: BigInt(id) }]))
+  await transaction.commit({ operation: 'WRITE', parameters: { mode: 'Append' } })
+}
