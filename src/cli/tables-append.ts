@@ -16,7 +16,7 @@ import { createCommandEnvironment } from './environment.ts'
 import { UsageError } from './failure.ts'
 import { readLines } from './line-reader.ts'
 import { count } from './table.ts'
-import { toldWriting } from './tables-failure.ts'
+import { toldWriting, warn } from './tables-failure.ts'
 
 /** Rows and bytes of text that are made columns at once. */
 const batchRows = 8192
@@ -68,6 +68,7 @@ export const append = localVerb({
       const transaction = await begin(environment, making, rows)
       const committed = transaction === null ? null : await commitRows(transaction, rows)
       const version = committed?.version ?? null
+      warn(committed)
       const told = { version, rows: committed?.rows ?? 0, files: committed?.files ?? 0 }
       process.stdout.write(
         json

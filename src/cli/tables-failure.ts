@@ -1,6 +1,7 @@
 /** How work on a table ends that could not be done: in a sentence, with the name of what it met. */
 import { DiskError, unreadable } from '../environment/disk.ts'
 import { DeltaConflict, DeltaError } from '../tables/delta/delta-error.ts'
+import type { Committed } from '../tables/delta/transaction.ts'
 import { ParquetError } from '../tables/parquet/parquet-error.ts'
 import { CommandError } from './failure.ts'
 
@@ -30,4 +31,11 @@ export function toldWriting(at: string, work: () => Promise<number>): Promise<nu
       throw new CommandError(`${at}: ${error.message}`, 'Nothing was committed.')
     }
   })
+}
+
+/** Says of a commit that holds what did not go with it. */
+export function warn(committed: Committed | null): void {
+  const failure = committed?.checkpointFailure ?? null
+  if (failure === null) return
+  process.stderr.write(`millrace: warning: no checkpoint was written: ${failure.message}\n`)
 }

@@ -4,8 +4,11 @@
  * between their parts; a name that is absolute stands for itself. Every method rejects with `DiskError`.
  */
 export interface Storage {
-  /** What lies directly below a directory, sorted by name; nothing where there is none. Hidden files too. */
-  list(directory: string): Promise<StoredEntry[]>
+  /**
+   * What lies directly below a directory, sorted by name, from a name on if it is given; nothing where there is none.
+   * Hidden files too.
+   */
+  list(directory: string, from?: string): Promise<StoredEntry[]>
   /** The whole file. ENOENT if there is none. */
   read(name: string): Promise<Buffer>
   /** A file to read from at any place. ENOENT if there is none. */

@@ -19,12 +19,13 @@ export class LocalStorage implements Storage {
     this.#root = path.resolve(root)
   }
 
-  async list(directory: string): Promise<StoredEntry[]> {
+  async list(directory: string, from = ''): Promise<StoredEntry[]> {
     const at = this.#path(directory)
     return told(at, async () => {
       const entries = await fs.readdir(at, { withFileTypes: true }).catch(nothingThere)
       const found: StoredEntry[] = []
       for (const entry of entries) {
+        if (entry.name < from) continue
         const stat = await fs.stat(path.join(at, entry.name)).catch(nobodyThere)
         if (stat === null) continue
         const { size, mtimeMs } = stat

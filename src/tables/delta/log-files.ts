@@ -1,6 +1,6 @@
 /**
  * The files of `_delta_log`, and which of them make a version: the newest complete checkpoint that is not newer, and every
- * commit after it. Names that are none of these are passed over.
+ * commit after it, where a log compaction may stand for several. Names that are none of these are passed over.
  */
 import type { Storage } from '../../environment/storage.ts'
 import { corrupt, missing } from './delta-error.ts'
@@ -19,38 +19,66 @@ export interface Checkpoint {
   readonly names: readonly string[]
 }
 
+/** What the commits of some versions come to. */
+export interface Compaction extends LogFile {
+  /** Of the first commit; `version` is that of the last. */
+  readonly first: number
+}
+
 export interface LogListing {
   /** By version. */
   readonly commits: ReadonlyMap<number, LogFile>
   /** Complete ones, oldest first. */
   readonly checkpoints: readonly Checkpoint[]
+  readonly compactions: readonly Compaction[]
 }
 
 export interface LogSegment {
   readonly version: number
   readonly checkpoint: Checkpoint | null
+  /** Or compactions of them, without gaps. */
   readonly commits: readonly LogFile[]
 }
 
 const commitName = /^(\d{20})\.json$/
+const compactionName = /^(\d{20})\.(\d{20})\.compacted\.json$/
 const checkpointName =
   /^(\d{20})\.checkpoint(?:\.(?:(\d{10})\.(\d{10})\.parquet|([^.]+)\.(?:json|parquet))|\.parquet)$/
 
+export const lastCheckpointFile = `${logDirectory}/_last_checkpoint`
+
 export function commitFile(version: number): string {
-  return `${logDirectory}/${String(version).padStart(20, '0')}.json`
+  return `${logDirectory}/${numbered(version)}.json`
 }
 
-/** Rejects with DeltaError where there is no table. */
-export async function listLog(storage: Storage): Promise<LogListing> {
+export function checkpointFile(version: number): string {
+  return `${logDirectory}/${numbered(version)}.checkpoint.parquet`
+}
+
+function numbered(version: number): string {
+  return String(version).padStart(20, '0')
+}
+
+/** All of the log, or what is of a version and those behind it. Rejects with DeltaError where there is no table. */
+export async function listLog(storage: Storage, from = 0): Promise<LogListing> {
   const commits = new Map<number, LogFile>()
+  const compactions: Compaction[] = []
   const whole: Checkpoint[] = []
   const parts = new Map<string, string[]>()
-  for (const { name, modifiedMs, isDirectory } of await storage.list(logDirectory)) {
+  for (const entry of await storage.list(logDirectory, numbered(from))) {
+    const { name, modifiedMs, isDirectory } = entry
     if (isDirectory) continue
     const commit = commitName.exec(name)
     if (commit !== null) {
       const version = Number(commit[1])
       commits.set(version, { name: `${logDirectory}/${name}`, version, modifiedMs })
+      continue
+    }
+    const compaction = compactionName.exec(name)
+    if (compaction !== null) {
+      const [first, version] = [Number(compaction[1]), Number(compaction[2])]
+      const file = { name: `${logDirectory}/${name}`, version, modifiedMs, first }
+      if (first < version) compactions.push(file)
       continue
     }
     const checkpoint = checkpointName.exec(name)
@@ -70,7 +98,7 @@ export async function listLog(storage: Storage): Promise<LogListing> {
   if (commits.size === 0 && whole.length === 0) {
     throw missing(`no Delta table: there is no version in ${logDirectory}`)
   }
-  return { commits, checkpoints: whole.sort((a, b) => a.version - b.version) }
+  return { commits, checkpoints: whole.sort((a, b) => a.version - b.version), compactions }
 }
 
 export function latestVersion({ commits, checkpoints }: LogListing): number {
@@ -86,7 +114,7 @@ export function segmentOf(listing: LogListing, version: number): LogSegment {
   const checkpoint = listing.checkpoints.findLast((one) => one.version <= version) ?? null
   const commits: LogFile[] = []
   for (let at = (checkpoint?.version ?? -1) + 1; at <= version; at++) {
-    const commit = listing.commits.get(at)
+    const commit = longestFrom(listing, at, version) ?? listing.commits.get(at)
     if (commit === undefined) {
       if (checkpoint === null && commits.length === 0) {
         throw missing(`version ${version} is no longer there: its log was cleaned up`)
@@ -94,6 +122,20 @@ export function segmentOf(listing: LogListing, version: number): LogSegment {
       throw corrupt(`the log has no version ${at}, but later ones`)
     }
     commits.push(commit)
+    at = commit.version
   }
   return { version, checkpoint, commits }
+}
+
+function longestFrom(
+  { compactions }: LogListing,
+  first: number,
+  last: number,
+): Compaction | undefined {
+  return compactions
+    .filter((one) => one.first === first && one.version <= last)
+    .reduce<Compaction | undefined>(
+      (best, one) => (best === undefined || one.version > best.version ? one : best),
+      undefined,
+    )
 }

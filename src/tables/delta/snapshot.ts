@@ -17,8 +17,9 @@ import {
   type TxnAction,
 } from './actions.ts'
 import { readCheckpoint } from './checkpoint-reader.ts'
-import { corrupt } from './delta-error.ts'
+import { corrupt, DeltaError } from './delta-error.ts'
 import { refuseReading } from './features.ts'
+import { readLastCheckpoint } from './last-checkpoint.ts'
 import { type LogListing, type LogSegment, latestVersion, listLog, segmentOf } from './log-files.ts'
 import { readTableSchema, type TableSchema } from './schema.ts'
 
@@ -53,34 +54,41 @@ export function vectorId({
 }
 
 /** The table at a version, or as it is now. Rejects with DeltaError, ParquetError, DiskError. */
-export async function readSnapshot(
-  storage: Storage,
-  version?: number,
-  listing?: LogListing,
-): Promise<Snapshot> {
-  const listed = listing ?? (await listLog(storage))
-  return replay(storage, segmentOf(listed, version ?? latestVersion(listed)))
+export async function readSnapshot(storage: Storage, version?: number): Promise<Snapshot> {
+  const listing = version === undefined ? await listNewest(storage) : await listLog(storage)
+  return replay(storage, segmentOf(listing, version ?? latestVersion(listing)))
+}
+
+/** From the last checkpoint on, if it is where the hint says; else all of the log. */
+async function listNewest(storage: Storage): Promise<LogListing> {
+  const hint = await readLastCheckpoint(storage)
+  if (hint === null) return listLog(storage)
+  const listing = await listLog(storage, hint.version).catch(noTable)
+  const isThere = listing?.checkpoints.some(({ version }) => version >= hint.version)
+  return isThere ? listing! : listLog(storage)
+}
+
+function noTable(error: unknown): null {
+  if (error instanceof DeltaError && error.reason === 'missing') return null
+  throw error
 }
 
 /** The table as it is now, from what it was: only commits that came since are read. */
 export async function refreshSnapshot(storage: Storage, snapshot: Snapshot): Promise<Snapshot> {
-  const listing = await listLog(storage)
+  const listing = await listLog(storage, snapshot.version).catch(noTable)
+  // Another table in its place, or one whose log was cleaned up meanwhile.
+  if (listing === null) return readSnapshot(storage)
   const latest = latestVersion(listing)
-  if (latest === snapshot.version) return snapshot
-  // A table in its place, or one whose log was cleaned up meanwhile.
-  if (latest < snapshot.version || !listing.commits.has(snapshot.version + 1)) {
-    return readSnapshot(storage, latest, listing)
-  }
   const state = new Replay(snapshot)
   for (let version = snapshot.version + 1; version <= latest; version++) {
     const commit = listing.commits.get(version)
-    if (commit === undefined) return readSnapshot(storage, latest, listing)
+    if (commit === undefined) return readSnapshot(storage)
     state.begin()
     for (const action of parseActions(await storage.read(commit.name), commit.name)) {
       state.apply(action)
     }
   }
-  return state.finish(latest)
+  return latest === snapshot.version ? snapshot : state.finish(latest)
 }
 
 async function replay(storage: Storage, segment: LogSegment): Promise<Snapshot> {

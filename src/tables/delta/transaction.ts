@@ -13,6 +13,7 @@
 import type { ColumnBatch } from '../columns/column.ts'
 import { type Json, jsonText, parseJson } from '../columns/exact-json.ts'
 import type { Action, AddAction, FileAction, MetadataAction, ProtocolAction } from './actions.ts'
+import { writeCheckpoint } from './checkpoint-writer.ts'
 import { commitActions } from './commit.ts'
 import { CommitNumbers } from './commit-numbers.ts'
 import { type Isolation, nothingRead, type ReadSet } from './conflicts.ts'
@@ -20,8 +21,9 @@ import { DataWriter, randomUuid } from './data-writer.ts'
 import { DeltaError, invalid, unsupported } from './delta-error.ts'
 import { refuseWriting, writerFeaturesOf } from './features.ts'
 import type { NewTable } from './new-table.ts'
+import { checkpointInterval } from './properties.ts'
 import { readTableSchema, type TableSchema } from './schema.ts'
-import type { Snapshot } from './snapshot.ts'
+import { readSnapshot, refreshSnapshot, type Snapshot } from './snapshot.ts'
 import { statsChoice } from './stats.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
@@ -41,6 +43,8 @@ export interface Committed {
   /** Files added, and rows in those that were written here. */
   readonly files: number
   readonly rows: number
+  /** Why no checkpoint was written where one was due. The commit holds without it. */
+  readonly checkpointFailure: Error | null
 }
 
 export interface StagingOptions {
@@ -216,7 +220,22 @@ export class Transaction {
       },
     })
     this.#writer = null
-    return { version, files: staged.length, rows }
+    const checkpointFailure = await this.#checkpointIfDue(version)
+    return { version, files: staged.length, rows, checkpointFailure }
+  }
+
+  async #checkpointIfDue(version: number): Promise<Error | null> {
+    try {
+      const interval = checkpointInterval(this.#metadata.configuration)
+      if (version === 0 || version % interval !== 0) return null
+      const { storage } = this.#environment
+      const now = this.snapshot === null ? null : await refreshSnapshot(storage, this.snapshot)
+      const then = now?.version === version ? now : await readSnapshot(storage, version)
+      await writeCheckpoint(this.#environment, then)
+      return null
+    } catch (error) {
+      return error as Error
+    }
   }
 
   #isolation(actions: readonly Action[], { isolation }: CommitDescription): Isolation {
