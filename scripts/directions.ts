@@ -46,14 +46,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/connect/json-text.ts': ['src/connect/failures.ts'],
   'src/connect/failures.ts': [],
   'src/registry/avro': ['src/connect/json-text.ts', 'src/connect/failures.ts'],
-  'src/registry': [
-    'protocol',
-    'src/environment',
-    'src/client',
-    'src/registry/avro',
-    'src/connect/json-text.ts',
-    'src/connect/failures.ts',
-  ],
+  'src/registry': ['protocol', 'src/environment', 'src/client', 'src/http', 'src/registry/avro'],
   'src/tables': ['protocol', 'src/environment'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
@@ -72,6 +65,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment',
     'src/environment/node',
     'src/http',
+    'src/registry',
   ],
   'src/launcher.ts': [],
   'src/compaction-thread.ts': ['src/environment/node', 'src/log'],
@@ -96,6 +90,7 @@ const packagesOf: Readonly<Record<string, RegExp>> = {
   'src/launcher.ts': /^node:/,
   'src/cli': /^node:/,
   'src/http': /^node:/,
+  'src/registry': /^node:crypto$/,
   'src/tables': /^node:zlib$/,
 }
 /** What every part may use of Node: nothing that reaches the outside. */

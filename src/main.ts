@@ -11,11 +11,14 @@ import { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { gatherSettings } from './config/sources.ts'
 import { DiskError, unreadable } from './environment/disk.ts'
-import type { Logger } from './environment/environment.ts'
+import type { Environment, Logger } from './environment/environment.ts'
+import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
 import { healthService, type Page } from './http/health.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
+import { HttpError } from './http/routes.ts'
+import { registryService } from './registry/service.ts'
 
 const usage = `Usage: millrace start [server.properties] [--override property=value]...
 
@@ -153,7 +156,7 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     isNew = !broker.logDirectories.some((path) => existsSync(join(path, 'meta.properties')))
     stopOnSignal(broker, httpServers, log)
     // Before the logs are opened, which may take long: whoever asks is told how far it is.
-    httpServers.push(...(await startHttp(broker, config, log)))
+    httpServers.push(...(await startHttp(broker, config, environment)))
     await broker.start()
   } catch (error) {
     // Whoever stopped the broker ends the process as well.
@@ -188,10 +191,13 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
 async function startHttp(
   broker: Broker,
   config: BrokerConfig,
-  log: Pick<Logger, 'warn'>,
+  environment: Environment,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = []
-  const services = [healthService({ health: () => broker.health(), metrics: metricsOf(broker) })]
+  const services = [
+    healthService({ health: () => broker.health(), metrics: metricsOf(broker) }),
+    registryService({ environment, bootstrap: () => ownAddress(broker) }),
+  ]
   for (const text of config.get('http.listeners')) {
     const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/.exec(text)
     if (match === null) {
@@ -209,12 +215,24 @@ async function startHttp(
           cause: err,
         })
       }
-      log.warn(`No health endpoint: ${text} is taken; set http.listeners to another address`, {
-        reason: (err as Error).message,
-      })
+      environment.log.warn(
+        `No health endpoint: ${text} is taken; set http.listeners to another address`,
+        {
+          reason: (err as Error).message,
+        },
+      )
     }
   }
   return servers
+}
+
+/** Where a client in this process finds the broker. */
+function ownAddress(broker: Broker): Endpoint[] {
+  const [address] = broker.addresses.values()
+  if (address === undefined) throw new HttpError(503, 'The broker has no listener yet')
+  const { host, port } = address
+  const isAny = host === '' || host === '0.0.0.0' || host === '::'
+  return [{ host: isAny ? 'localhost' : host, port }]
 }
 
 /** Whatever it takes is loaded when somebody asks: until then it costs nothing, the start above all. */

@@ -21,6 +21,8 @@ export interface Service {
   readonly bodyBytesMax?: number
   /** Loads what it takes to answer; called again with the next request where it rejects. */
   load(): Promise<Answering>
+  /** Lets go what `load` took; it may come more than once, and without a `load` before. */
+  close?(): Promise<void>
 }
 
 /** What it rejects with is told to whoever asked, as 500 unless it is an HttpError. */
@@ -65,11 +67,13 @@ export async function startHttpServer(
   const { address, port } = server.address() as AddressInfo
   return {
     address: { host: address, port },
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
-      }),
+      })
+      await Promise.all(services.map((service) => service.close?.()))
+    },
   }
 }
 

@@ -7,9 +7,14 @@ import assert from 'node:assert'
 import { describeDifference, differences, type Sides } from './avro/compatibility.ts'
 import { type ParsedAvro, parseAvro } from './avro/parse.ts'
 import { schemaText } from './avro/print.ts'
+import { SchemaError } from './avro/schema.ts'
 
-export const schemaTypes = ['AVRO'] as const
+export const schemaTypes = ['AVRO', 'PROTOBUF'] as const
 export type SchemaType = (typeof schemaTypes)[number]
+
+export function schemaTypeOf(name: string): SchemaType | undefined {
+  return schemaTypes.find((type) => type === name)
+}
 
 export interface Source {
   readonly type: SchemaType
@@ -33,6 +38,7 @@ export interface ParsedSchema {
 
 /** Throws SchemaError. `isStrict` is false for what is registered already. */
 export function parseSchema(source: Source, { isStrict = true } = {}): ParsedSchema {
+  if (source.type === 'PROTOBUF') return new ProtobufText(source.text)
   return new AvroSchemaText(
     parseAvro(source.text, { references: [...source.references.values()], isStrict }),
   )
@@ -57,5 +63,27 @@ class AvroSchemaText implements ParsedSchema {
     return differences(this.#parsed.schema, writer.#parsed.schema).map((difference) =>
       describeDifference(difference, sides),
     )
+  }
+}
+
+class ProtobufText implements ParsedSchema {
+  readonly type = 'PROTOBUF'
+  readonly text: string
+
+  /** Throws SchemaError where there is nothing. */
+  constructor(text: string) {
+    if (text.trim() === '') throw new SchemaError('A Protobuf schema is not empty')
+    this.text = text
+  }
+
+  normalizedText(): string {
+    return this.text
+  }
+
+  cannotRead(writer: ParsedSchema): readonly string[] {
+    if (writer.text === this.text) return []
+    return [
+      "{errorType:'NOT_CHECKED', description:'The compatibility of Protobuf schemas is not checked here: only with compatibility NONE may a subject have another'}",
+    ]
   }
 }
