@@ -3,6 +3,14 @@ import type { Mutation } from './mutation.ts'
 
 export const reads: readonly Mutation[] = [
   {
+    name: 'cut-log-read-on',
+    breaks:
+      'a consumer reads on at its offset, or that of its group, in a log that was cut below it',
+    file: 'src/client/reading.ts',
+    find: 'if (isKnown && leaderEpoch !== this.leaderEpoch) return false',
+    replace: '',
+  },
+  {
     name: 'tail-skips-batch',
     breaks: 'a read from memory at the last offset of a batch begins with the next',
     file: 'src/log/tail-cache.ts',

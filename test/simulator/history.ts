@@ -272,8 +272,8 @@ export class History {
   unseenByGroup(): SentRecord[] {
     return this.sent.filter(({ state, isSeenByGroup, partition: index, offset, topic }) => {
       if (state !== 'acknowledged' || isSeenByGroup || offset < 0) return false
-      const { startMax, truncations, damage } = this.partition(topic, index)
-      return truncations === 0 && damage === null && offset >= startMax
+      const { startMax, damage } = this.partition(topic, index)
+      return damage === null && offset >= startMax
     })
   }
 

@@ -3,6 +3,7 @@
  * group that remember their place. Both see offsets without gaps; whatever they see enters the history.
  */
 import { Consumer } from '../../src/client/consumer.ts'
+import { isAnswer } from '../../src/client/failures.ts'
 import type { PartitionRecords } from '../../src/client/fetcher.ts'
 import type { PartitionHistory } from './history.ts'
 import { type Client, type Stage, sleep, startClient } from './stage.ts'
@@ -105,6 +106,24 @@ async function takeAll(
   }
 }
 
+/** One poll. What is damaged is stepped over, offset by offset: else nothing beside it would be read. */
+async function poll(reading: Reading, timeoutMs: number): Promise<PartitionRecords[]> {
+  const { consumer, places, stage } = reading
+  try {
+    return await consumer.poll({ timeoutMs })
+  } catch (error) {
+    if (!isAnswer(error, 'CORRUPT_MESSAGE')) throw error
+    for (const assigned of consumer.assignment) {
+      const partition = stage.history.partition(assigned.topic, assigned.partition)
+      const position = consumer.position(assigned)
+      if (partition.damage === null || position === undefined) continue
+      places.begin(partition)
+      consumer.seek(assigned, position + 1)
+    }
+    return []
+  }
+}
+
 /** A member of a group, until the run is over; its process may be killed and followed by another. */
 export async function readInGroup(stage: Stage, name: string, groupId: string): Promise<void> {
   for (let life = 0; !isOver(stage); life++) {
@@ -145,6 +164,7 @@ async function liveInGroup(stage: Stage, client: Client, groupId: string): Promi
       fetchMaxWaitMs: isLong ? 120_000 : 500,
       maxPollIntervalMs: isLong ? 250_000 : 60_000,
     })
+    const reading = { stage, client, consumer, places }
     const begin = (assigned: readonly { topic: string; partition: number }[]): void => {
       for (const { topic, partition } of assigned) {
         places.begin(stage.history.partition(topic, partition))
@@ -156,8 +176,8 @@ async function liveInGroup(stage: Stage, client: Client, groupId: string): Promi
     )
     try {
       while (!isOver(stage)) {
-        const polled = await consumer.poll({ timeoutMs: isLong ? 120_000 : 500 })
-        await takeAll({ stage, client, consumer, places }, polled)
+        const polled = await poll(reading, isLong ? 120_000 : 500)
+        await takeAll(reading, polled)
         if (random.chance(0.01) && !stage.isHealed) break
       }
       await consumer.close()
@@ -190,10 +210,11 @@ export async function readAlone(stage: Stage, name: string): Promise<void> {
     })
     for (const one of partitions) places.begin(stage.history.partition(one.topic, one.partition))
     consumer.assign(partitions.map((partition) => ({ ...partition, offset: 'earliest' as const })))
+    const reading = { stage, client, consumer, places }
     try {
       while (!isOver(stage) && stage.isHealed === isHealed) {
-        const polled = await consumer.poll({ timeoutMs: isLong ? 120_000 : 500 })
-        await takeAll({ stage, client, consumer, places }, polled)
+        const polled = await poll(reading, isLong ? 120_000 : 500)
+        await takeAll(reading, polled)
       }
     } catch (error) {
       if (error instanceof Violation) throw error
