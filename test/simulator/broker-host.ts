@@ -65,9 +65,8 @@ export class BrokerHost {
     const removals = new SegmentRemovals(stage, this)
     const ends = new UntimelyEnds(stage, this)
     this.#faults.onOperation = (operation, path) => {
-      if (operation !== 'rename') return
-      removals.onRename(path)
-      ends.onRename(path)
+      if (operation === 'rename') removals.onRename(path)
+      ends.onOperation(operation, path)
     }
   }
 

@@ -23,6 +23,8 @@ export class DiskFaults {
   #failing: 'write' | 'sync' | null = null
   #operations = 0
   #diesAt = Number.POSITIVE_INFINITY
+  /** How; null: as it comes. */
+  #diesBy: 'kill' | null = null
   #end: (how: 'kill' | 'power loss') => void = () => undefined
 
   constructor(stage: Stage, random: SeededRandom) {
@@ -40,6 +42,7 @@ export class DiskFaults {
     const { temper, isHealed } = this.#stage
     this.struck = this.#lasting !== null || this.#isFull
     this.#operations = 0
+    this.#diesBy = null
     const isDoomed = !isHealed && this.#random.chance(temper.dieStartingChance)
     this.#diesAt = isDoomed ? this.#random.between(1, this.#random.pick([20, 100, 400])) : Infinity
   }
@@ -49,8 +52,9 @@ export class DiskFaults {
   }
 
   /** The broker ends at one of its next disk operations. */
-  dieSoon(operationsMax = 60): void {
+  dieSoon(operationsMax = 60, how: 'kill' | null = null): void {
     this.#operations = 0
+    this.#diesBy = how
     this.#diesAt = this.#random.between(1, operationsMax)
   }
 
@@ -86,7 +90,8 @@ export class DiskFaults {
   #judge(operation: DiskOperation, path: string): string | undefined {
     const { temper, isHealed, trace } = this.#stage
     if (++this.#operations === this.#diesAt) {
-      this.#end(this.#random.chance(0.5) && temper.blows.powerLoss > 0 ? 'power loss' : 'kill')
+      const isPowerLoss = this.#random.chance(0.5) && temper.blows.powerLoss > 0
+      this.#end(this.#diesBy ?? (isPowerLoss ? 'power loss' : 'kill'))
       return 'ESTALE'
     }
     this.onOperation(operation, path)

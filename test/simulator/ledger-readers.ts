@@ -70,6 +70,10 @@ async function fetchLedger({ cluster }: Client, ledger: Ledger, asked: Asked): P
   const answer = await connection.call(apis.fetch, request, options)
   const row = answer.responses[0]?.partitions[0]
   const error = errorByCode(row?.errorCode ?? answer.errorCode)
+  // Nobody asks for more than there is, or was, and nothing of it is ever deleted.
+  if (error === errors.OFFSET_OUT_OF_RANGE && !ledger.isVoid) {
+    throw new Violation(`${topic}-${partition} has no offset ${fetchOffset} any more`)
+  }
   if (row === undefined || error !== errors.NONE) {
     cluster.metadata.forget(topic)
     throw new KafkaError(error === errors.NONE ? errors.UNKNOWN_SERVER_ERROR : error)

@@ -65,6 +65,10 @@ export interface Temper {
   readonly offAfterStopChance: number
   /** Of a segment that goes, or is replaced: that the broker ends before long. */
   readonly untimelyEndChance: number
+  /** Of a compacted segment that takes the place of others: that the broker is killed meanwhile. */
+  readonly swapEndChance: number
+  /** Of what a coordinator of transactions records: that the broker is killed right behind it. */
+  readonly decisionEndChance: number
   /** Of a time when the broker does not run: that bits of a file turn over. */
   readonly flipChance: number
   /** How long all this goes on before everything is healed. */
@@ -138,12 +142,24 @@ export function drawTemper(random: SeededRandom): Temper {
   const isRisky = blows.powerLoss > 0 && random.chance(0.6)
   const untimelyEndChance = isRisky ? 0.5 * random.float() : 0
   const failedWrite = random.chance(0.4) ? random.between(1, 4) : 0
-  return { ...drawn, ledger, untimelyEndChance, blows: { ...blows, failedWrite } }
+  const swapEndChance = ledger.isCompacted && random.chance(0.7) ? random.float() : 0
+  const decisionEndChance = ledger.tellers > 0 && random.chance(0.5) ? 0.1 * random.float() : 0
+  return {
+    ...drawn,
+    ledger,
+    untimelyEndChance,
+    swapEndChance,
+    decisionEndChance,
+    blows: { ...blows, failedWrite },
+  }
 }
 
 function drawLedger(random: SeededRandom): SimulatedLedger {
   // Clocks jump: what is not taken for its timestamp says nothing here.
-  const configs = new Map([['message.timestamp.after.max.ms', `${Number.MAX_SAFE_INTEGER}`]])
+  const configs = new Map([
+    ['message.timestamp.after.max.ms', `${Number.MAX_SAFE_INTEGER}`],
+    ['retention.ms', '-1'],
+  ])
   const isCompacted = random.chance(0.5)
   if (isCompacted) {
     configs.set('cleanup.policy', 'compact')

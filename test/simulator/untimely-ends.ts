@@ -1,8 +1,10 @@
 /**
  * Ends the broker where it is most delicate: soon after a segment was let go of, so that others have to
- * know what it told of producers and transactions, and in the middle of the swap that puts a compacted
- * segment in the place of its originals.
+ * know what it told of producers and transactions; in the middle of the swap that puts a compacted segment
+ * in the place of its originals; and between what a coordinator of transactions has recorded and what
+ * follows from it.
  */
+import type { DiskOperation } from './memory-disk.ts'
 import { SeededRandom } from './random.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import type { Stage } from './stage.ts'
@@ -10,16 +12,25 @@ import type { Stage } from './stage.ts'
 /** A segment that goes, or a compacted one that comes. */
 const delicate = /\/\d{20}\.log(\.cleaned)?$/
 
+const compactedSegment = /\/\d{20}\.log\.cleaned$/
+const transactionLog = /\/__transaction_state-\d+\/\d{20}\.log$/
+
 /** Every end takes a start; a run has many others. */
 const endsMax = 4
+const swapEndsMax = 3
+const decisionEndsMax = 3
 
-/** A swap, and the removal of what it replaces, take no more. */
+/** The removal of a segment takes no more. */
 const operationsMax = 12
+/** The swap for up to two originals. */
+const swapOperationsMax = 24
+/** The markers of a transaction, and the record that they are written. */
+const decisionOperationsMax = 8
 
 interface Host {
   readonly process: SimulatedProcess | null
   readonly isUp: boolean
-  readonly faults: { dieSoon(operationsMax: number): void }
+  readonly faults: { dieSoon(operationsMax: number, how?: 'kill'): void }
   end(how: 'power loss', why: string): void
 }
 
@@ -29,6 +40,8 @@ export class UntimelyEnds {
   /** Its own: seeds in which nothing of the kind happens keep their course. */
   readonly #random: SeededRandom
   #left = endsMax
+  #swapsLeft = swapEndsMax
+  #decisionsLeft = decisionEndsMax
 
   constructor(stage: Stage, host: Host) {
     this.#stage = stage
@@ -36,11 +49,32 @@ export class UntimelyEnds {
     this.#random = new SeededRandom(stage.world.seed).fork('untimely ends')
   }
 
-  /** The broker is about to rename a file or a directory. */
-  onRename(path: string): void {
-    const { temper, isHealed, world } = this.#stage
-    const { process, isUp } = this.#host
-    if (process === null || !isUp || isHealed || !delicate.test(path)) return
+  /** The broker is about to do something with its disk. */
+  onOperation(operation: DiskOperation, path: string): void {
+    if (!this.#host.isUp || this.#stage.isHealed) return
+    if (operation === 'rename') this.#onRename(path)
+    else if (operation === 'write' && transactionLog.test(path)) this.#onDecision()
+  }
+
+  /** What it does not say itself it has to find out at the next start. */
+  #onDecision(): void {
+    const { decisionEndChance } = this.#stage.temper
+    if (this.#decisionsLeft === 0 || !this.#random.chance(decisionEndChance)) return
+    this.#decisionsLeft--
+    this.#host.faults.dieSoon(decisionOperationsMax, 'kill')
+  }
+
+  #onRename(path: string): void {
+    const { temper, world } = this.#stage
+    const { process } = this.#host
+    if (process === null || !delicate.test(path)) return
+    // A loss of power may take more, and excuses more.
+    const isSwap = compactedSegment.test(path) && this.#swapsLeft > 0
+    if (isSwap && this.#random.chance(temper.swapEndChance)) {
+      this.#swapsLeft--
+      this.#host.faults.dieSoon(swapOperationsMax, 'kill')
+      return
+    }
     if (this.#left === 0 || !this.#random.chance(temper.untimelyEndChance)) return
     this.#left--
     if (this.#random.chance(0.5)) {
