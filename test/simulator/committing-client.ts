@@ -179,7 +179,7 @@ export async function look(
 }
 
 /** `losses`: as of when it was asked. */
-function judge(
+export function judge(
   stage: Stage,
   { name }: Client,
   found: {
@@ -203,7 +203,12 @@ function judge(
   place.lossesKnown = losses
 }
 
-function mayBe(stage: Stage, place: CommittedPlace, offset: number, losses: number): boolean {
+export function mayBe(
+  stage: Stage,
+  place: CommittedPlace,
+  offset: number,
+  losses: number,
+): boolean {
   if (offset === place.acknowledged || place.unanswered.has(offset)) return true
   if (place.lossesKnown !== losses) return place.sentMs.has(offset)
   return offset === nothing && mayHaveExpired(stage, place, place.acknowledged)
