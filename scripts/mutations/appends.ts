@@ -150,8 +150,9 @@ export const memory: readonly Mutation[] = [
     name: 'request-memory-reused',
     breaks: 'the memory of a request is given back before its records are written',
     file: 'src/handlers/produce.ts',
-    find: 'const written = this.#afterWrites()',
-    replace: 'this.#context.releaseRequest()\n    const written = this.#afterWrites()',
+    find: 'if (first === undefined) return this.#afterWrites(answer)',
+    replace:
+      'if (first === undefined) return this.#afterWrites(answer)\n    this.#context.releaseRequest()',
   },
   {
     name: 'reply-memory-reused',

@@ -14,8 +14,8 @@ export const reads: readonly Mutation[] = [
     name: 'tail-skips-batch',
     breaks: 'a read from memory at the last offset of a batch begins with the next',
     file: 'src/log/tail-cache.ts',
-    find: '.lastOffset < offset) low = middle + 1',
-    replace: '.lastOffset <= offset) low = middle + 1',
+    find: 'lastOffsetAt) < offset) low = middle + 1',
+    replace: 'lastOffsetAt) <= offset) low = middle + 1',
   },
   {
     name: 'tail-overwritten',
