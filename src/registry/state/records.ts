@@ -97,11 +97,11 @@ export function encodeRecord(record: RegistryRecord): KeyAndValue {
       magic: record.type === 'SCHEMA' ? 1 : 0,
     }),
   )
-  const value = valueOf(record)
+  const value = storedValue(record)
   return { key, value: value === null ? null : Buffer.from(JSON.stringify(value)) }
 }
 
-function valueOf(record: RegistryRecord): object | null {
+function storedValue(record: RegistryRecord): object | null {
   switch (record.type) {
     case 'SCHEMA':
       return record.value === null ? null : schemaValue(record.value)
