@@ -34,7 +34,8 @@ async function joinFiles(): Promise<void> {
   const brokerPath = join(output, brokerFile)
   const joined = joinPackages(brokerPath, (name) => joinedPackages.includes(name))
   writeFileSync(brokerPath, toAscii(joined))
-  await joinIntoOne(join(build, 'src/compaction-thread.js'), 'compaction-thread.cjs')
+  for (const thread of ['compaction-thread', 'connect-thread'])
+    await joinIntoOne(join(build, `src/${thread}.js`), `${thread}.cjs`)
   const rest = await rollup({
     input: { millrace: launcher, cli: join(build, 'src/cli/millrace.js') },
     external: packages,

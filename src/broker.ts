@@ -159,6 +159,10 @@ export class Broker {
     return new Map(this.#listeners.map(({ name, address }) => [name, address]))
   }
 
+  hasTopic(name: string): boolean {
+    return this.#metadata?.image.topics.byName.has(name) === true
+  }
+
   get logDirectories(): readonly string[] {
     return this.#directories.map(({ path }) => path)
   }

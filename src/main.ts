@@ -8,15 +8,19 @@ import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Broker, StartEnded } from './broker.ts'
 import { BrokerConfig } from './config/broker-config.ts'
+import { connectConfigs, connectPrefix } from './config/connect-configs.ts'
 import { ConfigError } from './config/definition.ts'
 import { gatherSettings } from './config/sources.ts'
+import { ConnectService } from './connect-service.ts'
+import type { ConnectStart } from './connect-thread.ts'
 import { DiskError, unreadable } from './environment/disk.ts'
 import type { Environment, Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
+import type { Threads } from './environment/threads.ts'
 import { healthService, type Page } from './http/health.ts'
-import { type HttpServer, startHttpServer } from './http/http-server.ts'
+import { type HttpServer, type Service, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
 import { registryService } from './registry/service.ts'
 
@@ -53,6 +57,8 @@ interface Flags {
 
 interface Start {
   readonly config: BrokerConfig
+  /** Of the connector runtime, without `connect.` before their names. */
+  readonly connectSettings: ReadonlyMap<string, string>
   readonly withoutEffect: readonly string[]
   /** Nothing but defaults, variables and flags: somebody tries things out. */
   readonly isDevelopment: boolean
@@ -113,7 +119,11 @@ function readSettings({ file, overrides }: Flags): Start {
     if (paths === undefined || paths.length === 0) continue
     absolute.set(name, paths.map((path) => resolve(path.trim())).join(','))
   }
-  return { config: new BrokerConfig(absolute), withoutEffect, isDevelopment: file === undefined }
+  const connectSettings = new Map<string, string>()
+  for (const [name, text] of texts)
+    if (name.startsWith(connectPrefix)) connectSettings.set(name.slice(connectPrefix.length), text)
+  const config = new BrokerConfig(absolute)
+  return { config, connectSettings, withoutEffect, isDevelopment: file === undefined }
 }
 
 function readText(path: string): string {
@@ -124,10 +134,11 @@ function readText(path: string): string {
   }
 }
 
-async function run({ config, withoutEffect, isDevelopment }: Start): Promise<void> {
+async function run(start: Start): Promise<void> {
+  const { config, withoutEffect, isDevelopment } = start
   const environment = createNodeEnvironment({
     log: { level: config.get('log.level') as 'info' },
-    threads: { compaction: beside('compaction-thread') },
+    threads: { compaction: beside('compaction-thread'), connect: beside('connect-thread') },
   })
   const { log } = environment
   collectWhenIdle()
@@ -148,15 +159,20 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
     ...(clusterId === undefined ? {} : { clusterId }),
   })
   const httpServers: HttpServer[] = []
+  const connect = new ConnectService({
+    threads: environment.threads as Threads,
+    log,
+    start: () => connectStart(broker, start, httpServers),
+  })
   let isNew = false
   // Timers of the environment keep no process alive, and until something listens nothing else does.
   const staysAlive = setInterval(() => {}, 2 ** 30)
   try {
     broker.lockDirectories()
     isNew = !broker.logDirectories.some((path) => existsSync(join(path, 'meta.properties')))
-    stopOnSignal(broker, httpServers, log)
+    stopOnSignal(broker, connect, httpServers, log)
     // Before the logs are opened, which may take long: whoever asks is told how far it is.
-    httpServers.push(...(await startHttp(broker, config, environment)))
+    httpServers.push(...(await startHttp(broker, connect, config, environment)))
     await broker.start()
   } catch (error) {
     // Whoever stopped the broker ends the process as well.
@@ -166,6 +182,11 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
   } finally {
     clearInterval(staysAlive)
   }
+  const configTopic = start.connectSettings.get('config.storage.topic')
+  const hasConnectors = broker.hasTopic(
+    configTopic ?? connectConfigs['config.storage.topic'].defaultText ?? '',
+  )
+  if (hasConnectors && config.get('connect.enable') !== 'false') connect.resume()
   // The origin of performance.now() is the start of the process.
   const readyMs = Math.round(performance.now())
   const addresses = [...broker.addresses.values()].map(({ host, port }) => `${shown(host)}:${port}`)
@@ -190,6 +211,7 @@ async function run({ config, withoutEffect, isDevelopment }: Start): Promise<voi
 /** A default port that is taken is no reason not to start; one that was asked for is. */
 async function startHttp(
   broker: Broker,
+  connect: Service,
   config: BrokerConfig,
   environment: Environment,
 ): Promise<HttpServer[]> {
@@ -208,7 +230,8 @@ async function startHttp(
     }
     const host = (match[1] ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0'
     try {
-      servers.push(await startHttpServer({ host, port: Number(match[2]) }, services))
+      const all = runsConnectors(config, host) ? [...services, connect] : services
+      servers.push(await startHttpServer({ host, port: Number(match[2]) }, all))
     } catch (err) {
       if (config.isSet('http.listeners')) {
         throw new Error(`http.listeners: cannot listen on ${text}: ${(err as Error).message}`, {
@@ -230,9 +253,29 @@ async function startHttp(
 function ownAddress(broker: Broker): Endpoint[] {
   const [address] = broker.addresses.values()
   if (address === undefined) throw new HttpError(503, 'The broker has no listener yet')
-  const { host, port } = address
-  const isAny = host === '' || host === '0.0.0.0' || host === '::'
-  return [{ host: isAny ? 'localhost' : host, port }]
+  return [{ host: dialled(address.host), port: address.port }]
+}
+
+/** Connectors can be told to write files: unless it was asked for, not by whoever reaches this machine. */
+function runsConnectors(config: BrokerConfig, host: string): boolean {
+  const isEnabled = config.get('connect.enable')
+  return isEnabled === 'auto' ? /^(127\.|::1$|localhost$)/.test(host) : isEnabled === 'true'
+}
+
+function connectStart(
+  broker: Broker,
+  { config, connectSettings: settings }: Start,
+  httpServers: readonly HttpServer[],
+): ConnectStart | null {
+  if (!broker.health().ready) return null
+  const [http] = httpServers
+  const host = settings.get('rest.advertised.host.name') ?? shown(http?.address.host ?? '')
+  return {
+    bootstrap: ownAddress(broker),
+    settings,
+    workerId: `${host}:${settings.get('rest.advertised.port') ?? http?.address.port ?? 0}`,
+    logLevel: config.get('log.level'),
+  }
 }
 
 /** Whatever it takes is loaded when somebody asks: until then it costs nothing, the start above all. */
@@ -267,6 +310,7 @@ const secondSignalMsMin = 1000
 
 function stopOnSignal(
   broker: Broker,
+  connect: ConnectService,
   httpServers: readonly HttpServer[],
   log: Pick<Logger, 'info' | 'error'>,
 ): void {
@@ -285,7 +329,8 @@ function stopOnSignal(
       log.error(`The stop took longer than ${stopLimitMs} ms; the next start will check the logs`)
       process.exit(1)
     }, stopLimitMs).unref()
-    Promise.all([broker.stop(), ...httpServers.map((server) => server.close())]).then(
+    const stopped = connect.stop().then(() => broker.stop())
+    Promise.all([stopped, ...httpServers.map((server) => server.close())]).then(
       () => {
         log.info(`Stopped after ${Math.round(performance.now() - startedMs)} ms`)
         process.exit(0)
@@ -301,8 +346,13 @@ function stopOnSignal(
 }
 
 function shown(host: string): string {
-  if (host === '' || host === '::' || host === '0.0.0.0') return 'localhost'
-  return host.includes(':') ? `[${host}]` : host
+  const dialledHost = dialled(host)
+  return dialledHost.includes(':') ? `[${dialledHost}]` : dialledHost
+}
+
+/** Where one that listens everywhere is reached from here. */
+function dialled(host: string): string {
+  return host === '' || host === '::' || host === '0.0.0.0' ? 'localhost' : host
 }
 
 /** A file beside this one, wherever they are built. */

@@ -1,75 +1,20 @@
 /** The process itself: it starts, keeps its promises over `kill -9` and SIGTERM, and refuses what is wrong. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { createTopics } from '../src/client/admin/topics.ts'
 import { Cluster } from '../src/client/cluster.ts'
 import { Consumer } from '../src/client/consumer.ts'
 import { Producer } from '../src/client/producer.ts'
 import { createNodeEnvironment } from '../src/environment/node/environment.ts'
+import { argumentsFor, ended, killAll, run, start } from './broker-process.ts'
 
 // Alone, too, it has the time that `npm test` gives it: it starts processes one after the other.
 t.setTimeout(180_000)
 
-const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
 const environment = createNodeEnvironment({ log: { level: 'silent' } })
-const running = new Set<ChildProcess>()
-t.teardown(() => {
-  for (const child of running) child.kill('SIGKILL')
-})
-
-interface Started {
-  readonly child: ChildProcess
-  readonly port: number
-  readonly http: string
-  readonly log: () => string
-}
-
-function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  running.add(child)
-  child.once('exit', () => running.delete(child))
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      child.emit('text')
-    })
-  }
-  return { child, log: () => text }
-}
-
-function argumentsFor(directory: string): string[] {
-  const settings = [
-    'listeners=PLAINTEXT://127.0.0.1:0',
-    `log.dirs=${directory}`,
-    'http.listeners=http://127.0.0.1:0',
-  ]
-  return settings.flatMap((setting) => ['--override', setting])
-}
-
-/** Starts a broker on free ports and waits until it says that it is ready. */
-async function start(directory: string): Promise<Started> {
-  const { child, log } = run(argumentsFor(directory))
-  for (;;) {
-    const ready = /is ready on 127\.0\.0\.1:(\d+) /.exec(log())
-    const http = /"http":"([^"]+)"/.exec(log())
-    if (ready && http) return { child, port: Number(ready[1]), http: http[1] ?? '', log }
-    if (child.exitCode !== null) throw new Error(`the broker ended:\n${log()}`)
-    await Promise.race([once(child, 'text'), once(child, 'exit')])
-  }
-}
-
-async function ended({ child }: { child: ChildProcess }): Promise<number | NodeJS.Signals> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  return child.exitCode ?? child.signalCode ?? 'SIGKILL'
-}
+t.teardown(killAll)
 
 const clusterAt = (port: number) =>
   new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })

@@ -267,10 +267,15 @@ export const brokerConfigs = {
   ...groupTypeConfigs,
 
   // Not Kafka's.
+  'connect.enable': string('auto', oneOf('auto', 'true', 'false'), {
+    doc:
+      'Whether the broker runs connectors, and answers Kafka Connect’s REST interface on http.listeners; ' +
+      'auto: on those that only this machine can reach, since connectors read and write files.',
+  }),
   'http.listeners': list(['http://127.0.0.1:8083'], any, {
     doc:
-      'Where /health and /metrics answer, as http://host:port; empty: nowhere, and clients are then not ' +
-      'asked to push their metrics, which would be shown there.',
+      'Where /health, /metrics and Kafka Connect answer, as http://host:port; empty: nowhere, and ' +
+      'clients are then not asked to push their metrics, which would be shown there.',
   }),
   'log.level': string('info', oneOf('debug', 'info', 'warn', 'error', 'silent'), {
     doc: 'The least severe lines that are logged.',

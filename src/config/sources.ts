@@ -4,6 +4,7 @@
  */
 import { acceptedConfigs } from './accepted-configs.ts'
 import { allBrokerConfigs, listenerConfig } from './broker-config.ts'
+import { connectConfig, connectConfigs, connectPrefix } from './connect-configs.ts'
 import { ConfigError, nearestName, parseSetting } from './definition.ts'
 import { parseProperties } from './properties.ts'
 
@@ -68,14 +69,14 @@ function isOpen(name: string): boolean {
 }
 
 function check(name: string, text: string, from: string): void {
-  const definition = allBrokerConfigs[name] ?? listenerConfig(name)
+  const definition = allBrokerConfigs[name] ?? listenerConfig(name) ?? connectConfig(name)
   if (definition === undefined) {
     if (isOpen(name)) return
     if (name.startsWith('zookeeper.')) {
       const message = `${name} (from ${from}) is of Kafka before 4.0: there is no ZooKeeper; remove it`
       throw new ConfigError(name, message)
     }
-    const near = nearestName(name, Object.keys(allBrokerConfigs))
+    const near = nearestName(name, knownNames())
     const hint = near === undefined ? '' : ` Did you mean ${near}?`
     throw new ConfigError(name, `Unknown setting ${name} (from ${from}).${hint}`)
   }
@@ -85,6 +86,11 @@ function check(name: string, text: string, from: string): void {
     if (!(error instanceof ConfigError)) throw error
     throw new ConfigError(name, `${error.message} (from ${from}; allowed: ${definition.allowed})`)
   }
+}
+
+function knownNames(): string[] {
+  const ofConnect = Object.keys(connectConfigs).map((name) => `${connectPrefix}${name}`)
+  return [...Object.keys(allBrokerConfigs), ...ofConnect]
 }
 
 /**

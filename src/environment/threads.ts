@@ -4,7 +4,7 @@
  * clone), nothing is shared. An environment may have none, as that of a simulated world: then the same
  * work is done in slices of the event loop's turns.
  */
-export type ThreadName = 'compaction'
+export type ThreadName = 'compaction' | 'connect'
 
 export interface Threads {
   start(name: ThreadName): Thread
@@ -12,8 +12,8 @@ export interface Threads {
 
 export interface Thread {
   /**
-   * Resolves with what the program answers; one question at a time. Rejects with Error where the thread
-   * ended before it did.
+   * Resolves with what the program answers. Several questions may be under way, and are answered in
+   * whichever order. Rejects with Error where the thread ended before it did.
    */
   ask(question: unknown): Promise<unknown>
   /** Ends it wherever it is, and closes its files. Resolves when nothing more is done there. */

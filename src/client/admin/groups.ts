@@ -214,6 +214,25 @@ const describeClassicGroup: Describe = async (cluster, groupId, coordinator) => 
   }
 }
 
+/** Takes members out of a classic group, as if they had left it. Rejects with KafkaError. */
+export function removeMembers(
+  cluster: Cluster,
+  groupId: string,
+  memberIds: readonly string[],
+  reason: string,
+): Promise<void> {
+  return cluster.retrying(`remove members of group ${groupId}`, async () => {
+    const answer = await cluster.callCoordinator(
+      { type: 'group', id: groupId },
+      apis.leaveGroup,
+      { groupId, members: memberIds.map((memberId) => ({ memberId, reason })) },
+      // The first versions take one member, the caller itself.
+      { versionMin: 3 },
+    )
+    cluster.checkCoordinator('group', groupId, answer.errorCode)
+  })
+}
+
 /** Deletes groups that have no members, with their offsets. */
 export async function deleteGroups(
   cluster: Cluster,

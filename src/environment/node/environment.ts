@@ -4,19 +4,18 @@
  * knows of Kafka.
  */
 import type { Clock, Environment } from '../environment.ts'
-import type { ThreadName } from '../threads.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { NodeDisk } from './disk.ts'
 import { createLogger, type LoggerOptions } from './logger.ts'
 import { NodeNetwork } from './network.ts'
 import { NodeRandom } from './random.ts'
-import { NodeThreads } from './threads.ts'
+import { NodeThreads, type ThreadPrograms } from './threads.ts'
 import { NodeTimers } from './timers.ts'
 
 export interface NodeEnvironmentOptions {
   log?: LoggerOptions
   /** Where the programs of threads lie; without them there are none. */
-  threads?: Readonly<Record<ThreadName, URL>>
+  threads?: ThreadPrograms
   /** All there is to do may wait for the disk, as in a thread of its own. */
   mayBlock?: boolean
 }

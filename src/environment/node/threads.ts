@@ -4,29 +4,45 @@ import type { Thread, ThreadName, Threads } from '../threads.ts'
 
 export class NodeThreads implements Threads {
   /** Where the programs lie. */
-  readonly #programs: Readonly<Record<ThreadName, URL>>
+  readonly #programs: ThreadPrograms
 
-  constructor(programs: Readonly<Record<ThreadName, URL>>) {
+  constructor(programs: ThreadPrograms) {
     this.#programs = programs
   }
 
   start(name: ThreadName): Thread {
-    return new NodeThread(new Worker(this.#programs[name], { name }))
+    const program = this.#programs[name]
+    if (program === undefined) throw new Error(`there is no program for a thread ${name}`)
+    return new NodeThread(new Worker(program, { name }))
   }
+}
+
+export type ThreadPrograms = Readonly<Partial<Record<ThreadName, URL>>>
+
+/** With the number that ties an answer to its question. */
+interface Numbered {
+  readonly number: number
+  readonly content: unknown
+}
+
+interface Asked {
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: Error) => void
 }
 
 class NodeThread implements Thread {
   readonly #worker: Worker
-  #asked: { resolve: (answer: unknown) => void; reject: (error: Error) => void } | null = null
+  readonly #asked = new Map<number, Asked>()
+  #questions = 0
   /** Why there is nobody to ask any more. */
   #ending: Error | null = null
 
   constructor(worker: Worker) {
     this.#worker = worker
-    worker.on('message', (answer: unknown) => {
-      const asked = this.#asked
-      this.#asked = null
-      asked?.resolve(answer)
+    worker.on('message', ({ number, content }: Numbered) => {
+      const asked = this.#asked.get(number)
+      this.#asked.delete(number)
+      asked?.resolve(content)
     })
     worker.on('error', (error: Error) => this.#ended(error))
     worker.on('exit', () => this.#ended(new Error('the thread has ended')))
@@ -37,8 +53,9 @@ class NodeThread implements Thread {
   ask(question: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#ending !== null) return reject(this.#ending)
-      this.#asked = { resolve, reject }
-      this.#worker.postMessage(question)
+      const number = this.#questions++
+      this.#asked.set(number, { resolve, reject })
+      this.#worker.postMessage({ number, content: question } satisfies Numbered)
     })
   }
 
@@ -48,17 +65,19 @@ class NodeThread implements Thread {
 
   #ended(error: Error): void {
     this.#ending ??= error
-    this.#asked?.reject(this.#ending)
-    this.#asked = null
+    for (const { reject } of this.#asked.values()) reject(this.#ending)
+    this.#asked.clear()
   }
 }
 
-/** The program of a thread: answers question after question. */
+/** The program of a thread: answers question after question, or several at once. */
 export function answerQuestions(answer: (question: unknown) => Promise<unknown>): void {
   const port = parentPort
   if (port === null) throw new Error('this is the program of a thread')
-  port.on('message', (question: unknown) => {
+  port.on('message', ({ number, content }: Numbered) => {
     // What is thrown here is a bug, and ends the thread.
-    void answer(question).then((given) => port.postMessage(given))
+    void answer(content).then((given) =>
+      port.postMessage({ number, content: given } satisfies Numbered),
+    )
   })
 }

@@ -1,0 +1,67 @@
+/** The converters by their classes' names, and how settings name one: `value.converter`, with its options behind it. */
+import type { Settings } from '../config-def.ts'
+import { ConnectException } from '../failures.ts'
+import type { Converter, ConverterFactory } from './converter.ts'
+import { JsonConverter } from './json.ts'
+import { byteArrayConverter, primitiveConverter, stringConverter } from './primitives.ts'
+
+const prefix = 'org.apache.kafka.connect'
+
+export const converters: ReadonlyMap<string, ConverterFactory> = new Map<string, ConverterFactory>([
+  [`${prefix}.json.JsonConverter`, (options) => new JsonConverter(options)],
+  [`${prefix}.storage.StringConverter`, stringConverter],
+  [`${prefix}.converters.ByteArrayConverter`, byteArrayConverter],
+  [`${prefix}.converters.BooleanConverter`, () => primitiveConverter('BOOLEAN')],
+  [`${prefix}.converters.ShortConverter`, () => primitiveConverter('INT16')],
+  [`${prefix}.converters.IntegerConverter`, () => primitiveConverter('INT32')],
+  [`${prefix}.converters.LongConverter`, () => primitiveConverter('INT64')],
+  [`${prefix}.converters.FloatConverter`, () => primitiveConverter('FLOAT32')],
+  [`${prefix}.converters.DoubleConverter`, () => primitiveConverter('FLOAT64')],
+])
+
+/** A converter with the name that tells what it is. */
+export interface NamedConverter {
+  readonly className: string
+  readonly converter: Converter
+}
+
+/** The connector's own where it has one, with its own options; else the worker's. Throws ConnectException. */
+export function converterOf(
+  setting: 'key.converter' | 'value.converter',
+  settings: Settings,
+  worker: Settings,
+): NamedConverter {
+  const own = settings.has(setting) ? settings : worker
+  const name = own.get(setting) ?? `${prefix}.json.JsonConverter`
+  const found = nameOfClass(converters.keys(), name, 'Converter')
+  if (found === undefined)
+    throw new ConnectException(
+      `Invalid value ${name} for configuration ${setting}: Class ${name} could not be found.`,
+    )
+  const options = new Map(optionsOf(own, `${setting}.`))
+  options.set('converter.type', setting === 'key.converter' ? 'key' : 'value')
+  return { className: found, converter: converters.get(found)!(options) }
+}
+
+/** The settings below a prefix, without it. */
+export function optionsOf(settings: Settings, below: string): Map<string, string> {
+  const options = new Map<string, string>()
+  for (const [name, value] of settings)
+    if (name.startsWith(below)) options.set(name.slice(below.length), value)
+  return options
+}
+
+/** The class that a full name, the last part of one, or that without its ending stands for. */
+export function nameOfClass(
+  classNames: Iterable<string>,
+  name: string,
+  ending: string,
+): string | undefined {
+  for (const className of classNames) {
+    const simple = className.slice(className.lastIndexOf('.') + 1)
+    const pruned = simple.endsWith(ending) ? simple.slice(0, -ending.length) : simple
+    if (name === className || name === simple || (pruned !== '' && name === pruned))
+      return className
+  }
+  return undefined
+}

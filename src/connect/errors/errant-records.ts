@@ -1,0 +1,58 @@
+/**
+ * Records that a sink task itself refuses (KIP-610): each is told as one that a converter refused, and
+ * offsets wait until that is safe.
+ */
+import { ConnectException } from '../failures.ts'
+import type { ErrantRecordReporter } from '../plugin.ts'
+import type { SinkRecord } from '../records.ts'
+import type { ConsumedRecord } from './consumed-record.ts'
+import { Processing, type Tolerance } from './tolerance.ts'
+
+const taskClass = 'org.apache.kafka.connect.sink.SinkTask'
+
+export class ErrantRecords implements ErrantRecordReporter {
+  readonly #tolerance: Tolerance<ConsumedRecord>
+  readonly #toBytes: (record: SinkRecord) => ConsumedRecord
+  readonly #origins = new WeakMap<SinkRecord, ConsumedRecord>()
+  #waiting: Promise<void>[] = []
+  #failure: Error | null = null
+
+  constructor(
+    tolerance: Tolerance<ConsumedRecord>,
+    toBytes: (record: SinkRecord) => ConsumedRecord,
+  ) {
+    this.#tolerance = tolerance
+    this.#toBytes = toBytes
+  }
+
+  /** What a record was before it was converted. */
+  remember(record: SinkRecord, consumed: ConsumedRecord): void {
+    this.#origins.set(record, consumed)
+  }
+
+  async report(record: SinkRecord, error: Error): Promise<void> {
+    const processing = new Processing(this.#origins.get(record) ?? this.#toBytes(record))
+    this.#failure ??= error
+    const reported = this.#tolerance.executeFailed(processing, 'TASK_PUT', taskClass, error)
+    this.#waiting.push(reported)
+    await reported
+  }
+
+  /** Throws ConnectException where errors are not tolerated, though the task swallowed that. */
+  throwIfExceeded(): void {
+    if (this.#failure !== null && !this.#tolerance.isWithinLimits)
+      throw new ConnectException('Tolerance exceeded in error handler', { cause: this.#failure })
+  }
+
+  /** Resolves when all that was reported is safe. */
+  async settled(): Promise<void> {
+    const waiting = this.#waiting
+    this.#waiting = []
+    await Promise.all(waiting)
+  }
+
+  /** The partitions are lost: nobody waits any more. */
+  forget(): void {
+    this.#waiting = []
+  }
+}

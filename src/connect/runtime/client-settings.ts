@@ -1,0 +1,120 @@
+/** Settings of Kafka's clients, as `consumer.override.…` and `producer.override.…` give them, for ours. */
+import type { ConsumerOptions } from '../../client/consumer.ts'
+import type { ProducerOptions } from '../../client/producer.ts'
+import {
+  atLeast,
+  boolean,
+  type Definition,
+  type Definitions,
+  int,
+  long,
+  oneOf,
+  parseSetting,
+  string,
+} from '../../config/definition.ts'
+import { type ConfigKey, key, type Settings } from '../config-def.ts'
+
+const consumerSettings = {
+  'group.id': string(null),
+  'auto.offset.reset': string('earliest', oneOf('earliest', 'latest', 'none')),
+  'max.poll.records': int(500, atLeast(1)),
+  'max.poll.interval.ms': int(300_000, atLeast(1)),
+  'session.timeout.ms': int(45_000, atLeast(1)),
+  'heartbeat.interval.ms': int(3_000, atLeast(1)),
+  'fetch.min.bytes': int(1, atLeast(0)),
+  'fetch.max.wait.ms': int(500, atLeast(0)),
+  'fetch.max.bytes': int(16 * 1024 * 1024, atLeast(1)),
+  'max.partition.fetch.bytes': int(1024 * 1024, atLeast(1)),
+  'isolation.level': string('read_uncommitted', oneOf('read_uncommitted', 'read_committed')),
+}
+
+const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+
+const producerSettings = {
+  acks: string('all', oneOf('all', '-1', '0', '1')),
+  'linger.ms': long(5, atLeast(0)),
+  'batch.size': int(128 * 1024, atLeast(1)),
+  'buffer.memory': long(32 * 1024 * 1024, atLeast(1)),
+  'compression.type': string('none', oneOf(...compressions)),
+  'enable.idempotence': boolean(true),
+  'delivery.timeout.ms': int(120_000, atLeast(1)),
+}
+
+export interface ConsumerSettings {
+  readonly options: ConsumerOptions & { readonly groupId: string }
+  readonly recordsMax: number
+}
+
+/** Throws ConfigError. */
+export function sinkConsumerSettings(settings: Settings, connector: string): ConsumerSettings {
+  const get = reader(consumerSettings, settings, 'consumer.override.')
+  const groupId = get('group.id') ?? groupOf(connector)
+  return {
+    recordsMax: get('max.poll.records'),
+    options: {
+      groupId,
+      autoCommitIntervalMs: null,
+      autoOffsetReset: get('auto.offset.reset') as 'earliest',
+      maxPollIntervalMs: get('max.poll.interval.ms'),
+      sessionTimeoutMs: get('session.timeout.ms'),
+      heartbeatIntervalMs: get('heartbeat.interval.ms'),
+      fetchMinBytes: get('fetch.min.bytes'),
+      fetchMaxWaitMs: get('fetch.max.wait.ms'),
+      fetchMaxBytes: get('fetch.max.bytes'),
+      partitionMaxBytes: get('max.partition.fetch.bytes'),
+      isolation: get('isolation.level') as 'read_committed',
+    },
+  }
+}
+
+/** How the clients of its tasks are called; the task's number follows. */
+export function sinkClientId(connector: string): string {
+  return `connector-consumer-${connector}-`
+}
+
+/** The group of a sink's tasks. */
+export function groupOf(connector: string): string {
+  return `connect-${connector}`
+}
+
+/** Throws ConfigError. */
+export function producerOptions(settings: Settings): ProducerOptions {
+  const get = reader(producerSettings, settings, 'producer.override.')
+  const acks = get('acks')
+  return {
+    acks: acks === '0' ? 0 : acks === '1' ? 1 : -1,
+    lingerMs: get('linger.ms'),
+    batchBytes: get('batch.size'),
+    bufferBytes: get('buffer.memory'),
+    compression: get('compression.type') as (typeof compressions)[number],
+    idempotence: get('enable.idempotence') && acks !== '0' && acks !== '1',
+    deliveryTimeoutMs: get('delivery.timeout.ms'),
+  }
+}
+
+type ValueIn<Table, Name extends keyof Table> = Table[Name] extends Definition<infer T> ? T : never
+
+function reader<const Table extends Definitions>(table: Table, settings: Settings, prefix: string) {
+  return <Name extends keyof Table & string>(name: Name): ValueIn<Table, Name> => {
+    const definition = table[name] as unknown as Definition
+    const text = settings.get(`${prefix}${name}`) ?? definition.defaultText
+    return (text === null ? null : parseSetting(`${prefix}${name}`, definition, text)) as ValueIn<
+      Table,
+      Name
+    >
+  }
+}
+
+/** The rows of the client settings that a connector gives: they are looked at as its other settings. */
+export function overrideKeys(settings: Settings): Map<string, ConfigKey> {
+  const keys = new Map<string, ConfigKey>()
+  const tables: readonly (readonly [string, Definitions])[] = [
+    ['consumer.override.', consumerSettings],
+    ['producer.override.', producerSettings],
+  ]
+  for (const [prefix, table] of tables)
+    for (const [name, definition] of Object.entries(table))
+      if (settings.has(`${prefix}${name}`))
+        keys.set(`${prefix}${name}`, key(definition as Definition, 'LOW', `The client’s ${name}.`))
+  return keys
+}

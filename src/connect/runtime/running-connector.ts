@@ -1,0 +1,146 @@
+/**
+ * A connector that runs: its instance, started when its target is STARTED, and its tasks. What it throws
+ * is its own failure, told in its status.
+ */
+import type { Settings } from '../config-def.ts'
+import { ConnectException } from '../failures.ts'
+import type { Connector, ConnectorPlugin } from '../plugin.ts'
+import { pausedFor } from './pause.ts'
+import { SinkTaskLoop } from './sink-task-loop.ts'
+import { type SourceOffsets, SourceTaskLoop } from './source-task-loop.ts'
+import type { RunningTask, TaskState } from './task.ts'
+import type { Worker } from './worker.ts'
+
+export interface ConnectorEvents {
+  readonly onConnectorFailure: (error: Error) => void
+  readonly onReconfigure: () => void
+  readonly onTaskState: (task: number, state: TaskState, error?: unknown) => void
+  readonly onTopic: (task: number, topic: string) => void
+}
+
+export interface RunningConnectorOptions {
+  readonly name: string
+  readonly worker: Worker
+  readonly plugin: ConnectorPlugin
+  readonly settings: Settings
+  readonly offsets: SourceOffsets
+  readonly events: ConnectorEvents
+}
+
+export class RunningConnector {
+  readonly #options: RunningConnectorOptions
+  #instance: Connector | null = null
+  readonly #tasks = new Map<number, RunningTask>()
+
+  constructor(options: RunningConnectorOptions) {
+    this.#options = options
+  }
+
+  get isStarted(): boolean {
+    return this.#instance !== null
+  }
+
+  get version(): string {
+    return this.#options.plugin.version
+  }
+
+  /** Rejects with what the connector threw. */
+  async start(): Promise<void> {
+    if (this.#instance !== null) return
+    const { plugin, settings, worker, events } = this.#options
+    const instance = plugin.connector()
+    this.#instance = instance
+    try {
+      await instance.start(settings, {
+        environment: worker.environment,
+        log: worker.environment.log,
+        requestTaskReconfiguration: () => events.onReconfigure(),
+        raiseError: (error) => events.onConnectorFailure(error),
+      })
+    } catch (error) {
+      this.#instance = null
+      throw error
+    }
+  }
+
+  /** The settings of its tasks. Throws ConnectException where they are more than it may have. */
+  async taskConfigs(tasksMax: number, isEnforced: boolean): Promise<readonly Settings[]> {
+    const { name, plugin } = this.#options
+    const configs = (await this.#instance?.taskConfigs(tasksMax)) ?? []
+    if (configs.length > tasksMax && isEnforced)
+      throw new ConnectException(
+        `The connector ${name} has generated ${configs.length} tasks, which is greater than ${tasksMax}, the maximum number of tasks it is configured to create.`,
+      )
+    // As Kafka Connect does: what all tasks have in common.
+    const common: [string, string][] = [['task.class', taskClassOf(plugin)]]
+    const shared = ['topics', 'topics.regex']
+    for (const setting of shared) {
+      const value = this.#options.settings.get(setting)
+      if (plugin.type === 'sink' && value !== undefined) common.push([setting, value])
+    }
+    return configs.map((config) => new Map([...config, ...common]))
+  }
+
+  /** Never rejects: what cannot be stopped is logged, or left. */
+  async stop(): Promise<void> {
+    const instance = this.#instance
+    this.#instance = null
+    const { environment, config } = this.#options.worker
+    const limitMs = config['task.shutdown.graceful.timeout.ms']
+    try {
+      await Promise.race([instance?.stop?.(), pausedFor(environment, limitMs)])
+    } catch (err) {
+      environment.log.warn('A connector did not stop well', { err })
+    }
+  }
+
+  startTask(task: number, settings: Settings, isPaused: boolean): void {
+    const { name, worker, plugin, offsets, events } = this.#options
+    const options = {
+      id: { connector: name, task },
+      worker,
+      // Converters and transformations are set for the connector, and are its tasks'.
+      settings: new Map([...this.#options.settings, ...settings]),
+      isPaused,
+      onState: (state: TaskState, error?: unknown) => events.onTaskState(task, state, error),
+      onTopic: (topic: string) => events.onTopic(task, topic),
+    }
+    try {
+      this.#tasks.set(
+        task,
+        plugin.type === 'sink'
+          ? new SinkTaskLoop(plugin, options)
+          : new SourceTaskLoop(plugin, offsets, options),
+      )
+    } catch (error) {
+      events.onTaskState(task, 'FAILED', error)
+    }
+  }
+
+  setPaused(isPaused: boolean): void {
+    for (const task of this.#tasks.values()) task.setPaused(isPaused)
+  }
+
+  /** Resolves when they have ended, or were given up after `task.shutdown.graceful.timeout.ms`. */
+  async stopTasks(numbers: readonly number[] = [...this.#tasks.keys()]): Promise<void> {
+    const { name, worker } = this.#options
+    const limitMs = worker.config['task.shutdown.graceful.timeout.ms']
+    await Promise.all(
+      numbers.map(async (number) => {
+        const task = this.#tasks.get(number)
+        if (task === undefined) return
+        this.#tasks.delete(number)
+        task.stop()
+        const ended = task.ended.then(() => true)
+        const isEnded = await Promise.race([ended, pausedFor(worker.environment, limitMs)])
+        if (isEnded === true) return
+        worker.environment.log.error(`Graceful stop of task ${name}-${number} failed`)
+        task.cancel()
+      }),
+    )
+  }
+}
+
+function taskClassOf({ className }: ConnectorPlugin): string {
+  return `${className.replace(/Connector$/, '')}Task`
+}

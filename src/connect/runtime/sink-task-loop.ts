@@ -1,0 +1,441 @@
+/**
+ * Runs a sink task: reads its share of the topics as a member of the connector's group, converts and
+ * transforms records, hands them over, and commits what the task has made safe.
+ *
+ * Offsets: `current` is what was handed over, `committed` what the group's offsets say. Before a commit
+ * the task may lower what is to be committed; where it fails (`flush` threw), reading goes back to
+ * `committed`, and the records come again. What was polled but not taken (RetriableException) waits as a
+ * batch while all partitions are paused, so that nothing comes behind it and membership is kept.
+ */
+import { Cluster } from '../../client/cluster.ts'
+import { Consumer } from '../../client/consumer.ts'
+import type { PartitionRecords } from '../../client/fetcher.ts'
+import { nameOf } from '../../client/topic-partition.ts'
+import { topicsPattern } from '../connector-configs.ts'
+import { type HeaderConverter, headerConverterOf } from '../converters/header-converters.ts'
+import { converterOf, type NamedConverter } from '../converters/known-converters.ts'
+import type { ConsumedRecord } from '../errors/consumed-record.ts'
+import { DeadLetterQueue } from '../errors/dead-letters.ts'
+import { ErrantRecords } from '../errors/errant-records.ts'
+import { type ErrorReporter, Processing, Tolerance } from '../errors/tolerance.ts'
+import { ConnectException, RetriableException } from '../failures.ts'
+import type { PartitionOffset, SinkPlugin, SinkTask, TopicPartition } from '../plugin.ts'
+import type { ConnectHeader, SinkRecord } from '../records.ts'
+import { TransformChain } from '../transforms/chain.ts'
+import { topicsOf } from '../validation.ts'
+import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
+import { SinkContext } from './sink-context.ts'
+import {
+  logReporter,
+  onceEach,
+  type RunningTask,
+  type TaskOptions,
+  taskConfig,
+  toleranceOf,
+} from './task.ts'
+
+type Offsets = Map<string, PartitionOffset>
+
+/** Topics that match `topics.regex` are looked for so often. */
+const topicsCheckMs = 30_000
+
+export class SinkTaskLoop implements RunningTask {
+  readonly ended: Promise<void>
+  readonly #options: TaskOptions
+  readonly #task: SinkTask
+  readonly #cluster: Cluster
+  readonly #consumer: Consumer
+  readonly #recordsMax: number
+  readonly #keyConverter: NamedConverter
+  readonly #valueConverter: NamedConverter
+  readonly #headerConverter: { readonly className: string; readonly converter: HeaderConverter }
+  readonly #transforms: TransformChain
+  readonly #context: SinkContext
+  readonly #onTopic: (topic: string) => void
+  #tolerance: Tolerance<ConsumedRecord> | null = null
+  #errant: ErrantRecords | null = null
+  #deadLetters: DeadLetterQueue | null = null
+  readonly #current: Offsets = new Map()
+  readonly #committed: Offsets = new Map()
+  /** Behind the records of the batch. */
+  readonly #polled: Offsets = new Map()
+  #batch: SinkRecord[] = []
+  #isRedelivering = false
+  #isPaused: boolean
+  #isStopping = false
+  #isCancelled = false
+  #hasStopped = false
+  #nextCommitMs = 0
+  #topicsCheckedMs = Number.NEGATIVE_INFINITY
+
+  /** Throws ConfigError, ConnectException; nothing is connected yet. */
+  constructor(plugin: SinkPlugin, options: TaskOptions) {
+    const { worker, settings, id } = options
+    this.#options = options
+    this.#isPaused = options.isPaused
+    this.#keyConverter = converterOf('key.converter', settings, worker.settings)
+    this.#valueConverter = converterOf('value.converter', settings, worker.settings)
+    this.#headerConverter = headerConverterOf(settings, worker.settings)
+    this.#transforms = new TransformChain(worker.plugins, settings)
+    this.#onTopic = onceEach(options.onTopic)
+    const { options: consumer, recordsMax } = sinkConsumerSettings(settings, id.connector)
+    this.#recordsMax = recordsMax
+    this.#cluster = new Cluster(worker.environment, {
+      bootstrap: worker.bootstrap,
+      clientId: `${sinkClientId(id.connector)}${id.task}`,
+    })
+    this.#consumer = new Consumer(this.#cluster, consumer)
+    this.#context = new SinkContext(worker.environment, settings, {
+      assignment: () => this.#consumer.assignment,
+      wake: () => this.#consumer.wakeUp(),
+      setPaused: (partition, isPaused) => this.#setPaused(partition, isPaused),
+      reporter: () => this.#errant,
+    })
+    this.#task = plugin.task()
+    this.ended = this.#run()
+  }
+
+  setPaused(isPaused: boolean): void {
+    if (this.#isPaused === isPaused) return
+    this.#isPaused = isPaused
+    this.#pauseAsNeeded()
+    if (isPaused) this.#context.requestCommit()
+    this.#options.onState(isPaused ? 'PAUSED' : 'RUNNING')
+    this.#consumer.wakeUp()
+  }
+
+  stop(): void {
+    this.#isStopping = true
+    this.#tolerance?.stop()
+    this.#consumer.wakeUp()
+  }
+
+  cancel(): void {
+    this.#isCancelled = true
+    this.stop()
+    this.#cluster.close()
+  }
+
+  async #run(): Promise<void> {
+    // Whoever made it hears of nothing before it has it.
+    await Promise.resolve()
+    let failure: unknown = null
+    try {
+      await this.#start()
+      this.#options.onState(this.#isPaused ? 'PAUSED' : 'RUNNING')
+      while (!this.#isStopping) await this.#iterate()
+    } catch (error) {
+      failure = error
+    }
+    const closing = await this.#close().catch((error: unknown) => error)
+    const { log } = this.#options.worker.environment
+    if (closing !== undefined) log.warn('A sink task did not close well', { err: closing })
+    // What a stop or a loss of the client cuts short is no failure of the task.
+    if (failure === null || this.#isCancelled || this.#isStopping)
+      this.#options.onState('UNASSIGNED')
+    else this.#options.onState('FAILED', failure)
+  }
+
+  async #start(): Promise<void> {
+    const { settings, id, worker } = this.#options
+    const { environment } = worker
+    const config = taskConfig(settings)
+    const reporters: ErrorReporter<ConsumedRecord>[] = []
+    const topic = config['errors.deadletterqueue.topic.name']
+    if (topic !== '') {
+      this.#deadLetters = await DeadLetterQueue.open(this.#cluster, {
+        topic,
+        replicationFactor: config['errors.deadletterqueue.topic.replication.factor'],
+        hasContextHeaders: config['errors.deadletterqueue.context.headers.enable'],
+        connector: id.connector,
+        task: id.task,
+      })
+      reporters.push(this.#deadLetters.report)
+    }
+    if (config['errors.log.enable']) {
+      const isPlaced = config['errors.log.include.messages']
+      reporters.push(
+        logReporter(environment.log, id, ({ topic: from, partition, offset, timestamp }) =>
+          isPlaced ? { topic: from, partition, offset, timestamp } : null,
+        ),
+      )
+    }
+    this.#tolerance = new Tolerance(environment, toleranceOf(settings), reporters)
+    if (reporters.length > 0) this.#errant = new ErrantRecords(this.#tolerance, this.#backToBytes)
+    this.#nextCommitMs = this.#now + this.#commitIntervalMs
+    await this.#subscribe()
+    await this.#task.start(settings, this.#context)
+  }
+
+  get #now(): number {
+    return this.#options.worker.environment.clock.monotonic()
+  }
+
+  get #commitIntervalMs(): number {
+    return this.#options.worker.config['offset.flush.interval.ms']
+  }
+
+  /** Again and again where topics are named by a pattern. */
+  async #subscribe(): Promise<void> {
+    const pattern = (this.#options.settings.get('topics.regex') ?? '').trim()
+    const isFirst = this.#topicsCheckedMs === Number.NEGATIVE_INFINITY
+    if (!isFirst && (pattern === '' || this.#now - this.#topicsCheckedMs < topicsCheckMs)) return
+    this.#topicsCheckedMs = this.#now
+    let topics = topicsOf(this.#options.settings)
+    if (pattern !== '') {
+      const matches = topicsPattern(pattern)
+      const all = await this.#cluster.allTopics()
+      topics = all
+        .filter(({ name, isInternal }) => !isInternal && matches.test(name))
+        .map(({ name }) => name)
+    }
+    if (topics.join() === this.#topics.join()) return
+    this.#topics = topics
+    this.#consumer.subscribe(topics, {
+      onAssigned: (partitions) => this.#assigned(partitions),
+      onRevoked: (partitions, isLost) => this.#revoked(partitions, isLost),
+    })
+  }
+  #topics: readonly string[] = []
+
+  async #iterate(): Promise<void> {
+    await this.#subscribe()
+    if (this.#context.takeCommitRequest() || this.#now >= this.#nextCommitMs) {
+      await this.#commit(this.#consumer.assignment, false)
+      this.#nextCommitMs = this.#now + this.#commitIntervalMs
+    }
+    this.#rewind()
+    const leftMs = Math.max(0, this.#nextCommitMs - this.#now)
+    const timeoutMs = Math.min(leftMs, this.#context.takeTimeout() ?? leftMs, topicsCheckMs)
+    const polled = await this.#consumer.poll({ timeoutMs, recordsMax: this.#recordsMax })
+    for (const partition of polled) await this.#convert(partition)
+    this.#notePositions()
+    await this.#deliver()
+  }
+
+  async #convert(polled: PartitionRecords): Promise<void> {
+    const { topic, partition, records, nextOffset } = polled
+    const first = records[0]
+    if (first !== undefined) this.#begin({ topic, partition, offset: first.offset })
+    for (const record of records) {
+      const converted = await this.#convertOne({ ...record, topic, partition })
+      if (converted !== null) this.#batch.push(converted)
+    }
+    this.#polled.set(nameOf(polled), { topic, partition, offset: nextOffset })
+  }
+
+  async #convertOne(consumed: ConsumedRecord): Promise<SinkRecord | null> {
+    const tolerance = this.#tolerance!
+    const { topic, partition, offset, timestamp, headers: raw } = consumed
+    const processing = new Processing(consumed)
+    const { className: keyClass, converter: keys } = this.#keyConverter
+    const { className: valueClass, converter: values } = this.#valueConverter
+    const asKey = () => keys.toConnectData(topic, consumed.key)
+    const asValue = () => values.toConnectData(topic, consumed.value)
+    const key = await tolerance.execute(processing, 'KEY_CONVERTER', keyClass, asKey)
+    const value = await tolerance.execute(processing, 'VALUE_CONVERTER', valueClass, asValue)
+    const { className: headerClass, converter } = this.#headerConverter
+    const headers = await tolerance.execute(processing, 'HEADER_CONVERTER', headerClass, () =>
+      raw.map((header): ConnectHeader => {
+        const { schema, value: data } = converter.toConnectHeader(topic, header.value)
+        return { key: header.key, schema, value: data }
+      }),
+    )
+    if (key === null || value === null || headers === null || processing.hasFailed) return null
+    this.#onTopic(topic)
+    const record: SinkRecord = {
+      topic,
+      kafkaPartition: partition,
+      kafkaOffset: offset,
+      originalTopic: topic,
+      originalKafkaPartition: partition,
+      originalKafkaOffset: offset,
+      keySchema: key.schema,
+      key: key.value,
+      valueSchema: value.schema,
+      value: value.value,
+      timestamp: timestamp < 0 ? null : timestamp,
+      headers,
+    }
+    const transformed = await this.#transforms.apply(tolerance, processing, record)
+    if (transformed !== null) this.#errant?.remember(transformed, consumed)
+    return transformed
+  }
+
+  async #deliver(): Promise<void> {
+    try {
+      await this.#task.put(this.#batch)
+      this.#errant?.throwIfExceeded()
+    } catch (error) {
+      if (!(error instanceof RetriableException))
+        throw new ConnectException('Exiting WorkerSinkTask due to unrecoverable exception.', {
+          cause: error,
+        })
+      const { log } = this.#options.worker.environment
+      log.warn('A sink task asks for the same records again', { reason: error.message })
+      this.#isRedelivering = true
+      this.#pauseAsNeeded()
+      return
+    }
+    for (const [name, offset] of this.#polled) this.#current.set(name, offset)
+    this.#polled.clear()
+    this.#batch = []
+    if (!this.#isRedelivering) return
+    this.#isRedelivering = false
+    this.#pauseAsNeeded()
+  }
+
+  /** `isClosing`: the partitions go, to another member or with the task. */
+  async #commit(partitions: readonly TopicPartition[], isClosing: boolean): Promise<void> {
+    const { log } = this.#options.worker.environment
+    await this.#errant?.settled()
+    const offsets = partitions.flatMap((partition) => this.#current.get(nameOf(partition)) ?? [])
+    if (offsets.length === 0 && !isClosing) return
+    let allowed: readonly PartitionOffset[] = []
+    try {
+      if (offsets.length > 0) allowed = await this.#preCommit(offsets)
+    } catch (error) {
+      log.error('A sink task cannot commit: it reads the records again', { err: error })
+      if (!isClosing) this.#goBack(offsets)
+      return
+    } finally {
+      if (isClosing) await this.#task.close?.(partitions)
+    }
+    const committable = allowed.filter((given) => {
+      const current = this.#current.get(nameOf(given))
+      return (
+        offsets.some((offset) => nameOf(offset) === nameOf(given)) &&
+        current !== undefined &&
+        given.offset <= current.offset &&
+        this.#committed.get(nameOf(given))?.offset !== given.offset
+      )
+    })
+    if (committable.length === 0 || this.#isCancelled) return
+    try {
+      await this.#consumer.commit(committable)
+      for (const offset of committable) this.#committed.set(nameOf(offset), offset)
+    } catch (error) {
+      // The next commit makes up for it; of partitions that are gone, whoever has them now.
+      log.warn('Offsets of a sink task could not be committed', { reason: String(error) })
+    }
+  }
+
+  async #preCommit(offsets: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]> {
+    if (this.#task.preCommit !== undefined) return this.#task.preCommit(offsets)
+    await this.#task.flush?.(offsets)
+    return offsets
+  }
+
+  #goBack(offsets: readonly PartitionOffset[]): void {
+    for (const { topic, partition } of offsets) {
+      const name = nameOf({ topic, partition })
+      const committed = this.#committed.get(name)
+      if (committed === undefined) continue
+      this.#consumer.seek({ topic, partition }, committed.offset)
+      this.#current.set(name, committed)
+      this.#polled.delete(name)
+    }
+    const gone = new Set(offsets.map(nameOf))
+    this.#batch = this.#batch.filter((record) => !gone.has(originOf(record)))
+  }
+
+  /** Where the task itself says to go on. */
+  #rewind(): void {
+    for (const offset of this.#context.takeOffsets()) {
+      this.#consumer.seek(offset, offset.offset)
+      this.#committed.set(nameOf(offset), offset)
+      this.#current.set(nameOf(offset), offset)
+      this.#polled.delete(nameOf(offset))
+    }
+  }
+
+  /** Where reading began is as good as committed. */
+  #begin(offset: PartitionOffset): void {
+    const name = nameOf(offset)
+    if (!this.#committed.has(name)) this.#committed.set(name, offset)
+    if (!this.#current.has(name)) this.#current.set(name, offset)
+  }
+
+  #notePositions(): void {
+    for (const partition of this.#consumer.assignment) {
+      if (this.#current.has(nameOf(partition))) continue
+      const offset = this.#consumer.position(partition)
+      if (offset !== undefined) this.#begin({ ...partition, offset })
+    }
+  }
+
+  async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
+    if (this.#isRedelivering && this.#batch.length === 0) this.#isRedelivering = false
+    this.#pauseAsNeeded()
+    if (partitions.length === 0) return
+    await this.#task.open?.(partitions)
+    this.#rewind()
+  }
+
+  async #revoked(partitions: readonly TopicPartition[], isLost: boolean): Promise<void> {
+    if (this.#hasStopped) return
+    if (isLost) {
+      this.#errant?.forget()
+      await this.#task.close?.(partitions)
+    } else await this.#commit(partitions, true)
+    const gone = new Set(partitions.map(nameOf))
+    for (const offsets of [this.#current, this.#committed, this.#polled])
+      for (const name of gone) offsets.delete(name)
+    this.#batch = this.#batch.filter((record) => !gone.has(originOf(record)))
+    this.#context.forgetPauses(gone)
+  }
+
+  #setPaused(partition: TopicPartition, isPaused: boolean): void {
+    if (isPaused) this.#consumer.pause(partition)
+    else if (!this.#isPaused && !this.#isRedelivering) this.#consumer.resume(partition)
+  }
+
+  /** By the user, for a redelivery, or by the task. */
+  #pauseAsNeeded(): void {
+    for (const partition of this.#consumer.assignment) {
+      const isPaused =
+        this.#isPaused || this.#isRedelivering || this.#context.isPausedByTask(partition)
+      if (isPaused) this.#consumer.pause(partition)
+      else this.#consumer.resume(partition)
+    }
+  }
+
+  /** A record that the task itself made goes back to bytes as it is now. */
+  readonly #backToBytes = (record: SinkRecord): ConsumedRecord => ({
+    topic: record.originalTopic,
+    partition: record.originalKafkaPartition,
+    offset: record.originalKafkaOffset,
+    timestamp: record.timestamp ?? -1,
+    key: this.#keyConverter.converter.fromConnectData(record.topic, record.keySchema, record.key),
+    value: this.#valueConverter.converter.fromConnectData(
+      record.topic,
+      record.valueSchema,
+      record.value,
+    ),
+    headers: record.headers.map(({ key, schema, value }) => ({
+      key,
+      value: this.#headerConverter.converter.fromConnectHeader(record.topic, schema, value),
+    })),
+  })
+
+  async #close(): Promise<void> {
+    try {
+      if (!this.#isCancelled) await this.#revoked(this.#consumer.assignment, false)
+    } finally {
+      this.#hasStopped = true
+      try {
+        await this.#task.stop?.()
+      } finally {
+        if (!this.#isCancelled) {
+          await this.#deadLetters?.close()
+          await this.#consumer.close()
+        }
+        this.#cluster.close()
+      }
+    }
+  }
+}
+
+function originOf(record: SinkRecord): string {
+  return nameOf({ topic: record.originalTopic, partition: record.originalKafkaPartition })
+}

@@ -1,0 +1,107 @@
+/** Connectors in a broker's own process: over its HTTP port, in their thread, and there again after `kill -9`. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { createTopics } from '../../src/client/admin/topics.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { Producer } from '../../src/client/producer.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { ended, killAll, type Started, start } from '../broker-process.ts'
+
+t.setTimeout(120_000)
+t.teardown(killAll)
+
+const environment = createNodeEnvironment({ log: { level: 'silent' } })
+const settings = ['connect.offset.flush.interval.ms=100'].flatMap((one) => ['--override', one])
+
+async function produce({ port }: Started, values: readonly string[]): Promise<void> {
+  const cluster = new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })
+  await createTopics(cluster, [
+    { name: 'lines', partitions: 2, replicationFactor: 1, configs: new Map() },
+  ])
+  const producer = new Producer(cluster)
+  for (const value of values)
+    producer.add({ topic: 'lines', key: Buffer.from(value), value: Buffer.from(value) })
+  await producer.close()
+  cluster.close()
+}
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let round = 0; round < 800; round++) {
+    if (await isSo()) return
+    await delay(25)
+  }
+  throw new Error(`not so within 20 s: ${what}`)
+}
+
+const linesOf = (path: string) =>
+  existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+const numbered = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => `line ${from + at}`)
+
+t.test('a connector outlives the broker that it was made in', async (t) => {
+  const directory = t.testdir({ kafka: {} })
+  const target = join(directory, 'out.txt')
+  const data = join(directory, 'kafka')
+  const first = await start(data, settings)
+  const url = `${first.http}/connectors`
+  const config = {
+    'connector.class': 'FileStreamSink',
+    topics: 'lines',
+    file: target,
+    'key.converter': 'StringConverter',
+    'value.converter': 'StringConverter',
+  }
+  await produce(first, numbered(0, 100))
+  const made = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'out', config }),
+  })
+  t.equal(made.status, 201)
+  await until('100 lines', () => linesOf(target).length === 100)
+  const form = await fetch(url, { method: 'POST', body: new URLSearchParams({ name: 'x' }) })
+  t.equal(form.status, 415, 'a form of a web page makes no connector')
+  const hostile = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"name":"deep","config":'.padEnd(900_000, '['),
+  })
+  t.equal(hostile.status, 400)
+
+  await delay(300)
+  first.child.kill('SIGKILL')
+  await ended(first)
+  const second = await start(data, settings)
+  await produce(second, numbered(100, 200))
+  await until('200 lines', () => new Set(linesOf(target)).size === 200)
+  const status = await fetch(`${second.http}/connectors/out/status`)
+  t.match(await status.json(), {
+    connector: { state: 'RUNNING', worker_id: /^127\.0\.0\.1:\d+$/ },
+    tasks: [{ id: 0, state: 'RUNNING' }],
+  })
+  second.child.kill('SIGTERM')
+  t.equal(await ended(second), 0)
+
+  const third = await start(data, settings)
+  await produce(third, numbered(200, 250))
+  await until('250 lines', () => linesOf(target).length >= 250)
+  t.strictSame(linesOf(target).sort(), numbered(0, 250).sort(), 'each once')
+  t.equal((await fetch(`${third.http}/connectors/out`, { method: 'DELETE' })).status, 204)
+  third.child.kill('SIGTERM')
+  t.equal(await ended(third), 0)
+})
+
+t.test('nobody from elsewhere can make one, unless that was asked for', async (t) => {
+  const open = (more: readonly string[]) =>
+    start(t.testdir(), ['--override', 'http.listeners=http://0.0.0.0:0', ...more])
+  const closed = await open([])
+  t.equal((await fetch(`${closed.http}/connectors`)).status, 404)
+  closed.child.kill('SIGTERM')
+  await ended(closed)
+  const asked = await open(['--override', 'connect.enable=true'])
+  t.strictSame(await (await fetch(`${asked.http}/connectors`)).json(), [])
+  asked.child.kill('SIGTERM')
+  t.equal(await ended(asked), 0)
+})

@@ -1,0 +1,179 @@
+/** A worker for trials: a broker of its own, plug-ins that do as the test says, and REST without a network. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { BatchRecord } from '../../protocol/records/record.ts'
+import { createTopics } from '../../src/client/admin/topics.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { Consumer } from '../../src/client/consumer.ts'
+import { Producer } from '../../src/client/producer.ts'
+import { ConfigDef } from '../../src/connect/config-def.ts'
+import { fileSink } from '../../src/connect/file/file-sink.ts'
+import { fileSource } from '../../src/connect/file/file-source.ts'
+import type { SinkPlugin, SinkTask } from '../../src/connect/plugin.ts'
+import { type AnyPlugin, Plugins } from '../../src/connect/plugins.ts'
+import { connectApi } from '../../src/connect/rest/connect-api.ts'
+import { Herder } from '../../src/connect/runtime/herder.ts'
+import { parseConnectConfig } from '../../src/connect/runtime/worker.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import type { HttpAnswer } from '../../src/http/routes.ts'
+import { startBroker } from '../cli/running-broker.ts'
+
+const environment = createNodeEnvironment({ log: { level: 'silent' } })
+
+export interface Answer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was answered.
+  readonly body: any
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export class WorkerTrial {
+  readonly cluster: Cluster
+  readonly #bootstrap: { host: string; port: number }
+  readonly #stopBroker: () => Promise<void>
+  readonly #plugins: readonly AnyPlugin[]
+  #herder: Herder | null = null
+  #answer: ReturnType<typeof connectApi> | null = null
+
+  static async start(directory: string, plugins: readonly AnyPlugin[] = []): Promise<WorkerTrial> {
+    const { address, stop } = await startBroker(directory)
+    const port = Number(address.split(':')[1])
+    const trial = new WorkerTrial({ host: '127.0.0.1', port }, stop, plugins)
+    await trial.startWorker()
+    return trial
+  }
+
+  private constructor(
+    bootstrap: { host: string; port: number },
+    stopBroker: () => Promise<void>,
+    plugins: readonly AnyPlugin[],
+  ) {
+    this.#bootstrap = bootstrap
+    this.#stopBroker = stopBroker
+    this.#plugins = plugins
+    this.cluster = new Cluster(environment, { bootstrap: [bootstrap] })
+  }
+
+  async startWorker(): Promise<void> {
+    const settings = new Map([
+      ['offset.flush.interval.ms', '200'],
+      ['key.converter', 'org.apache.kafka.connect.storage.StringConverter'],
+      ['value.converter', 'org.apache.kafka.connect.storage.StringConverter'],
+      ['task.shutdown.graceful.timeout.ms', '2000'],
+    ])
+    this.#herder = new Herder({
+      environment,
+      plugins: new Plugins([fileSink, fileSource, ...this.#plugins]),
+      bootstrap: [this.#bootstrap],
+      settings,
+      config: parseConnectConfig(settings),
+      workerId: 'worker:8083',
+    })
+    this.#answer = connectApi(this.#herder)
+    await this.#herder.start()
+  }
+
+  async stopWorker(): Promise<void> {
+    await this.#herder?.stop()
+  }
+
+  async stop(): Promise<void> {
+    await this.stopWorker()
+    this.cluster.close()
+    await this.#stopBroker()
+  }
+
+  async ask(method: string, at: string, body?: unknown): Promise<Answer> {
+    const [path = '', query = ''] = at.split('?')
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const answer: HttpAnswer = await this.#answer!({
+      method,
+      path,
+      query,
+      accept: '*/*',
+      contentType: 'application/json',
+      body: body === undefined ? null : Buffer.from(text),
+    })
+    const given = answer.body as string
+    return {
+      status: answer.status,
+      body: given === '' ? null : JSON.parse(given),
+      headers: answer.headers ?? {},
+    }
+  }
+
+  /** The status once it is as wished; throws where that takes too long. */
+  async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    for (let round = 0; round < 400; round++) {
+      if (await isSo()) return
+      await delay(25)
+    }
+    throw new Error(`not so within 10 s: ${what}`)
+  }
+
+  /** The states of the connector and of its tasks. */
+  async states(name: string): Promise<string[]> {
+    const { status, body } = await this.ask('GET', `/connectors/${name}/status`)
+    if (status !== 200) return []
+    return [body.connector.state, ...body.tasks.map((task: { state: string }) => task.state)]
+  }
+
+  async untilStates(name: string, ...states: string[]): Promise<void> {
+    await this.until(
+      `${name} is ${states}`,
+      async () => (await this.states(name)).join() === states.join(),
+    )
+  }
+
+  async topic(name: string, partitions = 1): Promise<void> {
+    await createTopics(this.cluster, [
+      { name, partitions, replicationFactor: 1, configs: new Map() },
+    ])
+  }
+
+  async produce(topic: string, values: readonly (string | null)[]): Promise<void> {
+    const producer = new Producer(this.cluster)
+    for (const [at, value] of values.entries())
+      producer.add({
+        topic,
+        key: Buffer.from(`k${at}`),
+        value: value === null ? null : Buffer.from(value),
+        headers: [{ key: 'at', value: Buffer.from(String(at)) }],
+        timestamp: 1_700_000_000_000 + at,
+      })
+    await producer.close()
+  }
+
+  /** All records of a topic that has one partition, once there are `count`. */
+  async consume(topic: string, count: number): Promise<BatchRecord[]> {
+    await this.until(`there is a topic ${topic}`, async () =>
+      (await this.cluster.allTopics()).some(({ name }) => name === topic),
+    )
+    const consumer = new Consumer(this.cluster)
+    consumer.assign([{ topic, partition: 0, offset: 'earliest' }])
+    const records: BatchRecord[] = []
+    for (let round = 0; records.length < count && round < 100; round++)
+      for (const batch of await consumer.poll({ timeoutMs: 100 })) records.push(...batch.records)
+    await consumer.close()
+    return records
+  }
+}
+
+/** A sink whose tasks do as they are told; `name` is its class. */
+export function sinkDoing(name: string, task: () => SinkTask, tasks?: number): SinkPlugin {
+  return {
+    type: 'sink',
+    className: `test.${name}`,
+    version: '7',
+    config: new ConfigDef({}),
+    connector: () => {
+      let settings: ReadonlyMap<string, string> = new Map()
+      return {
+        start: (given) => {
+          settings = given
+        },
+        taskConfigs: (tasksMax) => new Array(tasks ?? tasksMax).fill(settings),
+      }
+    },
+    task,
+  }
+}
