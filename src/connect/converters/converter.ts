@@ -5,8 +5,19 @@
 import type { Schema, SchemaAndValue } from '../data.ts'
 import { ConnectException } from '../failures.ts'
 
+/** One that asks a registry promises an answer where it does not know it yet, and else gives it at once. */
 export interface Converter {
   /** Null is a record without this part: for a value, a tombstone. Throws DataException. */
+  fromConnectData(
+    topic: string,
+    schema: Schema | null,
+    value: unknown,
+  ): Buffer | null | Promise<Buffer | null>
+  toConnectData(topic: string, bytes: Buffer | null): SchemaAndValue | Promise<SchemaAndValue>
+}
+
+/** One that asks nobody. */
+export interface ImmediateConverter extends Converter {
   fromConnectData(topic: string, schema: Schema | null, value: unknown): Buffer | null
   toConnectData(topic: string, bytes: Buffer | null): SchemaAndValue
 }

@@ -11,10 +11,10 @@ import { describe, nullValue, Struct, scaleOf, typeOf, validate } from '../data.
 import { ConnectException, DataException } from '../failures.ts'
 import { Fraction, float32Json, floatJson, type Json, parseJson, writeJson } from '../json-text.ts'
 import { Decimal, dateName, decimalName, Instant, timeName, timestampName } from '../logical.ts'
-import { booleanOption, type Converter, type ConverterOptions } from './converter.ts'
+import { booleanOption, type ConverterOptions, type ImmediateConverter } from './converter.ts'
 import { schemaFromJson, schemaToJson } from './json-schema.ts'
 
-export class JsonConverter implements Converter {
+export class JsonConverter implements ImmediateConverter {
   readonly #schemasEnabled: boolean
   readonly #values: JsonValues
   readonly #cacheSize: number

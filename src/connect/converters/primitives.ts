@@ -5,7 +5,7 @@
 import { describe, type PrimitiveType, primitive, type Schema, validate } from '../data.ts'
 import { ConnectException, DataException } from '../failures.ts'
 import { writeJson } from '../json-text.ts'
-import type { Converter, ConverterOptions } from './converter.ts'
+import type { ConverterOptions, ImmediateConverter } from './converter.ts'
 import { JsonValues } from './json.ts'
 
 /** Encodings by the names Java knows them under. */
@@ -21,7 +21,7 @@ const optionalBytes = primitive('BYTES', { optional: true })
 const plainJson = new JsonValues(true, true)
 
 /** Any value as text: lists and maps as JSON, bytes in base64, structs as they print themselves. */
-export function stringConverter(options: ConverterOptions): Converter {
+export function stringConverter(options: ConverterOptions): ImmediateConverter {
   const name = options.get('converter.encoding') ?? 'UTF-8'
   const encoding = encodings[name.toUpperCase()]
   if (encoding === undefined)
@@ -45,7 +45,7 @@ function textOf(value: unknown): string {
 }
 
 /** Bytes as they are; anything else is refused. */
-export function byteArrayConverter(): Converter {
+export function byteArrayConverter(): ImmediateConverter {
   return {
     fromConnectData: (_topic, schema, value) => {
       if (schema !== null && schema.type !== 'BYTES')
@@ -101,7 +101,7 @@ const layouts = {
 } satisfies Partial<Record<PrimitiveType, Layout>>
 
 /** A converter for one type, whatever schema a value comes with. */
-export function primitiveConverter(type: keyof typeof layouts): Converter {
+export function primitiveConverter(type: keyof typeof layouts): ImmediateConverter {
   const layout: Layout = layouts[type]
   const schema: Schema = primitive(type, { optional: true })
   return {
