@@ -199,7 +199,21 @@ const linesOf: Readonly<Record<Exclude<Round, 'restart' | OurRound>, readonly Li
     ['produce at 1000/s, 2,000 partitions: p50', 'ms', 'less'],
     ['produce at 1000/s, 2,000 partitions: p99', 'ms', 'less'],
     ['produce at 1000/s, 2,000 partitions: broker CPU', 'us each', 'less'],
+    ...paced('consumed at 1000/s in a session of 10 partitions'),
+    ...paced('consumed at 1000/s in a session of 1000 partitions'),
+    ...paced('heartbeats and commits at 2000/s of 10 groups'),
+    ...paced('heartbeats and commits at 2000/s of 500 groups'),
+    ['metadata of 1000 topics', '/s', 'more'],
+    ['metadata of 1000 topics: broker CPU', 'us each', 'less'],
   ],
+}
+
+function paced(name: string): Line[] {
+  return [
+    [`${name}: p50`, 'ms', 'less'],
+    [`${name}: p99`, 'ms', 'less'],
+    [`${name}: broker CPU`, 'us each', 'less'],
+  ]
 }
 
 export const restartedName = (logGb: number): string => `restart with ${logGb} GB`

@@ -381,6 +381,31 @@ async function joinRows(broker: Broker): Promise<void> {
   }
 }
 
+/** What should not cost more where there are many: partitions of a session, groups, topics. */
+async function manyRows(broker: Broker): Promise<void> {
+  const many = [
+    ['consumed at 1000/s in a session of 10 partitions', 'sessionFetch', { partitions: 10 }],
+    ['consumed at 1000/s in a session of 1000 partitions', 'sessionFetch', { partitions: 1000 }],
+    ['heartbeats and commits at 2000/s of 10 groups', 'steadyGroups', { groups: 10 }],
+    ['heartbeats and commits at 2000/s of 500 groups', 'steadyGroups', { groups: 500 }],
+  ] as const
+  for (const [row, workload, size] of many) {
+    if (!wanted(row)) continue
+    const ratePerSecond = workload === 'sessionFetch' ? 1000 : 2000
+    const options = { topic: row.replaceAll(/[ /]/g, '-'), ratePerSecond, ...size }
+    const { figure, cpuSeconds } = await measured(broker, workload, options)
+    record(broker.kind, `${row}: p50`, figure('p50Ms'))
+    record(broker.kind, `${row}: p99`, figure('p99Ms'))
+    record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('requests')) * 1e6)
+  }
+  const row = 'metadata of 1000 topics'
+  if (!wanted(row)) return
+  const options = { topic: 'told', topics: 1000, connections: 16 }
+  const { figure, cpuSeconds } = await measured(broker, 'manyTopicsMetadata', options)
+  record(broker.kind, row, figure('requestsPerSecond'))
+  record(broker.kind, `${row}: broker CPU`, (cpuSeconds / figure('requests')) * 1e6)
+}
+
 /** Another topic is compacted meanwhile, or the topic has many partitions, or neither. */
 async function pacedRows(broker: Broker, partitions: number): Promise<void> {
   const row = `produce at 1000/s, ${partitions.toLocaleString('en-US')} partitions`
@@ -451,6 +476,7 @@ async function steadyRound(kind: Kind): Promise<void> {
     await pacedRows(broker, 10)
     await compactionRows(broker)
     await pacedRows(broker, 2000)
+    await manyRows(broker)
   } finally {
     await stop(broker)
   }

@@ -3,15 +3,15 @@
  * frames, so that what the driver costs stays small beside what the broker costs. Works against any
  * Kafka. `node driver.js WORKLOAD '{"port":9092,…}'` prints one line of JSON.
  */
-import { setTimeout } from 'node:timers/promises'
 import { apis } from '../../protocol/apis.ts'
-import { encodeBatch } from '../../protocol/records/record.ts'
 import { commitOffsets } from './committed-offsets.ts'
 import { compaction } from './compaction.ts'
+import { endToEnd, sessionFetch } from './end-to-end.ts'
 import { joinClassic, joinConsumer } from './group-join.ts'
 import { machine } from './machine.ts'
+import { manyTopicsMetadata } from './many-topics.ts'
 import { type Options, presets, type Result, summary } from './options.ts'
-import { atRate, besideIdle, createTopics, pacedProduce } from './paced.ts'
+import { besideIdle, createTopics, pacedProduce } from './paced.ts'
 import { Peer } from './peer.ts'
 import {
   createTopic,
@@ -19,13 +19,12 @@ import {
   fetchOnce,
   isProduced,
   produceFrame,
-  produceRequestFrame,
   untilTaken,
   untilUsable,
   versions,
-  wholeBatches,
 } from './requests.ts'
 import { ready, restarted, writable } from './startup.ts'
+import { steadyGroups } from './steady-groups.ts'
 import { consumeTransformProduce, transactions } from './transactions.ts'
 
 function open({ connections, port }: Options): Promise<Peer[]> {
@@ -131,55 +130,6 @@ async function fetch(options: Options): Promise<Result> {
   return { ...summary(latenciesMs, seconds, 0, 0), bytes, mbPerSecond: bytes / 1e6 / seconds }
 }
 
-/** Single records at a steady rate, each timed from before its Produce to its arrival by Fetch. */
-async function endToEnd(options: Options): Promise<Result> {
-  const { topic, partitions, ratePerSecond } = options
-  const producer = await Peer.open(options.port)
-  await createTopic(producer, options)
-  const first = Array.from({ length: partitions }, (_, index) => produceFrame(topic, index, 1, 1))
-  await untilTaken(producer, first)
-  const latenciesMs: number[] = []
-  const total = Math.floor(ratePerSecond * options.seconds)
-  let isDone = false
-  const consume = async (partition: number) => {
-    const peer = await Peer.open(options.port)
-    for (let offset = 1; !isDone; ) {
-      const got = await fetchOnce(peer, fetchFrame(topic, partition, offset, 500))
-      const nowMs = performance.now()
-      if (got.records === undefined || got.bytes === 0) continue
-      for (const batch of wholeBatches(got.records)) {
-        // The time of sending is the first eight bytes of the value, after six of the record's frame.
-        const at = got.records.indexOf(marker, batch)
-        latenciesMs.push(nowMs - got.records.readDoubleBE(at + marker.length))
-      }
-      offset = got.nextOffset
-      isDone = latenciesMs.length >= total
-    }
-    peer.close()
-  }
-  const consumers = Array.from({ length: partitions }, (_, partition) => consume(partition))
-  const startedMs = performance.now()
-  await atRate(ratePerSecond, (sent) => {
-    if (sent < total) sendStamped(producer, topic, sent % partitions, options.recordBytes)
-    return sent < total
-  })
-  await Promise.race([Promise.all(consumers), setTimeout(10_000)])
-  if (latenciesMs.length < total)
-    throw new Error(`${latenciesMs.length} of ${total} records arrived`)
-  producer.close()
-  return summary(latenciesMs, (performance.now() - startedMs) / 1000, options.recordBytes, 1)
-}
-
-const marker = Buffer.from('sent-at:')
-
-function sendStamped(peer: Peer, topic: string, index: number, recordBytes: number): void {
-  const value = Buffer.alloc(recordBytes)
-  marker.copy(value)
-  value.writeDoubleBE(performance.now(), marker.length)
-  const batch = encodeBatch({ records: [{ timestamp: Date.now(), key: null, value, headers: [] }] })
-  peer.exchange([produceRequestFrame(topic, index, batch)], isProduced)
-}
-
 /** A hundred topics of ten partitions, until every partition can be used. */
 async function topics(options: Options): Promise<Result> {
   const peer = await Peer.open(options.port)
@@ -212,6 +162,9 @@ const workloads: Readonly<Record<string, (options: Options) => Promise<Result>>>
   createTopics,
   fetch,
   endToEnd,
+  sessionFetch,
+  steadyGroups,
+  manyTopicsMetadata,
   produce: (options) => produce(options, 4),
   pacedProduce,
   besideIdle,

@@ -21,6 +21,8 @@ export interface Options {
   readonly directory: string
   /** More topics of as many partitions, named `topic` with a number behind it; 0: only `topic`. */
   readonly topics: number
+  /** Consumer groups. */
+  readonly groups: number
   /** Connections that do nothing meanwhile. */
   readonly idleConnections: number
   /** Settings of the topic. */
@@ -41,6 +43,7 @@ export const presets: Options = {
   ratePerSecond: 1000,
   directory: '.',
   topics: 0,
+  groups: 10,
   idleConnections: 0,
   configs: {},
 }
