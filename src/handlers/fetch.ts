@@ -15,11 +15,8 @@ import { DiskError } from '../environment/disk.ts'
 import type { Steps } from '../environment/in-turns.ts'
 import type { ReadResult } from '../log/segment-read.ts'
 import type { MetadataImage } from '../metadata/image.ts'
-import type {
-  FetchContext,
-  FetchedPartition,
-  FetchSessions,
-} from '../replication/fetch-sessions.ts'
+import type { FetchedPartition } from '../replication/fetch-session.ts'
+import type { FetchContext, FetchSessions } from '../replication/fetch-sessions.ts'
 import type { ParkedFetches } from '../replication/parked-fetches.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -90,7 +87,7 @@ class Fetch {
 
   readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
   #rows: Row[] = []
-  /** Those that are hosted here: what a wait is for. */
+  /** Those that are hosted here, of which there may be something to tell: what a wait is for. */
   #hosted: Partition[] = []
   #bytes = 0
   #mustAnswer = false
@@ -112,9 +109,12 @@ class Fetch {
     if (error !== null) return { errorCode: error.code, sessionId: 0, responses: [] }
     const room = this.#context.replyRoom()
     if (room !== null) return this.#readLater(room)
-    if (this.#session.size > partitionsAtOnceMax) return this.#readInTurns()
+    // Who may read what is decided anew each time.
+    if (this.#context.authorizer !== null) this.#session.readAll()
+    const toRead = this.#session.toRead(this.#isReadCommitted)
+    if (toRead.length > partitionsAtOnceMax) return this.#readInTurns()
     this.#begin()
-    for (const fetched of this.#session.partitions) this.#readOne(fetched)
+    for (const fetched of toRead) this.#readOne(fetched)
     return this.#hasRead()
   }
 
@@ -146,7 +146,8 @@ class Fetch {
   /** How many bytes are worth waiting for; none where the answer cannot wait. */
   #missingBytes(): number {
     const { maxWaitMs, minBytes } = this.#request
-    if (maxWaitMs <= 0 || this.#mustAnswer || this.#hosted.length === 0) return 0
+    const isAnyHosted = this.#hosted.length > 0 || this.#session.resting !== null
+    if (maxWaitMs <= 0 || this.#mustAnswer || !isAnyHosted) return 0
     return Math.min(minBytes, Math.max(1, this.#bytesMax)) - this.#bytes
   }
 
@@ -158,8 +159,9 @@ class Fetch {
     this.#context.expectReply(0)
     this.#context.holdNext()
     this.#context.setAside()
+    const { resting } = this.#session
     const woken = await this.#parts.parked.park({
-      partitions: this.#hosted,
+      partitions: resting === null ? this.#hosted : [...this.#hosted, resting],
       missingBytes,
       isReadCommitted: this.#isReadCommitted,
       maxWaitMs: this.#request.maxWaitMs,
@@ -171,7 +173,7 @@ class Fetch {
 
   *#readAll(): Steps<void> {
     this.#begin()
-    for (const fetched of this.#session.partitions) {
+    for (const fetched of this.#session.toRead(this.#isReadCommitted)) {
       this.#readOne(fetched)
       if (this.#rows.length % partitionsPerStep === 0) yield
     }
@@ -271,9 +273,18 @@ class Fetch {
       return
     }
     const { highWatermark, logStartOffset } = partition
-    if (read.bytes === 0 && this.#session.omits(fetched, highWatermark, logStartOffset)) return
+    if (read.bytes === 0 && this.#session.omits(fetched, highWatermark, logStartOffset)) {
+      if (fetchOffset >= partition.readableOffset(isReadCommitted)) this.#rest(partition, fetched)
+      return
+    }
     this.#fill(this.#add(partition, fetched), partition, read)
     this.#bytes += read.bytes
+  }
+
+  #rest(partition: Partition, fetched: FetchedPartition): void {
+    // It was the last one added.
+    this.#hosted.pop()
+    this.#session.rest(fetched, partition)
   }
 
   #add(partition: Partition, fetched: FetchedPartition): Row {

@@ -57,7 +57,10 @@ export class Log {
   /** Kafka's base64url form. */
   readonly topicId: string
   readonly directory: LogDirectory
-  /** Runs synchronously each time logEndOffset has moved forwards, before `written` resolves. */
+  /**
+   * Runs synchronously each time logEndOffset has moved forwards, before `written` resolves, and each time
+   * logStartOffset has.
+   */
   onWritten: (() => void) | null = null
   /** How compaction reaches the segments. */
   readonly cleanable: CleanableLog
@@ -569,6 +572,7 @@ export class Log {
     this.#logStartOffset = offset
     this.#epochs.truncateFromStart(offset)
     this.updateHighWatermark(this.#highWatermark)
+    this.onWritten?.()
   }
 
   #abandon(): void {

@@ -13,8 +13,8 @@
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import type { Clock, Milliseconds, Random } from '../environment/environment.ts'
-
-type RequestedPartition = FetchRequest['topics'][number]['partitions'][number]
+import { addRequested, type FetchedPartition, FetchSession } from './fetch-session.ts'
+import type { Watched } from './parked-fetches.ts'
 
 /** From this version on Fetch names topics by id (KIP-516). */
 const firstVersionWithTopicIds = 13
@@ -23,37 +23,6 @@ const initialEpoch = 0
 const finalEpoch = -1
 const epochMax = 0x7fffffff
 const evictionMsDefault: Milliseconds = 120_000
-
-/** One partition that a fetcher asks for, with what it was last told about it. */
-export class FetchedPartition {
-  /** Empty where topics are named by id. */
-  readonly topic: string
-  readonly topicId: string
-  readonly index: number
-  fetchOffset = 0
-  maxBytes = 0
-  /** -1: the fetcher does not know. */
-  currentLeaderEpoch = -1
-  /** -1: the fetcher does not know, or wants no check for divergence. */
-  lastFetchedEpoch = -1
-  /** What the session's last answer about this partition said; -1 when it must be told again. */
-  sentHighWatermark = -1
-  sentLogStartOffset = -1
-
-  constructor(topic: string, topicId: string, requested: RequestedPartition) {
-    this.topic = topic
-    this.topicId = topicId
-    this.index = requested.partition
-    this.update(requested)
-  }
-
-  update(requested: RequestedPartition): void {
-    this.fetchOffset = requested.fetchOffset
-    this.maxBytes = requested.partitionMaxBytes
-    this.currentLeaderEpoch = requested.currentLeaderEpoch
-    this.lastFetchedEpoch = requested.lastFetchedEpoch
-  }
-}
 
 /** What an answer says about a partition, as far as the session cares. */
 export interface FetchedState {
@@ -64,32 +33,19 @@ export interface FetchedState {
 
 type Partitions = Map<string, FetchedPartition>
 
-interface Session {
-  readonly id: number
-  readonly isPrivileged: boolean
-  readonly usesTopicIds: boolean
-  /** Monotonic, as all times here. */
-  readonly createdMs: Milliseconds
-  /** In the order in which they are read: those that were served last stand at the end. */
-  readonly partitions: Partitions
-  lastUsedMs: Milliseconds
-  /** Of the next request. */
-  epoch: number
-}
-
 /** One fetch request inside its session, or without one. */
 export class FetchContext {
   /** The answer to the whole request, where the session refuses it. */
   readonly error: ErrorRow | null
   readonly #partitions: Partitions
-  readonly #session: Session | null
+  readonly #session: FetchSession | null
   readonly #expectedEpoch: number
   readonly #open: ((partitions: Partitions) => number) | null
 
   constructor(options: {
     error?: ErrorRow
     partitions?: Partitions
-    session?: Session
+    session?: FetchSession
     open?: (partitions: Partitions) => number
   }) {
     this.error = options.error ?? null
@@ -99,13 +55,32 @@ export class FetchContext {
     this.#open = options.open ?? null
   }
 
-  /** Every partition to read, in the order in which they share the bytes of the answer. */
+  /** Every partition, in the order in which they share the bytes of the answer. */
   get partitions(): Iterable<FetchedPartition> {
     return this.#partitions.values()
   }
 
-  get size(): number {
-    return this.#partitions.size
+  /** The partitions to read: those of which there may be something to tell. */
+  toRead(isReadCommitted: boolean): readonly FetchedPartition[] {
+    return this.#session?.stirring(isReadCommitted) ?? [...this.#partitions.values()]
+  }
+
+  /** What may be told about a partition depends on more than the partition: every one is read. */
+  readAll(): void {
+    this.#session?.stirAll()
+  }
+
+  /**
+   * There is nothing to tell about a partition, and nothing to be read where the fetcher stands: in a session
+   * it is not read again before that changes.
+   */
+  rest(fetched: FetchedPartition, partition: Watched): void {
+    this.#session?.rest(fetched, partition)
+  }
+
+  /** What tells of partitions that are not read; null where there are none. */
+  get resting(): Watched | null {
+    return this.#session !== null && this.#session.restingCount > 0 ? this.#session : null
   }
 
   /** Whether an answer without records, errors or news for the partition leaves it out. */
@@ -131,11 +106,7 @@ export class FetchContext {
   told(partition: FetchedPartition, state: FetchedState, bytes: number): void {
     partition.sentHighWatermark = state.errorCode === 0 ? state.highWatermark : -1
     partition.sentLogStartOffset = state.logStartOffset ?? -1
-    if (this.#session === null || bytes === 0) return
-    const key = partitionKey(partition.topic, partition.topicId, partition.index)
-    // Those with records go last, so that all get their share of the bytes in turn. A partition that
-    // was forgotten while the request waited stays forgotten.
-    if (this.#session.partitions.delete(key)) this.#session.partitions.set(key, partition)
+    if (bytes > 0) this.#session?.served(partition)
   }
 
   /** The id of the session, where there is one already. */
@@ -156,7 +127,7 @@ export class FetchSessions {
   readonly #slotsMax: number
   readonly #evictionMs: Milliseconds
   /** Least recently used first. */
-  readonly #sessions = new Map<number, Session>()
+  readonly #sessions = new Map<number, FetchSession>()
 
   /**
    * `slotsMax`: `max.incremental.fetch.session.cache.slots`. `evictionMs`: how long a session is safe
@@ -192,8 +163,9 @@ export class FetchSessions {
   context(request: FetchRequest, version: number, isFollower = false): FetchContext {
     const usesTopicIds = version >= firstVersionWithTopicIds
     if (request.sessionEpoch === initialEpoch || request.sessionEpoch === finalEpoch) {
-      this.#sessions.delete(request.sessionId)
-      const partitions = requestedPartitions(request, new Map())
+      this.#close(request.sessionId)
+      const partitions: Partitions = new Map()
+      addRequested(request, partitions)
       if (request.sessionEpoch === finalEpoch) return new FetchContext({ partitions })
       const open = (read: Partitions) => this.#open(read, usesTopicIds, isFollower)
       return new FetchContext({ partitions, open })
@@ -209,13 +181,13 @@ export class FetchSessions {
     return this.#continue(session, request)
   }
 
-  #continue(session: Session, request: FetchRequest): FetchContext {
-    requestedPartitions(request, session.partitions)
-    for (const topic of request.forgottenTopicsData) {
-      for (const index of topic.partitions) {
-        session.partitions.delete(partitionKey(topic.topic, topic.topicId, index))
-      }
-    }
+  #close(id: number): boolean {
+    this.#sessions.get(id)?.close()
+    return this.#sessions.delete(id)
+  }
+
+  #continue(session: FetchSession, request: FetchRequest): FetchContext {
+    session.update(request)
     this.#sessions.delete(session.id)
     if (session.partitions.size === 0) return new FetchContext({})
     this.#sessions.set(session.id, session)
@@ -232,14 +204,14 @@ export class FetchSessions {
     let id: number
     do id = 1 + Math.floor(this.#random.float() * (epochMax - 1))
     while (this.#sessions.has(id))
-    const times = { createdMs: now, lastUsedMs: now }
-    this.#sessions.set(id, { id, isPrivileged, usesTopicIds, partitions, epoch: 1, ...times })
+    const options = { id, isPrivileged, usesTopicIds, createdMs: now }
+    this.#sessions.set(id, new FetchSession(options, partitions))
     return id
   }
 
   /** Gives up the session that is worth least, if it is worth less than a new one of this size. */
   #evictFor(size: number, isPrivileged: boolean, now: Milliseconds): boolean {
-    let least: Session | undefined
+    let least: FetchSession | undefined
     for (const session of this.#sessions.values()) {
       if (now - session.lastUsedMs > this.#evictionMs) {
         least = session
@@ -252,32 +224,11 @@ export class FetchSessions {
         least = session
       }
     }
-    return least !== undefined && this.#sessions.delete(least.id)
+    return least !== undefined && this.#close(least.id)
   }
 }
 
-function isWorthLess(session: Session, isPrivileged: boolean, size: number): boolean {
+function isWorthLess(session: FetchSession, isPrivileged: boolean, size: number): boolean {
   if (session.isPrivileged !== isPrivileged) return isPrivileged
   return session.partitions.size < size
-}
-
-/** Adds what a request names to `partitions`, or changes it there. */
-function requestedPartitions(request: FetchRequest, partitions: Partitions): Partitions {
-  for (const topic of request.topics) {
-    for (const requested of topic.partitions) {
-      const key = partitionKey(topic.topic, topic.topicId, requested.partition)
-      const known = partitions.get(key)
-      if (known === undefined) {
-        partitions.set(key, new FetchedPartition(topic.topic, topic.topicId, requested))
-      } else {
-        known.update(requested)
-      }
-    }
-  }
-  return partitions
-}
-
-/** The absent one of name and id is the same for all partitions of a request. */
-function partitionKey(topic: string, topicId: string, index: number): string {
-  return topic === '' ? `${topicId}/${index}` : `${topic}/${index}`
 }

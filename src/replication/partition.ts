@@ -42,6 +42,8 @@ export interface PartitionWatcher {
   readable(bytes: number, committedBytes: number): void
   /** The leader, its epoch, or the state of the disk changed, or the partition is gone. */
   changed(): void
+  /** The log begins later than it did. */
+  startMoved?(): void
 }
 
 export interface AppendOptions {
@@ -120,6 +122,7 @@ export class Partition {
   /** Below the high watermark, and not yet below the last stable offset. */
   #unstableBytes = 0
   #stableOffset = 0
+  #startOffset = 0
   readonly #verifications: Verifications
   readonly #watchers = new Set<PartitionWatcher>()
 
@@ -492,6 +495,11 @@ export class Partition {
     this.#watchers.delete(watcher)
   }
 
+  /** How many each append has to tell. */
+  get watcherCount(): number {
+    return this.#watchers.size
+  }
+
   toString(): string {
     return `${this.topic}-${this.index}`
   }
@@ -538,12 +546,18 @@ export class Partition {
   #advance(): void {
     const log = this.#log
     if (log === null || !this.isLeader || this.#state.isr.length > 1) return
+    if (log.logStartOffset !== this.#startOffset) this.#noteStart(log)
     const before = log.highWatermark
     if (log.updateHighWatermark(log.logEndOffset) === before) return
     const bytes = this.#unreadableBytes
     this.#unreadableBytes = 0
     const committedBytes = this.#noteStable(log, bytes)
     for (const watcher of this.#watchers) watcher.readable(bytes, committedBytes)
+  }
+
+  #noteStart(log: Log): void {
+    this.#startOffset = log.logStartOffset
+    for (const watcher of this.#watchers) watcher.startMoved?.()
   }
 
   /**

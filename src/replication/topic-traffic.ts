@@ -27,6 +27,7 @@ export class TopicTraffic {
   /** Appends that were asked for; a request counts once for each of its partitions, and so below. */
   produceRequests = 0
   failedProduceRequests = 0
+  /** Of the partitions of a fetch session only those of which there may be something to tell. */
   fetchRequests = 0
   failedFetchRequests = 0
   readonly #total: TopicTraffic | null

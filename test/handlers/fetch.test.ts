@@ -293,6 +293,114 @@ t.test('a session is told only what changed', async (t) => {
   t.same((await told({ sessionId, sessionEpoch: 6 })).indexes, [7], 'is told each time')
 })
 
+t.test('partitions of a session rest until there is something to tell of them', async (t) => {
+  const path = new DataPath()
+  const topic = path.createTopic('orders', { partitions: 4 })
+  let sessionId = 0
+  let sessionEpoch = 0
+  const next = (asked: Asked) => ({
+    offsets: {},
+    ...asked,
+    sessionId,
+    sessionEpoch: sessionEpoch++,
+  })
+  const told = async (asked: Asked = {}) => {
+    const response = await ask(path, next(asked))
+    sessionId = response?.sessionId ?? 0
+    const partitions = response?.responses.flatMap(({ partitions }) => partitions) ?? []
+    return partitions.map(({ partitionIndex: index, errorCode, logStartOffset, records }) => [
+      ...[index, errorCode, logStartOffset, offsetsIn(records).length],
+    ])
+  }
+  const { traffic } = path.partition('orders')
+  const looks = async (asked?: Asked) => {
+    const before = traffic.fetchRequests
+    await told(asked)
+    return traffic.fetchRequests - before
+  }
+  for (const index of [0, 1, 2, 3]) {
+    await path.world.run(
+      path.partition('orders', index).append(batchOf(['a']), { acks: 1 }).written,
+    )
+  }
+  await told({ offsets: { 0: 1, 1: 1, 2: 1, 3: 0 } })
+  t.equal(await looks(), 4, 'what the first request found has to be told again')
+  t.equal(await looks(), 1, 'only the one with records is looked at')
+  t.equal(await looks({ offsets: { 3: 1 } }), 1)
+  t.equal(await looks(), 0)
+
+  await path.append('orders', ['b'])
+  t.same(await told(), [[0, 0, 0, 1]], 'an append')
+  await told({ offsets: { 0: 2 } })
+  path.partition('orders', 1).deleteRecords(1)
+  t.same(await told(), [[1, 0, 1, 0]], 'a later start')
+  t.equal(await looks(), 1)
+  t.equal(await looks(), 0)
+  t.equal(await looks({ isolationLevel: 1 }), 4, 'other records may be read')
+  t.equal(await looks({ isolationLevel: 1 }), 0)
+  t.equal(await looks(), 4)
+
+  const size = batchOf(['c']).length
+  const waiting = path.start(
+    fetch(path.parts),
+    12,
+    inputOf(next({ maxWaitMs: 500, minBytes: 2 * size })),
+  )
+  await path.append('orders', ['c'])
+  t.equal(path.parked.size, 1, 'half of what it waits for')
+  await path.world.run(path.partition('orders', 2).append(batchOf(['c']), { acks: 1 }).written)
+  const woken = await path.world.run(waiting)
+  const indexes = woken?.responses[0]?.partitions.map(({ partitionIndex }) => partitionIndex)
+  t.same(indexes, [0, 2], 'all that rested counts')
+  await told({ offsets: { 0: 3, 2: 2 } })
+  t.equal(await looks(), 0)
+
+  const [first, ...others] = topic.partitions
+  if (first === undefined) throw new Error('no partition')
+  path.setTopic({ ...topic, partitions: [{ ...first, leader: 2, partitionEpoch: 7 }, ...others] })
+  t.same(await told(), [[0, 6, -1, 0]], 'another leader')
+  path.deleteTopic(topic)
+  t.equal((await told()).length, 4, 'all are gone')
+})
+
+t.test(
+  'who waits for what rests is told of its end, and one that is gone costs nothing',
+  async (t) => {
+    const path = new DataPath()
+    const topic = path.createTopic('orders')
+    const { id: sessionId } = await ask(path, { sessionEpoch: 0 }).then((r) => ({
+      id: r?.sessionId ?? 0,
+    }))
+    await ask(path, { sessionId, sessionEpoch: 1, offsets: {} })
+    const connection = new Connection()
+    const input = inputOf({ sessionId, sessionEpoch: 2, offsets: {}, maxWaitMs: 500, connection })
+    const waiting = path.start(fetch(path.parts), 12, input)
+    t.equal(path.parked.size, 1)
+    path.deleteTopic(topic)
+    t.match(await path.world.run(waiting), { responses: [{ partitions: [{ errorCode: 3 }] }] })
+
+    path.createTopic('others')
+    const open = (sessionEpoch: number, id = 0) =>
+      ask(path, {
+        topic: 'others',
+        sessionId: id,
+        sessionEpoch,
+        offsets: sessionEpoch > 0 ? {} : { 0: 0 },
+      })
+    const closed = (await open(0))?.sessionId ?? 0
+    await open(1, closed)
+    const watchers = () => path.partition('others').watcherCount
+    t.equal(watchers(), 1)
+    await open(-1, closed)
+    t.equal(watchers(), 0, 'a session that was closed')
+    const unused = (await open(0))?.sessionId ?? 0
+    await open(1, unused)
+    t.equal(watchers(), 1)
+    await path.append('others', ['a'])
+    t.equal(watchers(), 0, 'a session that nobody uses any more')
+  },
+)
+
 t.test('what is no longer in memory comes from the disk', async (t) => {
   const path = new DataPath()
   path.createTopic('orders', { partitions: 2 })
