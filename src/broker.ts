@@ -516,7 +516,7 @@ export class Broker {
   }
 
   /** What a client is told: the advertised address of its listener, else the address by which it came. */
-  #advertised({ listener, connection }: RequestContext): Endpoint {
+  #advertised({ listener, connection }: Pick<RequestContext, 'listener' | 'connection'>): Endpoint {
     return this.#addresses.advertised.get(listener) ?? connection.local
   }
 

@@ -3,7 +3,7 @@ import type { BrokerImage, MetadataImage } from '../metadata/image.ts'
 import type { RequestContext } from '../server/request-context.ts'
 
 /** The address that a client is told for this broker. */
-export type Advertised = (context: RequestContext) => {
+export type Advertised = (context: Pick<RequestContext, 'listener' | 'connection'>) => {
   readonly host: string
   readonly port: number
 }
@@ -23,7 +23,7 @@ export interface Nodes {
 export function brokerNodes(
   image: MetadataImage,
   { nodeId, advertised }: Nodes,
-  context: RequestContext,
+  context: Parameters<Advertised>[0],
 ): BrokerNode[] {
   const nodes: BrokerNode[] = []
   for (const broker of image.brokers.values()) {

@@ -16,6 +16,7 @@ import { isInternalTopic, type MetadataImage, type TopicImage } from '../metadat
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import { KeptAnswers } from '../server/kept-answers.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import {
   authorizedOperations,
@@ -57,6 +58,13 @@ export const metadata = (parts: MetadataParts) =>
     },
     {
       access: [describeTopic, createTopic, seeTopics, describeOperations],
+      kept: new KeptAnswers({
+        state: () => parts.cache.image,
+        variant: (context) => {
+          const { host, port } = parts.advertised(context)
+          return `${context.listener}/${host}:${port}`
+        },
+      }),
       onError: (request, error) => ({
         throttleTimeMs: 0,
         brokers: [],
@@ -126,6 +134,8 @@ function* answer(
   const { image } = parts.cache
   const topics = yield* answerTopics(image, request, context, outcomes)
   const brokers = brokerNodes(image, parts, context).filter(({ broker }) => !broker.fenced)
+  // What is not there may be made by the next one who asks.
+  if (topics.every(({ name, topicId }) => name && topicId !== zeroUuid)) context.keepAnswer(image)
   return {
     throttleTimeMs: 0,
     brokers: brokers.map(({ broker, host, port }) => ({

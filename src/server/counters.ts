@@ -66,6 +66,16 @@ export class ServerCounters {
     fields.count(answer, this.errorsByApi[apiKey])
   }
 
+  /** As `countErrors`, of an answer whose codes were counted before. */
+  addErrors(apiKey: number, counts: readonly number[]): void {
+    this.errorsByApi[apiKey] ??= []
+    const sums = this.errorsByApi[apiKey]
+    // Most places are empty, and `forEach` passes over them.
+    counts.forEach((count, at) => {
+      sums[at] = (sums[at] ?? 0) + count
+    })
+  }
+
   /** Requests taken of an API, whatever their version. */
   requestsOf(apiKey: number): number {
     return this.requestsByApi[apiKey]?.reduce((sum, count) => sum + (count ?? 0), 0) ?? 0

@@ -55,6 +55,10 @@ export class Exchange implements RequestContext {
   replyBytes = 0
   /** While it is not settled, no further request of the connection is taken. */
   holdsNext = false
+  /** What the answer follows from, where it may be kept for others. */
+  keptState: object | null = null
+  /** Where the request begins in its frame, behind the header; -1: its answer is not kept. */
+  keptStart = -1
   /** What goes back to `Buffers` when the reply has left; null: nothing. */
   lent: Buffer[] | null = null
   /** It waits for other clients, and its bytes no longer count against those that are worked on. */
@@ -228,6 +232,15 @@ export class Exchange implements RequestContext {
     if (this.lent === null) return
     for (const buffer of this.lent) this.connection.buffers.release(buffer)
     this.lent = null
+  }
+
+  keepAnswer(state: object): void {
+    this.keptState = state
+  }
+
+  /** Null once it was released. */
+  get frame(): Buffer | null {
+    return this.#frame
   }
 
   holdNext(): void {

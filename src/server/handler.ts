@@ -12,6 +12,7 @@
 import type { ApiRow, RequestOf, ResponseOf } from '../../protocol/apis.ts'
 import type { ErrorRow } from '../../protocol/errors.ts'
 import type { AccessRule } from './access.ts'
+import type { KeptAnswers } from './kept-answers.ts'
 import type { RequestContext } from './request-context.ts'
 
 export type Handle<Api extends ApiRow> = (
@@ -26,6 +27,8 @@ export interface HandlerOptions<Api extends ApiRow> {
   readonly versions?: readonly [number, number]
   /** What counts against the client's quotas, where it is not just the time: its bytes as well, or nothing. */
   readonly quota?: 'bytes' | 'none'
+  /** Answers that are the same for many, see `kept-answers.ts`. */
+  readonly kept?: KeptAnswers
   /**
    * The response to a request that failed as a whole (the handler threw `KafkaError`, or something
    * unexpected: UNKNOWN_SERVER_ERROR). Without it, or where it returns null, the connection is closed.
@@ -54,6 +57,7 @@ export interface AnyHandler {
   readonly access?: readonly AccessRule[]
   readonly versions?: readonly [number, number]
   readonly quota?: 'bytes' | 'none'
+  readonly kept?: KeptAnswers
   readonly handle: (request: never, context: RequestContext) => unknown
   readonly onError?: (
     request: never,

@@ -52,6 +52,11 @@ export interface RequestContext {
   /** The reply will be about so large: it counts against the memory for all replies from now on. */
   expectReply(bytes: number): void
   /**
+   * The answer follows from the bytes of the request and from `state`, see `kept-answers.ts`: it may be given to
+   * whoever asks the same.
+   */
+  keepAnswer(state: object): void
+  /**
    * Null, or where even the smallest reply with records is too much for now, a promise of the moment at
    * which it no longer is.
    */

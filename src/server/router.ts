@@ -23,6 +23,7 @@ import {
   encodeResponseInSteps,
 } from '../../protocol/frame.ts'
 import { MalformedError, Reader } from '../../protocol/reader.ts'
+import { writeInt32 } from '../../protocol/records/big-endian.ts'
 import type { Message } from '../../protocol/schema.ts'
 import { WriterFull } from '../../protocol/writer.ts'
 import type { Logger } from '../environment/environment.ts'
@@ -31,6 +32,7 @@ import type { Authorizer } from './access.ts'
 import type { ServerCounters } from './counters.ts'
 import { type Asker, Exchange } from './exchange.ts'
 import { type AnyHandler, servedVersions } from './handler.ts'
+import { type KeptAnswer, ownBytes } from './kept-answers.ts'
 import { RequestMeter } from './quotas/request-meter.ts'
 
 /** What a request may decode to, and a reply may encode to, in one go: either takes about a millisecond. */
@@ -122,15 +124,51 @@ export class Router {
       const isMeasured = quotas.isActive && handler.quota !== 'none'
       const { principal } = connection
       const meter = isMeasured ? new RequestMeter(quotas, principal, head.clientId) : null
+      const start = reader.position
+      const isKept = handler.kept !== undefined && meter === null && this.#authorizer === null
+      if (isKept) {
+        const context = { ...head, connection, listener: connection.listener }
+        const kept = handler.kept.find({ context, frame, start })
+        const body = { handler, receivedMs, connection, authorizer: null, meter }
+        if (kept !== undefined) return this.#answerKept(new Exchange(head, body, frame), kept)
+      }
       const request = readAtOnce(api.request, apiVersion, reader)
       const body = { handler, receivedMs, connection, authorizer: this.#authorizer, meter }
       const exchange = new Exchange(head, body, frame)
+      if (isKept) exchange.keptStart = start
       if (request !== null) exchange.read(request, reader.decodedBytes)
       return exchange
     } catch (error) {
       this.#refuse(frame, connection, error)
       return undefined
     }
+  }
+
+  #answerKept(exchange: Exchange, { bytes, errorCounts }: KeptAnswer): Exchange {
+    const { apiKey, apiVersion, correlationId } = exchange
+    this.#counters.countRequest(apiKey, apiVersion)
+    this.#counters.addErrors(apiKey, errorCounts)
+    const own = Buffer.allocUnsafe(ownBytes)
+    writeInt32(own, 0, ownBytes - 4 + bytes.length)
+    writeInt32(own, 4, correlationId)
+    exchange.settle([own, bytes])
+    exchange.releaseRequest()
+    return exchange
+  }
+
+  /** Keeps the answer for others, where it is the same for them. */
+  #keep(exchange: Exchange, answer: unknown, chunks: readonly Buffer[]): void {
+    const { handler, keptState, keptStart, frame } = exchange
+    if (keptState === null || keptStart < 0 || frame === null) return
+    const { errorFields } = this.#routes[exchange.apiKey] as Route
+    const errorCounts: number[] = []
+    errorFields.count(answer as object, errorCounts)
+    handler.kept?.keep(
+      { context: exchange, frame, start: keptStart },
+      keptState,
+      chunks,
+      errorCounts,
+    )
   }
 
   /** Throws what is no fault of the bytes. */
@@ -214,19 +252,27 @@ export class Router {
     const value = throttleMs === 0 ? answer : { ...(answer as object), throttleTimeMs: throttleMs }
     const rest = [response as Message, apiVersion, correlationId, value as never] as const
     try {
-      exchange.settle(encodeResponse(...rest, encodedAtOnceMax))
+      const chunks = encodeResponse(...rest, encodedAtOnceMax)
+      this.#keep(exchange, value, chunks)
+      exchange.settle(chunks)
       meter?.encoded()
     } catch (error) {
       if (!(error instanceof WriterFull)) throw error
       exchange.holdNext()
-      void this.#settleLater(exchange, exchange.inTurns(encodeResponseInSteps(...rest)))
+      void this.#settleLater(exchange, value, exchange.inTurns(encodeResponseInSteps(...rest)))
     }
   }
 
-  async #settleLater(exchange: Exchange, encoding: Buffer[] | Promise<Buffer[]>): Promise<void> {
+  async #settleLater(
+    exchange: Exchange,
+    value: unknown,
+    encoding: Buffer[] | Promise<Buffer[]>,
+  ): Promise<void> {
     const { handler, apiVersion, connection } = exchange
     try {
-      exchange.settle(await encoding)
+      const chunks = await encoding
+      this.#keep(exchange, value, chunks)
+      exchange.settle(chunks)
       exchange.meter?.encoded()
     } catch (error) {
       exchange.settle(null)

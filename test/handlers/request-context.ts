@@ -36,6 +36,7 @@ export function requestContext(
     holdNext: () => {},
     replyBytesLeft: 2 ** 40,
     expectReply: () => {},
+    keepAnswer: () => {},
     replyRoom: () => null,
     setAside: () => {},
     ...atOnce,
