@@ -5,6 +5,7 @@ import t from 'tap'
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Deadline } from '../../../src/coordinator/deadlines.ts'
 import { ClassicGroup } from '../../../src/coordinator/group/classic/classic-group.ts'
+import { HandOut } from '../../../src/coordinator/group/classic/hand-out.ts'
 import { Member } from '../../../src/coordinator/group/classic/member.ts'
 import { memberMetadataBytesMax } from '../../../src/coordinator/group/config.ts'
 import type { GroupContext } from '../../../src/coordinator/group/group.ts'
@@ -371,6 +372,69 @@ t.test('an exception in a group answers whoever waits, and the group starts over
   t.match(alone.value, { errorCode: NONE, generationId: 2 })
   await story.syncAll([b])
   await story.replay(t)
+})
+
+t.test('a large group is told in turns, everybody once', async (t) => {
+  const story = new GroupStory()
+  const count = 2500
+  const members = Array.from({ length: count }, () => story.member({ apiVersion: 3 }))
+  const joins = members.map((member) => member.join())
+  await story.pass(2 * story.config.groupInitialRebalanceDelayMs + 100)
+  t.same([...new Set(joins.map(({ value }) => value?.generationId))], [1])
+  t.equal(new Set(joins.map(({ value }) => value?.memberId)).size, count)
+  const heard = joins.map(({ value }) => value?.members.length ?? 0).filter((length) => length > 0)
+  t.same(heard, [count], 'the leader hears of all')
+  const syncs = members.map((member) => member.sync(members))
+  await story.pass(100)
+  for (const [index, { value }] of syncs.entries()) {
+    t.same(value?.assignment, partOf(members[index]?.memberId ?? ''))
+  }
+  const gone = await story.now(
+    story.groups.deleteOffsets({
+      groupId: 'g',
+      topics: ['t', 'other'].map((name) => ({ name, partitions: [{ partitionIndex: 0 }] })),
+    }),
+  )
+  t.same(
+    gone.topics.map(({ partitions }) => partitions[0]?.errorCode),
+    [errors.GROUP_SUBSCRIBED_TO_TOPIC.code, NONE],
+    'what they subscribed to is known',
+  )
+})
+
+t.test('answers for many: some at once, the rest in turns, in order', async (t) => {
+  let nowMs = 0
+  const lined: (() => void)[] = []
+  const turns = {
+    clock: { now: () => nowMs, monotonic: () => nowMs },
+    timers: { lineUp: (callback: () => void) => void lined.push(callback) },
+  }
+  const handOut = new HandOut()
+  const told: number[] = []
+  for (let index = 0; index < 100; index++) {
+    handOut.add((response: number) => {
+      nowMs += 0.1
+      told.push(response)
+    }, index)
+  }
+  handOut.begin({ turns } as unknown as GroupContext)
+  t.equal(told.length, 32, 'at once')
+  let most = told.length
+  for (;;) {
+    await new Promise((resolve) => setImmediate(resolve))
+    const next = lined.shift()
+    if (next === undefined) break
+    t.same(lined, [], 'one turn at a time')
+    const before = told.length
+    next()
+    await new Promise((resolve) => setImmediate(resolve))
+    most = Math.max(most, told.length - before)
+  }
+  t.ok(most <= 32, `${most} in a turn`)
+  t.same(
+    told,
+    Array.from({ length: 100 }, (_, index) => index),
+  )
 })
 
 t.test('a full group', async (t) => {

@@ -2,6 +2,7 @@
 import type { ErrorRow } from '../../../../protocol/errors.ts'
 import type { SyncGroupResponse } from '../../../../protocol/messages/sync-group.ts'
 import type { ClassicGroup } from './classic-group.ts'
+import { HandOut } from './hand-out.ts'
 import { type Member, noBytes } from './member.ts'
 
 /**
@@ -9,11 +10,15 @@ import { type Member, noBytes } from './member.ts'
  * Sessions of those answered start again: while they waited, theirs may have run out unnoticed.
  */
 export function answerSyncs(group: ClassicGroup, error: ErrorRow | null): void {
+  const handOut = new HandOut()
   for (const member of group.members.values()) {
     if (error !== null) member.assignment = noBytes
-    const response = error === null ? synced(group, member) : syncFailed(error)
-    if (member.answerSync(response)) member.touch()
+    const answer = member.takeSync()
+    if (answer === null) continue
+    handOut.add(answer, error === null ? synced(group, member) : syncFailed(error))
+    member.touch()
   }
+  handOut.begin(group.context)
 }
 
 export function synced(group: ClassicGroup, member: Member): SyncGroupResponse {

@@ -14,6 +14,7 @@
 import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { JoinGroupResponse } from '../../../../protocol/messages/join-group.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
+import { inTurns } from '../../../environment/in-turns.ts'
 import type { Deadline } from '../../deadlines.ts'
 import type { Decision } from '../../shard.ts'
 import type { CommitCheck, Committer, Group, GroupContext } from '../group.ts'
@@ -22,6 +23,7 @@ import type { GroupRecord } from '../records.ts'
 import { memberOverheadBytes } from '../shared-limits.ts'
 import { syncFailed } from './assignment.ts'
 import type { GroupMetadata } from './generation-record.ts'
+import { HandOut } from './hand-out.ts'
 import { joinFailed } from './join-answer.ts'
 import { type Answer, Member } from './member.ts'
 import { prepareRebalance } from './rebalance.ts'
@@ -99,7 +101,7 @@ export class ClassicGroup implements Group {
     group.protocolName = metadata.protocolName
     group.leaderId = metadata.leaderId
     group.stateSinceMs = metadata.stateSinceMs
-    group.topics = subscribedTopics(group)
+    group.#learnTopics()
     return group
   }
 
@@ -193,14 +195,17 @@ export class ClassicGroup implements Group {
     member.joinAnswer = answer
   }
 
-  /** False if the member did not wait. */
-  answerJoin(member: Member, response: JoinGroupResponse): boolean {
+  /** Where the member waits for an answer it is taken out, and has to be given; null if it does not wait. */
+  takeJoin(member: Member): Answer<JoinGroupResponse> | null {
     const answer = member.joinAnswer
-    if (answer === null) return false
+    if (answer === null) return null
     member.joinAnswer = null
     this.#awaitingJoin--
-    answer(response)
-    return true
+    return answer
+  }
+
+  answerJoin(member: Member, response: JoinGroupResponse): void {
+    this.takeJoin(member)?.(response)
   }
 
   get awaitingJoinCount(): number {
@@ -316,19 +321,40 @@ export class ClassicGroup implements Group {
 
   /** Whoever waits waits no more. */
   answerAll(error: ErrorRow): void {
+    const handOut = new HandOut()
     for (const member of this.members.values()) {
-      this.answerJoin(member, joinFailed(member.memberId, error))
-      member.answerSync(syncFailed(error))
+      const join = this.takeJoin(member)
+      if (join !== null) handOut.add(join, joinFailed(member.memberId, error))
+      const sync = member.takeSync()
+      if (sync !== null) handOut.add(sync, syncFailed(error))
     }
+    handOut.begin(this.context)
   }
 
   /** Chooses protocol and leader's view for the members that joined; Empty if there is none. */
   nextGeneration(): void {
     this.generationId++
     this.protocolName = this.members.size > 0 ? this.selectProtocol() : null
-    this.topics = subscribedTopics(this)
+    this.#learnTopics()
     this.moveTo(this.members.size > 0 ? 'CompletingRebalance' : 'Empty')
     this.pendingSyncs.clear()
+  }
+
+  /** Of a large group in turns with everybody else; until it is done the group may use all topics. */
+  #learnTopics(): void {
+    const { protocolName, generationId } = this
+    const members = [...this.members.values()]
+    this.topics = null
+    if (!this.isConsumerGroup || (members.length > 0 && protocolName === null)) return
+    const said = members.map((member) => member.metadataOf(protocolName))
+    const learned = inTurns(this.context.turns, subscribedTopics(said))
+    if (learned instanceof Promise) {
+      void learned.then((topics) => {
+        if (this.generationId === generationId) this.topics = topics
+      })
+    } else {
+      this.topics = learned
+    }
   }
 
   /** Every member votes for the first protocol of its own that all members know; most votes win. */

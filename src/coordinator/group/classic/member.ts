@@ -127,11 +127,14 @@ export class Member {
     return this.protocols.find((protocol) => candidates.has(protocol.name))?.name
   }
 
-  answerSync(response: SyncGroupResponse): boolean {
+  /** Where it waits for an answer it is taken out, and has to be given; null if it does not wait. */
+  takeSync(): Answer<SyncGroupResponse> | null {
     const answer = this.syncAnswer
-    if (answer === null) return false
     this.syncAnswer = null
-    answer(response)
-    return true
+    return answer
+  }
+
+  answerSync(response: SyncGroupResponse): void {
+    this.takeSync()?.(response)
   }
 }

@@ -18,6 +18,7 @@ import type { GroupRecord } from '../records.ts'
 import { answerSyncs } from './assignment.ts'
 import type { ClassicGroup } from './classic-group.ts'
 import { generationRecord } from './generation-record.ts'
+import { HandOut } from './hand-out.ts'
 import { joined, noJoin } from './join-answer.ts'
 import { type Answer, Member, type Membership } from './member.ts'
 
@@ -207,12 +208,15 @@ function completeJoin(group: ClassicGroup): Decision<GroupRecord, void> {
   }
   tell(group, 'group has a generation', fields)
   if (group.state === 'Empty') return { records: [generationRecord(group)], reply: undefined }
+  const handOut = new HandOut()
   for (const member of group.members.values()) {
-    group.answerJoin(member, joined(group, member))
+    const answer = group.takeJoin(member)
+    if (answer !== null) handOut.add(answer, joined(group, member))
     member.touch()
     member.isNew = false
     group.pendingSyncs.add(member.memberId)
   }
+  handOut.begin(group.context)
   group.scheduleSync(group.rebalanceTimeoutMs, () => expirePendingSyncs(group, generationId))
   return nothing
 }
