@@ -64,6 +64,37 @@ t.test('timers run in order and not before their time', async (t) => {
   t.same(ran, ['now', 'early', 'late'])
 })
 
+t.test('deadlines that pass together leave room for others', async (t) => {
+  const count = 500
+  const ran: number[] = []
+  let turns = 0
+  const ranBefore: number[] = []
+  for (let index = 0; index < count; index++) timers.after(5, () => void ran.push(index))
+  const atMs = clock.monotonic() + 20
+  while (clock.monotonic() < atMs);
+  const look = () => {
+    ranBefore.push(ran.length)
+    turns++
+    if (ran.length < count) setImmediate(look)
+  }
+  setImmediate(look)
+  while (ran.length < count) await sleep(1)
+  t.ok(turns >= 5, `seen in ${turns} turns`)
+  const most = Math.max(...ranBefore.map((now, index) => now - (ranBefore[index - 1] ?? 0)))
+  t.ok(most <= 64, `${most} in a turn`)
+  t.same(
+    ran,
+    Array.from({ length: count }, (_, index) => index),
+  )
+  const setMs = clock.monotonic()
+  let ranMs = 0
+  timers.after(10, () => {
+    ranMs = clock.monotonic()
+  })
+  while (ranMs === 0) await sleep(1)
+  t.ok(ranMs - setMs >= 10, 'and then they wait again')
+})
+
 t.test('the end of the turn: writes, then what they let go on, then replies', async (t) => {
   const ran: string[] = []
   timers.endOfTurn(() => {

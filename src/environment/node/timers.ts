@@ -14,6 +14,9 @@ import { DeadlineHeap } from './deadline-heap.ts'
 /** The longest delay `setTimeout` takes; it is simply armed again after that. */
 const armedMsMax = 2 ** 31 - 1
 
+/** Deadlines that pass together, as the sessions of a large group do, run in turns of so many. */
+const firedAtOnceMax = 64
+
 export class NodeTimers implements Timers {
   readonly #clock: Clock
   readonly #deadlines = new DeadlineHeap()
@@ -82,14 +85,23 @@ export class NodeTimers implements Timers {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
     try {
-      for (;;) {
+      for (let count = 0; count < firedAtOnceMax; count++) {
         const callback = this.#deadlines.takeDue(now)
         if (callback === undefined) break
         callback()
       }
     } finally {
-      if (this.#deadlines.earliest < this.#armedFor) this.#arm(this.#clock.monotonic())
+      const { earliest } = this.#deadlines
+      if (earliest <= now) this.#goOnFiring()
+      else if (earliest < this.#armedFor) this.#arm(this.#clock.monotonic())
     }
+  }
+
+  #goOnFiring(): void {
+    if (this.#timeout !== undefined) clearTimeout(this.#timeout)
+    this.#timeout = undefined
+    this.#armedFor = Number.NEGATIVE_INFINITY
+    setImmediate(this.#fire)
   }
 
   #arm(now: number): void {
