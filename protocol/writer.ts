@@ -19,6 +19,12 @@ const slabBytes = 16 * 1024
 let slab = Buffer.allocUnsafeSlow(slabBytes)
 let slabTaken = 0
 
+/**
+ * A buffer of this size that is full is a chunk, and another begins: one that grew on would be copied, and
+ * take memory that nobody has touched yet, in a piece that holds up everybody else.
+ */
+const capacityMax = 256 * 1024
+
 /** From here on, a chunk of its own is cheaper than copying (one more entry in a `writev`). */
 const referencedBytesMin = 2048
 
@@ -47,6 +53,8 @@ export class Writer {
   #end: number
   #capacity = capacityStart
   readonly #chunks: Buffer[] = []
+  /** Of full buffers. */
+  #fullBytes = 0
   /** While a tagged field is open everything is copied, as its size goes in front of it. */
   #openTags = 0
 
@@ -90,9 +98,14 @@ export class Writer {
   }
 
   #grow(size: number): void {
-    if (this.#capacity > this.#bytesMax) throw new WriterFull()
+    if (this.#fullBytes + this.#capacity > this.#bytesMax) throw new WriterFull()
+    if (this.#capacity >= capacityMax && this.#openTags === 0) {
+      this.#fullBytes += this.#capacity
+      this.#cut()
+    }
     const pending = this.#position - this.#chunkStart
-    this.#capacity = Math.max(2 * this.#capacity, pending + size)
+    const doubled = Math.min(2 * this.#capacity, capacityMax)
+    this.#capacity = Math.max(doubled, 2 * pending, pending + size)
     const buffer = Buffer.allocUnsafe(this.#capacity)
     this.#buffer.copy(buffer, 0, this.#chunkStart, this.#position)
     this.#leave()
@@ -201,27 +214,33 @@ export class Writer {
   }
 
   string(value: string): void {
-    const mark = this.#position - this.#chunkStart
-    this.#advance(2)
+    this.#reserveText(value)
+    const mark = this.#advance(2)
     const size = this.#text(value)
-    writeInt16(this.#buffer, this.#chunkStart + mark, size)
+    writeInt16(this.#buffer, mark, size)
   }
 
   compactString(value: string): void {
     const length = value.length
     if (length < 0x7f) {
       // Nearly always ASCII, of which the length is known before it is written.
-      const mark = this.#position - this.#chunkStart
-      this.#advance(1)
+      this.#reserveText(value)
+      const mark = this.#advance(1)
       const size = this.#text(value)
       if (size < 0x7f) {
-        this.#buffer[this.#chunkStart + mark] = size + 1
+        this.#buffer[mark] = size + 1
         return
       }
-      this.#position = this.#chunkStart + mark
+      this.#position = mark
     }
     this.uvarint(Buffer.byteLength(value) + 1)
     this.#text(value)
+  }
+
+  /** Makes room for a string and its length, so that the place of the length stays where it is. */
+  #reserveText(value: string): void {
+    const bytesMax = 2 + 3 * value.length
+    if (this.#position + bytesMax > this.#end) this.#grow(bytesMax)
   }
 
   /** The bytes of a string, without its length; gives their number. */

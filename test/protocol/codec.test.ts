@@ -51,7 +51,7 @@ import {
   offsetsTopicRecords,
 } from '../../protocol/state/offset-records.ts'
 import { int64Max, int64Min, parseVersions, zeroUuid } from '../../protocol/types.ts'
-import { Writer } from '../../protocol/writer.ts'
+import { Writer, WriterFull } from '../../protocol/writer.ts'
 
 function written(write: (writer: Writer) => void): string {
   const writer = new Writer()
@@ -353,6 +353,27 @@ t.test('large values pass by reference, small ones are gathered', async (t) => {
   decodeResponseHeader(again, fetchResponse, 4)
   const none = decodeResponse(fetchResponse, 4, again).responses[0]?.partitions[0]
   t.same(none?.records, [Buffer.alloc(0)], 'empty is not null')
+})
+
+t.test('a large answer is chunks that never grew: what is full stays where it is', async (t) => {
+  const names = Array.from({ length: 30_000 }, (_, index) => `größe-${'x'.repeat(index % 90)}`)
+  const results = names.map((groupId) => ({ groupId, errorCode: 69 }))
+  for (const version of [1, 2]) {
+    const chunks = encodeResponse(apis.deleteGroups.response, version, 42, { results })
+    t.ok(chunks.length > 5, `${chunks.length} chunks`)
+    for (const chunk of chunks) t.ok(chunk.length <= 256 * 1024)
+    const frame = Buffer.concat(chunks)
+    t.equal(frame.readInt32BE(0), frame.length - 4)
+    const reader = new Reader(frame, 4)
+    decodeResponseHeader(reader, apis.deleteGroups.response, version)
+    const decoded = decodeResponse(apis.deleteGroups.response, version, reader)
+    t.same(
+      decoded.results.map(({ groupId }) => groupId),
+      names,
+    )
+  }
+  const full = () => encodeResponse(apis.deleteGroups.response, 1, 42, { results }, 400_000)
+  t.throws(full, WriterFull, 'what is full counts against the limit')
 })
 
 t.test('request headers', async (t) => {
