@@ -1,6 +1,6 @@
 /**
  * Joins the compiled files into a few: Node then reads 4 files instead of 300. The broker becomes one file
- * of its own, as the program of its thread does, and V8's code cache of it is kept from a start to the
+ * of its own, as the programs of its threads do, and V8's code cache of it is kept from a start to the
  * first ready broker. Together they more than halve the time from `exec` to the first answered request.
  * Packages stay packages, but for those of every start. Run by `npm ci` and `npm run build`.
  */
@@ -34,7 +34,7 @@ async function joinFiles(): Promise<void> {
   const brokerPath = join(output, brokerFile)
   const joined = joinPackages(brokerPath, (name) => joinedPackages.includes(name))
   writeFileSync(brokerPath, toAscii(joined))
-  for (const thread of ['compaction-thread', 'connect-thread'])
+  for (const thread of ['compaction-thread', 'connect-thread', 'conversion-thread'])
     await joinIntoOne(join(build, `src/${thread}.js`), `${thread}.cjs`)
   const rest = await rollup({
     input: { millrace: launcher, cli: join(build, 'src/cli/millrace.js') },

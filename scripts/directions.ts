@@ -80,6 +80,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   ],
   'src/launcher.ts': [],
   'src/compaction-thread.ts': ['src/environment/node', 'src/log'],
+  'src/conversion-thread.ts': ['src/environment/node', 'src/log'],
   'src/cli': [
     'protocol',
     'src/client',

@@ -138,7 +138,11 @@ async function run(start: Start): Promise<void> {
   const { config, withoutEffect, isDevelopment } = start
   const environment = createNodeEnvironment({
     log: { level: config.get('log.level') as 'info' },
-    threads: { compaction: beside('compaction-thread'), connect: beside('connect-thread') },
+    threads: {
+      compaction: beside('compaction-thread'),
+      connect: beside('connect-thread'),
+      conversion: beside('conversion-thread'),
+    },
   })
   const { log } = environment
   collectWhenIdle()

@@ -10,9 +10,9 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts'
-import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Steps } from '../environment/in-turns.ts'
+import { type Conversions, conversionAllowance } from '../log/conversion/conversions.ts'
 import type { ReadResult } from '../log/segment-read.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { FetchedPartition } from '../replication/fetch-session.ts'
@@ -25,7 +25,7 @@ import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
-import { recordsForVersion } from './fetched-records.ts'
+import { isConverted, recordsForVersion } from './fetched-records.ts'
 import { checkIsolationLevel, readCommitted } from './isolation-level.ts'
 
 const at = 'responses.partitions.errorCode'
@@ -50,6 +50,7 @@ export interface FetchParts {
   readonly replicas: Replicas
   readonly sessions: FetchSessions
   readonly parked: ParkedFetches
+  readonly conversions: Conversions
   readonly image: () => MetadataImage
   /** fetch.max.bytes. */
   readonly bytesMax: () => number
@@ -74,6 +75,9 @@ interface Row {
 const partitionsAtOnceMax = 500
 const partitionsPerStep = 16
 
+/** Of a partition, where they are converted: they unpack to as much as is converted for one answer, or more. */
+const convertedBytesMax = 4 * 1024 * 1024
+
 /** One Fetch request. */
 class Fetch {
   readonly #parts: FetchParts
@@ -85,13 +89,13 @@ class Fetch {
   #bytesMax = 0
   #leaders: CurrentLeaders | null = null
 
-  readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
+  readonly #allowance = conversionAllowance()
   #rows: Row[] = []
   /** Those that are hosted here, of which there may be something to tell: what a wait is for. */
   #hosted: Partition[] = []
   #bytes = 0
   #mustAnswer = false
-  #reading: Promise<void>[] = []
+  #reading: Promise<unknown>[] = []
 
   constructor(parts: FetchParts, request: FetchRequest, context: RequestContext) {
     const version = context.apiVersion
@@ -256,7 +260,8 @@ class Fetch {
     if (partition.isOutOfRange(fetchOffset)) throw new KafkaError(errors.OFFSET_OUT_OF_RANGE)
     const isHardLimit = this.#context.apiVersion < firstVersionWithWholeBatches
     const left = this.#bytesMax - this.#bytes
-    const maxBytes = Math.max(0, Math.min(fetched.maxBytes, left))
+    const bytesMax = isConverted(this.#context.apiVersion) ? convertedBytesMax : left
+    const maxBytes = Math.max(0, Math.min(fetched.maxBytes, left, bytesMax))
     const minOneBatch = this.#bytes === 0 || (isHardLimit && left > 0)
     const isReadCommitted = this.#isReadCommitted
     const read = partition.read(fetchOffset, { maxBytes, minOneBatch, isReadCommitted })
@@ -277,7 +282,8 @@ class Fetch {
       if (fetchOffset >= partition.readableOffset(isReadCommitted)) this.#rest(partition, fetched)
       return
     }
-    this.#fill(this.#add(partition, fetched), partition, read)
+    const converting = this.#fill(this.#add(partition, fetched), partition, read)
+    if (converting !== null) this.#reading.push(converting)
     this.#bytes += read.bytes
   }
 
@@ -303,23 +309,38 @@ class Fetch {
     return row
   }
 
-  #fill(row: Row, partition: Partition, read: ReadResult): void {
-    const { fetched, answer } = row
+  /** A promise where much has to be converted. */
+  #fill(row: Row, partition: Partition, read: ReadResult): Promise<void> | null {
+    const { fetchOffset, maxBytes } = row.fetched
+    const { apiVersion: version, connection } = this.#context
     for (const chunk of read.chunks) this.#context.releaseWhenSent(chunk)
     try {
-      answer.records = recordsForVersion(read, {
-        version: this.#context.apiVersion,
-        fetchOffset: fetched.fetchOffset,
-        maxBytes: fetched.maxBytes,
-        allowance: this.#allowance,
-      })
-      row.bytes = read.bytes
-      if (!this.#isReadCommitted || read.bytes === 0) return
-      const { fetchOffset } = fetched
-      answer.abortedTransactions = partition.log.abortedTransactions(fetchOffset, read.nextOffset)
+      if (!isConverted(version)) {
+        this.#filled(row, partition, read, read.chunks)
+        return null
+      }
+      const isWaiting = () => connection.isOpen
+      const form = { version, fetchOffset, maxBytes, allowance: this.#allowance, isWaiting }
+      const records = recordsForVersion(read, form, this.#parts.conversions)
+      if (records instanceof Promise) {
+        return records
+          .then((converted) => this.#filled(row, partition, read, converted))
+          .catch((error) => this.#fail(row, error))
+      }
+      this.#filled(row, partition, read, records)
     } catch (error) {
       this.#fail(row, error)
     }
+    return null
+  }
+
+  #filled(row: Row, partition: Partition, read: ReadResult, records: readonly Buffer[]): void {
+    const { fetched, answer } = row
+    answer.records = records
+    row.bytes = read.bytes
+    if (!this.#isReadCommitted || read.bytes === 0) return
+    const { fetchOffset } = fetched
+    answer.abortedTransactions = partition.log.abortedTransactions(fetchOffset, read.nextOffset)
   }
 
   /** The read failed: the row says so instead. */

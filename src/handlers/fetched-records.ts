@@ -5,7 +5,7 @@
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
-import { type Allowance, downConvert } from '../../protocol/records/message-set.ts'
+import type { ConversionAllowance, Conversions } from '../log/conversion/conversions.ts'
 import type { ReadResult } from '../log/segment-read.ts'
 
 const lastVersionWithMagic0 = 1
@@ -19,33 +19,52 @@ export interface FetchedForm {
   readonly fetchOffset: number
   readonly maxBytes: number
   /** What all sets of the answer may unpack to. */
-  readonly allowance: Allowance
+  readonly allowance: ConversionAllowance
+  /** Whether the client still is there. */
+  readonly isWaiting: () => boolean
+}
+
+/** Versions whose answers are converted. */
+export function isConverted(version: number): boolean {
+  return version <= lastVersionWithMagic1
 }
 
 /**
- * Throws KafkaError: UNSUPPORTED_COMPRESSION_TYPE (zstd has no old form), CORRUPT_MESSAGE, and
+ * Throws, or rejects with, KafkaError: UNSUPPORTED_COMPRESSION_TYPE (zstd has no old form), CORRUPT_MESSAGE, and
  * MESSAGE_TOO_LARGE where the first batch unpacks to more than a whole answer may.
  */
-export function recordsForVersion(read: ReadResult, form: FetchedForm): readonly Buffer[] {
-  if (form.version > lastVersionWithMagic1 || read.bytes === 0) return read.chunks
+export function recordsForVersion(
+  read: ReadResult,
+  form: FetchedForm,
+  conversions: Conversions,
+): readonly Buffer[] | Promise<readonly Buffer[]> {
+  const { version, fetchOffset: firstOffset, maxBytes, allowance, isWaiting } = form
+  if (!isConverted(version) || read.bytes === 0) return read.chunks
   // The client asks for the rest again.
-  if (form.allowance.bytesLeft <= 0) return []
-  const batches = read.chunks.length === 1 ? (read.chunks[0] as Buffer) : Buffer.concat(read.chunks)
-  try {
-    const magic = form.version <= lastVersionWithMagic0 ? 0 : 1
-    const set = downConvert(batches, magic, form.fetchOffset, form.allowance)
-    const isCut = form.version <= lastVersionWithHardLimit && set.length > form.maxBytes
-    return [isCut ? set.subarray(0, Math.max(0, form.maxBytes)) : set]
-  } catch (error) {
-    if (error instanceof UnsupportedCompression) {
-      throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
-    }
-    if (error instanceof OversizedRecords) {
-      throw new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
-    }
-    if (error instanceof CorruptRecords) {
-      throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
-    }
-    throw error
+  if (allowance.bytesLeft <= 0) return []
+  const magic = version <= lastVersionWithMagic0 ? 0 : 1
+  const cut = (set: Buffer) => {
+    const isCut = version <= lastVersionWithHardLimit && set.length > maxBytes
+    return [isCut ? set.subarray(0, Math.max(0, maxBytes)) : set]
   }
+  try {
+    const options = { magic, firstOffset, allowance, isWaiting } as const
+    const set = conversions.down(read.chunks, options)
+    return set instanceof Promise ? set.then(cut, refuse) : cut(set)
+  } catch (error) {
+    return refuse(error)
+  }
+}
+
+function refuse(error: unknown): never {
+  if (error instanceof UnsupportedCompression) {
+    throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
+  }
+  if (error instanceof OversizedRecords) {
+    throw new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
+  }
+  if (error instanceof CorruptRecords) {
+    throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
+  }
+  throw error
 }

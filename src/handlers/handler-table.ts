@@ -13,6 +13,7 @@ import { Admission } from '../coordinator/transaction/admission.ts'
 import type { MarkerWriter } from '../coordinator/transaction/participants.ts'
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../environment/environment.ts'
+import { Conversions } from '../log/conversion/conversions.ts'
 import { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
 import { groupVersionFeature, streamsVersionFeature } from '../metadata/features.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -149,16 +150,18 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
     retryBackoffMs: () => config.get('add.partitions.to.txn.retry.backoff.ms'),
     retryMsMax: () => config.get('add.partitions.to.txn.retry.backoff.max.ms'),
   })
+  const conversions = new Conversions(environment)
   const bytesMax = () => config.get('fetch.max.bytes')
   const { shares } = parts.delivery
   const shareParts = { ...parts.delivery, parked: parts.parkedFetches, image, bytesMax }
   const table: readonly AnyHandler[] = [
-    produce({ replicas, image, admission }),
+    produce({ replicas, image, admission, conversions }),
     fetch({
       replicas,
       image,
       sessions: parts.fetchSessions,
       parked: parts.parkedFetches,
+      conversions,
       bytesMax,
     }),
     listOffsets({ replicas }),

@@ -8,11 +8,11 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts'
-import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import { type Admission, isRefused, type Verified } from '../coordinator/transaction/admission.ts'
 import { DiskError } from '../environment/disk.ts'
 import { mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
+import { type Conversions, conversionAllowance } from '../log/conversion/conversions.ts'
 import { RecordsRejected } from '../log/validation.ts'
 import { isInternalTopic, type MetadataImage } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
@@ -22,7 +22,13 @@ import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
-import { isTransactionalBatch, producedRecords, transactionalProducer } from './produced-records.ts'
+import {
+  convertedRecords,
+  isConverted,
+  isTransactionalBatch,
+  producedRecords,
+  transactionalProducer,
+} from './produced-records.ts'
 
 const at = 'responses.partitionResponses.errorCode'
 const writeTopic = rule('WRITE', 'TOPIC', at)
@@ -47,9 +53,13 @@ export interface ProduceParts {
   readonly replicas: Replicas
   readonly image: () => MetadataImage
   readonly admission: Admission
+  readonly conversions: Conversions
 }
 
 type Admitted = ReadonlyMap<Partition, ErrorRow | Verified<Verification>>
+
+/** What there is to append of each partition that is here, or why there is nothing. */
+type Converted = Map<RequestedPartition, Buffer | KafkaError>
 
 export const produce = (parts: ProduceParts) =>
   handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
@@ -67,10 +77,12 @@ class Production {
   #leaders: CurrentLeaders | null = null
   /** Of partitions with transactional batches; null where nothing had to be verified. */
   #admitted: Admitted | null = null
+  /** Of older versions. */
+  #converted: Converted | null = null
   /** Of each append, in order: when it is written, and what is answered. */
   readonly #writing: Promise<void>[] = []
   readonly #written: Mutable<AnsweredPartition>[] = []
-  readonly #allowance = { bytesLeft: unpackedPerRequestBytesMax }
+  readonly #allowance = conversionAllowance()
   /** Bytes of the request may still be in line to be written. */
   #isWriteLost = false
   /** The first error, for a producer that is not told by an answer. */
@@ -91,6 +103,7 @@ class Production {
     if (transactionalId === null || this.#context.authorizer !== null) {
       this.#authorizeTransaction(transactionalId)
     }
+    if (isConverted(this.#context.apiVersion)) return this.#convertAll()
     if (transactionalId === null) return this.#appendAll()
     const admitted = this.#admit(transactionalId)
     if (admitted instanceof Promise) {
@@ -101,6 +114,30 @@ class Production {
     }
     this.#admitted = admitted
     return this.#appendAll()
+  }
+
+  /**
+   * Of versions that know no transactions. Nothing else of the connection is done meanwhile, and it is done
+   * whether or not the peer still is there: it may have asked for no answer.
+   */
+  async #convertAll(): Promise<ProduceResponse | null> {
+    this.#context.holdNext()
+    const { conversions } = this.#parts
+    const converted: Converted = new Map()
+    for (const one of this.#partitionsHere()) {
+      converted.set(one, await convertedRecords(one.records, conversions, this.#allowance))
+    }
+    this.#converted = converted
+    return this.#appendAll()
+  }
+
+  *#partitionsHere(): Generator<RequestedPartition> {
+    for (const topic of this.#request.topicData) {
+      if (this.#isDenied(topic)) continue
+      for (const one of topic.partitionData) {
+        if (this.#find(topic, one.index) instanceof Partition) yield one
+      }
+    }
   }
 
   #appendAll(): ProduceResponse | null | Promise<ProduceResponse | null> {
@@ -218,14 +255,15 @@ class Production {
 
   #appendPartition(
     topic: RequestedTopic,
-    { index, records }: RequestedPartition,
+    one: RequestedPartition,
     isDenied: boolean,
   ): Mutable<AnsweredPartition> {
+    const { index } = one
     const name = topic.name || topic.topicId
     if (isDenied) return this.#refuse(name, index, writeTopic.error, null)
     const found = this.#find(topic, index)
     return found instanceof Partition
-      ? this.#append(found, records)
+      ? this.#append(found, one)
       : this.#refuse(name, index, found, null)
   }
 
@@ -237,13 +275,16 @@ class Production {
     return written !== undefined && !writeTopic.allows(this.#context, written)
   }
 
-  #append(partition: Partition, records: readonly Buffer[] | null): AnsweredPartition {
+  #append(partition: Partition, one: RequestedPartition): AnsweredPartition {
     const { topic, index } = partition
     let admitted: Verified<Verification> | undefined
     let isUpToLog = false
     try {
       this.#checkTopic(topic)
-      const batches = producedRecords(records, this.#context.apiVersion, this.#allowance)
+      const batches =
+        this.#converted === null
+          ? producedRecords(one.records, this.#context.apiVersion)
+          : batchOf(this.#converted, one)
       if (batches.length === 0) return accepted(index, nothingWritten)
       if (this.#admitted !== null) admitted = this.#admissionOf(partition, this.#admitted)
       isUpToLog = true
@@ -312,6 +353,13 @@ class Production {
     }
     return answer
   }
+}
+
+/** A partition that came here meanwhile was not, when the request came. */
+function batchOf(converted: Converted, one: RequestedPartition): Buffer {
+  const batch = converted.get(one) ?? new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
+  if (batch instanceof KafkaError) throw batch
+  return batch
 }
 
 /** Partitions that are appended to in one go. */

@@ -7,7 +7,7 @@ import * as header from '../../protocol/records/batch.ts'
 import { compression, entryBytes, isTransactional, magic } from '../../protocol/records/batch.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
-import { type Allowance, upConvert } from '../../protocol/records/message-set.ts'
+import type { ConversionAllowance, Conversions } from '../log/conversion/conversions.ts'
 
 const firstVersionWithBatches = 3
 const firstVersionWithZstd = 7
@@ -16,36 +16,54 @@ const magicEnd = 17
 const attributesEnd = 23
 const nothing = Buffer.alloc(0)
 
-/**
- * The batches to append; empty where an old request brings none. Throws KafkaError: INVALID_RECORD,
- * UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE, MESSAGE_TOO_LARGE.
- */
-export function producedRecords(
-  records: readonly Buffer[] | null,
-  version: number,
-  allowance: Allowance,
-): Buffer {
+/** Versions that may carry message sets, which have to be converted before anything is appended. */
+export function isConverted(version: number): boolean {
+  return version < firstVersionWithBatches
+}
+
+/** The batch to append. Throws KafkaError: INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE. */
+export function producedRecords(records: readonly Buffer[] | null, version: number): Buffer {
   const bytes = joined(records)
   try {
-    if (version >= firstVersionWithBatches) {
-      checkSingleBatch(bytes, version)
-      return bytes
-    }
-    // Some clients send new batches in old requests, and Kafka lets them.
-    if (bytes.length >= magicEnd && magic(bytes, 0) === 2) return bytes
-    return upConvert(bytes, { allowance }) ?? nothing
+    checkSingleBatch(bytes, version)
+    return bytes
   } catch (error) {
-    if (error instanceof OversizedRecords) {
-      throw new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
-    }
-    if (error instanceof CorruptRecords) {
-      throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
-    }
-    if (error instanceof UnsupportedCompression) {
-      throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
-    }
-    throw error
+    throw refusal(error)
   }
+}
+
+/**
+ * As `producedRecords`, of a version that is converted: the batch, empty where the request brings no records, or
+ * why there is none, MESSAGE_TOO_LARGE too.
+ */
+export async function convertedRecords(
+  records: readonly Buffer[] | null,
+  conversions: Conversions,
+  allowance: ConversionAllowance,
+): Promise<Buffer | KafkaError> {
+  const bytes = joined(records)
+  // Some clients send new batches in old requests, and Kafka lets them.
+  if (bytes.length >= magicEnd && magic(bytes, 0) === 2) return bytes
+  try {
+    return (await conversions.up([bytes], allowance)) ?? nothing
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+/** What a client is told of what was thrown; throws the rest. */
+function refusal(error: unknown): KafkaError {
+  if (error instanceof KafkaError) return error
+  if (error instanceof OversizedRecords) {
+    return new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
+  }
+  if (error instanceof CorruptRecords) {
+    return new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
+  }
+  if (error instanceof UnsupportedCompression) {
+    return new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
+  }
+  throw error
 }
 
 function checkSingleBatch(bytes: Buffer, version: number): void {

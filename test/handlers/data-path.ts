@@ -14,6 +14,7 @@ import type {
   TransactionVerifier,
 } from '../../src/coordinator/transaction/participants.ts'
 import { defaultCompactionConfig } from '../../src/log/compaction/compactor.ts'
+import { Conversions } from '../../src/log/conversion/conversions.ts'
 import { defaultLogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
@@ -128,6 +129,7 @@ export class DataPath {
       sessions,
       parked,
       admission: this.admission,
+      conversions: new Conversions(this.process.environment),
       image: () => this.image,
       bytesMax: () => 50_000_000,
     }

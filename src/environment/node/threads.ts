@@ -50,12 +50,13 @@ class NodeThread implements Thread {
     worker.unref()
   }
 
-  ask(question: unknown): Promise<unknown> {
+  ask(content: unknown, handedOver: readonly ArrayBuffer[] = []): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#ending !== null) return reject(this.#ending)
       const number = this.#questions++
       this.#asked.set(number, { resolve, reject })
-      this.#worker.postMessage({ number, content: question } satisfies Numbered)
+      const question = { number, content } satisfies Numbered
+      this.#worker.postMessage(question, handedOver)
     })
   }
 
