@@ -4,7 +4,7 @@ import type {
   CreatePartitionsRequest,
   CreatePartitionsResponse,
 } from '../../../protocol/messages/create-partitions.ts'
-import type { Steps } from '../../environment/in-turns.ts'
+import { mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import type { MetadataImage, PartitionImage, TopicImage } from '../image.ts'
 import type { MetadataRecord } from '../record.ts'
 import { allFenced, placeNew } from './create-topics.ts'
@@ -43,7 +43,9 @@ export function* createPartitions(
     if (counts.get(topic.name) !== 1) continue
     yield
     try {
-      for (const one of grow(image, topic, random(), countMutations)) records.push(one)
+      const room = recordsPerRequestMax - records.length
+      const added = yield* grow(image, topic, { room, random: random(), countMutations })
+      for (const one of added) records.push(one)
       if (records.length > recordsPerRequestMax) throw tooLarge()
       answer(topic.name)
     } catch (error) {
@@ -54,12 +56,18 @@ export function* createPartitions(
   return { records: request.validateOnly ? [] : records, reply: results }
 }
 
-function grow(
+interface Growing {
+  /** Records that the request may still lead to. */
+  readonly room: number
+  readonly random: number
+  readonly countMutations: CountMutations
+}
+
+function* grow(
   image: MetadataImage,
   growing: GrowingTopic,
-  random: number,
-  countMutations: CountMutations,
-): MetadataRecord[] {
+  { room, random, countMutations }: Growing,
+): Steps<MetadataRecord[]> {
   const topic = image.topics.byName.get(growing.name)
   if (topic === undefined) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
   const existing = topic.partitions.length
@@ -84,11 +92,12 @@ function grow(
   if (added > recordsPerRequestMax) throw tooLarge()
   countMutations(added)
   const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
+  const growth = { firstIndex: existing, partitions: added, room }
   const partitions =
     assignments === null
-      ? placeNew(image, existing, added, replicationFactor, random)
+      ? yield* placeNew(image, growth, { replicationFactor, random })
       : growByHand(image, topic, assignments)
-  return partitions.map((partition) => partitionRecord(image, topic.id, partition))
+  return yield* mapInSteps(partitions, (one) => partitionRecord(image, topic.id, one))
 }
 
 function growByHand(

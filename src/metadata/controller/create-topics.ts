@@ -7,7 +7,7 @@ import type {
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
 import type { BrokerConfig } from '../../config/broker-config.ts'
 import { topicConfigNames, topicSynonyms } from '../../config/topic-configs.ts'
-import type { Steps } from '../../environment/in-turns.ts'
+import { mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import type { MetadataImage, PartitionImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
 import { checkTopicConfig } from './config-rules.ts'
@@ -15,12 +15,13 @@ import {
   type CountMutations,
   type Decision,
   failed,
+  NoRoom,
   type Outcome,
   outcomeOf,
   recordsPerRequestMax,
   tooLarge,
 } from './decision.ts'
-import { checkManualAssignment, newPartition, placeReplicas } from './placement.ts'
+import { checkManualAssignment, newPartition, type Placement, placeReplicas } from './placement.ts'
 import { clusterMetadataTopic, collidingTopic, invalidTopicName } from './topic-names.ts'
 import { partitionRecord, topicConfigRecord } from './topic-records.ts'
 
@@ -47,7 +48,8 @@ export function* createTopics(
   for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1)
   for (const topic of request.topics) {
     if (counts.get(topic.name) !== 1 || topic.name === clusterMetadataTopic) continue
-    const created = createTopic(image, topic, creation)
+    const room = recordsPerRequestMax - records.length
+    const created = yield* createTopic(image, topic, creation, room)
     results.push(created.reply)
     yield
     for (const one of created.records) records.push(one)
@@ -65,27 +67,30 @@ export function* createTopics(
   return { records: request.validateOnly ? [] : records, reply: results }
 }
 
-function createTopic(
+/** Throws NoRoom where its partitions are more than `room`. */
+function* createTopic(
   image: MetadataImage,
   topic: CreatableTopic,
   creation: TopicCreation,
-): Decision<Result> {
+  room: number,
+): Steps<Decision<Result>> {
   const refusal = refuseName(image, topic.name)
   if (refusal !== undefined) return { records: [], reply: refused(topic.name, refusal) }
   try {
     const overrides = readOverrides(topic)
     checkTopicConfig(overrides, creation.config)
-    const partitions = layOut(image, topic, creation)
+    const partitions = yield* layOut(image, topic, creation, room)
     creation.countMutations(partitions.length)
     const topicId = creation.newUuid()
+    const ofPartition = (one: PartitionImage) => partitionRecord(image, topicId, one)
     const records = [
       record('TopicRecord', { name: topic.name, topicId }),
       ...[...overrides].map(([name, value]) => topicConfigRecord(topic.name, name, value)),
-      ...partitions.map((partition) => partitionRecord(image, topicId, partition)),
+      ...(yield* mapInSteps(partitions, ofPartition)),
     ]
     return { records, reply: created(topic.name, topicId, partitions, overrides, creation.config) }
   } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
+    if (!(error instanceof KafkaError) || error instanceof NoRoom) throw error
     return { records: [], reply: refused(topic.name, outcomeOf(error)) }
   }
 }
@@ -118,11 +123,12 @@ function readOverrides(topic: CreatableTopic): ReadonlyMap<string, string> {
   return overrides
 }
 
-function layOut(
+function* layOut(
   image: MetadataImage,
   topic: CreatableTopic,
   creation: TopicCreation,
-): PartitionImage[] {
+  room: number,
+): Steps<PartitionImage[]> {
   if (topic.assignments.length > 0) return layOutByHand(image, topic)
   const { numPartitions, replicationFactor } = topic
   if (replicationFactor < -1 || replicationFactor === 0) {
@@ -142,35 +148,46 @@ function layOut(
   const replicas =
     replicationFactor === -1 ? config.get('default.replication.factor') : replicationFactor
   if (partitions > recordsPerRequestMax) throw tooLarge()
-  return placeNew(image, 0, partitions, replicas, creation.random())
+  const placement = { replicationFactor: replicas, random: creation.random() }
+  return yield* placeNew(image, { firstIndex: 0, partitions, room }, placement)
 }
 
-/** New partitions from `firstIndex` on, placed on the active brokers. Throws INVALID_REPLICATION_FACTOR. */
-export function placeNew(
+/** How many partitions a topic gets, from which index on, and how many at most the request may still make. */
+interface Growth {
+  readonly firstIndex: number
+  readonly partitions: number
+  readonly room: number
+}
+
+/** New partitions on the active brokers. Throws INVALID_REPLICATION_FACTOR, and NoRoom. */
+export function* placeNew(
   image: MetadataImage,
-  firstIndex: number,
-  partitions: number,
-  replicationFactor: number,
-  random: number,
-): PartitionImage[] {
+  { firstIndex, partitions, room }: Growth,
+  placement: Placement,
+): Steps<PartitionImage[]> {
   const unable = (why: string) =>
     new KafkaError(
       errors.INVALID_REPLICATION_FACTOR,
-      `Unable to replicate the partition ${replicationFactor} time(s): ${why}`,
+      `Unable to replicate the partition ${placement.replicationFactor} time(s): ${why}`,
     )
-  let placed: number[][]
+  let replicasOf: (partition: number) => number[]
   try {
-    placed = placeReplicas(image, { partitions, replicationFactor, random })
+    replicasOf = placeReplicas(image, placement)
   } catch (error) {
     throw error instanceof KafkaError ? unable(error.message) : error
   }
-  return placed.map((replicas, index) => {
-    const partition = newPartition(image, firstIndex + index, replicas)
+  if (partitions > room) throw new NoRoom()
+  return yield* mapInSteps(numbersBelow(partitions), (number) => {
+    const partition = newPartition(image, firstIndex + number, replicasOf(number))
     if (partition === undefined) {
       throw unable('All brokers are currently fenced or in controlled shutdown.')
     }
     return partition
   })
+}
+
+function* numbersBelow(count: number): Generator<number, void> {
+  for (let number = 0; number < count; number++) yield number
 }
 
 function layOutByHand(image: MetadataImage, topic: CreatableTopic): PartitionImage[] {

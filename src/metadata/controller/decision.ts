@@ -66,3 +66,11 @@ export function tooLarge(): KafkaError {
   const message = 'Unable to perform excessively large batch operation.'
   return new KafkaError(errors.POLICY_VIOLATION, message)
 }
+
+/** Thrown where there would be too many records only because of what else the request asks for. */
+export class NoRoom extends KafkaError {
+  constructor() {
+    const { error, message } = tooLarge()
+    super(error, message)
+  }
+}

@@ -7,15 +7,19 @@ import type { Uuid } from '../../../protocol/types.ts'
 import { isActive, type MetadataImage, type PartitionImage, unassignedDirectory } from '../image.ts'
 
 export interface Placement {
-  readonly partitions: number
   readonly replicationFactor: number
   /** In [0, 1): which broker begins. */
   readonly random: number
 }
 
-/** The replicas of each new partition. Throws KafkaError INVALID_REPLICATION_FACTOR. */
-export function placeReplicas(image: MetadataImage, placement: Placement): number[][] {
-  const { partitions, replicationFactor, random } = placement
+/**
+ * Gives the replicas of each new partition, of which the first has the number 0. Throws KafkaError
+ * INVALID_REPLICATION_FACTOR.
+ */
+export function placeReplicas(
+  image: MetadataImage,
+  { replicationFactor, random }: Placement,
+): (partition: number) => number[] {
   const ids = [...image.brokers.keys()].sort((a, b) => a - b)
   const active = ids.filter((id) => isActive(image, id))
   const fenced = ids.filter((id) => !isActive(image, id))
@@ -27,14 +31,14 @@ export function placeReplicas(image: MetadataImage, placement: Placement): numbe
     )
   }
   const start = Math.floor(random * active.length)
-  return Array.from({ length: partitions }, (_, partition) => {
+  return (partition) => {
     // After each round the followers shift by one, so that two leaders do not always share a follower.
     const shift = 1 + (Math.floor(partition / active.length) % Math.max(1, active.length - 1))
     const first = (start + partition) % active.length
     const others = active.filter((_, index) => index !== first)
     const rotated = others.map((_, index) => others[(first + shift + index) % others.length] ?? -1)
     return [active[first] ?? -1, ...rotated, ...fenced].slice(0, replicationFactor)
-  })
+  }
 }
 
 function refuse(message: string): KafkaError {
