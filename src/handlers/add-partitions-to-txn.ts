@@ -9,12 +9,13 @@ import type {
   AddPartitionsToTxnResponse,
 } from '../../protocol/messages/add-partitions-to-txn.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
-import { eachPartition } from '../coordinator/transaction/add-partitions.ts'
 import type { PartitionName, TopicPartitions } from '../coordinator/transaction/participants.ts'
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
+import { atOnce, mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
 import { isInternalTopic } from '../metadata/image.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
+import type { RequestContext } from '../server/request-context.ts'
 import { fencedAs } from './fenced-as.ts'
 
 const answeredAt = 'resultsByTopicV3AndBelow.resultsByPartition.partitionErrorCode'
@@ -45,14 +46,15 @@ export const addPartitionsToTxn = (parts: Parts) =>
         writeTransactionalId.require(context, asked.transactionalId)
         const mayWrite = (topic: string) =>
           !isInternalTopic(topic) && writeTopic.allows(context, topic)
-        const decided = await decide(parts, asked, 0, mayWrite)
+        const decided = await decide(parts, context, asked, { clientVersion: 0, mayWrite })
         const knowsFenced = apiVersion >= firstVersionWithProducerFenced
-        return { resultsByTopicV3AndBelow: answeredTopics(asked, decided, knowsFenced) }
+        const answered = context.inTurns(answeredTopics(asked, decided, knowsFenced))
+        return { resultsByTopicV3AndBelow: await answered }
       }
       actForCluster.require(context)
       const resultsByTransaction = await context.allInTurns(request.transactions, async (asked) => {
-        const decided = await decide(parts, asked, 2, () => true)
-        const topicResults = answeredTopics(asked, decided, true)
+        const decided = await decide(parts, context, asked, ofLeader)
+        const topicResults = await context.inTurns(answeredTopics(asked, decided, true))
         return { transactionalId: asked.transactionalId, topicResults }
       })
       return { errorCode: errors.NONE.code, resultsByTransaction }
@@ -62,7 +64,7 @@ export const addPartitionsToTxn = (parts: Parts) =>
       onError: (request, error, version) => {
         if (version >= firstVersionOfLeaders) return { errorCode: error.code }
         const asked = ofProducer(request)
-        return { resultsByTopicV3AndBelow: answeredTopics(asked, error, true) }
+        return { resultsByTopicV3AndBelow: atOnce(answeredTopics(asked, error, true)) }
       },
     },
   )
@@ -81,35 +83,50 @@ function partitionsOf({ topics }: Asked): TopicPartitions[] {
   return topics.map(({ name, partitions }) => ({ topic: name, partitions }))
 }
 
+interface Asking {
+  readonly clientVersion: number
+  readonly mayWrite: (topic: string) => boolean
+}
+
+const ofLeader: Asking = { clientVersion: 2, mayWrite: () => true }
+
+/** What is said of a partition. */
+type RowOf = (partition: PartitionName) => ErrorRow
+
 /** One row for all partitions, or one for each. */
 async function decide(
   parts: Parts,
+  context: Pick<RequestContext, 'inTurns'>,
   asked: Asked,
-  clientVersion: number,
-  mayWrite: (topic: string) => boolean,
-): Promise<ErrorRow | Rows> {
+  { clientVersion, mayWrite }: Asking,
+): Promise<ErrorRow | RowOf> {
   const { transactionalId, producerId, producerEpoch, verifyOnly } = asked
   const partitions = partitionsOf(asked)
   const request = { transactionalId, producerId, producerEpoch, partitions }
-  const refused = refusedPartitions(parts.topics, partitions, mayWrite)
-  if (refused.size > 0) {
-    // With one that is refused, none is added.
-    return new Map([...eachPartition(request, errors.OPERATION_NOT_ATTEMPTED), ...refused])
-  }
-  if (verifyOnly) return await parts.transactions.verifyPartitions(request)
-  return await parts.transactions.addPartitions(request, clientVersion)
+  const refused = await context.inTurns(refusedPartitions(parts.topics, partitions, mayWrite))
+  // With one that is refused, none is added.
+  if (refused.size > 0) return (name) => refused.get(name) ?? errors.OPERATION_NOT_ATTEMPTED
+  const decided = verifyOnly
+    ? await parts.transactions.verifyPartitions(request)
+    : await parts.transactions.addPartitions(request, clientVersion)
+  if (!(decided instanceof Map)) return decided as ErrorRow
+  return (name) => decided.get(name) ?? errors.UNKNOWN_SERVER_ERROR
 }
 
-function refusedPartitions(
+/** Partitions between two stops. */
+const partitionsPerStep = 32
+
+function* refusedPartitions(
   topics: TopicLookup,
   partitions: readonly TopicPartitions[],
   mayWrite: (topic: string) => boolean,
-): Rows {
+): Steps<Rows> {
   const refused = new Map<PartitionName, ErrorRow>()
   for (const { topic, partitions: indexes } of partitions) {
     const isAllowed = mayWrite(topic)
     const count = topics.partitionCountOf(topic) ?? 0
-    for (const index of indexes) {
+    for (const [at, index] of indexes.entries()) {
+      if (at % partitionsPerStep === 0) yield
       const isKnown = index >= 0 && index < count
       if (isAllowed && isKnown) continue
       const row = isAllowed ? errors.UNKNOWN_TOPIC_OR_PARTITION : writeTopic.error
@@ -123,21 +140,21 @@ function refusedPartitions(
  * As Kafka's answers: where the partitions have each an error of their own, a topic without any is not
  * in it; where the error is that of all, it is.
  */
-function answeredTopics(
+function* answeredTopics(
   { topics }: Asked,
-  decided: ErrorRow | Rows,
+  decided: ErrorRow | RowOf,
   knowsFenced: boolean,
-): AnsweredTopics {
-  const isByPartition = decided instanceof Map
-  const rowOf = (partition: PartitionName): ErrorRow =>
-    isByPartition ? (decided.get(partition) ?? errors.UNKNOWN_SERVER_ERROR) : (decided as ErrorRow)
-  return topics
-    .filter(({ partitions }) => partitions.length > 0 || !isByPartition)
-    .map(({ name, partitions }) => ({
-      name,
-      resultsByPartition: partitions.map((partitionIndex) => {
+): Steps<AnsweredTopics> {
+  const isByPartition = typeof decided === 'function'
+  const rowOf: RowOf = isByPartition ? decided : () => decided
+  return yield* mapSteps(
+    topics.filter(({ partitions }) => partitions.length > 0 || !isByPartition),
+    function* ({ name, partitions }) {
+      const resultsByPartition = yield* mapInSteps(partitions, (partitionIndex) => {
         const row = fencedAs(rowOf(`${name}-${partitionIndex}`), knowsFenced)
         return { partitionIndex, partitionErrorCode: row.code }
-      }),
-    }))
+      })
+      return { name, resultsByPartition }
+    },
+  )
 }

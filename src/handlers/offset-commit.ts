@@ -10,6 +10,7 @@ import type {
 } from '../../protocol/messages/offset-commit.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
+import type { Steps } from '../environment/in-turns.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
@@ -37,7 +38,7 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
       const { known, unknown } = await context.inTurns(split(lookup, request, context))
       if (known.length === 0) return { topics: unknown }
       const committed = await groups.commitOffsets({ ...request, topics: known }, apiVersion)
-      return { topics: mergeTopics(unknown, committed.topics) }
+      return { topics: await context.inTurns(mergeTopics(unknown, committed.topics)) }
     },
     {
       access: [readGroup, readTopic],
@@ -97,12 +98,13 @@ function splitByCount(topic: RequestedTopic, count: number) {
 }
 
 /** Each topic once. */
-function mergeTopics(
+function* mergeTopics(
   refusals: readonly AnsweredTopic[],
   answers: readonly AnsweredTopic[],
-): AnsweredTopic[] {
+): Steps<AnsweredTopic[]> {
   const byName = new Map<string, AnsweredTopic & { partitions: AnsweredPartition[] }>()
   for (const topic of [...refusals, ...answers]) {
+    yield
     const key = topic.name || topic.topicId || ''
     const known = byName.get(key)
     if (known === undefined) byName.set(key, { ...topic, partitions: [...topic.partitions] })

@@ -11,6 +11,7 @@ import type {
 import { type GroupCoordinator, txnCommitFailed } from '../coordinator/group/group-coordinator.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
 import { type Admission, isRefused } from '../coordinator/transaction/admission.ts'
+import { mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
 import type { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import type { Verification } from '../replication/verifications.ts'
@@ -45,13 +46,14 @@ export const txnOffsetCommit = (parts: Parts) =>
       readGroup.require(context, request.groupId)
       const { apiVersion } = context
       const { allowed, denied } = readTopic.split(context, request.topics, ({ name }) => name)
-      const known = onlyKnown(parts.topics, { ...request, topics: allowed })
+      const asked = { ...request, topics: allowed }
+      const known = await context.inTurns(onlyKnown(parts.topics, asked))
       const committed =
         known.topics.length === 0 ? { topics: [] } : await commit(parts, known, context)
       const refused = txnCommitFailed({ ...request, topics: denied }, readTopic.error)
       const topics = [...committed.topics, ...refused.topics]
       const named = request.topics.filter((topic) => !isEmptyAndKnown(parts.topics, topic))
-      return answered({ ...request, topics: named }, { topics }, apiVersion)
+      return await context.inTurns(answered({ ...request, topics: named }, { topics }, apiVersion))
     },
     {
       versions: [0, 5],
@@ -95,14 +97,19 @@ function told(error: ErrorRow): ErrorRow {
   return isElsewhere ? errors.NOT_COORDINATOR : error
 }
 
-function onlyKnown(lookup: TopicLookup, request: TxnOffsetCommitRequest): TxnOffsetCommitRequest {
-  const topics = request.topics.flatMap((topic) => {
+function* onlyKnown(
+  lookup: TopicLookup,
+  request: TxnOffsetCommitRequest,
+): Steps<TxnOffsetCommitRequest> {
+  const topics: TxnOffsetCommitRequest['topics'][number][] = []
+  for (const topic of request.topics) {
+    yield
     const count = lookup.partitionCountOf(topic.name) ?? 0
     const partitions = topic.partitions.filter(
       ({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < count,
     )
-    return partitions.length === 0 ? [] : [{ ...topic, partitions }]
-  })
+    if (partitions.length > 0) topics.push({ ...topic, partitions })
+  }
   return { ...request, topics }
 }
 
@@ -113,27 +120,27 @@ const isEmptyAndKnown = (
 ): boolean => partitions.length === 0 && lookup.partitionCountOf(name) !== undefined
 
 /** Each partition as it was asked for; those that no topic has were not committed. */
-function answered(
+function* answered(
   request: TxnOffsetCommitRequest,
   { topics }: TxnOffsetCommitResponse,
   version: number,
-): TxnOffsetCommitResponse {
+): Steps<TxnOffsetCommitResponse> {
   const codes = new Map<string, number>()
   for (const { name, partitions } of topics) {
-    for (const { partitionIndex, errorCode } of partitions) {
-      codes.set(`${name}-${partitionIndex}`, toldIn(version, errorCode))
-    }
+    yield* mapInSteps(partitions, ({ partitionIndex, errorCode }) =>
+      codes.set(`${name}-${partitionIndex}`, toldIn(version, errorCode)),
+    )
+    yield
   }
   const unknown = errors.UNKNOWN_TOPIC_OR_PARTITION.code
-  return {
-    topics: request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => ({
-        partitionIndex,
-        errorCode: codes.get(`${name}-${partitionIndex}`) ?? unknown,
-      })),
-    })),
-  }
+  const answers = mapSteps(request.topics, function* ({ name, partitions: asked }) {
+    const partitions = yield* mapInSteps(asked, ({ partitionIndex }) => ({
+      partitionIndex,
+      errorCode: codes.get(`${name}-${partitionIndex}`) ?? unknown,
+    }))
+    return { name, partitions }
+  })
+  return { topics: yield* answers }
 }
 
 /** Producers of old cannot stand COORDINATOR_LOAD_IN_PROGRESS (KAFKA-7296). */
