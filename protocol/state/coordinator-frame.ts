@@ -71,10 +71,27 @@ export function decodeCoordinatorRecord<Kinds extends CoordinatorRecordKinds>(
   const numbered = byNumber(kinds).get(reader.int16())
   if (numbered === undefined) return null
   const [type, kind] = numbered
-  const decodedKey = codec(kind.key, keyVersion).read(reader)
-  reader.expectEnd()
-  const decodedValue = value === null ? null : decodeValue(kind.value, value)
+  const decodedKey = readCoordinatorKey(kind.key, reader)
+  const decodedValue = value === null ? null : readCoordinatorValue(kind.value, new Reader(value))
   return { type, key: decodedKey, value: decodedValue } as CoordinatorRecord<Kinds>
+}
+
+/** What is left of a key behind its number. Throws MalformedError. */
+export function readCoordinatorKey<M extends Message>(table: M, reader: Reader): MessageOf<M> {
+  const key = codec(table, keyVersion).read(reader)
+  reader.expectEnd()
+  return key
+}
+
+/** A whole value. Throws MalformedError, also for a version that the table does not have. */
+export function readCoordinatorValue<M extends Message>(table: M, reader: Reader): MessageOf<M> {
+  const version = reader.int16()
+  if (!includes(table.valid, version)) {
+    throw new MalformedError(`${table.name} of version ${version}`)
+  }
+  const value = codec(table, version).read(reader)
+  reader.expectEnd()
+  return value
 }
 
 type NumberedKinds = ReadonlyMap<number, readonly [string, CoordinatorRecordKind]>
@@ -88,15 +105,4 @@ function byNumber(kinds: CoordinatorRecordKinds): NumberedKinds {
     numberedKinds.set(kinds, numbered)
   }
   return numbered
-}
-
-function decodeValue(table: Message, bytes: Buffer): unknown {
-  const reader = new Reader(bytes)
-  const version = reader.int16()
-  if (!includes(table.valid, version)) {
-    throw new MalformedError(`${table.name} of version ${version}`)
-  }
-  const value = codec(table, version).read(reader)
-  reader.expectEnd()
-  return value
 }

@@ -161,10 +161,9 @@ function addDecoded<S extends Shard<R>, R>(
   cursor: RecordCursor,
   records: R[],
 ): void {
-  const { key } = cursor
-  if (key === null) return
+  if (cursor.keyLength < 0) return
   try {
-    const record = kind.decode(key, cursor.value)
+    const record = kind.decodeInPlace?.(cursor) ?? kind.decode(cursor.key as Buffer, cursor.value)
     if (record !== null) records.push(record)
   } catch (err) {
     const { offset } = cursor

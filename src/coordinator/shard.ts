@@ -105,6 +105,15 @@ export interface ShardContext<R> {
   write(decide: (nowMs: Milliseconds) => Decision<R, void>): void
 }
 
+/** A record in the bytes of its batch. A length of -1 is null. */
+export interface StoredRecord {
+  readonly bytes: Buffer
+  readonly keyAt: number
+  readonly keyLength: number
+  readonly valueAt: number
+  readonly valueLength: number
+}
+
 /** What tells one coordinator from another: its state, and its records' bytes. */
 export interface ShardKind<S extends Shard<R>, R> {
   /** For log lines. */
@@ -118,6 +127,11 @@ export interface ShardKind<S extends Shard<R>, R> {
    * becomes must not refer to the bytes once it is applied: their memory is used again.
    */
   decode(key: Buffer, value: Buffer | null): R | null
+  /**
+   * As `decode`, for records of which there may be millions, where they lie; undefined for all others. May be
+   * absent.
+   */
+  decodeInPlace?(record: StoredRecord): R | undefined
   /**
    * Milliseconds after which a reply gives up waiting for its records (offsets.commit.timeout.ms).
    */

@@ -66,6 +66,7 @@ import type { Caller, GroupType, GroupWrite } from './group.ts'
 import { GroupShard } from './group-shard.ts'
 import { MetadataHashes } from './modern/metadata-hash.ts'
 import { type FetchedGroup, fetchOffsets, type OffsetFetchGroup } from './offset-fetch.ts'
+import { offsetRecordAt } from './offset-record.ts'
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts'
 import { type GroupState, ShareGroups } from './share/share-groups.ts'
 import { SharedLimits } from './shared-limits.ts'
@@ -127,6 +128,7 @@ export class GroupCoordinator {
       create: (context) => new GroupShard(context, surroundings),
       encode: encodeGroupRecord,
       decode: decodeGroupRecord,
+      decodeInPlace: offsetRecordAt,
       commitTimeoutMs: () => config().offsetsCommitTimeoutMs,
       compression: () => compressions[config().offsetsTopicCompressionCodec] ?? 'none',
     })
