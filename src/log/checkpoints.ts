@@ -23,13 +23,14 @@ export function parentOf(path: string): string {
 }
 
 /**
- * Replaces a file whole. With `sync` the old or the new content survives a crash, never a mixture.
+ * Replaces a file whole. With `sync` the old or the new content survives a crash, never a mixture; that it
+ * is the new one comes with the next sync of the directory where `isNameLater`.
  */
 export function replaceFile(
   disk: Disk,
   path: string,
   content: string | Buffer,
-  options: { sync: boolean },
+  options: { sync: boolean; isNameLater?: boolean },
 ): void {
   const file = openBeside(disk, path)
   try {
@@ -39,7 +40,7 @@ export function replaceFile(
     file.close()
   }
   takePlace(disk, path)
-  if (options.sync) disk.syncDirectory(parentOf(path))
+  if (options.sync && options.isNameLater !== true) disk.syncDirectory(parentOf(path))
 }
 
 /**

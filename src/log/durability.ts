@@ -49,7 +49,7 @@ export class Durability {
   /** Makes durable all that was written before. Rejects with DiskError. */
   async sync(): Promise<void> {
     const { segments, epochs, snapshots, writtenOffset, environment } = this.#options
-    epochs.persist(writtenOffset(), { sync: true })
+    if (epochs.persist(writtenOffset(), { sync: true })) segments.markNames()
     const synced = segments.sync(writtenOffset)
     await (snapshots.hasUnsynced ? Promise.all([synced, snapshots.sync()]) : synced)
     this.#lastSyncMs = environment.clock.monotonic()

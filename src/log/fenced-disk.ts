@@ -57,6 +57,8 @@ export class FencedDisk implements Disk {
   readonly #options: FencedDiskOptions
   readonly #disk: Disk
   readonly #partitions = new Map<string, Error>()
+  /** Names right under the root were made, changed or removed, and may not be durable. */
+  #hasNewNames = true
 
   constructor(options: FencedDiskOptions) {
     this.#options = options
@@ -110,6 +112,7 @@ export class FencedDisk implements Disk {
   }
 
   open(path: string, mode: 'read' | 'write' | 'create'): DiskFile {
+    if (mode === 'create') this.#noteName(path)
     return this.#run(path, () => {
       return new FencedFile(this.#disk.open(path, mode), this, this.#partitionOf(path))
     })
@@ -132,14 +135,18 @@ export class FencedDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
+    this.#noteName(path)
     this.#run(path, () => this.#disk.makeDirectory(path))
   }
 
   rename(from: string, to: string): void {
+    this.#noteName(from)
+    this.#noteName(to)
     this.#run(from, () => this.#disk.rename(from, to))
   }
 
   remove(path: string): void {
+    this.#noteName(path)
     this.#run(path, () => this.#disk.remove(path))
   }
 
@@ -149,14 +156,20 @@ export class FencedDisk implements Disk {
       await this.#disk.removeTree(path)
     } catch (error) {
       throw this.noteError(error)
+    } finally {
+      this.#noteName(path)
     }
   }
 
+  /** Very many partitions may want the root synced, one after the other: once is enough for all. */
   syncDirectory(path: string): void {
-    const partition = this.#partitionOf(`${path}/`)
+    const isRoot = path === this.#options.root
+    const partition = isRoot ? null : this.#partitionOf(`${path}/`)
     this.check(partition)
+    if (isRoot && !this.#hasNewNames) return
     try {
       this.#disk.syncDirectory(path)
+      if (isRoot) this.#hasNewNames = false
     } catch (error) {
       throw this.noteWriteError(error, partition)
     }
@@ -168,6 +181,10 @@ export class FencedDisk implements Disk {
 
   lock(path: string): DiskLock {
     return this.#run(path, () => this.#disk.lock(path))
+  }
+
+  #noteName(path: string): void {
+    if (path.lastIndexOf('/') === this.#options.root.length) this.#hasNewNames = true
   }
 
   #run<T>(path: string, operation: () => T): T {

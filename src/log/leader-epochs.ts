@@ -114,15 +114,17 @@ export class LeaderEpochs {
   }
 
   /**
-   * Writes the file if it says anything else. An epoch that begins at `logEndOffset` has no records,
-   * so nobody needs to know of it after a restart.
+   * Writes the file if it says anything else; whether it did. An epoch that begins at `logEndOffset` has no
+   * records, so nobody needs to know of it after a restart. With `sync` it is durable once the directory is
+   * synced.
    */
-  persist(logEndOffset: number, options: { sync: boolean }): void {
+  persist(logEndOffset: number, { sync }: { sync: boolean }): boolean {
     const content = this.#format(logEndOffset)
-    if (content === this.#stored) return
+    if (content === this.#stored) return false
     this.#stored = null
-    replaceFile(this.#disk, this.#path, content, options)
+    replaceFile(this.#disk, this.#path, content, { sync, isNameLater: true })
     this.#stored = content
+    return true
   }
 
   #format(logEndOffset: number): string {

@@ -57,6 +57,8 @@ export interface OpenLog extends CheckpointedOffsets {
   close(): Promise<void>
 }
 
+/** Logs whose closing is begun before others have their turn: whoever asks for a sooner end, above all. */
+const closedPerTurn = 16
 const cleanShutdownFile = '.kafka_cleanshutdown'
 /** The metadata quorum's own log; it is not a topic's. */
 export const metadataLogName = '__cluster_metadata-0'
@@ -273,12 +275,11 @@ export class LogDirectory {
   }
 
   async #close(brokerEpoch: number): Promise<void> {
-    const closing = [...this.#logs].map((log) => log.close())
-    const failed = (await Promise.allSettled(closing)).find((end) => end.status === 'rejected')
+    const failure = await this.#closeLogs()
     const { log } = this.#environment
     try {
-      if (this.failure === null) this.#markClosed(brokerEpoch, failed !== undefined)
-      if (failed !== undefined) throw failed.reason
+      if (this.failure === null) this.#markClosed(brokerEpoch, failure !== null)
+      if (failure !== null) throw failure.error
     } catch (err) {
       // A directory that failed has said so.
       if (this.failure === null) {
@@ -290,6 +291,23 @@ export class LogDirectory {
     } catch (err) {
       log.warn('log directory could not be unlocked', { directory: this.path, err })
     }
+  }
+
+  /** With what closing one failed, or null. */
+  async #closeLogs(): Promise<{ readonly error: unknown } | null> {
+    const { timers } = this.#environment
+    let failure: { readonly error: unknown } | null = null
+    const closing: Promise<void>[] = []
+    for (const log of [...this.#logs]) {
+      const closed = log.close().catch((error: unknown) => {
+        failure ??= { error }
+      })
+      // Each waits for the device here, too, while others do in threads.
+      if (closing.push(closed) % closedPerTurn > 0) continue
+      await new Promise<void>((resolve) => timers.nextTurn(resolve))
+    }
+    await Promise.all(closing)
+    return failure
   }
 
   /** What the checkpoints say of the log of this name (`topic-partition`), which is being opened. */

@@ -213,7 +213,7 @@ export class LogEnd {
     const { snapshots, producers, config, environment, epochs, isSyncedBeforeRoll } = this.#options
     this.write()
     if (isSyncedBeforeRoll) {
-      epochs.persist(baseOffset, { sync: true })
+      if (epochs.persist(baseOffset, { sync: true })) this.#segments.markNames()
       this.#segments.syncNow(baseOffset)
     }
     snapshots.take(baseOffset, producers.entries())

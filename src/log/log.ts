@@ -466,8 +466,9 @@ export class Log {
     try {
       await this.#end.settle()
       const { nextOffset } = this
-      this.#epochs.persist(nextOffset, { sync: nextOffset > this.#logStartOffset })
       this.#segments.active.persistIndexes()
+      const sync = nextOffset > this.#logStartOffset
+      if (this.#epochs.persist(nextOffset, { sync }) && sync) this.#segments.markNames()
       await this.#end.sync()
       await this.#segments.active.transactionIndex.sync()
       if (nextOffset > 0) this.#snapshots.take(nextOffset, this.#producers.entries())

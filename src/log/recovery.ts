@@ -157,7 +157,7 @@ export function recover(given: RecoveryOptions): Recovered {
     if (segment.baseOffset >= rebuiltFrom) recovered.markDirty(segment)
   }
   if (!options.isClean && options.mustSync(logEndOffset - recovered.recoveryPoint)) {
-    options.epochs.persist(logEndOffset, { sync: true })
+    if (options.epochs.persist(logEndOffset, { sync: true })) recovered.markNames()
     recovered.syncNow(logEndOffset)
   }
   const { transactionIndexes } = files

@@ -40,6 +40,8 @@ export class Segments {
   readonly #closed = new Set<Segment>()
   /** Files were made or removed whose names are not durable; a removed one must not come back. */
   #hasNewNames: boolean
+  /** They are to be durable also where nothing was written. */
+  #mustSyncNames = false
   #isDirectoryNew: boolean
   /** After it nothing is known of what is durable: no later sync may count. */
   #syncFailure: { readonly error: unknown } | null = null
@@ -176,6 +178,12 @@ export class Segments {
     this.#dirty.add(segment)
   }
 
+  /** Another file of the directory was replaced: the next sync makes that durable, too. */
+  markNames(): void {
+    this.#hasNewNames = true
+    this.#mustSyncNames = true
+  }
+
   /** Takes the first `count` out of the list and removes their files after `delayMs`. */
   removeFirst(count: number, delayMs: Milliseconds): Segment[] {
     return this.#discard(this.list.splice(0, count), delayMs)
@@ -288,7 +296,7 @@ export class Segments {
     const closed = [...this.#closed]
     this.#dirty.clear()
     this.#closed.clear()
-    if (dirty.length > 0) this.#syncNames()
+    if (dirty.length > 0 || this.#mustSyncNames) this.#syncNames()
     await Promise.all(dirty.map((segment) => segment.sync()))
     await Promise.all(closed.map((segment) => segment.syncIndexes()))
   }
@@ -296,6 +304,7 @@ export class Segments {
   #syncNames(): void {
     if (!this.#hasNewNames) return
     this.#hasNewNames = false
+    this.#mustSyncNames = false
     this.#disk.syncDirectory(this.#directory)
     if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
     this.#isDirectoryNew = false

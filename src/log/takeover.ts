@@ -74,7 +74,7 @@ export function takePlace(next: TakeoverSide, current: TakeoverSide): void {
 
 /** Makes `next` durable and exchanges the directories' names; gives that of `current`'s directory now. */
 function exchangePlaces(next: TakeoverSide, current: TakeoverSide): string {
-  next.epochs.persist(next.log.nextOffset, { sync: true })
+  if (next.epochs.persist(next.log.nextOffset, { sync: true })) next.segments.markNames()
   next.segments.syncNow(next.log.nextOffset)
   next.log.directory.writeCheckpoints()
   // Some platforms rename no directory in which a file is open.
