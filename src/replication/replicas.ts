@@ -96,7 +96,7 @@ export interface HostedTopic {
 /** Logs are opened for so long, or so many, before others have their turn; clients among them: not so long. */
 const openingMsMax = 20
 const openingCountMax = 64
-const behindMsMax = 2
+const behindMsMax = 1
 const progressMs = 3_000
 
 export class Replicas {
