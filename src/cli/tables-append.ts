@@ -1,4 +1,4 @@
-/** `millrace tables append`: rows from stdin into a Delta table, all of them in one commit or none. */
+/** `millrace tables append` and `overwrite`: rows from stdin into a Delta table, all of them in one commit or none. */
 import { isUtf8 } from 'node:buffer'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import { BatchBuilder } from '../tables/columns/column-builder.ts'
@@ -10,8 +10,8 @@ import { newTable, type TableDefinition } from '../tables/delta/new-table.ts'
 import { readTableSchema } from '../tables/delta/schema.ts'
 import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../tables/delta/table-environment.ts'
-import { Transaction } from '../tables/delta/transaction.ts'
-import { localVerb } from './command.ts'
+import { type Committed, Transaction } from '../tables/delta/transaction.ts'
+import { type LocalInvocation, localVerb } from './command.ts'
 import { createCommandEnvironment } from './environment.ts'
 import { UsageError } from './failure.ts'
 import { readLines } from './line-reader.ts'
@@ -24,30 +24,34 @@ const batchBytes = 8 * 1024 * 1024
 /** Bytes of text that columns are inferred from at most; what follows must fit them. */
 const inferredBytesMax = 64 * 1024 * 1024
 
+const positionals = [
+  { name: 'PATH', summary: 'The directory of a Delta table, made if it is missing' },
+] as const
+const options = {
+  schema: {
+    kind: 'text',
+    value: 'JSON',
+    summary: 'Columns of a table that is made, as Delta writes them; else they are inferred',
+  },
+  'partition-by': {
+    kind: 'text',
+    value: 'NAME,…',
+    summary: 'Columns that a table that is made is partitioned by',
+  },
+  property: {
+    kind: 'list',
+    value: 'NAME=VALUE',
+    summary: 'A property of a table that is made, e.g. delta.enableChangeDataFeed=true',
+  },
+} as const
+const notes = [
+  'Values have the forms that `millrace tables read --json` prints. Exit code 0 says that all rows are\n' +
+    'in the table and outlast a crash; a row that does not fit is named by its line, and none is added.',
+]
+
 export const append = localVerb({
   summary: 'Add rows from stdin, a JSON object a line, in one commit',
-  positionals: [{ name: 'PATH', summary: 'The directory of a Delta table, made if it is missing' }],
-  options: {
-    schema: {
-      kind: 'text',
-      value: 'JSON',
-      summary: 'Columns of a table that is made, as Delta writes them; else they are inferred',
-    },
-    'partition-by': {
-      kind: 'text',
-      value: 'NAME,…',
-      summary: 'Columns that a table that is made is partitioned by',
-    },
-    property: {
-      kind: 'list',
-      value: 'NAME=VALUE',
-      summary: 'A property of a table that is made, e.g. delta.enableChangeDataFeed=true',
-    },
-  },
-  notes: [
-    'Values have the forms that `millrace tables read --json` prints. Exit code 0 says that all rows are\n' +
-      'in the table and outlast a crash; a row that does not fit is named by its line, and none is added.',
-  ],
+  ...{ positionals, options, notes },
   examples: [
     { says: 'Rows of a file', line: 'millrace tables append /data/orders --json < orders.jsonl' },
     {
@@ -55,31 +59,48 @@ export const append = localVerb({
       line: 'millrace tables append /data/orders --partition-by day --json < orders.jsonl',
     },
   ],
-  run: ({ values, positionals, json }) =>
-    toldWriting(positionals[0]!, async () => {
-      const { clock, random } = createCommandEnvironment()
-      const environment = { clock, random, storage: new LocalStorage(positionals[0]!) }
-      const rows = numberedRows(process.stdin)
-      const making = {
-        schema: values.schema,
-        partitionBy: values['partition-by']?.split(',').map((name) => name.trim()),
-        properties: values.property,
-      }
-      const transaction = await begin(environment, making, rows)
-      const committed = transaction === null ? null : await commitRows(transaction, rows)
-      const version = committed?.version ?? null
-      warn(committed)
-      const told = { version, rows: committed?.rows ?? 0, files: committed?.files ?? 0 }
-      process.stdout.write(
-        json
-          ? `${jsonText(told)}\n`
-          : version === null
-            ? 'No rows: nothing was committed\n'
-            : `Version ${version}: ${count(told.rows)} rows in ${count(told.files)} files\n`,
-      )
-      return 0
-    }),
+  run: (invocation) => write('Append', invocation),
 })
+
+export const overwrite = localVerb({
+  summary: 'Put rows from stdin in the place of all that a table has, in one commit',
+  ...{ positionals, options, notes },
+  examples: [
+    { says: 'Other rows', line: 'millrace tables overwrite /data/orders --json < orders.jsonl' },
+  ],
+  run: (invocation) => write('Overwrite', invocation),
+})
+
+type Mode = 'Append' | 'Overwrite'
+
+function write(
+  mode: Mode,
+  { values, positionals: [path = ''], json }: LocalInvocation<typeof options>,
+): Promise<number> {
+  return toldWriting(path, async () => {
+    const { clock, random } = createCommandEnvironment()
+    const environment = { clock, random, storage: new LocalStorage(path) }
+    const rows = numberedRows(process.stdin)
+    const making = {
+      schema: values.schema,
+      partitionBy: values['partition-by']?.split(',').map((name) => name.trim()),
+      properties: values.property,
+    }
+    const transaction = await begin(environment, making, mode, rows)
+    const committed = transaction === null ? null : await commitRows(transaction, mode, rows)
+    const version = committed?.version ?? null
+    warn(committed)
+    const told = { version, rows: committed?.rows ?? 0, files: committed?.files ?? 0 }
+    process.stdout.write(
+      json
+        ? `${jsonText(told)}\n`
+        : version === null
+          ? 'No rows: nothing was committed\n'
+          : `Version ${version}: ${count(told.rows)} rows in ${count(told.files)} files\n`,
+    )
+    return 0
+  })
+}
 
 interface Making {
   readonly schema: string | undefined
@@ -140,6 +161,7 @@ function numberedRows(stream: AsyncIterable<Buffer>): Rows {
 async function begin(
   environment: TableEnvironment,
   making: Making,
+  mode: Mode,
   rows: Rows,
 ): Promise<Transaction | null> {
   const snapshot = await existing(environment)
@@ -151,6 +173,11 @@ async function begin(
     throw new UsageError('--schema, --partition-by and --property are for a table that is made')
   }
   const transaction = Transaction.on(environment, snapshot)
+  if (mode === 'Overwrite') {
+    for (const file of snapshot.files.values()) transaction.remove(file, true)
+    transaction.readAll()
+    return transaction
+  }
   for await (const some of rows.ahead()) if (some.length > 0) return transaction
   return null
 }
@@ -207,7 +234,7 @@ async function inferred(rows: Rows): Promise<TableDefinition['fields']> {
   return fitting(last, () => inference.fields())
 }
 
-async function commitRows(transaction: Transaction, rows: Rows): ReturnType<Transaction['commit']> {
+async function commitRows(transaction: Transaction, mode: Mode, rows: Rows): Promise<Committed> {
   const { fields } = transaction.schema
   const builder = new BatchBuilder(fields)
   try {
@@ -228,7 +255,7 @@ async function commitRows(transaction: Transaction, rows: Rows): ReturnType<Tran
   }
   return transaction.commit({
     operation: 'WRITE',
-    parameters: { mode: 'Append', partitionBy: partitionText(transaction) },
+    parameters: { mode, partitionBy: partitionText(transaction) },
   })
 }
 

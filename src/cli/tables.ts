@@ -6,6 +6,7 @@ import type { ColumnBatch } from '../tables/columns/column.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { rowPrinter } from '../tables/columns/json-text.ts'
 import { timestampOf } from '../tables/columns/text-values.ts'
+import { readChanges } from '../tables/delta/changes.ts'
 import { readHistory, versionAt } from '../tables/delta/history.ts'
 import { chosenFields, scanTable } from '../tables/delta/scan.ts'
 import { typeText } from '../tables/delta/schema.ts'
@@ -14,8 +15,10 @@ import { ParquetFile } from '../tables/parquet/parquet-file.ts'
 import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
-import { append } from './tables-append.ts'
+import { append, overwrite } from './tables-append.ts'
 import { told } from './tables-failure.ts'
+import { list } from './tables-list.ts'
+import { optimize, remove, restore, vacuum } from './tables-maintenance.ts'
 
 const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
 const versionOptions = {
@@ -73,6 +76,30 @@ const read = localVerb({
     }),
 })
 
+const changes = localVerb({
+  summary: 'Print the rows that versions inserted, updated and deleted, a JSON object a line',
+  positionals: [path],
+  options: {
+    from: { kind: 'number', summary: 'The first version whose changes are printed' },
+    to: { kind: 'number', summary: 'The last one, the latest unless given' },
+    limit: { kind: 'number', short: 'n', summary: 'At most so many rows' },
+  },
+  notes: [
+    'Behind the columns come _change_type (insert, update_preimage, update_postimage or delete) and\n' +
+      '_commit_version.',
+  ],
+  examples: [
+    { says: 'What came last', line: 'millrace tables changes /data/orders --from 7 --json' },
+  ],
+  run: ({ values: { from, to, limit }, positionals }) =>
+    told(positionals[0]!, async () => {
+      if (from === undefined) throw new UsageError('--from is missing: the first version')
+      const storage = new LocalStorage(positionals[0]!)
+      await printRows(readChanges(storage, from, to), limit ?? Number.POSITIVE_INFINITY)
+      return 0
+    }),
+})
+
 const describe = localVerb({
   summary: 'Show columns, size and properties of a table',
   positionals: [path],
@@ -112,7 +139,10 @@ const history = localVerb({
 
 export const command: Command = {
   summary: 'Read and write Delta tables, read Parquet files',
-  verbs: { read, append, describe, history },
+  verbs: {
+    ...{ list, describe, read, changes, history, append, overwrite },
+    ...{ delete: remove, optimize, vacuum, restore },
+  },
 }
 
 async function snapshotAt(

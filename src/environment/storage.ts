@@ -22,7 +22,7 @@ export interface Storage {
   putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean>
   /** In the place of what was there, which is seen until then. */
   put(name: string, bytes: Uint8Array): Promise<void>
-  /** Nothing happens where there is none. A directory is removed if it is empty. */
+  /** Nothing happens where there is none. Directories stay, since another writer may be about to use one. */
   remove(name: string): Promise<void>
 }
 

@@ -87,12 +87,7 @@ export class LocalStorage implements Storage {
 
   async remove(name: string): Promise<void> {
     const at = this.#path(name)
-    await told(at, async () => {
-      const stat = await fs.lstat(at).catch(nobodyThere)
-      if (stat === null) return
-      if (stat.isDirectory()) await fs.rmdir(at).catch(notEmpty)
-      else await fs.rm(at, { force: true })
-    })
+    await told(at, () => fs.rm(at, { force: true }))
   }
 
   /**
@@ -238,10 +233,6 @@ function rethrow(error: unknown): never {
 /** Who may not read a directory cannot sync it either; others have made what is in it. */
 function notAllowed(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error
-}
-
-function notEmpty(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
 }
 
 function nothingThere(error: NodeJS.ErrnoException): never[] {

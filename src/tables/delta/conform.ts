@@ -20,7 +20,8 @@ export function fileFieldOf(
   fileFields: readonly Field[],
   mapping: MappingMode,
 ): Field | undefined {
-  if (mapping === 'id') {
+  // What is no column of the table, as the type of a change, has no id.
+  if (mapping === 'id' && field.fieldId !== undefined) {
     const found = fileFields.find(
       ({ fieldId }) => fieldId !== undefined && fieldId === field.fieldId,
     )

@@ -28,6 +28,8 @@ export interface DataWriterOptions {
   /** A file ends when it has about so many. */
   readonly fileBytes?: number
   readonly dataChange?: boolean
+  /** Where files lie, with a slash behind it; the table's root unless given. */
+  readonly directory?: string
 }
 
 export class DataWriter {
@@ -169,8 +171,10 @@ class OpenFile {
     fields: readonly TableField[],
     options: DataWriterOptions,
   ): Promise<OpenFile> {
-    const file = `part-00000-${randomUuid(random)}.c000.snappy.parquet`
-    const name = `${directoryOf(partition)}${file}`
+    const { directory = '' } = options
+    const kind = directory === '' ? 'part' : 'cdc'
+    const file = `${kind}-00000-${randomUuid(random)}.c000.snappy.parquet`
+    const name = `${directory}${directoryOf(partition)}${file}`
     const making = await storage.create(name)
     return new OpenFile(making, pathOf(name), partition, { fields, options })
   }

@@ -75,6 +75,17 @@ export function refuseWriting(
   metadata: MetadataAction,
   schema: TableSchema,
 ): void {
+  refuseUnknownWriting(protocol)
+  const features = writerFeaturesOf(protocol)
+  const { configuration, provider } = metadata
+  if (provider !== 'parquet') throw unsupported(`the table has files of the format ${provider}`)
+  for (const [feature, isUsed] of Object.entries(inUse)) {
+    if (features.includes(feature)) refuseUse(feature, isUsed(configuration, schema.fields))
+  }
+}
+
+/** Refuses what is not known; what a table makes use of need not be minded by who writes no rows. */
+export function refuseUnknownWriting(protocol: ProtocolAction): void {
   refuseReading(protocol)
   const { minWriterVersion, writerFeatures } = protocol
   if (minWriterVersion > 7) {
@@ -85,13 +96,7 @@ export function refuseWriting(
   if (minWriterVersion === 7 && writerFeatures === null) {
     throw corrupt('protocol: minWriterVersion 7 without writerFeatures')
   }
-  const features = writerFeaturesOf(protocol)
-  refuseUnknown(features, writable, 'written')
-  const { configuration, provider } = metadata
-  if (provider !== 'parquet') throw unsupported(`the table has files of the format ${provider}`)
-  for (const [feature, isUsed] of Object.entries(inUse)) {
-    if (features.includes(feature)) refuseUse(feature, isUsed(configuration, schema.fields))
-  }
+  refuseUnknown(writerFeaturesOf(protocol), writable, 'written')
 }
 
 /** What makes use of a feature: a column or a property, by name; `undefined`: nothing does. */

@@ -5,8 +5,10 @@
 import { takeBatch } from '../columns/batches.ts'
 import type { ColumnBatch, DataType } from '../columns/column.ts'
 import { dateText, decimalText, timestampText } from '../columns/json-text.ts'
+import { valueOfText } from '../columns/text-values.ts'
 import { type Value, valueAt } from '../columns/value.ts'
-import { invalid, unsupported } from './delta-error.ts'
+import type { FileAction } from './actions.ts'
+import { corrupt, invalid, unsupported } from './delta-error.ts'
 import type { TableField } from './schema.ts'
 
 export interface Partition {
@@ -44,6 +46,35 @@ export function partsOf(
     partition,
     batch: rows.length === batch.rowCount ? batch : takeBatch(batch, Int32Array.from(rows)),
   }))
+}
+
+/** As `Partition.key`, of a file: two spellings of one value are one partition. Throws DeltaError. */
+export function partitionKeyOf(file: PartitionedFile, fields: readonly TableField[]): string {
+  const row = partitionRowOf(file, fields)
+  return partitionKey(
+    fields.map(({ name, type, physicalName }) => [
+      physicalName,
+      partitionText(type, row[name] ?? null),
+    ]),
+  )
+}
+
+type PartitionedFile = Pick<FileAction, 'path' | 'partitionValues'>
+
+/** The values that all rows of a file share, by the names of their columns. Throws DeltaError. */
+export function partitionRowOf(
+  { path, partitionValues }: PartitionedFile,
+  fields: readonly TableField[],
+): { [name: string]: Value } {
+  const values = fields.map(({ name, type, physicalName }): [string, Value] => {
+    try {
+      return [name, valueOfText(type, partitionValues.get(physicalName) ?? null)]
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      throw corrupt(`partition column ${name} of ${path}: ${error.message}`, { cause: error })
+    }
+  })
+  return Object.fromEntries(values)
 }
 
 const whole: Partition = { values: new Map(), key: '' }

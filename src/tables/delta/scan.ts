@@ -41,7 +41,17 @@ export async function* scanTable(
   snapshot: Snapshot,
   fields: readonly TableField[] = snapshot.schema.fields,
 ): AsyncGenerator<ColumnBatch> {
-  for (const file of snapshot.files.values()) {
+  yield* scanFiles(storage, snapshot, snapshot.files.values(), fields)
+}
+
+/** As `scanTable`, of some of its files. */
+export async function* scanFiles(
+  storage: Storage,
+  snapshot: Snapshot,
+  files: Iterable<FileAction>,
+  fields: readonly TableField[] = snapshot.schema.fields,
+): AsyncGenerator<ColumnBatch> {
+  for (const file of files) {
     const { deletionVector } = file
     const deleted =
       deletionVector === null ? null : await readDeletionVector(storage, deletionVector)

@@ -27,6 +27,9 @@ export interface StatsChoice {
   readonly saysTight: boolean
 }
 
+/** Of files that no reader picks by them. */
+export const noStats: StatsChoice = { leaves: 0, paths: null, clustering: [], saysTight: false }
+
 export function statsChoice(
   configuration: ReadonlyMap<string, string>,
   more: Pick<StatsChoice, 'clustering' | 'saysTight'>,

@@ -13,6 +13,7 @@
 import type { ColumnBatch } from '../columns/column.ts'
 import { type Json, jsonText, parseJson } from '../columns/exact-json.ts'
 import type { Action, AddAction, FileAction, MetadataAction, ProtocolAction } from './actions.ts'
+import { changesDirectory, changeType } from './changes.ts'
 import { writeCheckpoint } from './checkpoint-writer.ts'
 import { commitActions } from './commit.ts'
 import { CommitNumbers } from './commit-numbers.ts'
@@ -24,7 +25,7 @@ import type { NewTable } from './new-table.ts'
 import { checkpointInterval } from './properties.ts'
 import { readTableSchema, type TableSchema } from './schema.ts'
 import { readSnapshot, refreshSnapshot, type Snapshot } from './snapshot.ts'
-import { statsChoice } from './stats.ts'
+import { noStats, statsChoice } from './stats.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
 const engineInfo = 'Millrace/0.1.0'
@@ -67,6 +68,7 @@ export class Transaction {
   #changesMetadata: boolean
   #changesProtocol: boolean
   #writer: DataWriter | null = null
+  #changes: DataWriter | null = null
   readonly #others: Action[] = []
   readonly #progress = new Map<string, bigint>()
 
@@ -109,6 +111,12 @@ export class Transaction {
     return this.#schema
   }
 
+  /** All of the table was read: whatever rows another adds or removes are a conflict. */
+  readAll(): void {
+    const files = this.snapshot?.files.values() ?? []
+    this.reads = { mayMatch: () => true, paths: new Set([...files].map(({ path }) => path)) }
+  }
+
   /** Where an application had come to; `null`: it is not known here. */
   progressOf(appId: string): bigint | null {
     return this.snapshot?.transactions.get(appId)?.version ?? null
@@ -135,14 +143,26 @@ export class Transaction {
 
   /** Rows for data files. Columns are found by name; one that the batch lacks is empty. */
   async append(batch: ColumnBatch): Promise<void> {
+    const clustering = clusteringColumns(this.snapshot)
+    const saysTight = writerFeaturesOf(this.#protocol).includes('deletionVectors')
     this.#writer ??= new DataWriter(this.#environment, this.#schema, {
       ...this.#staging,
-      stats: statsChoice(this.#metadata.configuration, {
-        clustering: clusteringColumns(this.snapshot),
-        saysTight: writerFeaturesOf(this.#protocol).includes('deletionVectors'),
-      }),
+      stats: statsChoice(this.#metadata.configuration, { clustering, saysTight }),
     })
     await this.#writer.append(batch)
+  }
+
+  /**
+   * Rows for the change feed, each with what happened to it (`changesBatch`). If a commit tells some changes so, it has
+   * to tell all.
+   */
+  async tell(batch: ColumnBatch): Promise<void> {
+    const schema = { ...this.#schema, fields: [...this.#schema.fields, changeType] }
+    this.#changes ??= new DataWriter(this.#environment, schema, {
+      stats: noStats,
+      directory: `${changesDirectory}/`,
+    })
+    await this.#changes.append(batch)
   }
 
   /** A file that lies there already: one restored, or changed but for its rows. */
@@ -183,13 +203,15 @@ export class Transaction {
 
   /** Removes the files that were staged. */
   async discard(): Promise<void> {
-    const writer = this.#writer
-    this.#writer = null
+    const [writer, changes] = [this.#writer, this.#changes]
+    this.#writer = this.#changes = null
     await writer?.discard()
+    await changes?.discard()
   }
 
   async #commit(description: CommitDescription): Promise<Committed> {
     const staged = (await this.#writer?.finish()) ?? []
+    const changes = (await this.#changes?.finish()) ?? []
     const now = this.#environment.clock.now()
     const actions: Action[] = []
     if (this.#changesProtocol) actions.push({ kind: 'protocol', protocol: this.#protocol })
@@ -198,6 +220,7 @@ export class Transaction {
       actions.push({ kind: 'txn', txn: { appId, version, lastUpdated: now } })
     }
     actions.push(...this.#others, ...staged.map((add): Action => ({ kind: 'add', add })))
+    actions.push(...changes.map((cdc): Action => ({ kind: 'cdc', cdc })))
     if (actions.length === 0) throw invalid('a transaction without anything in it')
     const isolation = this.#isolation(actions, description)
     const features = writerFeaturesOf(this.#protocol)
@@ -219,7 +242,7 @@ export class Transaction {
         txnId: randomUuid(this.#environment.random),
       },
     })
-    this.#writer = null
+    this.#writer = this.#changes = null
     const checkpointFailure = await this.#checkpointIfDue(version)
     return { version, files: staged.length, rows, checkpointFailure }
   }

@@ -58,6 +58,28 @@ export async function exchangeTables(
     }
     return `${rows} rows, ${told}`
   })
+  await attempt(report, 'tables: changes are told alike', async () => {
+    let rows = 0
+    for (const [name, last] of Object.entries({ 'theirs-feed': 3, 'ours-tracked': 10 })) {
+      const path = join(directory, name)
+      const told = ours('changes', path, '--from', '0', '--to', String(last), '--json')
+      rows += same(name, told, theirs('changes', path, '0', String(last)))
+    }
+    return `${rows} changes, ${told}`
+  })
+  await attempt(report, 'tables: put together, brought back and cleaned', async () => {
+    const path = join(directory, 'theirs-partitioned')
+    const before = theirs('read', path)
+    ours('optimize', path)
+    same('put together', theirs('read', path), before)
+    ours('restore', path, '--version', '1')
+    const rows = same('brought back', theirs('read', path), ours('read', path, '--version', '1'))
+    ours('delete', path, '--where', "id < 15 AND p IS NOT NULL OR day = '2024-02-29' AND id > 50")
+    same('deleted', theirs('read', path), ours('read', path, '--json'))
+    ours('vacuum', path, '--retention-hours', '0', '--force')
+    same('cleaned', theirs('read', path), ours('read', path))
+    return `${rows} rows, ${told}`
+  })
   await attempt(report, 'tables: writers at once', async () => {
     const path = join(directory, 'at-once')
     run(process.execPath, [millrace, 'tables', 'append', path], ['{"id":-1}'])

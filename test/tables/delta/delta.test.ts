@@ -1,6 +1,5 @@
 /** Delta tables made here byte by byte, sound and damaged, read back; and the formats within them by known values. */
 import t from 'tap'
-import { crc32 } from '../../../protocol/records/crc32.ts'
 import type { Field } from '../../../src/tables/columns/column.ts'
 import { jsonText, NumberText, parseJson } from '../../../src/tables/columns/exact-json.ts'
 import { dateOf, decimalOf, timestampOf } from '../../../src/tables/columns/text-values.ts'
@@ -8,21 +7,26 @@ import { decodeZ85, vectorFileName } from '../../../src/tables/delta/deletion-ve
 import { readHistory, versionAt } from '../../../src/tables/delta/history.ts'
 import { fileNameOf, pathOf } from '../../../src/tables/delta/paths.ts'
 import { RowBitmap } from '../../../src/tables/delta/row-bitmap.ts'
-import { add, column, type Line, Made, metaData, plainProtocol, removeScratch } from './made.ts'
+import {
+  add,
+  column,
+  framed,
+  type Line,
+  Made,
+  metaData,
+  plainProtocol,
+  removeScratch,
+  u16,
+  u32,
+  vectorOf,
+  withVectors,
+} from './made.ts'
 
 t.teardown(removeScratch)
 
 const long: Field = { name: 'id', type: { kind: 'int64' }, isNullable: true }
 const text: Field = { name: 'name', type: { kind: 'string' }, isNullable: true }
 
-const withVectors = {
-  protocol: {
-    minReaderVersion: 3,
-    minWriterVersion: 7,
-    readerFeatures: ['deletionVectors'],
-    writerFeatures: ['deletionVectors'],
-  },
-}
 const twoColumns = metaData([column('id', 'long'), column('name', 'string')])
 
 async function twoVersions(): Promise<Made> {
@@ -116,38 +120,6 @@ t.test('narrower types are widened, others refused by name', async (t) => {
   made.commit(1, [metaData([column('id', 'date')])])
   await t.rejects(made.rows(), { reason: 'unsupported', message: /id is of type date.*int32/ })
 })
-
-/** Rows 1, 3 and 65 536 + 5 in arrays; as the protocol lays it out. */
-function vectorOf(rows: readonly number[]): Buffer {
-  const keys = [...new Set(rows.map((row) => row >> 16))]
-  const groups = keys.map((key) =>
-    rows.filter((row) => row >> 16 === key).map((row) => row & 0xffff),
-  )
-  const words = [
-    u32(1681511377, 1, 0, 0, 12346, keys.length),
-    ...keys.map((key, i) => u16(key, groups[i]!.length - 1)),
-    u32(...keys.map(() => 0)),
-    ...groups.map((group) => u16(...group)),
-  ]
-  return Buffer.concat(words)
-}
-
-function u32(...values: number[]): Buffer {
-  return Buffer.from(Uint32Array.from(values).buffer)
-}
-
-function u16(...values: number[]): Buffer {
-  return Buffer.from(Uint16Array.from(values).buffer)
-}
-
-function framed(bitmap: Buffer): Buffer {
-  const frame = Buffer.alloc(bitmap.length + 9)
-  frame[0] = 1
-  frame.writeUInt32BE(bitmap.length, 1)
-  bitmap.copy(frame, 5)
-  frame.writeUInt32BE(crc32(bitmap) >>> 0, bitmap.length + 5)
-  return frame
-}
 
 t.test('rows in a deletion vector are not there', async (t) => {
   // The protocol's own example of a name.

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { crc32 } from '../../../protocol/records/crc32.ts'
 import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../../src/environment/node/random.ts'
 import type { Storage } from '../../../src/environment/storage.ts'
@@ -34,6 +35,15 @@ export function metaData(fields: Line[], more: Line = {}): Line {
 }
 
 export const plainProtocol = { protocol: { minReaderVersion: 1, minWriterVersion: 2 } }
+
+export const withVectors = {
+  protocol: {
+    minReaderVersion: 3,
+    minWriterVersion: 7,
+    readerFeatures: ['deletionVectors'],
+    writerFeatures: ['deletionVectors'],
+  },
+}
 
 export function add(path: string, more: Line = {}): Line {
   return {
@@ -135,4 +145,36 @@ export async function stage(transaction: Transaction, lines: readonly string[]):
 /** The field of a table, as plain as can be. */
 export function field(name: string, kind: PlainKind): Field {
   return { name, type: { kind }, isNullable: true }
+}
+
+/** A deletion vector's bitmap of rows, in arrays; as the protocol lays it out. */
+export function vectorOf(rows: readonly number[]): Buffer {
+  const keys = [...new Set(rows.map((row) => row >> 16))]
+  const groups = keys.map((key) =>
+    rows.filter((row) => row >> 16 === key).map((row) => row & 0xffff),
+  )
+  const words = [
+    u32(1681511377, 1, 0, 0, 12346, keys.length),
+    ...keys.map((key, i) => u16(key, groups[i]!.length - 1)),
+    u32(...keys.map(() => 0)),
+    ...groups.map((group) => u16(...group)),
+  ]
+  return Buffer.concat(words)
+}
+
+export function u32(...values: number[]): Buffer {
+  return Buffer.from(Uint32Array.from(values).buffer)
+}
+
+export function u16(...values: number[]): Buffer {
+  return Buffer.from(Uint16Array.from(values).buffer)
+}
+
+export function framed(bitmap: Buffer): Buffer {
+  const frame = Buffer.alloc(bitmap.length + 9)
+  frame[0] = 1
+  frame.writeUInt32BE(bitmap.length, 1)
+  bitmap.copy(frame, 5)
+  frame.writeUInt32BE(crc32(bitmap) >>> 0, bitmap.length + 5)
+  return frame
 }

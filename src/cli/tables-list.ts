@@ -1,0 +1,80 @@
+/** `millrace tables list`: the Delta tables below a directory. */
+import { LocalStorage } from '../environment/node/local-storage.ts'
+import { jsonText } from '../tables/columns/exact-json.ts'
+import { DeltaError } from '../tables/delta/delta-error.ts'
+import { logDirectory } from '../tables/delta/log-files.ts'
+import { readSnapshot } from '../tables/delta/snapshot.ts'
+import { ParquetError } from '../tables/parquet/parquet-error.ts'
+import { localVerb } from './command.ts'
+import { bytes, count, table } from './table.ts'
+import { told } from './tables-failure.ts'
+
+/** Directories below the one that is named: deeper lie no tables that people look for. */
+const depthMax = 8
+
+export const list = localVerb({
+  summary: 'Show the Delta tables below a directory',
+  positionals: [{ name: 'DIR', summary: 'A directory with tables in it, at any depth' }],
+  options: {},
+  examples: [{ says: 'All tables', line: 'millrace tables list /data' }],
+  run: ({ positionals, json }) =>
+    told(positionals[0]!, async () => {
+      const root = new LocalStorage(positionals[0]!)
+      const found: Listed[] = []
+      for await (const path of tablesBelow(root, '.', 0)) {
+        found.push(await listed(positionals[0]!, path))
+      }
+      process.stdout.write(
+        json
+          ? `${jsonText(found.map((one) => ({ ...one })))}\n`
+          : table(
+              ['TABLE', 'VERSION', 'FILES', 'SIZE', 'PROBLEM'],
+              found.map((one) => [
+                one.path,
+                one.version,
+                one.files === null ? null : count(one.files),
+                one.sizeInBytes === null ? null : bytes(one.sizeInBytes),
+                one.problem,
+              ]),
+            ),
+      )
+      return 0
+    }),
+})
+
+interface Listed {
+  readonly path: string
+  readonly version: number | null
+  readonly files: number | null
+  readonly sizeInBytes: number | null
+  /** Why the table cannot be read. */
+  readonly problem: string | null
+}
+
+async function* tablesBelow(
+  root: LocalStorage,
+  directory: string,
+  depth: number,
+): AsyncGenerator<string> {
+  const entries = (await root.list(directory)).filter(({ isDirectory }) => isDirectory)
+  if (entries.some(({ name }) => name === logDirectory)) {
+    yield directory
+    return
+  }
+  if (depth === depthMax) return
+  for (const { name } of entries) {
+    if (name.startsWith('.')) continue
+    yield* tablesBelow(root, directory === '.' ? name : `${directory}/${name}`, depth + 1)
+  }
+}
+
+async function listed(root: string, path: string): Promise<Listed> {
+  try {
+    const { version, files } = await readSnapshot(new LocalStorage(`${root}/${path}`))
+    const sizeInBytes = [...files.values()].reduce((sum, { size }) => sum + size, 0)
+    return { path, version, files: files.size, sizeInBytes, problem: null }
+  } catch (error) {
+    if (!(error instanceof DeltaError || error instanceof ParquetError)) throw error
+    return { path, version: null, files: null, sizeInBytes: null, problem: error.message }
+  }
+}

@@ -1,0 +1,151 @@
+/** `millrace tables delete`, `optimize`, `vacuum` and `restore`: what makes a table smaller, and what takes it back. */
+import { LocalStorage } from '../environment/node/local-storage.ts'
+import { jsonText } from '../tables/columns/exact-json.ts'
+import { deleteRows } from '../tables/delta/delete.ts'
+import { optimizeTable } from '../tables/delta/optimize.ts'
+import { restoreTable } from '../tables/delta/restore.ts'
+import type { TableEnvironment } from '../tables/delta/table-environment.ts'
+import { vacuumTable } from '../tables/delta/vacuum.ts'
+import { localVerb } from './command.ts'
+import { createCommandEnvironment } from './environment.ts'
+import { UsageError } from './failure.ts'
+import { bytes, count } from './table.ts'
+import { toldWriting, warn } from './tables-failure.ts'
+
+const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
+const mebibyte = 1024 * 1024
+const hourMs = 3_600_000
+
+function environmentOf(path: string): TableEnvironment {
+  const { clock, random } = createCommandEnvironment()
+  return { clock, random, storage: new LocalStorage(path) }
+}
+
+export const remove = localVerb({
+  summary: 'Delete the rows for which a condition is true',
+  positionals: [path],
+  options: {
+    where: {
+      kind: 'text',
+      value: 'CONDITION',
+      summary: 'As in SQL: columns compared with constants, IN, IS NULL, AND, OR, NOT',
+    },
+  },
+  examples: [
+    {
+      says: 'A customer',
+      line: `millrace tables delete /data/orders --where "customer = 'ann' AND day < '2024-01-01'"`,
+    },
+  ],
+  run: ({ values: { where }, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      if (where === undefined) throw new UsageError('--where is missing: which rows to delete')
+      const done = await deleteRows(environmentOf(positionals[0]!), where)
+      warn(done)
+      const told = { version: done?.version ?? null, rowsDeleted: done?.deleted ?? 0 }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : done === null
+            ? 'No row matches: nothing was committed\n'
+            : `Version ${done.version}: ${count(done.deleted)} rows deleted\n`,
+      )
+      return 0
+    }),
+})
+
+export const optimize = localVerb({
+  summary: 'Put small files together into large ones',
+  positionals: [path],
+  options: {
+    'target-mib': { kind: 'number', summary: 'Size of the large files in MiB, 128 unless given' },
+  },
+  examples: [{ says: 'A table of many commits', line: 'millrace tables optimize /data/orders' }],
+  run: ({ values, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      const mebibytes = values['target-mib'] ?? 128
+      if (mebibytes < 1) throw new UsageError('--target-mib: expected 1 or more')
+      const done = await optimizeTable(environmentOf(positionals[0]!), mebibytes * mebibyte)
+      warn(done)
+      const told = {
+        version: done?.version ?? null,
+        filesRemoved: done?.removed ?? 0,
+        filesAdded: done?.files ?? 0,
+      }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : done === null
+            ? 'Nothing to do\n'
+            : `Version ${done.version}: ${count(done.files)} files in the place of ${count(done.removed)}\n`,
+      )
+      return 0
+    }),
+})
+
+export const vacuum = localVerb({
+  summary: 'Delete files that no version within the retention needs',
+  positionals: [path],
+  options: {
+    'retention-hours': {
+      kind: 'number',
+      summary: 'Versions that long ago stay readable; what the table says (7 days) unless given',
+    },
+    'dry-run': { kind: 'flag', summary: 'Only say what would be deleted' },
+    force: { kind: 'flag', summary: 'Allow less retention than the table asks for' },
+  },
+  notes: [
+    'Versions before the retention can no longer be read or restored. With less retention than a writer\n' +
+      'takes to commit, its files are deleted under it: --force is for tables that nobody writes.',
+  ],
+  examples: [
+    { says: 'What would go', line: 'millrace tables vacuum /data/orders --dry-run' },
+    { says: 'A month stays', line: 'millrace tables vacuum /data/orders --retention-hours 720' },
+  ],
+  run: ({ values, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      const hours = values['retention-hours']
+      if (hours !== undefined && hours < 0)
+        throw new UsageError('--retention-hours: expected 0 or more')
+      const { files, bytes: size } = await vacuumTable(environmentOf(positionals[0]!), {
+        retentionMs: hours === undefined ? undefined : hours * hourMs,
+        force: values.force,
+        dryRun: values['dry-run'],
+      })
+      const done = values['dry-run'] ? 'would be deleted' : 'deleted'
+      process.stdout.write(
+        json
+          ? `${jsonText({ files: [...files], bytes: size, dryRun: values['dry-run'] })}\n`
+          : `${files.map((name) => `${name}\n`).join('')}${count(files.length)} files ${done}, ${bytes(size)}\n`,
+      )
+      return 0
+    }),
+})
+
+export const restore = localVerb({
+  summary: 'Make a table what it was at an older version, by a new one',
+  positionals: [path],
+  options: { version: { kind: 'number', summary: 'The version to go back to' } },
+  examples: [
+    { says: 'Before the mistake', line: 'millrace tables restore /data/orders --version 41' },
+  ],
+  run: ({ values: { version }, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      if (version === undefined) throw new UsageError('--version is missing: which to go back to')
+      const done = await restoreTable(environmentOf(positionals[0]!), version)
+      warn(done)
+      const told = {
+        version: done?.version ?? null,
+        filesRemoved: done?.removed ?? 0,
+        filesAdded: done?.added ?? 0,
+      }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : done === null
+            ? `The table is as it was at version ${version}\n`
+            : `Version ${done.version}: ${count(done.added)} files are back, ${count(done.removed)} gone\n`,
+      )
+      return 0
+    }),
+})

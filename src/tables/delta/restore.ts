@@ -1,0 +1,59 @@
+/**
+ * A table made what it was at an older version, by a new one: files that came since are removed, those that went are
+ * added again, if they are still there. What applications remember of their progress stays, so that none writes again
+ * what it has written.
+ */
+import { DiskError } from '../../environment/disk.ts'
+import type { Storage } from '../../environment/storage.ts'
+import { linesOf } from './action-lines.ts'
+import type { MetadataAction } from './actions.ts'
+import { missing } from './delta-error.ts'
+import { fileNameOf } from './paths.ts'
+import { readSnapshot } from './snapshot.ts'
+import type { TableEnvironment } from './table-environment.ts'
+import { type Committed, Transaction } from './transaction.ts'
+
+export interface Restored extends Committed {
+  readonly added: number
+  readonly removed: number
+}
+
+/** `null`: the table is as it was then. Rejects with DeltaError, DiskError. */
+export async function restoreTable(
+  environment: TableEnvironment,
+  version: number,
+): Promise<Restored | null> {
+  const { storage } = environment
+  const now = await readSnapshot(storage)
+  const then = await readSnapshot(storage, version)
+  const transaction = Transaction.on(environment, now)
+  const removed = [...now.files].filter(([key]) => !then.files.has(key))
+  const added = [...then.files].filter(([key]) => !now.files.has(key))
+  for (const [, file] of added) await refuseMissing(storage, file.path, version)
+  for (const [, file] of removed) transaction.remove(file, true)
+  for (const [, file] of added) transaction.add({ ...file, dataChange: true })
+  const isOther = !textOf(then.metadata).equals(textOf(now.metadata))
+  if (isOther) transaction.change({ metadata: then.metadata })
+  if (removed.length + added.length === 0 && !isOther) return null
+  transaction.readAll()
+  const committed = await transaction.commit({
+    operation: 'RESTORE',
+    parameters: { version: String(version) },
+    metrics: { numRestoredFiles: added.length, numRemovedFiles: removed.length },
+  })
+  return { ...committed, added: added.length, removed: removed.length }
+}
+
+function textOf(metaData: MetadataAction): Buffer {
+  return linesOf([{ kind: 'metaData', metaData }])
+}
+
+async function refuseMissing(storage: Storage, path: string, version: number): Promise<void> {
+  try {
+    const file = await storage.open(fileNameOf(path))
+    await file.close()
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error
+    throw missing(`version ${version} cannot be restored: its file ${path} was vacuumed`)
+  }
+}
