@@ -11,6 +11,21 @@ export const reads: readonly Mutation[] = [
     replace: '',
   },
   {
+    name: 'session-stands-still',
+    breaks: 'in a fetch session the broker does not follow where the reader has gone on',
+    file: 'src/replication/fetch-sessions.ts',
+    find: 'known.update(requested)',
+    replace: '',
+  },
+  {
+    name: 'session-leaves-out-news',
+    breaks:
+      'in a fetch session a partition whose end the reader knows is left out, with its records',
+    file: 'src/handlers/fetch.ts',
+    find: 'if (read.bytes === 0 && this.#session.omits(',
+    replace: 'if (this.#session.omits(',
+  },
+  {
     name: 'tail-skips-batch',
     breaks: 'a read from memory at the last offset of a batch begins with the next',
     file: 'src/log/tail-cache.ts',

@@ -23,7 +23,7 @@ import { belong } from './modern-members.ts'
 import { commitTooLate } from './outdated-member.ts'
 import { probe } from './probing-client.ts'
 import { produce } from './producing-client.ts'
-import type { SeededRandom } from './random.ts'
+import { SeededRandom } from './random.ts'
 import { readAlone, readInGroup } from './reading-clients.ts'
 import { share } from './share-members.ts'
 import { fallSilent } from './silent-member.ts'
@@ -231,6 +231,8 @@ class Scenario {
     const { tellers, clerks } = stage.temper.ledger
     if (tellers + clerks === 0) return
     stage.memories.add(new LedgerMemory(stage))
+    // Its own: seeds without one keep their course.
+    const hasSession = new SeededRandom(this.#world.seed).fork('fetch sessions')
     for (let i = 0; i < tellers; i++) {
       this.#send(others, `teller${i}`, (name) => keepLedger(stage, name, 'teller'))
     }
@@ -239,7 +241,12 @@ class Scenario {
     }
     for (const isolation of ['read_committed', 'read_uncommitted'] as const) {
       const name = isolation.replace('_', ' ')
-      this.#send(reading, name, () => readLedger(stage, name, isolation))
+      this.#send(reading, name, () => readLedger(stage, name, { isolation }))
+      const inSession = `${name} in session`
+      if (!hasSession.chance(0.4)) continue
+      this.#send(reading, inSession, () =>
+        readLedger(stage, inSession, { isolation, inSession: true }),
+      )
     }
   }
 

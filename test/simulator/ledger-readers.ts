@@ -1,41 +1,17 @@
 /**
  * Who reads the ledger: one reader of everything and one of committed records, who go on from where they
- * were, and an auditor who reads all of it, before clients are let in after a start and at the end. They
+ * were, one who does so in a fetch session, and an auditor who reads all of it, before clients are let in after a start and at the end. They
  * fetch for themselves, to see the ends of partitions and not only records: the last stable offset never
  * goes back, it never passes the high watermark, and it comes to it in the end.
  */
-import { apis } from '../../protocol/apis.ts'
-import { errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
-import { zeroUuid } from '../../protocol/types.ts'
 import { isAnswer, isRetriable, TimeoutError } from '../../src/client/failures.ts'
-import { FetchedRecords } from '../../src/client/fetched-records.ts'
-import { type IsolationLevel, isolationCode } from '../../src/client/offsets.ts'
+import type { IsolationLevel } from '../../src/client/offsets.ts'
 import { create } from './admin-client.ts'
 import type { Ledger, LedgerRecord } from './ledger.ts'
+import { fetchLedger, type Piece } from './ledger-pieces.ts'
+import { LedgerSession } from './ledger-session.ts'
 import { type Client, type Memory, type Stage, sleep, startClient } from './stage.ts'
 import { Violation } from './violation.ts'
-
-/** The header that tells which record it is; a tombstone has no value to tell it. */
-export const idHeader = 'id'
-
-interface Piece {
-  readonly records: readonly {
-    readonly id: string
-    readonly key: string
-    readonly offset: number
-  }[]
-  readonly next: number
-  readonly highWatermark: number
-  readonly stableEnd: number
-}
-
-interface Asked {
-  readonly partition: number
-  readonly offset: number
-  readonly isolation: IsolationLevel
-  readonly maxWaitMs: number
-  readonly maxBytes: number
-}
 
 /** Makes the topic unless somebody has. Rejects while it cannot. */
 export async function makeLedger(client: Client, { topic, form }: Ledger): Promise<void> {
@@ -51,50 +27,6 @@ export function isPassingFailure(error: unknown): boolean {
   return isRetriable(error) || error instanceof TimeoutError
 }
 
-async function fetchLedger({ cluster }: Client, ledger: Ledger, asked: Asked): Promise<Piece> {
-  const { topic } = ledger
-  const { partition, offset: fetchOffset, isolation, maxWaitMs, maxBytes } = asked
-  const leader = await cluster.leader(topic, partition)
-  const topicId = cluster.metadata.topics.get(topic)?.topicId ?? zeroUuid
-  const partitions = [{ partition, fetchOffset, partitionMaxBytes: maxBytes }]
-  const request = {
-    maxWaitMs,
-    minBytes: 1,
-    maxBytes,
-    isolationLevel: isolationCode(isolation),
-    topics: [{ topic, topicId, partitions }],
-  }
-  const versionMax = topicId === zeroUuid ? 12 : undefined
-  const connection = await cluster.connectionTo(leader, 'fetch')
-  const options = { timeoutMs: cluster.requestTimeoutMs + maxWaitMs, versionMin: 4, versionMax }
-  const answer = await connection.call(apis.fetch, request, options)
-  const row = answer.responses[0]?.partitions[0]
-  const error = errorByCode(row?.errorCode ?? answer.errorCode)
-  // Nobody asks for more than there is, or was, and nothing of it is ever deleted.
-  if (error === errors.OFFSET_OUT_OF_RANGE && !ledger.isVoid) {
-    throw new Violation(`${topic}-${partition} has no offset ${fetchOffset} any more`)
-  }
-  if (row === undefined || error !== errors.NONE) {
-    cluster.metadata.forget(topic)
-    throw new KafkaError(error === errors.NONE ? errors.UNKNOWN_SERVER_ERROR : error)
-  }
-  const aborted = isolation === 'read_committed' ? row.abortedTransactions : null
-  const fetched = new FetchedRecords(Buffer.concat(row.records ?? []), fetchOffset, aborted)
-  const { highWatermark, lastStableOffset: stableEnd } = row
-  const where = `${topic}-${partition}`
-  if (stableEnd > highWatermark) {
-    throw new Violation(`${where} is stable up to ${stableEnd} and ends at ${highWatermark}`)
-  }
-  const records = []
-  for (let batch = fetched.next(); batch !== null; batch = fetched.next()) {
-    for (const { offset, key, headers } of batch) {
-      const id = `${headers.find((header) => `${header.key}` === idHeader)?.value}`
-      records.push({ offset, id, key: `${key}` })
-    }
-  }
-  return { records, next: fetched.position, highWatermark, stableEnd }
-}
-
 interface Place {
   next: number
   stableEnd: number
@@ -105,10 +37,10 @@ interface Place {
 export async function readLedger(
   stage: Stage,
   name: string,
-  isolation: IsolationLevel,
+  { isolation, inSession = false }: { isolation: IsolationLevel; inSession?: boolean },
 ): Promise<void> {
   const client = startClient(stage, name)
-  const reader = new LedgerReader(stage, client, isolation)
+  const reader = new LedgerReader(stage, client, isolation, inSession)
   const roundMs = Math.max(500, stage.temper.durationMs / 60)
   while (!stage.isWritten) {
     await reader.round()
@@ -124,13 +56,16 @@ class LedgerReader {
   readonly #client: Client
   readonly #isolation: IsolationLevel
   #ledger: Ledger
+  readonly #inSession: boolean
+  #session: LedgerSession | null = null
   #places: Place[] = []
   #given = new Set<LedgerRecord>()
 
-  constructor(stage: Stage, client: Client, isolation: IsolationLevel) {
+  constructor(stage: Stage, client: Client, isolation: IsolationLevel, inSession: boolean) {
     this.#stage = stage
     this.#client = client
     this.#isolation = isolation
+    this.#inSession = inSession
     this.#ledger = stage.ledgers.current
     this.#begin(this.#ledger)
   }
@@ -141,6 +76,10 @@ class LedgerReader {
     this.#places = Array.from({ length: ledger.form.partitions }, () => {
       return { next: 0, stableEnd: 0, highWatermark: 0 }
     })
+    const isolation = this.#isolation
+    this.#session = this.#inSession
+      ? new LedgerSession(this.#stage, this.#client, { ledger, isolation })
+      : null
   }
 
   /** Reads what there is. True: it came to the end of every partition. */
@@ -149,7 +88,8 @@ class LedgerReader {
     if (this.#ledger !== ledgers.current) this.#begin(ledgers.current)
     try {
       await makeLedger(this.#client, this.#ledger)
-      for (const [partition, place] of this.#places.entries()) await this.#read(partition, place)
+      if (this.#session !== null) await this.#readIn(this.#session)
+      else for (const partition of this.#places.keys()) await this.#read(partition)
       return this.#ledger === ledgers.current
     } catch (error) {
       if (error instanceof Violation) throw error
@@ -169,27 +109,43 @@ class LedgerReader {
     )
   }
 
-  async #read(partition: number, place: Place): Promise<void> {
-    const ledger = this.#ledger
+  async #read(partition: number): Promise<void> {
     const { random } = this.#client
     for (;;) {
-      const piece = await fetchLedger(this.#client, ledger, {
+      const piece = await fetchLedger(this.#client, this.#ledger, {
         partition,
-        offset: place.next,
+        offset: (this.#places[partition] as Place).next,
         isolation: this.#isolation,
         maxWaitMs: random.pick([0, 50]),
         maxBytes: random.pick([100, 1_000, 100_000]),
       })
-      if (ledger.isVoid) return
-      this.#follow(partition, place, piece)
-      const isCommitted = this.#isolation === 'read_committed'
-      for (const { id, key, offset } of piece.records) {
-        const record = ledger.see(this.#client.name, { id, key, offset, partition, isCommitted })
-        if (record !== null) this.#given.add(record)
-      }
-      if (piece.next === place.next) return
-      place.next = piece.next
+      if (!this.#take(partition, piece)) return
     }
+  }
+
+  async #readIn(session: LedgerSession): Promise<void> {
+    for (;;) {
+      const pieces = await session.fetch(this.#places.map(({ next }) => next))
+      let isMore = false
+      for (const [partition, piece] of pieces) isMore = this.#take(partition, piece) || isMore
+      if (!isMore) return
+    }
+  }
+
+  /** Whether it came further. */
+  #take(partition: number, piece: Piece): boolean {
+    const ledger = this.#ledger
+    const place = this.#places[partition] as Place
+    if (ledger.isVoid) return false
+    this.#follow(partition, place, piece)
+    const isCommitted = this.#isolation === 'read_committed'
+    for (const { id, key, offset } of piece.records) {
+      const record = ledger.see(this.#client.name, { id, key, offset, partition, isCommitted })
+      if (record !== null) this.#given.add(record)
+    }
+    const isFurther = piece.next !== place.next
+    place.next = piece.next
+    return isFurther
   }
 
   #follow(partition: number, place: Place, { stableEnd, highWatermark, next }: Piece): void {

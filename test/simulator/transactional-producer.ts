@@ -10,7 +10,7 @@ import { encodeBatch } from '../../protocol/records/record.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import { isRetriable, TimeoutError } from '../../src/client/failures.ts'
 import type { Ledger, LedgerRecord } from './ledger.ts'
-import { idHeader } from './ledger-readers.ts'
+import { idHeader } from './ledger-pieces.ts'
 import { type Client, type Stage, sleep } from './stage.ts'
 import { Violation } from './violation.ts'
 
