@@ -5,11 +5,13 @@
  * does live. It goes on in turns (`environment/in-turns.ts`): whoever asks for something else meanwhile waits
  * for a millisecond of it.
  *
- * A record that cannot be decoded, or a batch that cannot be opened or is not what its checksum is of, is
- * logged and passed over: one damaged place must neither keep all the others from being known nor be
- * believed. Loading fails only where the log
- * cannot be read, where it does not show where the next batch begins, or where a codec is missing.
+ * A record that cannot be decoded, a batch that cannot be opened or is not what its checksum is of, or a
+ * stretch in which the log finds no batch, is logged and passed over: one damaged place must neither keep
+ * all the others from being known nor be believed. Loading fails only where the log cannot be read, where
+ * it does not show where the next batch begins, or where a codec is missing.
  */
+
+import { errors, KafkaError } from '../../protocol/errors.ts'
 import {
   baseOffset,
   checkCrc,
@@ -80,7 +82,8 @@ export async function loadRecords<S extends Shard<R>, R>(
   const endOffset = log.logEndOffset
   const progress: Progress = { offset: log.logStartOffset, batches: 0, records: 0 }
   while (progress.offset < endOffset && isCurrent()) {
-    const bytes = await log.read(progress.offset)
+    const bytes = await readSound(load, progress)
+    if (bytes === null) continue
     // Compaction has taken what was last before the end, or a loss of power what was never promised.
     if (bytes.length === 0) break
     const before = progress.offset
@@ -95,6 +98,24 @@ export async function loadRecords<S extends Shard<R>, R>(
   const durationMs = Math.round(clock.monotonic() - startMs)
   const { batches, records } = progress
   return { batches, records, durationMs }
+}
+
+/** Null: there is damage, and what is behind it is next. */
+async function readSound<S extends Shard<R>, R>(
+  { log, logger }: Load<S, R>,
+  progress: Progress,
+): Promise<Buffer | null> {
+  const { offset } = progress
+  try {
+    return await log.read(offset)
+  } catch (err) {
+    if (!(err instanceof KafkaError) || err.error !== errors.CORRUPT_MESSAGE) throw err
+    const endOffset = log.endOfDamage(offset)
+    if (endOffset <= offset) throw err
+    logger.error('a damaged stretch of the log is passed over', { offset, endOffset, err })
+    progress.offset = endOffset
+    return null
+  }
 }
 
 function* replayChunk<S extends Shard<R>, R>(

@@ -20,9 +20,11 @@ export interface CoordinatorLog {
   readonly batchBytesMax: number
   /**
    * Whole batches from the one that holds `offset` on, as many as the log likes to give at once;
-   * empty at the end of the log.
+   * empty at the end of the log. Rejects with KafkaError CORRUPT_MESSAGE where damage comes first.
    */
   read(offset: number): Buffer | Promise<Buffer>
+  /** The offset behind the damage that a read of `offset` met; `offset` where that is not known. */
+  endOfDamage(offset: number): number
   /**
    * Appends one batch (base offset and leader epoch are still to be set) and resolves when it is
    * committed. Throws, or rejects with `KafkaError` or `DiskError`, if the batch is not in the log.

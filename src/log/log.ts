@@ -319,6 +319,11 @@ export class Log {
     return this.#readDisk(bounded)
   }
 
+  /** The offset behind the damage that a read of `offset` met; `offset` where it met none. */
+  endOfDamage(offset: number): number {
+    return Math.min(this.#segments.endOfDamage(offset) ?? offset, this.logEndOffset)
+  }
+
   /** Transactions aborted in [fromOffset, upToOffset): what a read_committed fetch lists. */
   abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[] {
     return this.#segments.abortedTransactions(fromOffset, upToOffset)

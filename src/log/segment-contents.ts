@@ -145,6 +145,11 @@ export class SegmentContents {
     )
   }
 
+  /** The end of the first damaged stretch that reaches behind `offset`; null where none does. */
+  endOfDamage(offset: number): number | null {
+    return this.#damage.find(({ toOffset }) => toOffset > offset)?.toOffset ?? null
+  }
+
   /** Up to where batches lie back to back from `position` on. */
   soundUntil(position: number): number {
     const damage = this.#damage.find((one) => one.position >= position)

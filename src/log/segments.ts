@@ -145,6 +145,15 @@ export class Segments {
     return nothingAt(options.offset)
   }
 
+  /** Where the damage ends that a read of `offset` met; null where it met none. */
+  endOfDamage(offset: number): number | null {
+    for (const { contents } of this.list.slice(this.indexOf(offset))) {
+      const end = contents.endOfDamage(offset)
+      if (end !== null) return end
+    }
+    return null
+  }
+
   async #readOne(segment: Segment, options: ReadOptions): Promise<ReadResult | null | 'replaced'> {
     try {
       const found = await segment.read(options)

@@ -31,7 +31,7 @@ export class PartitionCoordinatorLog {
     return this.#partition.config.maxMessageBytes
   }
 
-  /** Rejects with DiskError, or KafkaError where the partition has no disk any more. */
+  /** Rejects with DiskError, or KafkaError where damage comes first, or there is no disk any more. */
   async read(offset: number): Promise<Buffer> {
     const { log } = this.#partition
     const { chunks } = await log.read({
@@ -41,6 +41,10 @@ export class PartitionCoordinatorLog {
       upToOffset: log.logEndOffset,
     })
     return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+  }
+
+  endOfDamage(offset: number): number {
+    return this.#partition.log.endOfDamage(offset)
   }
 
   /** Resolves when the whole in-sync set has the batch. Throws KafkaError or rejects with DiskError. */

@@ -1,4 +1,5 @@
 /** A coordinator's log in memory: commits at once, when told to, or refuses. */
+import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as batch from '../../protocol/records/batch.ts'
 import { encodeControlBatch } from '../../protocol/records/control.ts'
 import {
@@ -19,6 +20,8 @@ export class MemoryLog implements CoordinatorLog {
   logEndOffset = 0
   batchBytesMax = 1_048_588
   readonly batches: Buffer[] = []
+  /** Offsets that cannot be read. */
+  damage = { from: 0, to: 0 }
   /** While set, what is appended is refused with it. */
   failure: Error | null = null
   /** While set, it is thrown at once. */
@@ -33,8 +36,14 @@ export class MemoryLog implements CoordinatorLog {
   }
 
   read(offset: number): Buffer {
+    if (this.endOfDamage(offset) > offset) throw new KafkaError(errors.CORRUPT_MESSAGE)
     const found = this.batches.find((bytes) => batch.lastOffset(bytes, 0) >= offset)
     return found ?? Buffer.alloc(0)
+  }
+
+  endOfDamage(offset: number): number {
+    const { from, to } = this.damage
+    return offset >= from && offset < to ? to : offset
   }
 
   append(bytes: Buffer): Promise<void> {
@@ -71,6 +80,7 @@ export class MemoryLog implements CoordinatorLog {
   copy(): MemoryLog {
     const copy = new MemoryLog()
     copy.logEndOffset = this.logEndOffset
+    copy.damage = this.damage
     copy.batches.push(...this.batches)
     return copy
   }

@@ -535,6 +535,28 @@ t.test('what is damaged is passed over, and said', async (t) => {
   t.equal(await world.run(Promise.resolve(say('works', ['h', '1']))), 'works')
 })
 
+t.test(
+  'a stretch in which the log finds no batch is passed over, if it knows where it ends',
+  async (t) => {
+    const { world, runtime, log, say, content, errorLines } = start()
+    for (const key of ['a', 'b', 'c']) {
+      log.put({ records: [{ timestamp: 1, key: Buffer.from(key), value: Buffer.from('1') }] })
+    }
+    log.damage = { from: 1, to: 2 }
+    await world.run(runtime.load(0, 1, log))
+    t.same([...content().keys()], ['a', 'c'])
+    t.match(errorLines, [{ partition: '__words-0', offset: 1, endOffset: 2 }])
+    t.equal(await world.run(Promise.resolve(say('works', ['d', '1']))), 'works')
+    runtime.unload(0)
+    log.endOfDamage = (offset) => offset
+    log.read = () => {
+      throw new KafkaError(errors.CORRUPT_MESSAGE)
+    }
+    await world.run(runtime.load(0, 2, log))
+    t.match(errorLines.at(-1), { reloadMs: 10_000 }, 'else it is tried again')
+  },
+)
+
 t.test('a log whose last offsets hold nothing is loaded, and goes on behind them', async (t) => {
   const { world, runtime, log, say, content } = start()
   log.put({ records: [{ timestamp: 1, key: Buffer.from('a'), value: Buffer.from('1') }] })

@@ -367,6 +367,7 @@ t.test('a read ends before damage, and never walks on in it', async (t) => {
     const sound = await fixture.read(0)
     t.ok(sound.chunks[0]?.equals(bytes.subarray(0, at)), `before a length of ${length}`)
     await t.rejects(fixture.read(3), { name: 'KafkaError', error: { name: 'CORRUPT_MESSAGE' } })
+    t.equal(fixture.log.endOfDamage(3), 4)
     for (const offset of [4, 7]) {
       t.equal((await fixture.read(offset)).firstOffset, offset, 'what lies behind it is there')
     }
