@@ -11,6 +11,8 @@ import type { Stage } from './stage.ts'
 export interface Flip {
   readonly mayRefuse: boolean
   readonly touchesOffsets: boolean
+  /** What was known of transactions may be gone. */
+  readonly touchesTransactions: boolean
   /** Puts right what was flipped, where it is still there. */
   undo(disk: MemoryDisk): void
 }
@@ -19,8 +21,9 @@ const rebuildable = /\.(index|timeindex|txnindex|snapshot)$|\/leader-epoch-check
 const snapshotFile = /\/([^/]+-\d+)\/\d{20}\.snapshot$/
 const metadataLog = /\/__cluster_metadata-0\/\d{20}\.log$/
 const offsetsLog = /\/__consumer_offsets-\d+\/\d{20}\.log$/
+const transactionsLog = /\/__transaction_state-\d+\/\d{20}\.log$/
 /** What depends on these goes on without saying that it does. */
-const sparedLog = /\/(ledger\.\d+|__transaction_state)-\d+\/\d{20}\.log$/
+const sparedLog = /\/ledger\.\d+-\d+\/\d{20}\.log$/
 const logFile = /\/([^/]+)-(\d+)\/(\d{20})\.log$/
 
 export function flipBits(
@@ -47,6 +50,7 @@ export function flipBits(
   return {
     mayRefuse: path.includes('/__cluster_metadata-0/'),
     touchesOffsets: offsetsLog.test(path),
+    touchesTransactions: transactionsLog.test(path),
     undo: (next) => next.flipBack(path, bits, content),
   }
 }

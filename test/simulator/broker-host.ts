@@ -325,6 +325,7 @@ export class BrokerHost {
     })
     if (flip === null) return
     if (flip.mayRefuse) this.#mayRefuse.push(flip)
+    if (flip.touchesTransactions) this.#stage.ledgers.lose()
     if (!flip.touchesOffsets) return
     this.offsetsLost++
     this.areOffsetsDamaged = true
