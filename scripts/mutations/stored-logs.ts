@@ -13,9 +13,17 @@ export const reads: readonly Mutation[] = [
   {
     name: 'session-stands-still',
     breaks: 'in a fetch session the broker does not follow where the reader has gone on',
-    file: 'src/replication/fetch-sessions.ts',
-    find: 'known.update(requested)',
+    file: 'src/replication/fetch-session.ts',
+    find: 'partition.update(requested)',
     replace: '',
+  },
+  {
+    name: 'session-sleeps-on',
+    breaks:
+      'in a fetch session a partition that rested, having nothing new, is never looked at again',
+    file: 'src/replication/fetch-session.ts',
+    find: 'const waiting = this.#session?.stir(this) ?? none',
+    replace: 'const waiting = none as ReadonlySet<PartitionWatcher>',
   },
   {
     name: 'session-leaves-out-news',
@@ -110,8 +118,8 @@ export const recovery: readonly Mutation[] = [
     name: 'segment-name-not-synced',
     breaks: 'the directory is not synced when it has a new segment',
     file: 'src/log/segments.ts',
-    find: 'this.#hasNewNames = false\n    this.#disk.syncDirectory(this.#directory)\n',
-    replace: 'this.#hasNewNames = false\n',
+    find: 'this.#mustSyncNames = false\n    this.#disk.syncDirectory(this.#directory)\n',
+    replace: 'this.#mustSyncNames = false\n',
   },
   {
     name: 'partition-name-not-synced',
@@ -131,8 +139,8 @@ export const recovery: readonly Mutation[] = [
     name: 'close-without-sync',
     breaks: 'a stop counts as clean although the last batches were not synced',
     file: 'src/log/log.ts',
-    find: 'this.#segments.active.persistIndexes()\n      await this.#end.sync()',
-    replace: 'this.#segments.active.persistIndexes()',
+    find: 'await this.#end.sync()\n      await this.#segments.active.transactionIndex.sync()',
+    replace: 'await this.#segments.active.transactionIndex.sync()',
   },
   {
     name: 'replaced-file-not-synced',
