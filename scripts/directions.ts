@@ -47,7 +47,15 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/connect/json-text.ts': ['src/connect/failures.ts'],
   'src/connect/failures.ts': [],
   'src/registry/avro': ['src/connect/json-text.ts', 'src/connect/failures.ts'],
-  'src/registry': ['protocol', 'src/environment', 'src/client', 'src/http', 'src/registry/avro'],
+  'src/registry': [
+    'protocol',
+    'src/environment',
+    'src/client',
+    'src/http',
+    'src/registry/avro',
+    'src/connect/json-text.ts',
+    'src/connect/failures.ts',
+  ],
   'src/connect-service.ts': ['src/environment', 'src/http', 'src/connect-thread.ts'],
   'src/connect-thread.ts': [
     'src/config',

@@ -4,12 +4,16 @@
  * came, and a change of it is accepted only where no compatibility is asked for.
  */
 import assert from 'node:assert'
+import { writeJson } from '../connect/json-text.ts'
 import { describeDifference, differences, type Sides } from './avro/compatibility.ts'
 import { type ParsedAvro, parseAvro } from './avro/parse.ts'
 import { schemaText } from './avro/print.ts'
 import { SchemaError } from './avro/schema.ts'
+import * as json from './json-schema/compatibility.ts'
+import { describeDifference as describeJsonDifference } from './json-schema/differences.ts'
+import { normalizedJson, type ParsedJsonSchema, parseJsonSchema } from './json-schema/schema.ts'
 
-export const schemaTypes = ['AVRO', 'PROTOBUF'] as const
+export const schemaTypes = ['AVRO', 'JSON', 'PROTOBUF'] as const
 export type SchemaType = (typeof schemaTypes)[number]
 
 export function schemaTypeOf(name: string): SchemaType | undefined {
@@ -39,6 +43,8 @@ export interface ParsedSchema {
 /** Throws SchemaError. `isStrict` is false for what is registered already. */
 export function parseSchema(source: Source, { isStrict = true } = {}): ParsedSchema {
   if (source.type === 'PROTOBUF') return new ProtobufText(source.text)
+  if (source.type === 'JSON')
+    return new JsonSchemaText(parseJsonSchema(source.text, source.references))
   return new AvroSchemaText(
     parseAvro(source.text, { references: [...source.references.values()], isStrict }),
   )
@@ -63,6 +69,28 @@ class AvroSchemaText implements ParsedSchema {
     return differences(this.#parsed.schema, writer.#parsed.schema).map((difference) =>
       describeDifference(difference, sides),
     )
+  }
+}
+
+class JsonSchemaText implements ParsedSchema {
+  readonly type = 'JSON'
+  readonly text: string
+  readonly #parsed: ParsedJsonSchema
+
+  constructor(parsed: ParsedJsonSchema) {
+    this.#parsed = parsed
+    this.text = writeJson(parsed.json)
+  }
+
+  normalizedText(): string {
+    return writeJson(normalizedJson(this.#parsed.json))
+  }
+
+  cannotRead(writer: ParsedSchema, sides: Sides): readonly string[] {
+    assert(writer instanceof JsonSchemaText)
+    return json
+      .differences(writer.#parsed.schema, this.#parsed.schema)
+      .map((difference) => describeJsonDifference(difference, sides))
   }
 }
 

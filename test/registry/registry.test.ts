@@ -59,7 +59,7 @@ const versions = (subject: string) => `/subjects/${subject}/versions`
 
 t.test('a schema is registered once, and found by whoever asks', async (t) => {
   t.same((await ask('GET', '/subjects')).body, [])
-  t.same((await ask('GET', '/schemas/types')).body, ['AVRO', 'PROTOBUF'])
+  t.same((await ask('GET', '/schemas/types')).body, ['AVRO', 'JSON', 'PROTOBUF'])
   const schema = record(id)
   const first = await ask('POST', versions('orders-value'), { schema: ` ${schema} ` })
   t.match(first, { status: 200, body: { id: 1, version: 1 } })

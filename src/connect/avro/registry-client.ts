@@ -2,7 +2,7 @@
  * A schema registry, asked over HTTP: any that speaks the usual API. Answers are kept, since what an id
  * means never changes; the oldest go when there are many.
  */
-import { ConnectException, DataException } from '../failures.ts'
+import { ConnectException, DataException, RetriableException } from '../failures.ts'
 
 export interface RegistryAnswer {
   readonly status: number
@@ -131,7 +131,7 @@ export class RegistryClient {
         last = error
       }
     }
-    throw new ConnectException(
+    throw new RetriableException(
       `The schema registry at ${this.#urls.join(', ')} does not answer: ${String(last)}`,
       { cause: last },
     )

@@ -1,6 +1,7 @@
 /** The converters by their classes' names, and how settings name one: `value.converter`, with its options behind it. */
 import type { Settings } from '../config-def.ts'
 import { ConnectException } from '../failures.ts'
+import { AvroConverter } from './avro.ts'
 import type { Converter, ConverterFactory } from './converter.ts'
 import { JsonConverter } from './json.ts'
 import { byteArrayConverter, primitiveConverter, stringConverter } from './primitives.ts'
@@ -9,6 +10,7 @@ const prefix = 'org.apache.kafka.connect'
 
 export const converters: ReadonlyMap<string, ConverterFactory> = new Map<string, ConverterFactory>([
   [`${prefix}.json.JsonConverter`, (options) => new JsonConverter(options)],
+  ['io.confluent.connect.avro.AvroConverter', (options) => new AvroConverter(options)],
   [`${prefix}.storage.StringConverter`, stringConverter],
   [`${prefix}.converters.ByteArrayConverter`, byteArrayConverter],
   [`${prefix}.converters.BooleanConverter`, () => primitiveConverter('BOOLEAN')],

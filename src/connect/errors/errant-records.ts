@@ -12,14 +12,14 @@ const taskClass = 'org.apache.kafka.connect.sink.SinkTask'
 
 export class ErrantRecords implements ErrantRecordReporter {
   readonly #tolerance: Tolerance<ConsumedRecord>
-  readonly #toBytes: (record: SinkRecord) => ConsumedRecord
+  readonly #toBytes: (record: SinkRecord) => Promise<ConsumedRecord>
   readonly #origins = new WeakMap<SinkRecord, ConsumedRecord>()
   #waiting: Promise<void>[] = []
   #failure: Error | null = null
 
   constructor(
     tolerance: Tolerance<ConsumedRecord>,
-    toBytes: (record: SinkRecord) => ConsumedRecord,
+    toBytes: (record: SinkRecord) => Promise<ConsumedRecord>,
   ) {
     this.#tolerance = tolerance
     this.#toBytes = toBytes
@@ -31,11 +31,15 @@ export class ErrantRecords implements ErrantRecordReporter {
   }
 
   async report(record: SinkRecord, error: Error): Promise<void> {
-    const processing = new Processing(this.#origins.get(record) ?? this.#toBytes(record))
     this.#failure ??= error
-    const reported = this.#tolerance.executeFailed(processing, 'TASK_PUT', taskClass, error)
+    const reported = this.#tell(record, error)
     this.#waiting.push(reported)
     await reported
+  }
+
+  async #tell(record: SinkRecord, error: Error): Promise<void> {
+    const original = this.#origins.get(record) ?? (await this.#toBytes(record))
+    await this.#tolerance.executeFailed(new Processing(original), 'TASK_PUT', taskClass, error)
   }
 
   /** Throws ConnectException where errors are not tolerated, though the task swallowed that. */

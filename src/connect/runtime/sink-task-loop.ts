@@ -401,13 +401,17 @@ export class SinkTaskLoop implements RunningTask {
   }
 
   /** A record that the task itself made goes back to bytes as it is now. */
-  readonly #backToBytes = (record: SinkRecord): ConsumedRecord => ({
+  readonly #backToBytes = async (record: SinkRecord): Promise<ConsumedRecord> => ({
     topic: record.originalTopic,
     partition: record.originalKafkaPartition,
     offset: record.originalKafkaOffset,
     timestamp: record.timestamp ?? -1,
-    key: this.#keyConverter.converter.fromConnectData(record.topic, record.keySchema, record.key),
-    value: this.#valueConverter.converter.fromConnectData(
+    key: await this.#keyConverter.converter.fromConnectData(
+      record.topic,
+      record.keySchema,
+      record.key,
+    ),
+    value: await this.#valueConverter.converter.fromConnectData(
       record.topic,
       record.valueSchema,
       record.value,
