@@ -225,6 +225,7 @@ function restartLines(logGb: number): Line[] {
     [`${restarted}, ${how}, to first acknowledged write`, 'ms', 'less', { ratio }],
     [`${restarted}, ${how}, to 100,000 committed offsets`, 'ms', 'less'],
     [`${restarted}, ${how}: broker CPU`, 's', 'less'],
+    [`${restarted}, ${how}: read`, 'MB', 'less'],
   ])
   return [...lines, ['memory, after restart', 'MB', 'less', { bound: 80 }]]
 }

@@ -12,7 +12,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { cpuSeconds, memoryMb } from '../test/bench/broker-cpu.ts'
+import { cpuSeconds, memoryMb, readMb } from '../test/bench/broker-cpu.ts'
 import {
   fetchKafka,
   formatKafka,
@@ -492,6 +492,7 @@ async function restartRound(kind: Kind): Promise<void> {
   for (const how of ['clean', 'after kill -9']) {
     const { broker, tookMs } = await start(kind, 'restarted', { topic })
     const cpu = cpuSeconds(broker.child.pid ?? 0)
+    record(kind, `${restarted}, ${how}: read`, readMb(broker.child.pid ?? 0))
     record(kind, `${restarted}, ${how}, to first acknowledged write`, tookMs('atMs'))
     record(kind, `${restarted}, ${how}, to 100,000 committed offsets`, tookMs('offsetsAtMs'))
     record(kind, `${restarted}, ${how}: broker CPU`, cpu)

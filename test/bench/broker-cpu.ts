@@ -1,4 +1,4 @@
-/** What a broker uses of processor and memory, from /proc: nothing is known of it elsewhere than on Linux. */
+/** What a broker uses of processor, memory and disk, from /proc: nothing is known of it elsewhere than on Linux. */
 import { readFileSync } from 'node:fs'
 
 /** Seconds in user and system mode since it started. */
@@ -7,6 +7,11 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /, '')
     .split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** What it has read by system calls since it started, in MB; its own program is a part of that. */
+export function readMb(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/io`, 'utf8').match(/rchar: (\d+)/)?.[1]) / 1e6
 }
 
 /** Memory that is resident now, or was at most, in MB. */
