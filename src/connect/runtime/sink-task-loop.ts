@@ -208,7 +208,10 @@ export class SinkTaskLoop implements RunningTask {
     const leftMs = Math.max(0, this.#nextCommitMs - this.#now)
     const timeoutMs = Math.min(leftMs, this.#context.takeTimeout() ?? leftMs, topicsCheckMs)
     const polled = await this.#consumer.poll({ timeoutMs, recordsMax: this.#recordsMax })
-    for (const partition of polled) await this.#convert(partition)
+    // What the task has asked for meanwhile, as partitions came and went, holds for what was polled too.
+    const rewound = this.#rewind()
+    for (const partition of polled)
+      if (!rewound.has(nameOf(partition))) await this.#convert(partition)
     this.#notePositions()
     await this.#deliver()
   }
@@ -339,14 +342,20 @@ export class SinkTaskLoop implements RunningTask {
     this.#batch = this.#batch.filter((record) => !gone.has(originOf(record)))
   }
 
-  /** Where the task itself says to go on. */
-  #rewind(): void {
+  /** Where the task itself says to go on. Answers the names of these partitions. */
+  #rewind(): ReadonlySet<string> {
+    const rewound = new Set<string>()
+    const assigned = new Set(this.#consumer.assignment.map(nameOf))
     for (const offset of this.#context.takeOffsets()) {
+      const name = nameOf(offset)
+      if (!assigned.has(name)) continue
       this.#consumer.seek(offset, offset.offset)
-      this.#committed.set(nameOf(offset), offset)
-      this.#current.set(nameOf(offset), offset)
-      this.#polled.delete(nameOf(offset))
+      this.#committed.set(name, offset)
+      this.#current.set(name, offset)
+      this.#polled.delete(name)
+      rewound.add(name)
     }
+    return rewound
   }
 
   /** Where reading began is as good as committed. */
