@@ -134,6 +134,8 @@ t.test('what is not what it should be is refused, and never read as something el
     '{"schema":{"type":"array"},"payload":[]}',
     '{"schema":{"type":"struct"},"payload":{}}',
     '{"schema":null,"payload":9223372036854775808}',
+    '{"schema":null,"payload":1e400}',
+    '{"schema":{"type":"double"},"payload":-1e400}',
     '{"schema":null,"payload":1',
     '{"schema":null,"payload":01}',
     '{"schema":null,"payload":"\\x"}',

@@ -210,7 +210,7 @@ export class JsonValues {
       if (BigInt.asIntN(64, json) !== json) throw outOfRange('INT64', json)
       return json
     }
-    if (json instanceof Fraction) return Number(json.text)
+    if (json instanceof Fraction) return finite(json)
     if (Array.isArray(json)) return json.map((element) => this.#schemalessFromJson(element))
     if (!(json instanceof Map)) return json
     return new Map(Array.from(json, ([name, value]) => [name, this.#schemalessFromJson(value)]))
@@ -287,10 +287,17 @@ function primitiveFromJson(schema: Schema, json: Json): unknown {
   throw new DataException(`Invalid ${type} field: found ${describe(json)}`)
 }
 
+/** Digits that a double does not keep are rounded, but `1e400` is not infinite. */
+function finite({ text }: Fraction): number {
+  const value = Number(text)
+  if (!Number.isFinite(value)) throw new DataException(`${text} is out of the range of FLOAT64`)
+  return value
+}
+
 /** Null: it is none. */
 function float(json: Json): number | null {
   if (typeof json === 'bigint') return Number(json)
-  if (json instanceof Fraction) return Number(json.text)
+  if (json instanceof Fraction) return finite(json)
   const isNamed = json === 'NaN' || json === 'Infinity' || json === '-Infinity'
   return isNamed ? Number(json) : null
 }
