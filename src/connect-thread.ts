@@ -3,6 +3,7 @@
  * it: one that loops or leaks cannot stall whoever produces and consumes.
  */
 import { ConfigError } from './config/definition.ts'
+import { deltaSink } from './connect/delta/delta-sink.ts'
 import { fileSink } from './connect/file/file-sink.ts'
 import { fileSource } from './connect/file/file-source.ts'
 import { Plugins } from './connect/plugins.ts'
@@ -11,6 +12,7 @@ import { Herder } from './connect/runtime/herder.ts'
 import { parseConnectConfig } from './connect/runtime/worker.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
+import { LocalStorage } from './environment/node/local-storage.ts'
 import type { LogLevel } from './environment/node/logger.ts'
 import { answerQuestions } from './environment/node/threads.ts'
 import type { HttpAnswer, HttpRequest } from './http/routes.ts'
@@ -43,7 +45,11 @@ async function start({ bootstrap, settings, workerId, logLevel }: ConnectStart):
   })
   herder = new Herder({
     environment,
-    plugins: new Plugins([fileSink, fileSource]),
+    plugins: new Plugins([
+      deltaSink((location) => new LocalStorage(location)),
+      fileSink,
+      fileSource,
+    ]),
     bootstrap,
     settings,
     config: parseConnectConfig(settings),

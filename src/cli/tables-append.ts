@@ -6,8 +6,7 @@ import { type Json, jsonText, parseJson } from '../tables/columns/exact-json.ts'
 import { SchemaInference } from '../tables/columns/infer.ts'
 import { rowOfJson } from '../tables/columns/json-values.ts'
 import { DeltaError, invalid } from '../tables/delta/delta-error.ts'
-import { newTable, type TableDefinition } from '../tables/delta/new-table.ts'
-import { readTableSchema } from '../tables/delta/schema.ts'
+import { fieldsOfText, newTable, type TableDefinition } from '../tables/delta/new-table.ts'
 import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { type Committed, Transaction } from '../tables/delta/transaction.ts'
@@ -194,7 +193,7 @@ async function existing({ storage }: TableEnvironment): Promise<Snapshot | null>
 async function defined(making: Making, rows: Rows): Promise<TableDefinition> {
   const properties = new Map(making.properties.map(propertyOf))
   const fields =
-    making.schema === undefined ? await inferred(rows) : givenFields(making.schema, properties)
+    making.schema === undefined ? await inferred(rows) : fieldsOfText(making.schema, properties)
   return { fields, partitionBy: making.partitionBy ?? [], properties }
 }
 
@@ -202,19 +201,6 @@ function propertyOf(text: string): [string, string] {
   const at = text.indexOf('=')
   if (at < 1) throw new UsageError(`--property ${text}: expected NAME=VALUE`)
   return [text.slice(0, at), text.slice(at + 1)]
-}
-
-/** Columns of a schema are read as those of a table that has it. */
-function givenFields(
-  schemaString: string,
-  configuration: ReadonlyMap<string, string>,
-): TableDefinition['fields'] {
-  const unmapped = new Map(configuration)
-  unmapped.delete('delta.columnMapping.mode')
-  return readTableSchema({
-    ...{ id: '', name: null, description: null, provider: 'parquet', formatOptions: new Map() },
-    ...{ schemaString, partitionColumns: [], configuration: unmapped, createdTime: null },
-  }).fields
 }
 
 async function inferred(rows: Rows): Promise<TableDefinition['fields']> {

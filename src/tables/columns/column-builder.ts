@@ -46,6 +46,12 @@ export class BatchBuilder {
     this.#rowCount++
   }
 
+  /** A row in the order of the fields, which fits them: where one does not, the columns are of no use any more. */
+  appendValues(row: readonly Value[]): void {
+    for (const [i, builder] of this.#builders.entries()) builder.append(row[i])
+    this.#rowCount++
+  }
+
   /** What has been appended; the builder begins anew. */
   finish(): ColumnBatch {
     const rowCount = this.#rowCount

@@ -206,7 +206,16 @@ function fromLong(
         : (row: number) => (values[2 * row + 1]! << 64n) | BigInt.asUintN(64, values[2 * row]!)
     if (type.scale >= scale) return decimals(type, scale, length, validity, at)
   }
+  if (type.kind === 'double' && from.kind === 'int64' && isExact(values)) {
+    return { layout: 'double', length, validity, values: Float64Array.from(values, Number) }
+  }
   throw misfit(field, from)
+}
+
+/** A double has all the digits of integers up to here. */
+function isExact(values: BigInt64Array): boolean {
+  const bound = BigInt(Number.MAX_SAFE_INTEGER)
+  return values.every((value) => value <= bound && value >= -bound)
 }
 
 function decimals(

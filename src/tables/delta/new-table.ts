@@ -25,7 +25,10 @@ export interface NewTable {
 }
 
 /** Throws DeltaError for what is no table, or none that is written here. */
-export function newTable(definition: TableDefinition, environment: TableEnvironment): NewTable {
+export function newTable(
+  definition: TableDefinition,
+  environment: Pick<TableEnvironment, 'clock' | 'random'>,
+): NewTable {
   const { partitionBy = [], properties = new Map<string, string>() } = definition
   const { features, configuration } = featuresOf(definition.fields, properties, environment)
   const mapping = configuration.get('delta.columnMapping.mode') ?? 'none'
@@ -48,6 +51,20 @@ export function newTable(definition: TableDefinition, environment: TableEnvironm
   return { protocol, metadata }
 }
 
+/** Columns from a schema as Delta writes it, for a table with these properties. Throws DeltaError. */
+export function fieldsOfText(
+  schemaString: string,
+  properties: ReadonlyMap<string, string>,
+): TableDefinition['fields'] {
+  // They get their own physical names and ids.
+  const configuration = new Map(properties)
+  configuration.delete('delta.columnMapping.mode')
+  return readTableSchema({
+    ...{ id: '', name: null, description: null, provider: 'parquet', formatOptions: new Map() },
+    ...{ schemaString, partitionColumns: [], configuration, createdTime: null },
+  }).fields
+}
+
 function refuseTable(
   { fields, partitionBy = [] }: TableDefinition,
   metadata: MetadataAction,
@@ -63,7 +80,7 @@ function refuseTable(
 }
 
 /** Without column mapping a name stands in files as it is, where not every reader takes all characters. */
-function refuseName({ name, type }: Field, isMapped: boolean): void {
+export function refuseName({ name, type }: Field, isMapped: boolean): void {
   if (name === '') throw invalid('a column without a name')
   if (!isMapped && /[ ,;{}()\n\t=]/.test(name)) {
     throw invalid(`the name ${JSON.stringify(name)} has a character that needs columnMapping`)
@@ -77,8 +94,9 @@ const featureOfProperty: Readonly<Record<string, readonly string[]>> = {
   'delta.enableDeletionVectors': ['deletionVectors'],
   'delta.enableInCommitTimestamps': ['inCommitTimestamp'],
   'delta.enableRowTracking': ['rowTracking', 'domainMetadata'],
+  'delta.enableTypeWidening': ['typeWidening'],
 }
-const readerFeatures = new Set(['columnMapping', 'deletionVectors', 'timestampNtz'])
+const readerFeatures = new Set(['columnMapping', 'deletionVectors', 'timestampNtz', 'typeWidening'])
 const rowTrackingColumns = {
   'delta.rowTracking.materializedRowIdColumnName': '_row-id-col-',
   'delta.rowTracking.materializedRowCommitVersionColumnName': '_row-commit-version-col-',
@@ -87,7 +105,7 @@ const rowTrackingColumns = {
 function featuresOf(
   fields: readonly Field[],
   properties: ReadonlyMap<string, string>,
-  { random }: TableEnvironment,
+  { random }: Pick<TableEnvironment, 'random'>,
 ): { features: string[]; configuration: Map<string, string> } {
   const features: string[] = []
   const configuration = new Map(properties)
@@ -137,12 +155,14 @@ function protocolWith(features: readonly string[]): ProtocolAction {
 }
 
 /** Gives each field a number and a name for files. */
-class ColumnIds {
-  readonly #environment: TableEnvironment
-  last = 0
+export class ColumnIds {
+  readonly #environment: Pick<TableEnvironment, 'random'>
+  /** The highest that a field has. */
+  last: number
 
-  constructor(environment: TableEnvironment) {
+  constructor(environment: Pick<TableEnvironment, 'random'>, last = 0) {
     this.#environment = environment
+    this.last = last
   }
 
   next(): { [name: string]: Json } {
@@ -155,13 +175,13 @@ class ColumnIds {
 
 type GivenField = TableDefinition['fields'][number]
 
-function fieldJson(field: GivenField, ids: ColumnIds | null): Json {
+export function fieldJson(field: GivenField, ids: ColumnIds | null): Json {
   const metadata = { ...field.metadata, ...ids?.next() }
   const type = typeJson(field.type, ids)
   return { name: field.name, type, nullable: field.isNullable, metadata }
 }
 
-function typeJson(type: DataType, ids: ColumnIds | null): Json {
+export function typeJson(type: DataType, ids: ColumnIds | null): Json {
   switch (type.kind) {
     case 'struct':
       return { type: 'struct', fields: type.fields.map((field) => fieldJson(field, ids)) }

@@ -1,0 +1,186 @@
+/**
+ * The settings of the Delta sink. Names that begin with `table.` say what the table is like and when it is
+ * committed, those with `kafka.` which of a record's coordinates get a column.
+ */
+import { atLeast, boolean, int, list, long, oneOf, string } from '../../config/definition.ts'
+import { fieldsOfText, type NewTable, newTable } from '../../tables/delta/new-table.ts'
+import { ConfigDef, type ConfigValue, key, required, type Settings } from '../config-def.ts'
+import { nullable } from './column-types.ts'
+import type { LandingSettings } from './landing-table.ts'
+import { parsePartitioning } from './partitioning.ts'
+
+const columnCheck = { allowed: 'a name of a column, or nothing', check: () => undefined }
+const columnName = () => string('', columnCheck)
+
+const partitionCheck = {
+  allowed: 'columns, or date, year, month or hour of one: country, date(created) as day',
+  check: (items: readonly string[]) => void parsePartitioning(items),
+}
+
+const propertyCheck = {
+  allowed: 'NAME=VALUE, …',
+  check: (items: readonly string[]) => void propertiesOf(items),
+}
+
+export const deltaSinkConfig = new ConfigDef({
+  'table.path': required(
+    string(null),
+    'HIGH',
+    'The directory of the table. ${topic} stands for the topic of a record, as transforms leave it; without it all topics go to one table.',
+  ),
+  'table.create': key(boolean(true), 'MEDIUM', 'Make the table where there is none.'),
+  'table.schema': key(
+    string(null),
+    'MEDIUM',
+    "Columns of a table that is made, as Delta's schemaString has them; else those that its first records need.",
+  ),
+  'table.schema.evolution': key(
+    string('add', oneOf('none', 'add', 'widen')),
+    'MEDIUM',
+    'What may become of columns: none: nothing; add: new ones, which may be empty; widen: also wider types where the table has delta.enableTypeWidening. What does not fit is treated as errors.tolerance says.',
+  ),
+  'table.partition.by': key(
+    list([], partitionCheck),
+    'MEDIUM',
+    'Columns that a table that is made is partitioned by, or parts of a time, of a column or of the record ($timestamp): country, date(created) as day, hour($timestamp).',
+  ),
+  'table.properties': key(
+    list([], propertyCheck),
+    'LOW',
+    'Properties of a table that is made: delta.enableChangeDataFeed=true, …',
+  ),
+  'table.key.mode': key(
+    string('append', oneOf('append')),
+    'MEDIUM',
+    'append: each record is a row; one without a value has only its key and coordinates.',
+  ),
+  'table.value.column': key(
+    columnName(),
+    'LOW',
+    'A column for the whole value, for values that are no objects; without it each field has a column.',
+  ),
+  'table.commit.interval.ms': key(
+    long(10_000, atLeast(1)),
+    'HIGH',
+    'How long a row waits for its commit at most; no longer than offset.flush.interval.ms of the worker.',
+  ),
+  'table.commit.rows': key(
+    int(1_000_000, atLeast(1)),
+    'MEDIUM',
+    'So many rows that wait are committed at once.',
+  ),
+  'table.commit.bytes': key(
+    long(64 * 1024 * 1024, atLeast(1)),
+    'MEDIUM',
+    'So many bytes in memory that wait are committed at once.',
+  ),
+  'kafka.topic.column': key(columnName(), 'LOW', 'A column for the topic: string.'),
+  'kafka.partition.column': key(columnName(), 'LOW', 'A column for the partition: integer.'),
+  'kafka.offset.column': key(columnName(), 'LOW', 'A column for the offset: long.'),
+  'kafka.timestamp.column': key(columnName(), 'LOW', 'A column for the timestamp: timestamp.'),
+  'kafka.key.column': key(columnName(), 'LOW', 'A column for the key, of its own type.'),
+  'kafka.headers.column': key(
+    columnName(),
+    'LOW',
+    'A column for the headers: array of struct of key and value, both text.',
+  ),
+})
+
+export interface DeltaSinkSettings {
+  /** With `${topic}` in it. */
+  readonly path: string
+  readonly intervalMs: number
+  readonly rowsMax: number
+  readonly bytesMax: number
+  /** Transforms may give records of one topic to several tables. */
+  readonly mayRoute: boolean
+  readonly landing: LandingSettings
+}
+
+/** Throws ConfigError; DeltaError for what is no table. */
+export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
+  const config = deltaSinkConfig.parse(settings)
+  const properties = propertiesOf(config['table.properties'])
+  const schema = config['table.schema']
+  const named = (name: string) => (name === '' ? null : name)
+  return {
+    path: config['table.path'],
+    intervalMs: config['table.commit.interval.ms'],
+    rowsMax: config['table.commit.rows'],
+    bytesMax: config['table.commit.bytes'],
+    mayRoute: (settings.get('transforms') ?? '').trim() !== '',
+    landing: {
+      connector: settings.get('name') ?? '',
+      fields: schema === null || schema === '' ? null : fieldsOfText(schema, properties),
+      properties,
+      mayCreate: config['table.create'],
+      rows: {
+        kafka: {
+          topic: named(config['kafka.topic.column']),
+          partition: named(config['kafka.partition.column']),
+          offset: named(config['kafka.offset.column']),
+          timestamp: named(config['kafka.timestamp.column']),
+          key: named(config['kafka.key.column']),
+          headers: named(config['kafka.headers.column']),
+        },
+        valueColumn: named(config['table.value.column']),
+        partitioning: parsePartitioning(config['table.partition.by']),
+        evolution: config['table.schema.evolution'] as 'none' | 'add' | 'widen',
+      },
+    },
+  }
+}
+
+/** The directory of a topic's table. */
+export function tablePath(template: string, topic: string): string {
+  return template.replaceAll('${topic}', topic)
+}
+
+/** What is wrong beyond single values, beside the name that it is wrong with. */
+export function validateDeltaSink(
+  settings: Settings,
+  values: readonly ConfigValue[],
+): readonly ConfigValue[] {
+  if (values.some(({ errors }) => errors.length > 0)) return values
+  const complain = (name: string, error: unknown) => {
+    values.find((value) => value.name === name)?.errors.push((error as Error).message)
+  }
+  const config = deltaSinkConfig.parse(settings)
+  const properties = propertiesOf(config['table.properties'])
+  const only = nullable('column', { kind: 'int64' })
+  attempt(() => made({ fields: [only], properties }), complain, 'table.properties')
+  const schema = config['table.schema']
+  if (schema !== null && schema !== '') {
+    attempt(() => made({ fields: fieldsOfText(schema, properties) }), complain, 'table.schema')
+  }
+  return values
+}
+
+function attempt(
+  work: () => unknown,
+  complain: (name: string, error: unknown) => void,
+  name: string,
+): void {
+  try {
+    work()
+  } catch (error) {
+    complain(name, error)
+  }
+}
+
+/** A table that is thrown away. */
+function made(definition: Parameters<typeof newTable>[0]): NewTable {
+  const random = { float: () => 0, bytes: (length: number) => Buffer.alloc(length) }
+  const clock = { now: () => 0, monotonic: () => 0 }
+  return newTable(definition, { random, clock })
+}
+
+function propertiesOf(items: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    items.map((item) => {
+      const at = item.indexOf('=')
+      if (at < 1) throw new Error(`${item} is not NAME=VALUE`)
+      return [item.slice(0, at).trim(), item.slice(at + 1).trim()]
+    }),
+  )
+}

@@ -1,0 +1,187 @@
+/**
+ * Lands records in Delta tables, each once. The tables alone say how far a partition has come: reading begins there
+ * when it is assigned, and what is committed to Kafka only shows it. Rows wait in memory until one of three limits is
+ * met: time, rows, bytes; nothing that waits is committed to Kafka. A record that fits no row is reported as errors
+ * are (`errors.tolerance`), and skipped; a table that cannot be written fails the task.
+ */
+import { byTopic, nameOf } from '../../client/topic-partition.ts'
+import type { Timer } from '../../environment/environment.ts'
+import type { Storage } from '../../environment/storage.ts'
+import type { Settings } from '../config-def.ts'
+import { ConnectException, DataException } from '../failures.ts'
+import type { PartitionOffset, SinkTask, SinkTaskContext, TopicPartition } from '../plugin.ts'
+import type { SinkRecord } from '../records.ts'
+import { type DeltaSinkSettings, parseDeltaSink, tablePath } from './delta-sink-config.ts'
+import { Abandoned, LandingTable } from './landing-table.ts'
+
+export type StorageAt = (location: string) => Storage
+
+export class DeltaSinkTask implements SinkTask {
+  readonly #storageAt: StorageAt
+  /** By their location: several topics may go to one. */
+  readonly #tables = new Map<string, LandingTable>()
+  /** Where reading began in partitions whose table said so. */
+  readonly #begun = new Map<string, number>()
+  #context: SinkTaskContext | null = null
+  #settings: DeltaSinkSettings | null = null
+  #timer: Timer | null = null
+  #failure: Error | null = null
+
+  constructor(storageAt: StorageAt) {
+    this.#storageAt = storageAt
+  }
+
+  start(settings: Settings, context: SinkTaskContext): void {
+    this.#context = context
+    this.#settings = parseDeltaSink(settings)
+  }
+
+  /**
+   * Only where all records of a topic go to one table does that alone say where to begin; else what Kafka says is early
+   * enough, and each table skips what it has.
+   */
+  async open(partitions: readonly TopicPartition[]): Promise<void> {
+    if (this.#settings!.mayRoute) return
+    const positions: PartitionOffset[] = []
+    for (const [topic, ofTopic] of byTopic(partitions)) {
+      positions.push(...(await (await this.#tableOf(topic)).begin(ofTopic)))
+    }
+    for (const position of positions) this.#begun.set(nameOf(position), position.offset)
+    this.#context!.offset(positions)
+  }
+
+  async put(records: readonly SinkRecord[]): Promise<void> {
+    if (this.#failure !== null) throw this.#failure
+    for (const record of records) {
+      await this.#land(record)
+      // What follows is read again, behind what was given up.
+      if (this.#isFull() && !(await this.#commit())) break
+    }
+    this.#startTimer()
+  }
+
+  async #land(record: SinkRecord): Promise<void> {
+    this.#refuseBegunAnew(record)
+    const table = await this.#tableOf(record.topic)
+    try {
+      table.add(record)
+    } catch (error) {
+      if (!(error instanceof DataException)) throw error
+      await this.#refuse(record, error)
+      table.skip(record)
+    }
+  }
+
+  /** What is in the tables may be committed. */
+  async preCommit(offsets: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]> {
+    if (this.#failure !== null) return []
+    try {
+      return (await this.#commit()) ? offsets : []
+    } catch (error) {
+      // The runtime would only go back to the last commit: the next `put` fails the task.
+      this.#context!.log.error('Rows could not be committed to a Delta table', { err: error })
+      return []
+    }
+  }
+
+  /** Rows that still wait are read again: by whoever gets the partitions, and by us in those that stay. */
+  async close(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const partition of partitions) this.#begun.delete(nameOf(partition))
+    for (const table of this.#tables.values()) this.#readAgain(await table.end(partitions))
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#tables.clear()
+  }
+
+  async #tableOf(topic: string): Promise<LandingTable> {
+    const settings = this.#settings!
+    const location = tablePath(settings.path, topic)
+    const known = this.#tables.get(location)
+    if (known !== undefined) return known
+    const { clock, random } = this.#context!.environment
+    const environment = { clock, random, storage: this.#storageAt(location) }
+    const table = await LandingTable.open(location, environment, settings.landing)
+    this.#tables.set(location, table)
+    return table
+  }
+
+  /** Offsets that begin again are another topic of the same name: the table would take its records for old ones. */
+  #refuseBegunAnew(record: SinkRecord): void {
+    const { originalTopic: topic, originalKafkaPartition: partition } = record
+    const begun = this.#begun.get(nameOf({ topic, partition }))
+    if (begun === undefined || record.originalKafkaOffset >= begun) return
+    throw new ConnectException(
+      `Partition ${partition} of ${topic} has offset ${record.originalKafkaOffset}, but the table has it up to ${begun}: was the topic made anew? Use another connector name or another table for it`,
+    )
+  }
+
+  /** Throws where errors are not tolerated. */
+  async #refuse(record: SinkRecord, error: DataException): Promise<void> {
+    const { errantRecordReporter: reporter, settings, log } = this.#context!
+    const { originalTopic: topic, originalKafkaPartition: partition } = record
+    const at = `${nameOf({ topic, partition })} at offset ${record.originalKafkaOffset}`
+    const told = new DataException(`${at}: ${error.message}`, { cause: error })
+    if (reporter !== null) return reporter.report(record, told)
+    if (settings.get('errors.tolerance') !== 'all') throw told
+    log.warn('A record was skipped: no row of the table holds it', { reason: told.message })
+  }
+
+  #isFull(): boolean {
+    const { rowsMax, bytesMax } = this.#settings!
+    let rows = 0
+    let bytes = 0
+    for (const table of this.#tables.values()) {
+      rows += table.rowCount
+      bytes += table.bytes
+    }
+    return rows >= rowsMax || bytes >= bytesMax
+  }
+
+  /** False where a table has moved on without us: then reading goes on from there. */
+  async #commit(): Promise<boolean> {
+    this.#timer?.cancel()
+    this.#timer = null
+    let isWhole = true
+    for (const table of this.#tables.values()) {
+      try {
+        await table.commit()
+      } catch (error) {
+        if (!(error instanceof Abandoned)) throw this.#failed(table, error)
+        const { message: reason, again } = error
+        this.#context!.log.warn('Rows were given up, and are read again', { reason, again })
+        this.#readAgain(again)
+        isWhole = false
+      }
+    }
+    return isWhole
+  }
+
+  #failed({ location }: LandingTable, cause: unknown): ConnectException {
+    const message = `The Delta table ${location} cannot be written: ${(cause as Error).message}`
+    this.#failure =
+      cause instanceof ConnectException ? cause : new ConnectException(message, { cause })
+    return this.#failure as ConnectException
+  }
+
+  #readAgain(positions: readonly PartitionOffset[]): void {
+    const assigned = new Set(this.#context!.assignment().map(nameOf))
+    const ours = positions.filter((position) => assigned.has(nameOf(position)))
+    for (const position of ours) {
+      const begun = this.#begun.get(nameOf(position)) ?? position.offset
+      this.#begun.set(nameOf(position), Math.min(begun, position.offset))
+    }
+    if (ours.length > 0) this.#context!.offset(ours)
+  }
+
+  #startTimer(): void {
+    if (this.#timer !== null || ![...this.#tables.values()].some(({ isBehind }) => isBehind)) return
+    const { environment } = this.#context!
+    this.#timer = environment.timers.after(this.#settings!.intervalMs, () => {
+      this.#timer = null
+      this.#context!.requestCommit()
+    })
+  }
+}

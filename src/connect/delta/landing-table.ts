@@ -1,0 +1,297 @@
+/**
+ * A table that records land in: rows gather here, and a commit puts them and how far their partitions have come into
+ * the table at once, so that after any crash the table itself says where to go on. Whoever finds at a commit that
+ * another has moved a partition on, as a task that was taken for dead does, gives up its rows (`Abandoned`); they are
+ * in the table already, or come again. Files of a commit that was never finished are nobody's, and left to vacuum.
+ */
+import { DeltaConflict, DeltaError } from '../../tables/delta/delta-error.ts'
+import { evolvedMetadata } from '../../tables/delta/evolve.ts'
+import { writerFeaturesOf } from '../../tables/delta/features.ts'
+import { newTable, type TableDefinition } from '../../tables/delta/new-table.ts'
+import { readSnapshot, refreshSnapshot, type Snapshot } from '../../tables/delta/snapshot.ts'
+import type { TableEnvironment } from '../../tables/delta/table-environment.ts'
+import { Transaction } from '../../tables/delta/transaction.ts'
+import { ConnectException } from '../failures.ts'
+import type { PartitionOffset, TopicPartition } from '../plugin.ts'
+import type { SinkRecord } from '../records.ts'
+import { nullable } from './column-types.ts'
+import { conformed } from './conforming.ts'
+import { Progress, type Reached } from './progress.ts'
+import { RowBuffer, type RowSettings, type TableShape } from './rows.ts'
+
+export interface LandingSettings {
+  readonly connector: string
+  readonly rows: RowSettings
+  /** Columns of a table that is made; null: those that its first records need. */
+  readonly fields: TableDefinition['fields'] | null
+  readonly properties: ReadonlyMap<string, string>
+  readonly mayCreate: boolean
+}
+
+/** Another's commit stands against ours: nothing was committed, and reading goes on from what the table says. */
+export class Abandoned extends Error {
+  override readonly name = 'Abandoned'
+  /** What has to be read again. */
+  readonly again: readonly PartitionOffset[]
+
+  constructor(message: string, again: readonly PartitionOffset[], options?: ErrorOptions) {
+    super(message, options)
+    this.again = again
+  }
+}
+
+export class LandingTable {
+  /** As people know it. */
+  readonly location: string
+  readonly #environment: TableEnvironment
+  readonly #settings: LandingSettings
+  readonly #rows: RowBuffer
+  readonly #progress: Progress
+  #snapshot: Snapshot | null
+
+  /** Throws ConnectException where it cannot be written; DeltaError, DiskError. */
+  static async open(
+    location: string,
+    environment: TableEnvironment,
+    settings: LandingSettings,
+  ): Promise<LandingTable> {
+    return new LandingTable(location, environment, settings, await snapshotOf(environment))
+  }
+
+  private constructor(
+    location: string,
+    environment: TableEnvironment,
+    settings: LandingSettings,
+    snapshot: Snapshot | null,
+  ) {
+    this.location = location
+    this.#environment = environment
+    this.#settings = settings
+    this.#snapshot = snapshot
+    this.#progress = new Progress(settings.connector)
+    this.#refuseOther(snapshot)
+    this.#rows = new RowBuffer(settings.rows, this.#shapeOf(snapshot))
+  }
+
+  get rowCount(): number {
+    return this.#rows.rowCount
+  }
+
+  get bytes(): number {
+    return this.#rows.bytes
+  }
+
+  /** Something has come that the table does not know of. */
+  get isBehind(): boolean {
+    for (const { first } of this.#progress.all()) if (first !== null) return true
+    return false
+  }
+
+  /** Where to begin to read partitions that are new here; those are left out that the table says nothing of. */
+  async begin(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
+    const snapshot = await this.#latest()
+    return partitions.flatMap(({ topic, partition }) => {
+      const { committed } = this.#progress.begin({ topic, partition }, snapshot)
+      return committed === null ? [] : [{ topic, partition, offset: committed }]
+    })
+  }
+
+  /** Whether the record was neither in the table nor added before. Throws DataException where it has no row. */
+  add(record: SinkRecord): boolean {
+    const reached = this.#reachedBy(record)
+    if (record.originalKafkaOffset < reached.next) return false
+    this.#rows.add(record)
+    pass(reached, record.originalKafkaOffset)
+    return true
+  }
+
+  /** The record was dealt with elsewhere: reading does not come back to it. */
+  skip(record: SinkRecord): void {
+    const reached = this.#reachedBy(record)
+    if (record.originalKafkaOffset >= reached.next) pass(reached, record.originalKafkaOffset)
+  }
+
+  #reachedBy({ originalTopic, originalKafkaPartition }: SinkRecord): Reached {
+    const partition = { topic: originalTopic, partition: originalKafkaPartition }
+    return this.#progress.of(partition, this.#snapshot)
+  }
+
+  /**
+   * Resolves when all that was added is in the table, and durable. Rejects with Abandoned; with ConnectException, DeltaError,
+   * DiskError where the table cannot be written, and then how far it got the table alone knows.
+   */
+  async commit(): Promise<void> {
+    if (!this.isBehind) return
+    const snapshot = await this.#latest()
+    this.#refuseOther(snapshot)
+    this.#refuseMoved(snapshot)
+    // There is no table, and nothing to make one of: to be read again is all that is left to do.
+    if (snapshot === null && this.#rows.rowCount === 0) return
+    const transaction = this.#transactionOn(snapshot)
+    try {
+      this.#tellProgress(transaction)
+      for (const batch of this.#rows.batches()) {
+        await transaction.append(conformed(transaction.schema.fields, batch))
+      }
+    } catch (error) {
+      await transaction.discard()
+      throw error
+    }
+    try {
+      await transaction.commit(this.#description())
+    } catch (error) {
+      if (!(error instanceof DeltaConflict)) throw error
+      const now = await this.#latest()
+      throw this.#abandon(now, error.message, error)
+    }
+    this.#restart(await this.#latest())
+  }
+
+  /** The partitions are another's now, and rows that wait are given up. Answers what has to be read again. */
+  async end(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
+    const isBehind = this.isBehind
+    for (const partition of partitions) this.#progress.forget(partition)
+    return isBehind ? this.#restart(await this.#latest()) : []
+  }
+
+  #transactionOn(snapshot: Snapshot | null): Transaction {
+    const environment = this.#environment
+    const { fields } = this.#rows
+    if (snapshot === null) {
+      const { properties, rows } = this.#settings
+      const partitionBy = rows.partitioning.columns
+      const columns = [
+        ...withMetadata(fields, this.#settings.fields ?? []),
+        ...absent(partitionBy, fields),
+      ]
+      return Transaction.creating(
+        environment,
+        newTable({ fields: columns, partitionBy, properties }, environment),
+      )
+    }
+    const transaction = Transaction.on(environment, snapshot)
+    if (fields !== this.#snapshot?.schema.fields) {
+      transaction.change({ metadata: evolvedMetadata(snapshot.metadata, fields, environment) })
+    }
+    return transaction
+  }
+
+  /** All of them, though they have not moved: engines forget what was not said for long. */
+  #tellProgress(transaction: Transaction): void {
+    for (const reached of this.#progress.all()) {
+      if (reached.first === null && reached.committed === null) continue
+      transaction.progress(this.#progress.appId(reached), BigInt(reached.next))
+    }
+  }
+
+  #description() {
+    const { connector } = this.#settings
+    return {
+      operation: 'STREAMING UPDATE',
+      parameters: { outputMode: 'Append', queryId: connector },
+    }
+  }
+
+  async #latest(): Promise<Snapshot | null> {
+    const { storage } = this.#environment
+    if (this.#snapshot === null) return snapshotOf(this.#environment)
+    return refreshSnapshot(storage, this.#snapshot).catch(noTable)
+  }
+
+  #restart(snapshot: Snapshot | null): readonly PartitionOffset[] {
+    this.#refuseOther(snapshot)
+    this.#snapshot = snapshot
+    const again = this.#progress.restart(snapshot)
+    this.#rows.restart(this.#shapeOf(snapshot))
+    return again
+  }
+
+  /** Columns that others have changed may not be those that rows were made for. */
+  #refuseMoved(snapshot: Snapshot | null): void {
+    const other = this.#progress.overtaken(snapshot)
+    if (other !== undefined) {
+      const { topic, partition } = other
+      const message = `another task has moved partition ${partition} of ${topic} on in the table`
+      throw this.#abandon(snapshot, message)
+    }
+    const before = this.#snapshot?.metadata
+    const now = snapshot?.metadata
+    if (
+      before?.schemaString !== now?.schemaString ||
+      before?.partitionColumns.join() !== now?.partitionColumns.join()
+    ) {
+      throw this.#abandon(snapshot, 'the columns of the table have been changed')
+    }
+  }
+
+  #abandon(snapshot: Snapshot | null, message: string, cause?: unknown): Abandoned {
+    return new Abandoned(`${this.location}: ${message}`, this.#restart(snapshot), { cause })
+  }
+
+  /** Throws ConnectException for a table in the place of the one that was written. */
+  #refuseOther(snapshot: Snapshot | null): void {
+    const was = this.#snapshot?.metadata.id
+    if (was !== undefined && was !== snapshot?.metadata.id) {
+      throw new ConnectException(
+        `${this.location}: the table is gone, or another is in its place: restart the connector to begin a new one`,
+      )
+    }
+    const { mayCreate, rows } = this.#settings
+    if (snapshot === null) {
+      if (mayCreate) return
+      throw new ConnectException(`${this.location}: there is no table, and table.create is false`)
+    }
+    const { columns } = rows.partitioning
+    const inTable = snapshot.metadata.partitionColumns
+    if (columns.length > 0 && columns.join() !== inTable.join()) {
+      throw new ConnectException(
+        `${this.location} is partitioned by (${inTable.join(', ')}), not as table.partition.by says`,
+      )
+    }
+  }
+
+  #shapeOf(snapshot: Snapshot | null): TableShape {
+    const { properties, fields, rows } = this.#settings
+    const configuration = snapshot?.metadata.configuration ?? properties
+    const isMapped = (configuration.get('delta.columnMapping.mode') ?? 'none') !== 'none'
+    if (snapshot === null) {
+      return { fields: fields ?? [], kept: fields ?? [], mayWiden: false, isMapped }
+    }
+    const mayWiden =
+      rows.evolution === 'widen' &&
+      configuration.get('delta.enableTypeWidening') === 'true' &&
+      writerFeaturesOf(snapshot.protocol).includes('typeWidening')
+    return { fields: snapshot.schema.fields, kept: snapshot.schema.fields, mayWiden, isMapped }
+  }
+}
+
+function pass(reached: Reached, offset: number): void {
+  reached.first ??= offset
+  reached.next = offset + 1
+}
+
+/** Columns as they were given, with what was said of them besides. */
+function withMetadata(
+  fields: TableShape['fields'],
+  given: TableDefinition['fields'],
+): TableDefinition['fields'] {
+  return fields.map((field) => {
+    const metadata = given.find(({ name }) => name === field.name)?.metadata
+    return metadata === undefined ? field : { ...field, metadata }
+  })
+}
+
+/** Columns to partition by that no record has shown: they are text. */
+function absent(names: readonly string[], fields: TableShape['fields']): TableShape['fields'] {
+  const isThere = (name: string) => fields.some((field) => field.name === name)
+  return names.flatMap((name) => (isThere(name) ? [] : [nullable(name, { kind: 'string' })]))
+}
+
+async function snapshotOf({ storage }: TableEnvironment): Promise<Snapshot | null> {
+  return readSnapshot(storage).catch(noTable)
+}
+
+function noTable(error: unknown): null {
+  if (error instanceof DeltaError && error.reason === 'missing') return null
+  throw error
+}

@@ -1,0 +1,305 @@
+/**
+ * Records made rows of one table, in columns, until they are committed. A record either has its row or is refused and
+ * has left no trace: its values are fitted first, and columns grow only for a record that fits then.
+ */
+import {
+  type ColumnBatch,
+  type DataType,
+  type Field,
+  fieldsWithin,
+} from '../../tables/columns/column.ts'
+import { BatchBuilder } from '../../tables/columns/column-builder.ts'
+import type { Value } from '../../tables/columns/value.ts'
+import { DeltaError, invalid } from '../../tables/delta/delta-error.ts'
+import { mergedFields } from '../../tables/delta/evolve.ts'
+import { refuseName } from '../../tables/delta/new-table.ts'
+import { type Schema, Struct } from '../data.ts'
+import { DataException } from '../failures.ts'
+import { Instant } from '../logical.ts'
+import type { SinkRecord } from '../records.ts'
+import { textOf } from '../value-text.ts'
+import {
+  fieldsOfMap,
+  fieldsOfSchema,
+  nullable,
+  timestampType,
+  typeOfSchema,
+  typeOfValue,
+} from './column-types.ts'
+import { conformed } from './conforming.ts'
+import { entriesOf, fit, Misfit, namesOf, placeOf, twice } from './fit.ts'
+import { derivedValue, type Partitioning } from './partitioning.ts'
+
+/** Of where a record was in Kafka, by what is kept of it; null: it is not. */
+export interface KafkaColumns {
+  readonly topic: string | null
+  readonly partition: string | null
+  readonly offset: string | null
+  readonly timestamp: string | null
+  readonly key: string | null
+  readonly headers: string | null
+}
+
+export interface RowSettings {
+  readonly kafka: KafkaColumns
+  /** Holds the whole value; null: each field of it has a column. */
+  readonly valueColumn: string | null
+  readonly partitioning: Partitioning
+  readonly evolution: 'none' | 'add' | 'widen'
+}
+
+/** What the table is like, or will be. */
+export interface TableShape {
+  readonly fields: readonly Field[]
+  /** Files have values of these. */
+  readonly kept: readonly Field[]
+  readonly mayWiden: boolean
+  /** Names may have any characters (column mapping). */
+  readonly isMapped: boolean
+}
+
+/** Columns and fields within them at most: each costs every commit, and records may be hostile. */
+const columnsMax = 2000
+/** Rows in a batch. */
+const batchRows = 16_384
+
+export class RowBuffer {
+  readonly #settings: RowSettings
+  #shape: TableShape
+  #builder: BatchBuilder
+  #batches: ColumnBatch[] = []
+  #rowCount = 0
+  #bytes = 0
+  /** Schemas whose fields all have columns. */
+  #schemas = new WeakSet<Schema>()
+
+  constructor(settings: RowSettings, shape: TableShape) {
+    this.#settings = settings
+    this.#shape = shape
+    this.#builder = new BatchBuilder(shape.fields)
+  }
+
+  get fields(): readonly Field[] {
+    return this.#shape.fields
+  }
+
+  get rowCount(): number {
+    return this.#rowCount
+  }
+
+  /** In memory, about. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Throws DataException for a record that has no row in the table. */
+  add(record: SinkRecord): void {
+    const row = this.#rowOf(record)
+    this.#builder.appendValues(row)
+    this.#rowCount++
+    for (const value of row) this.#bytes += bytesOf(value)
+    if (this.#builder.rowCount >= batchRows) this.#seal()
+  }
+
+  /** What was added, oldest first; the columns of a batch are those that there were by then. */
+  batches(): readonly ColumnBatch[] {
+    this.#seal()
+    return this.#batches
+  }
+
+  /** All that was added is in the table, or given up; it is like this now. */
+  restart(shape: TableShape): void {
+    const isSame = shape.fields === this.#shape.fields
+    this.#shape = shape
+    this.#builder = new BatchBuilder(shape.fields)
+    this.#batches = []
+    this.#rowCount = 0
+    this.#bytes = 0
+    if (!isSame) this.#schemas = new WeakSet()
+  }
+
+  #seal(): void {
+    if (this.#builder.rowCount > 0) this.#batches.push(this.#builder.finish())
+  }
+
+  #rowOf(record: SinkRecord): Value[] {
+    const { valueSchema } = record
+    // Its columns appear with the first record that has it, though they be empty there.
+    if (valueSchema !== null && !this.#schemas.has(valueSchema)) {
+      const row = this.#grownFor(record, null)
+      this.#schemas.add(valueSchema)
+      return row
+    }
+    try {
+      return this.#fitted(record, this.#shape.fields)
+    } catch (error) {
+      if (!(error instanceof Misfit)) throw error
+      return this.#grownFor(record, error)
+    }
+  }
+
+  #grownFor(record: SinkRecord, misfit: Misfit | null): Value[] {
+    const { evolution } = this.#settings
+    const { fields, kept, mayWiden, isMapped } = this.#shape
+    const wanted = this.#wanted(record)
+    const merged = evolution === 'none' ? fields : mergedFields(fields, wanted, { kept, mayWiden })
+    if (merged === fields) {
+      if (misfit !== null) throw misfit
+      return this.#fitted(record, fields)
+    }
+    refuseColumns(merged, isMapped)
+    const row = this.#fitted(record, merged)
+    this.#seal()
+    this.#refuseLoss(fields, merged)
+    this.#shape = { ...this.#shape, fields: merged }
+    this.#builder = new BatchBuilder(merged)
+    return row
+  }
+
+  /** Rows that wait become those of the wider types: a double does not hold every long. */
+  #refuseLoss(before: readonly Field[], after: readonly Field[]): void {
+    const changed = after.filter((field, i) => i < before.length && field !== before[i])
+    if (changed.length === 0) return
+    try {
+      for (const batch of this.#batches) conformed(changed, batch)
+    } catch (cause) {
+      if (!(cause instanceof DeltaError)) throw cause
+      throw new DataException(`a row before does not fit with it: ${cause.message}`, { cause })
+    }
+  }
+
+  /** The columns that a record would need if there were none. */
+  #wanted(record: SinkRecord): Field[] {
+    const { kafka, valueColumn, partitioning } = this.#settings
+    const wanted: Field[] = []
+    const column = (name: string | null, type: DataType | null) => {
+      if (name !== null && type !== null) wanted.push(nullable(name, type))
+    }
+    column(kafka.topic, { kind: 'string' })
+    column(kafka.partition, { kind: 'int32' })
+    column(kafka.offset, { kind: 'int64' })
+    column(kafka.timestamp, timestampType)
+    if (kafka.key !== null) column(kafka.key, shownType(record.keySchema, record.key, 'the key'))
+    column(kafka.headers, headersType)
+    const { valueSchema, value } = record
+    if (valueColumn !== null) column(valueColumn, shownType(valueSchema, value, 'the value'))
+    else if (value instanceof Struct) wanted.push(...fieldsOfSchema(value.schema))
+    else if (value instanceof Map) wanted.push(...fieldsOfMap(value))
+    for (const { field } of partitioning.derived) wanted.push(field)
+    return wanted
+  }
+
+  #fitted(record: SinkRecord, fields: readonly Field[]): Value[] {
+    const row: Value[] = new Array(fields.length).fill(null)
+    const taken = new Uint8Array(fields.length)
+    const names = namesOf(fields)
+    const put = (name: string, value: unknown) => {
+      const place = placeOf(names, name, value, '')
+      if (place === null) return
+      if (taken[place] === 1) throw twice(name)
+      taken[place] = 1
+      row[place] = fit(fields[place]!, value, fields[place]!.name)
+    }
+    this.#putKafka(record, put)
+    this.#putValue(record, put)
+    this.#putDerived(record, fields, { row, taken })
+    for (const [i, field] of fields.entries()) {
+      if (!field.isNullable && row[i] === null) fit(field, null, field.name)
+    }
+    return row
+  }
+
+  #putKafka(record: SinkRecord, put: (name: string, value: unknown) => void): void {
+    const { kafka } = this.#settings
+    if (kafka.topic !== null) put(kafka.topic, record.originalTopic)
+    if (kafka.partition !== null) put(kafka.partition, record.originalKafkaPartition)
+    if (kafka.offset !== null) put(kafka.offset, BigInt(record.originalKafkaOffset))
+    if (kafka.timestamp !== null) put(kafka.timestamp, timestampOf(record))
+    if (kafka.key !== null) put(kafka.key, record.key)
+    if (kafka.headers !== null) put(kafka.headers, headersOf(record))
+  }
+
+  #putValue({ value }: SinkRecord, put: (name: string, value: unknown) => void): void {
+    const { valueColumn } = this.#settings
+    if (valueColumn !== null) put(valueColumn, value)
+    else if (value instanceof Struct || value instanceof Map) {
+      for (const [name, one] of entriesOf(value, '')) put(name, one)
+    } else if (value !== null && value !== undefined) {
+      throw new DataException(
+        'The value is no object, so that no fields of it have columns: see value.converter, or name a column for all of it (table.value.column)',
+      )
+    }
+  }
+
+  #putDerived(
+    { timestamp }: SinkRecord,
+    fields: readonly Field[],
+    { row, taken }: { row: Value[]; taken: Uint8Array },
+  ): void {
+    const names = namesOf(fields)
+    for (const derived of this.#settings.partitioning.derived) {
+      const { field, source } = derived
+      const place = names.find(field.name)
+      if (place === undefined) throw new Misfit(`there is no column ${field.name}`)
+      if (taken[place] === 1) throw twice(field.name)
+      taken[place] = 1
+      const from = source === null ? undefined : names.find(source)
+      const value = from === undefined ? null : row[from]!
+      const type = from === undefined ? null : fields[from]!.type
+      row[place] = fit(fields[place]!, derivedValue(derived, value, timestamp, type), field.name)
+    }
+  }
+}
+
+function timestampOf({ timestamp }: SinkRecord): Instant | null {
+  return timestamp === null ? null : new Instant(timestamp)
+}
+
+const headersType: DataType = {
+  kind: 'list',
+  element: nullable('element', {
+    kind: 'struct',
+    fields: [nullable('key', { kind: 'string' }), nullable('value', { kind: 'string' })],
+  }),
+}
+
+/** Values of headers as text, in their order: a key may come twice. */
+function headersOf({ headers }: SinkRecord): Map<string, string | null>[] {
+  return headers.map(
+    ({ key, value }) =>
+      new Map([
+        ['key', key],
+        ['value', value === null || value === undefined ? null : textOf(value)],
+      ]),
+  )
+}
+
+function shownType(schema: Schema | null, value: unknown, at: string): DataType | null {
+  return schema === null ? typeOfValue(value, at) : typeOfSchema(schema, at)
+}
+
+function refuseColumns(fields: readonly Field[], isMapped: boolean): void {
+  try {
+    for (const field of fields) refuseName(field, isMapped)
+    if (countOf(fields) > columnsMax)
+      throw invalid(`there would be more than ${columnsMax} columns`)
+  } catch (cause) {
+    throw new DataException((cause as Error).message, { cause })
+  }
+}
+
+function countOf(fields: readonly Field[]): number {
+  return fields.reduce((sum, { type }) => sum + 1 + countOf(fieldsWithin(type)), 0)
+}
+
+function bytesOf(value: Value): number {
+  if (typeof value === 'string') return value.length + 5
+  if (typeof value !== 'object' || value === null) return 9
+  if (value instanceof Uint8Array) return value.length + 5
+  let bytes = 5
+  if (Array.isArray(value)) for (const one of value) bytes += bytesOf(one)
+  else if (value instanceof Map) {
+    for (const [key, one] of value) bytes += bytesOf(key) + bytesOf(one)
+  } else for (const one of Object.values(value)) bytes += bytesOf(one)
+  return bytes
+}
