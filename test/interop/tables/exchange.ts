@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Report } from '../directories/exchange.ts'
 
@@ -15,6 +16,7 @@ const program = join(root, 'test/interop/tables/delta.py')
 const writer = fileURLToPath(new URL('./writer.js', import.meta.url))
 const millrace = join(root, 'build/bundle/cli.js')
 /** Writers at once of each kind, and commits of each. */
+const kills = 20
 const writers = { ours: 3, theirs: 2, commits: 20 }
 
 export interface ExchangeOptions {
@@ -27,14 +29,14 @@ export async function exchangeTables(
   { python, directory }: ExchangeOptions,
   report: Report,
 ): Promise<void> {
+  mkdirSync(directory, { recursive: true })
+  await attempt(report, 'tables: writers killed', () => killWriters(join(directory, 'killed')))
   const version = spawnSync(python, [program, 'version'], { encoding: 'utf8' })
   if (version.status !== 0) {
     report('tables', null, `no deltalake and pyarrow in ${python}`)
     return
   }
-  mkdirSync(directory, { recursive: true })
   const theirs = (...args: string[]) => run(python, [program, ...args])
-  const ours = (...args: string[]) => run(process.execPath, [millrace, 'tables', ...args])
   const told = version.stdout.trim()
   await attempt(report, 'tables: theirs are read', async () => {
     let rows = 0
@@ -99,6 +101,38 @@ export async function exchangeTables(
     same('theirs', theirs('read', path), expected)
     return `${count - 1} commits of ${starts.length} writers, none lost`
   })
+}
+
+function ours(...args: string[]): string {
+  return run(process.execPath, [millrace, 'tables', ...args])
+}
+
+/** Writers that are killed at any moment: what they said is durable is there, and nothing is there twice. */
+async function killWriters(path: string): Promise<string> {
+  run(process.execPath, [millrace, 'tables', 'append', path], ['{"id":-1}'])
+  const said = new Set(['-1'])
+  for (let i = 0; i < kills; i++) {
+    const two = [0, 1].map((which) =>
+      spawn(process.execPath, [writer, path, String((2 * i + which) * 1000), '1000'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      }),
+    )
+    const texts = two.map(async ({ stdout }) => (await stdout!.toArray()).join(''))
+    await setTimeout(400 + 37 * (i % 11))
+    for (const child of two) child.kill('SIGKILL')
+    for (const text of await Promise.all(texts)) {
+      for (const id of text.split('\n').slice(0, -1)) said.add(id)
+    }
+  }
+  const ids = ours('read', path, '--json')
+    .trim()
+    .split('\n')
+    .map((row) => row.slice(6, -1))
+  const found = new Set(ids)
+  const lost = [...said].filter((id) => !found.has(id))
+  if (lost.length > 0) throw new Error(`lost: ${lost}`)
+  if (found.size < ids.length) throw new Error('a row is there twice')
+  return `${ids.length} rows, ${said.size} told durable, ${2 * kills} kills`
 }
 
 interface OurTable {

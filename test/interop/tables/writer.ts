@@ -1,4 +1,8 @@
-/** Appends to a table from a process of its own: `writer.js PATH FIRST N` makes N commits of one row each. */
+/**
+ * Appends to a table from a process of its own: `writer.js PATH FIRST N` makes N commits of one row each, and prints the
+ * row of each once it is durable.
+ */
+import { writeSync } from 'node:fs'
 import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../../src/environment/node/random.ts'
 import { batchOf } from '../../../src/tables/columns/column-builder.ts'
@@ -15,4 +19,5 @@ for (let id = Number(first); id < Number(first) + Number(count); id++) {
   const transaction = Transaction.on(environment, await readSnapshot(environment.storage))
   await transaction.append(batchOf(transaction.schema.fields, [{ id: BigInt(id) }]))
   await transaction.commit({ operation: 'WRITE', parameters: { mode: 'Append' } })
+  writeSync(1, `${id}\n`)
 }
