@@ -13,6 +13,8 @@ export const joinGroup = ({ groups }: { groups: GroupCoordinator }) =>
     (request, context) => {
       readGroup.require(context, request.groupId)
       const answer = groups.joinGroup(request, groupCaller(context))
+      // What a group keeps of it is a copy.
+      context.releaseRequest()
       // It waits for the other members.
       if (answer instanceof Promise) context.setAside()
       return answer

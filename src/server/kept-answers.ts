@@ -115,7 +115,7 @@ export class KeptAnswers {
   }
 }
 
-function isKeepable({ frame, start }: Question): boolean {
+export function isKeepable({ frame, start }: Pick<Question, 'frame' | 'start'>): boolean {
   return frame.length - start <= requestBytesMax
 }
 

@@ -24,7 +24,8 @@ import {
 } from '../../protocol/frame.ts'
 import { MalformedError, Reader } from '../../protocol/reader.ts'
 import { writeInt32 } from '../../protocol/records/big-endian.ts'
-import type { Message } from '../../protocol/schema.ts'
+import type { Fields, Message } from '../../protocol/schema.ts'
+import type { Type } from '../../protocol/types.ts'
 import { WriterFull } from '../../protocol/writer.ts'
 import type { Logger } from '../environment/environment.ts'
 import { NobodyWaits } from '../environment/in-turns.ts'
@@ -32,7 +33,7 @@ import type { Authorizer } from './access.ts'
 import type { ServerCounters } from './counters.ts'
 import { type Asker, Exchange } from './exchange.ts'
 import { type AnyHandler, servedVersions } from './handler.ts'
-import { type KeptAnswer, ownBytes } from './kept-answers.ts'
+import { isKeepable, type KeptAnswer, ownBytes } from './kept-answers.ts'
 import { RequestMeter } from './quotas/request-meter.ts'
 
 /** What a request may decode to, and a reply may encode to, in one go: either takes about a millisecond. */
@@ -41,6 +42,8 @@ const encodedAtOnceMax = 64 * 1024
 
 interface Route {
   readonly handler: AnyHandler
+  /** Its requests decode to nothing that is a slice of the frame. */
+  readonly isCopied: boolean
   readonly errorFields: ErrorFields
   readonly versionMin: number
   readonly versionMax: number
@@ -63,7 +66,8 @@ export class Router {
     for (const handler of handlers) {
       const [versionMin, versionMax] = servedVersions(handler)
       const errorFields = new ErrorFields(handler.api.response)
-      this.#routes[handler.api.key] = { handler, errorFields, versionMin, versionMax }
+      const isCopied = !hasSlices(handler.api.request.fields)
+      this.#routes[handler.api.key] = { handler, isCopied, errorFields, versionMin, versionMax }
     }
     this.#log = options.log
     this.#counters = options.counters
@@ -136,7 +140,7 @@ export class Router {
       const body = { handler, receivedMs, connection, authorizer: this.#authorizer, meter }
       const exchange = new Exchange(head, body, frame)
       if (isKept) exchange.keptStart = start
-      if (request !== null) exchange.read(request, reader.decodedBytes)
+      if (request !== null) this.#read(exchange, request, reader)
       return exchange
     } catch (error) {
       this.#refuse(frame, connection, error)
@@ -185,7 +189,7 @@ export class Router {
     const reader = new Reader(frame, start, frame.length, decodedBytesMax)
     try {
       const steps = decodeRequestInSteps(handler.api.request, apiVersion, reader)
-      exchange.read(await exchange.inTurns(steps), reader.decodedBytes)
+      this.#read(exchange, await exchange.inTurns(steps), reader)
       if (!exchange.isSettled) this.#handle(exchange)
     } catch (error) {
       exchange.settle(null)
@@ -194,6 +198,16 @@ export class Router {
       largeReads.hasRead()
     }
     if (exchange.isSettled) connection.settled(exchange)
+  }
+
+  #read(exchange: Exchange, request: unknown, reader: Reader): void {
+    exchange.read(request, reader.decodedBytes)
+    const { apiKey, frame, keptStart: start } = exchange
+    const { reusedBytesMin } = exchange.connection.buffers
+    if (frame === null || frame.length < reusedBytesMin) return
+    // An answer is kept together with its request.
+    if (start >= 0 && isKeepable({ frame, start })) return
+    if (this.#routes[apiKey]?.isCopied) exchange.releaseRequest()
   }
 
   #unsupportedVersion(
@@ -337,6 +351,16 @@ function readAtOnce(request: Message, version: number, reader: Reader): unknown 
     reader.position = start
     return null
   }
+}
+
+function hasSlices(fields: Fields): boolean {
+  return Object.values(fields).some(({ type }) => isSlice(type))
+}
+
+function isSlice(type: Type<Fields>): boolean {
+  if (type.kind === 'struct') return hasSlices(type.fields)
+  if (type.kind === 'array') return isSlice(type.element)
+  return type.name === 'bytes' || type.name === 'records'
 }
 
 /** What the frame claims to be. */

@@ -6,21 +6,8 @@ const kib = 1024
 
 t.test('what is given back is taken again by those of its size', (t) => {
   const pool = new BufferPool()
-  for (const bytes of [
-    0,
-    1,
-    2048,
-    2049,
-    4096,
-    4097,
-    64_000,
-    kib * kib,
-    4 * kib * kib,
-    5_000_000,
-    17_000_000,
-  ]) {
-    t.equal(pool.take(bytes).length, bytes)
-  }
+  const sizes = [0, 1, 2048, 2049, 4096, 4097, 64_000, kib * kib, 16 * kib * kib, 20_000_000]
+  for (const bytes of sizes) t.equal(pool.take(bytes).length, bytes)
   const taken = pool.take(64_000)
   pool.release(taken.subarray(100, 200))
   t.equal(pool.idleBytes, 64 * kib)
@@ -32,14 +19,27 @@ t.test('what is given back is taken again by those of its size', (t) => {
 
 t.test('only what was taken, and only once', (t) => {
   const pool = new BufferPool()
-  for (const buffer of [Buffer.alloc(8192), pool.take(100), pool.take(17_000_000)]) {
+  for (const buffer of [Buffer.alloc(8192), pool.take(100), Buffer.alloc(20_000_000)]) {
     pool.release(buffer)
     t.equal(pool.idleBytes, 0)
+    t.ok(buffer.length > 0, 'what is not its own is left alone')
   }
   const taken = pool.take(10_000)
   pool.release(taken)
   t.throws(() => pool.release(taken), /twice/)
   t.end()
+})
+
+t.test('large memory is free at once', async (t) => {
+  // The channel to nobody has closed by then.
+  await new Promise((resolve) => setImmediate(resolve))
+  const pool = new BufferPool()
+  const large = pool.take(20_000_000)
+  const before = process.memoryUsage().arrayBuffers
+  pool.release(large.subarray(5))
+  t.ok(process.memoryUsage().arrayBuffers <= before - 20_000_000)
+  t.equal(large.length, 0, 'nobody can look at it')
+  t.equal(pool.idleBytes, 0)
 })
 
 t.test('the idle ones are bounded, those of another size go first', (t) => {

@@ -8,7 +8,8 @@
  * find no memory here cost a third more, by the collections that they cause and by pages touched first.
  *
  * Small buffers are ordinary slices of Node's own pool, as many objects share its memory and none of
- * them can give it back; large ones are too rare to keep.
+ * them can give it back. Large ones are too rare to keep: their memory goes when they are given back, not
+ * when they are collected, since many of them would make V8 collect all the time.
  */
 import type { Buffers } from '../buffers.ts'
 
@@ -44,6 +45,8 @@ export class BufferPool implements Buffers {
   /** By class, how many have been idle all the time since the last `trim`. */
   readonly #unneeded: number[] = Array.from({ length: largestClassLog + 1 }, () => 0)
   readonly #blocks = new WeakMap<ArrayBufferLike, Block>()
+  /** Above the largest class. */
+  readonly #large = new WeakSet<ArrayBufferLike>()
   #idleBytes = 0
   #isTrimDue = false
 
@@ -61,7 +64,7 @@ export class BufferPool implements Buffers {
   take(bytes: number): Buffer {
     if (bytes <= smallBytesMax) return Buffer.allocUnsafe(bytes)
     const classLog = Math.max(smallestClassLog, 32 - Math.clz32(bytes - 1))
-    if (classLog > largestClassLog) return Buffer.allocUnsafeSlow(bytes)
+    if (classLog > largestClassLog) return this.#allocateLarge(bytes)
     const idle = this.#idle[classLog] as Block[]
     const block = idle.pop() ?? this.#allocate(classLog)
     if (!block.isTaken) {
@@ -74,7 +77,10 @@ export class BufferPool implements Buffers {
 
   release(buffer: Buffer): void {
     const block = this.#blocks.get(buffer.buffer)
-    if (block === undefined) return
+    if (block === undefined) {
+      if (this.#large.delete(buffer.buffer)) free(buffer.buffer as ArrayBuffer)
+      return
+    }
     if (!block.isTaken) throw new Error('memory of a buffer was given back twice')
     block.isTaken = false
     const { memory, classLog } = block
@@ -114,6 +120,12 @@ export class BufferPool implements Buffers {
     return block
   }
 
+  #allocateLarge(bytes: number): Buffer {
+    const buffer = Buffer.allocUnsafeSlow(bytes)
+    this.#large.add(buffer.buffer)
+    return buffer
+  }
+
   /** Lets the largest ones go, those of the class that is in use last. */
   #shrink(usedLog: number): void {
     for (let classLog = largestClassLog; classLog >= smallestClassLog; classLog--) {
@@ -130,4 +142,12 @@ export class BufferPool implements Buffers {
       this.#idleBytes -= block.memory.length
     }
   }
+}
+
+/** A channel of which nobody has the other end: what is handed over to it has no memory any more. */
+const { port1: nobody } = new MessageChannel()
+nobody.close()
+
+function free(memory: ArrayBuffer): void {
+  nobody.postMessage(null, [memory])
 }
