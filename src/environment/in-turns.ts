@@ -25,6 +25,9 @@ const sliceStepsMax = 1000
 /** Elements between two stops: they take microseconds each, at most. */
 const elementsPerStep = 8
 
+/** Strings that are sorted between two stops. */
+const sortedAtOnce = 256
+
 /** Items that are waited for together, if nothing else is said. */
 const itemsAtOnce = 100
 
@@ -133,4 +136,50 @@ export function* mapSteps<Item, Made>(
     if (made.length % elementsPerStep === 0) yield
   }
   return made
+}
+
+/** Each item once, as it came first. */
+export function* distinctInSteps<Item>(items: Iterable<Item>): Steps<Set<Item>> {
+  const distinct = new Set<Item>()
+  let count = 0
+  for (const item of items) {
+    distinct.add(item)
+    if (++count % elementsPerStep === 0) yield
+  }
+  return distinct
+}
+
+/** As `toSorted` of strings, which are sorted a few at a time and merged. */
+export function* sortInSteps(items: readonly string[]): Steps<string[]> {
+  const sorted: string[][] = []
+  for (let from = 0; from < items.length; from += sortedAtOnce) {
+    sorted.push(items.slice(from, from + sortedAtOnce).sort())
+    yield
+  }
+  // Neighbours first: runs stay of like length.
+  while (sorted.length > 1) {
+    for (let at = 0; at + 1 < sorted.length; at++) {
+      const merged = yield* mergeInSteps(sorted[at] as string[], sorted[at + 1] as string[])
+      sorted.splice(at, 2, merged)
+    }
+  }
+  return sorted[0] ?? []
+}
+
+function* mergeInSteps(left: readonly string[], right: readonly string[]): Steps<string[]> {
+  const merged: string[] = []
+  let [leftAt, rightAt] = [0, 0]
+  while (leftAt < left.length && rightAt < right.length) {
+    const [first, second] = [left[leftAt] as string, right[rightAt] as string]
+    if (second < first) {
+      merged.push(second)
+      rightAt++
+    } else {
+      merged.push(first)
+      leftAt++
+    }
+    if (merged.length % elementsPerStep === 0) yield
+  }
+  const rest = leftAt < left.length ? left.slice(leftAt) : right.slice(rightAt)
+  return merged.concat(rest)
 }

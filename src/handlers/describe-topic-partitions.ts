@@ -8,7 +8,7 @@ import type {
 } from '../../protocol/messages/describe-topic-partitions.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
-import { mapInSteps, type Steps } from '../environment/in-turns.ts'
+import { distinctInSteps, mapInSteps, type Steps, sortInSteps } from '../environment/in-turns.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import {
   isInternalTopic,
@@ -40,7 +40,8 @@ export const describeTopicPartitions = ({ cache, config }: DescribeTopicPartitio
       const { image } = cache
       const isAll = request.topics.length === 0
       const access = isAll ? seeTopics : describeTopic
-      const names = access.split(context, namesFrom(image, request), (name) => name)
+      const asked = await context.inTurns(namesFrom(image, request))
+      const names = access.split(context, asked, (name) => name)
       const limit = Math.min(
         config.get('max.request.partition.size.limit'),
         request.responsePartitionLimit,
@@ -65,12 +66,16 @@ export const describeTopicPartitions = ({ cache, config }: DescribeTopicPartitio
   )
 
 /** The names asked for, or all, sorted, from the cursor's on. Throws KafkaError INVALID_REQUEST. */
-function namesFrom(image: MetadataImage, request: DescribeTopicPartitionsRequest): string[] {
+function* namesFrom(
+  image: MetadataImage,
+  request: DescribeTopicPartitionsRequest,
+): Steps<string[]> {
   const { topics, cursor } = request
   const all = topics.length === 0
   const asked = all ? image.topics.byName.keys() : topics.map(({ name }) => name)
   const first = cursor?.topicName ?? ''
-  const names = [...new Set(asked)].filter((name) => name >= first).sort()
+  const distinct = yield* distinctInSteps(asked)
+  const names = yield* sortInSteps([...distinct].filter((name) => name >= first))
   if (cursor === null) return names
   if (!all && !names.includes(cursor.topicName)) {
     throw new KafkaError(

@@ -2,13 +2,17 @@
 import t from 'tap'
 import {
   allInTurns,
+  atOnce,
+  distinctInSteps,
   inTurns,
   mapInSteps,
   mapSteps,
   NobodyWaits,
   type Steps,
+  sortInSteps,
 } from '../../src/environment/in-turns.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { SeededRandom } from '../simulator/random.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
 
 const environment = createNodeEnvironment({ log: { level: 'silent' } })
@@ -50,6 +54,21 @@ t.test('what takes long leaves room, and lines up with its like', async (t) => {
   t.ok(turns >= 20, `${turns} turns`)
   const changes = seen.filter((name, at) => name !== seen[at - 1]).length
   t.ok(changes >= 10, 'neither waits for the other to end')
+})
+
+t.test('names are told apart and sorted a few at a time', async (t) => {
+  const random = new SeededRandom(5)
+  for (const count of [0, 1, 255, 257, 5000]) {
+    const names = Array.from({ length: count }, () => `n${random.between(0, 3000)}`)
+    const distinct = [...atOnce(distinctInSteps(names))]
+    t.same(distinct, [...new Set(names)])
+    let steps = 0
+    const sorting = sortInSteps(distinct)
+    let step = sorting.next()
+    for (; step.done !== true; step = sorting.next()) steps++
+    t.same(step.value, [...distinct].sort())
+    t.ok(steps >= distinct.length / 256)
+  }
 })
 
 t.test('nothing is done for who has gone, and errors come out', async (t) => {

@@ -36,7 +36,13 @@ import type {
 } from '../../../protocol/messages/txn-offset-commit.ts'
 import { compressions } from '../../../protocol/records/compression/compression.ts'
 import type { Environment } from '../../environment/environment.ts'
-import { allInTurns, inTurns, mapInSteps } from '../../environment/in-turns.ts'
+import {
+  allInTurns,
+  distinctInSteps,
+  inTurns,
+  mapInSteps,
+  type Steps,
+} from '../../environment/in-turns.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision, EndOfTransaction, Verification } from '../shard.ts'
@@ -316,7 +322,8 @@ export class GroupCoordinator {
         },
       )
     // Each once, however often it is named: its answer may be long.
-    return { groups: await allInTurns(this.#environment, new Set(groupIds), describe) }
+    const distinct = await inTurns(this.#environment, distinctInSteps(groupIds))
+    return { groups: await allInTurns(this.#environment, distinct, describe) }
   }
 
   /** Calls `count` for each group of the shards that are loaded here. */
@@ -350,9 +357,11 @@ export class GroupCoordinator {
 
   async deleteGroups(groupIds: readonly string[]): Promise<DeleteGroupsResponse> {
     type Result = DeleteGroupsResponse['results'][number]
-    const undeletable = await this.share.deleteStates([...new Set(groupIds)])
-    const deletable = [...new Set(groupIds)].filter((groupId) => !undeletable.has(groupId))
-    const deletions = await allInTurns(this.#environment, this.#byPartition(deletable), (ids) =>
+    const distinct = await inTurns(this.#environment, distinctInSteps(groupIds))
+    const undeletable = await this.share.deleteStates([...distinct])
+    for (const groupId of undeletable.keys()) distinct.delete(groupId)
+    const byPartition = await inTurns(this.#environment, this.#byPartition(distinct))
+    const deletions = await allInTurns(this.#environment, byPartition, (ids) =>
       this.#write<Result[]>(
         ids[0] as string,
         (error) =>
@@ -367,10 +376,11 @@ export class GroupCoordinator {
   }
 
   /** Some groups of the same partition each. */
-  #byPartition(groupIds: readonly string[]): string[][] {
+  *#byPartition(groupIds: Iterable<string>): Steps<string[][]> {
     const open = new Map<number, string[]>()
     const all: string[][] = []
     for (const groupId of groupIds) {
+      yield
       const partition = this.partitionFor(groupId)
       const ids = open.get(partition)
       if (ids !== undefined && ids.length < deletedAtOnceMax) {
