@@ -4,8 +4,8 @@
  * Each client that can be had here produces a public data set of over 200 000 rows, and every client
  * consumes, in a group, what every other one wrote: every row in, every row out, once. Then each does
  * what an administrator does, and Kafka's own command line tools are run. Last, data directories are
- * exchanged with Apache Kafka in both directions, and Delta tables with delta-rs. What is not installed is
- * skipped by name.
+ * exchanged with Apache Kafka in both directions, Delta tables with delta-rs, and records of the official
+ * serializers through the schema registry. What is not installed is skipped by name.
  *
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
  * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
@@ -35,6 +35,7 @@ import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { moveBetweenDirectories } from '../test/interop/directories/moved.ts'
 import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
+import { runSerializers } from '../test/interop/registry/serializers.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { exchangeTables } from '../test/interop/tables/exchange.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
@@ -43,8 +44,8 @@ import { choose, readOptions } from './options.ts'
 
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
-  --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories and tables, which
-                         all run unless given; and of compared, access, differential, transactions, streams
+  --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
+                         registry, which all run unless given; and of compared, access, differential, transactions, streams
                          and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
@@ -173,7 +174,7 @@ const clients: readonly Client[] = [
   },
 ]
 
-const usual = [...clients.map(({ name }) => name), 'tools', 'directories', 'tables']
+const usual = [...clients.map(({ name }) => name), 'tools', 'directories', 'tables', 'registry']
 const parts =
   flags.only === undefined
     ? usual
@@ -604,6 +605,8 @@ async function runOthers(): Promise<void> {
     const directory = join(work, 'tables')
     await exchangeTables({ python: flags['delta-python'], directory }, report)
   }
+  if (chosen.has('registry'))
+    await runSerializers({ cache, directory: join(work, 'registry') }, report)
   if (chosen.has('transactions')) await copyUnderFire()
   if (chosen.has('streams')) await runStreams()
   if (chosen.has('kgo')) {

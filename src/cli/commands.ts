@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     load: () => import('./cluster.ts'),
   },
   logdirs: { summary: 'Show what lies in the log directories', load: () => import('./logdirs.ts') },
+  schemas: {
+    summary: 'Show, register, check and delete schemas',
+    load: () => import('./schemas.ts'),
+  },
   tables: { summary: 'Read Delta tables and Parquet files', load: () => import('./tables.ts') },
   dump: { summary: 'Print the content of a broker’s files', load: () => import('./dump.ts') },
   doctor: { summary: 'Check a cluster and say what to do', load: () => import('./doctor.ts') },
