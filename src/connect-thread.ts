@@ -10,6 +10,8 @@ import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import { Herder } from './connect/runtime/herder.ts'
 import { parseConnectConfig } from './connect/runtime/worker.ts'
+import { transformations } from './connect/transforms/known-transforms.ts'
+import { predicates } from './connect/transforms/predicates.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { LocalStorage } from './environment/node/local-storage.ts'
@@ -49,6 +51,8 @@ async function start({ bootstrap, settings, workerId, logLevel }: ConnectStart):
       deltaSink((location) => new LocalStorage(location)),
       fileSink,
       fileSource,
+      ...transformations,
+      ...predicates,
     ]),
     bootstrap,
     settings,

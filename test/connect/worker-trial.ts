@@ -13,6 +13,8 @@ import { type AnyPlugin, Plugins } from '../../src/connect/plugins.ts'
 import { connectApi } from '../../src/connect/rest/connect-api.ts'
 import { Herder } from '../../src/connect/runtime/herder.ts'
 import { parseConnectConfig } from '../../src/connect/runtime/worker.ts'
+import { transformations } from '../../src/connect/transforms/known-transforms.ts'
+import { predicates } from '../../src/connect/transforms/predicates.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import type { HttpAnswer } from '../../src/http/routes.ts'
 import { startBroker } from '../cli/running-broker.ts'
@@ -62,7 +64,13 @@ export class WorkerTrial {
     ])
     this.#herder = new Herder({
       environment,
-      plugins: new Plugins([fileSink, fileSource, ...this.#plugins]),
+      plugins: new Plugins([
+        fileSink,
+        fileSource,
+        ...transformations,
+        ...predicates,
+        ...this.#plugins,
+      ]),
       bootstrap: [this.#bootstrap],
       settings,
       config: parseConnectConfig(settings),
