@@ -4,8 +4,8 @@
  * JavaScript, because calling the module costs more than it saves there.
  *
  * Speed against the `crc-32` package, copy included, on Node 20: 1.3 at 1 KiB, 2.1 at 4 KiB, 4.3 at
- * 16 KiB, 6 at 64 KiB, 7 at 1 MiB; without SIMD 1.3 to 1.4 throughout. The first long input pays 2 to
- * 3 ms for the module and its tables.
+ * 16 KiB, 6 at 64 KiB, 7 at 1 MiB; without SIMD 1.3 to 1.4 throughout. The module and its tables take 2 to
+ * 3 ms to load: that is done when enough was summed without.
  */
 import { createRequire } from 'node:module'
 import { assembleCrc32c, type Crc32cExports, inputBytesMax, inputStart } from './crc32c-module.ts'
@@ -20,13 +20,20 @@ let byteTable: Int32Array | null = null
 /** Below this many bytes the plain loop is quicker than the copy and the call. */
 const shortBytesMax = 48
 
+/** As long as so many bytes were summed in all it is quicker than loading the module: a start often is. */
+const bytesBeforeModule = 64 * 1024
+let bytesSummed = 0
+
 /**
  * The CRC-32C of `buffer[start, end)` as an unsigned number. A sum over several chunks passes the
  * sum so far as `seed`.
  */
 export function crc32c(buffer: Uint8Array, start = 0, end = buffer.length, seed = 0): number {
   if (end - start <= shortBytesMax) return sumShort(buffer, start, end, seed)
-  sumLong ??= loadWebAssembly() ?? loadPortable()
+  if (sumLong !== null) return sumLong(buffer, start, end, seed)
+  bytesSummed += end - start
+  if (bytesSummed <= bytesBeforeModule) return sumShort(buffer, start, end, seed)
+  sumLong = loadWebAssembly() ?? loadPortable()
   return sumLong(buffer, start, end, seed)
 }
 
