@@ -69,18 +69,25 @@ export async function exchangeTables(
     }
     return `${rows} changes, ${told}`
   })
-  await attempt(report, 'tables: put together, brought back and cleaned', async () => {
+  await attempt(report, 'tables: brought back, put together and cleaned', async () => {
     const path = join(directory, 'theirs-partitioned')
+    ours('restore', path, '--version', '2')
     const before = theirs('read', path)
+    const rows = same('brought back', before, ours('read', path, '--version', '2'))
     ours('optimize', path)
     same('put together', theirs('read', path), before)
-    ours('restore', path, '--version', '1')
-    const rows = same('brought back', theirs('read', path), ours('read', path, '--version', '1'))
-    ours('delete', path, '--where', "id < 15 AND p IS NOT NULL OR day = '2024-02-29' AND id > 50")
-    same('deleted', theirs('read', path), ours('read', path, '--json'))
+    ours('delete', path, '--where', "id < 15 AND p IS NOT NULL OR day = '2024-02-29' AND id > 30")
+    const left = same('deleted', theirs('read', path), ours('read', path, '--json'))
     ours('vacuum', path, '--retention-hours', '0', '--force')
     same('cleaned', theirs('read', path), ours('read', path))
-    return `${rows} rows, ${told}`
+    return `${rows} rows, then ${left}, ${told}`
+  })
+  await attempt(report, 'tables: what we delete is told alike', async () => {
+    const path = join(directory, 'theirs-feed')
+    ours('delete', path, '--where', 'id > 3 AND id < 23')
+    const range = ['4', '4'] as const
+    const changed = ours('changes', path, '--from', range[0], '--to', range[1])
+    return `${same('deleted', changed, theirs('changes', path, ...range))} changes, ${told}`
   })
   await attempt(report, 'tables: writers at once', async () => {
     const path = join(directory, 'at-once')
