@@ -42,13 +42,14 @@ setInterval(() => undefined, 2 ** 30)
 
 async function start({ bootstrap, settings, workerId, logLevel }: ConnectStart): Promise<void> {
   const environment = createNodeEnvironment({ log: { level: logLevel as LogLevel } })
+  const { clock, random } = environment
   process.on('unhandledRejection', (err) => {
     environment.log.error('A connector left an error that nobody looks at', { err })
   })
   herder = new Herder({
     environment,
     plugins: new Plugins([
-      deltaSink((location) => new LocalStorage(location)),
+      deltaSink({ clock, random, storageAt: (location) => new LocalStorage(location) }),
       fileSink,
       fileSource,
       ...transformations,

@@ -14,10 +14,8 @@ import type { SinkRecord } from '../records.ts'
 import { type DeltaSinkSettings, parseDeltaSink, tablePath } from './delta-sink-config.ts'
 import { Abandoned, LandingTable } from './landing-table.ts'
 
-export type StorageAt = (location: string) => Storage
-
 export class DeltaSinkTask implements SinkTask {
-  readonly #storageAt: StorageAt
+  readonly #storageAt: (location: string) => Storage
   /** By their location: several topics may go to one. */
   readonly #tables = new Map<string, LandingTable>()
   /** Where reading began in partitions whose table said so. */
@@ -27,7 +25,7 @@ export class DeltaSinkTask implements SinkTask {
   #timer: Timer | null = null
   #failure: Error | null = null
 
-  constructor(storageAt: StorageAt) {
+  constructor(storageAt: (location: string) => Storage) {
     this.#storageAt = storageAt
   }
 

@@ -1,12 +1,18 @@
 /** The connector that lands topics in Delta tables: each task takes its share of the partitions. */
 import type { ConfigValue, Settings } from '../config-def.ts'
-import type { SinkConnector, SinkPlugin } from '../plugin.ts'
+import type { SinkConnector, SinkPlugin, TopicPartition } from '../plugin.ts'
 import { connectVersion } from '../version.ts'
 import { deltaSinkConfig, parseDeltaSink, validateDeltaSink } from './delta-sink-config.ts'
-import { DeltaSinkTask, type StorageAt } from './delta-sink-task.ts'
+import { DeltaSinkTask } from './delta-sink-task.ts'
+import { moveOffsets, type TablesEnvironment } from './move-offsets.ts'
 
 class DeltaSinkConnector implements SinkConnector {
+  readonly #environment: TablesEnvironment
   #settings: Settings = new Map()
+
+  constructor(environment: TablesEnvironment) {
+    this.#environment = environment
+  }
 
   start(settings: Settings): void {
     parseDeltaSink(settings)
@@ -20,15 +26,23 @@ class DeltaSinkConnector implements SinkConnector {
   validate(settings: Settings, values: readonly ConfigValue[]): readonly ConfigValue[] {
     return validateDeltaSink(settings, values)
   }
+
+  async alterOffsets(
+    settings: Settings,
+    offsets: readonly (TopicPartition & { readonly offset: number | null })[],
+  ): Promise<boolean> {
+    await moveOffsets(settings, offsets, this.#environment)
+    return true
+  }
 }
 
-export function deltaSink(storageAt: StorageAt): SinkPlugin {
+export function deltaSink(environment: TablesEnvironment): SinkPlugin {
   return {
     type: 'sink',
     className: 'millrace.connect.delta.DeltaSinkConnector',
     version: connectVersion,
     config: deltaSinkConfig,
-    connector: () => new DeltaSinkConnector(),
-    task: () => new DeltaSinkTask(storageAt),
+    connector: () => new DeltaSinkConnector(environment),
+    task: () => new DeltaSinkTask(environment.storageAt),
   }
 }

@@ -287,7 +287,8 @@ function absent(names: readonly string[], fields: TableShape['fields']): TableSh
   return names.flatMap((name) => (isThere(name) ? [] : [nullable(name, { kind: 'string' })]))
 }
 
-async function snapshotOf({ storage }: TableEnvironment): Promise<Snapshot | null> {
+/** Null: there is no table. */
+export async function snapshotOf({ storage }: TableEnvironment): Promise<Snapshot | null> {
   return readSnapshot(storage).catch(noTable)
 }
 
