@@ -15,8 +15,8 @@ export function answerSyncs(group: ClassicGroup, error: ErrorRow | null): void {
     if (error !== null) member.assignment = noBytes
     const answer = member.takeSync()
     if (answer === null) continue
-    handOut.add(answer, error === null ? synced(group, member) : syncFailed(error))
-    member.touch()
+    const response = error === null ? synced(group, member) : syncFailed(error)
+    handOut.add(answer, response, () => group.touch(member))
   }
   handOut.begin(group.context)
 }

@@ -204,6 +204,11 @@ export class ClassicGroup implements Group {
     return answer
   }
 
+  /** A sign of life of somebody who may have gone meanwhile. */
+  touch(member: Member): void {
+    if (this.members.get(member.memberId) === member) member.touch()
+  }
+
   answerJoin(member: Member, response: JoinGroupResponse): void {
     this.takeJoin(member)?.(response)
   }

@@ -13,8 +13,12 @@ const toldAtOnce = 32
 export class HandOut {
   readonly #answers: (() => void)[] = []
 
-  add<T>(answer: Answer<T>, response: T): void {
-    this.#answers.push(() => answer(response))
+  /** `then`: what begins for its member when it has its answer. */
+  add<T>(answer: Answer<T>, response: T, then: () => void = () => {}): void {
+    this.#answers.push(() => {
+      answer(response)
+      then()
+    })
   }
 
   /** In the order in which they were added. */

@@ -211,8 +211,8 @@ function completeJoin(group: ClassicGroup): Decision<GroupRecord, void> {
   const handOut = new HandOut()
   for (const member of group.members.values()) {
     const answer = group.takeJoin(member)
-    if (answer !== null) handOut.add(answer, joined(group, member))
-    member.touch()
+    if (answer === null) member.touch()
+    else handOut.add(answer, joined(group, member), () => group.touch(member))
     member.isNew = false
     group.pendingSyncs.add(member.memberId)
   }
