@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     load: () => import('./cluster.ts'),
   },
   logdirs: { summary: 'Show what lies in the log directories', load: () => import('./logdirs.ts') },
+  connectors: {
+    summary: 'Create, watch and control connectors',
+    load: () => import('./connectors.ts'),
+  },
   schemas: {
     summary: 'Show, register, check and delete schemas',
     load: () => import('./schemas.ts'),

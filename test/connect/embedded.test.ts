@@ -8,6 +8,7 @@ import { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { ended, killAll, type Started, start } from '../broker-process.ts'
+import { start as command } from '../cli/running-broker.ts'
 
 t.setTimeout(120_000)
 t.teardown(killAll)
@@ -85,6 +86,17 @@ t.test('a connector outlives the broker that it was made in', async (t) => {
   t.equal(await ended(second), 0)
 
   const third = await start(data, settings)
+  const cli = async (...words: string[]) => {
+    const { code, stdout, stderr } = await command([...words, '--connect', third.http]).ended
+    return [code, stdout + stderr]
+  }
+  await until('it runs again', async () =>
+    /RUNNING +1\/1/.test(String((await cli('connectors', 'list'))[1])),
+  )
+  t.match(await cli('connectors', 'describe', 'out'), [0, /task 0 +RUNNING/])
+  t.match(await cli('connectors', 'offsets', 'out', '--json'), [0, /"kafka_topic":"lines"/])
+  t.match(await cli('connectors', 'pause', 'none'), [1, /Connector none not found/])
+  t.match(await cli('connectors', 'restart', 'out'), [0, 'out restarted\n'])
   await produce(third, numbered(200, 250))
   await until('250 lines', () => linesOf(target).length >= 250)
   t.strictSame(linesOf(target).sort(), numbered(0, 250).sort(), 'each once')
