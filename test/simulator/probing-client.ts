@@ -1,7 +1,7 @@
 /**
  * A client that knows the rules and tries them: it writes with its own producer id and sequences to one
  * partition, several requests at a time among others that are answered sooner; sends again, byte for byte,
- * what was acknowledged; leaves out a sequence; goes back to an epoch that is over; turns over a bit. What
+ * what was acknowledged, or is still to be, past the connection that it waits for; leaves out a sequence; goes back to an epoch that is over; turns over a bit. What
  * is right must be taken once, at the offset it is said to be at; what is wrong must be refused and never
  * be seen by any reader.
  *
@@ -118,6 +118,7 @@ class Prober {
       this.#write,
       this.#write,
       this.#repeat,
+      this.#overtake,
       this.#leaveOut,
       this.#goBack,
       this.#damage,
@@ -181,6 +182,35 @@ class Prober {
     if (batch.offset >= 0 && baseOffset !== batch.offset) {
       throw new Violation(`${what} is at ${batch.offset} and was acknowledged at ${baseOffset}`)
     }
+  }
+
+  /**
+   * A batch, and again past its connection: the answer that comes first says already what no fault may
+   * take back.
+   */
+  async #overtake(): Promise<void> {
+    const identity = await this.#identify()
+    if (identity.pending.length > 0) return
+    const connections = [await this.#connect(), await this.#connect('general')]
+    const batch = this.#newBatch(identity)
+    identity.pending.push(batch)
+    batch.start = this.#host.starts
+    const settled = connections.map(async (connection, at) => {
+      if (at > 0) await sleep(this.#client.environment, this.#random.float())
+      const answer = await this.#produce(connection, batch.bytes)
+      this.#settle(identity, batch, answer)
+      if (at > 0 && answer.error === errors.NONE) this.#endWhileSafe()
+    })
+    for (const result of await Promise.allSettled(settled)) {
+      if (result.status === 'rejected') this.#pass(result.reason)
+    }
+  }
+
+  #endWhileSafe(): void {
+    const { temper, isHealed } = this.#stage
+    const isRisky = this.#partition.promise.isDurable && temper.blows.powerLoss > 0 && !isHealed
+    if (!isRisky || !this.#random.chance(0.6)) return
+    this.#host.end('power loss', 'behind the answer to a batch sent twice')
   }
 
   /** A batch whose sequence does not follow. */
@@ -362,10 +392,10 @@ class Prober {
     return { error: errorByCode(row.errorCode), baseOffset: row.baseOffset }
   }
 
-  async #connect(): Promise<Connection> {
+  async #connect(lane: 'produce' | 'general' = 'produce'): Promise<Connection> {
     const { cluster } = this.#client
     const leader = await cluster.leader(this.#partition.topic, this.#partition.index)
-    return cluster.connectionTo(leader, 'produce')
+    return cluster.connectionTo(leader, lane)
   }
 
   get #topicId(): string {
