@@ -44,7 +44,8 @@ export async function runSerializers(
 /** A string says why it is not to be had. */
 function prepare(cache: string, python: string): string | null {
   const has = (...args: string[]) => spawnSync(python, args, { stdio: 'ignore' }).status === 0
-  if (has('-c', 'import confluent_kafka, fastavro, jsonschema, httpx')) return null
+  const serializers = 'confluent_kafka.schema_registry'
+  if (has('-c', `import ${serializers}.avro, ${serializers}.json_schema`)) return null
   const home = join(cache, 'python-registry')
   mkdirSync(cache, { recursive: true })
   const steps: [string, string[]][] = [
