@@ -38,6 +38,8 @@ type Offsets = Map<string, PartitionOffset>
 
 /** Topics that match `topics.regex` are looked for so often. */
 const topicsCheckMs = 30_000
+/** A poll that begins just behind a wake-up does not hear it: no longer than this it waits for nothing. */
+const pollMsMax = 500
 
 export class SinkTaskLoop implements RunningTask {
   readonly ended: Promise<void>
@@ -206,7 +208,7 @@ export class SinkTaskLoop implements RunningTask {
     }
     this.#rewind()
     const leftMs = Math.max(0, this.#nextCommitMs - this.#now)
-    const timeoutMs = Math.min(leftMs, this.#context.takeTimeout() ?? leftMs, topicsCheckMs)
+    const timeoutMs = Math.min(leftMs, this.#context.takeTimeout() ?? leftMs, pollMsMax)
     const polled = await this.#consumer.poll({ timeoutMs, recordsMax: this.#recordsMax })
     // What the task has asked for meanwhile, as partitions came and went, holds for what was polled too.
     const rewound = this.#rewind()
