@@ -61,6 +61,7 @@ export async function validateConnector(
     else looked.set(name, { key: null, value: complaint(name, settings, message) })
   }
   if (plugin.type === 'sink') checkTopics(settings, complain)
+  else checkExactlyOnce(settings, complain)
   checkConverters(settings, complain)
   if ([...looked.values()].every(({ value }) => value.errors.length === 0))
     checkTransforms(plugins, settings, complain)
@@ -102,6 +103,12 @@ function checkTopics(settings: Settings, complain: Complain): void {
       'topics.regex',
       `${mayNot} matched by the regex for the topics ('topics.regex=${pattern}') consumed by the connector`,
     )
+}
+
+/** As by a worker of Kafka's whose `exactly.once.source.support` is off: nothing here writes in transactions yet. */
+function checkExactlyOnce(settings: Settings, complain: Complain): void {
+  if (settings.get('exactly.once.support')?.trim() !== 'required') return
+  complain('exactly.once.support', 'This worker does not have exactly-once source support enabled.')
 }
 
 function isMatch(pattern: string, topic: string): boolean {

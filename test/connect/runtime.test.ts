@@ -169,6 +169,18 @@ t.test('what a client gets that asks for nonsense', async (t) => {
       400,
       /contains the following 5 error\(s\):[\s\S]*at least 1[\s\S]*Nope could not be found[\s\S]*mutually exclusive/,
     ],
+    [
+      'PUT',
+      '/connectors/x/config',
+      {
+        'connector.class': 'FileStreamSource',
+        file: 'x',
+        topic: 'a',
+        'exactly.once.support': 'required',
+      },
+      400,
+      /does not have exactly-once source support enabled/,
+    ],
     ['PUT', '/connector-plugins/Nope/config/validate', config, 400, /does not match request type/],
     ['GET', '/connector-plugins/Nope/config', undefined, 404, /Unknown plugin Nope/],
     ['GET', '/connectors/ok/nothing', undefined, 404, /404/],
