@@ -140,7 +140,12 @@ t.test('a shard that is given up looks nothing up, and records nothing', async (
   const [looked, batches] = [story.lookedAt, story.log.batches.length]
   await story.allTurns()
   t.same([story.lookedAt, story.log.batches.length], [looked, batches])
-  await story.world.run(story.groups.onElection(0, 2, story.log))
+  let isElected = false
+  const elected = story.groups.onElection(0, 2, story.log).then(() => {
+    isElected = true
+  })
+  while (!isElected) await story.turn()
+  await elected
   await a.beat()
   await story.allTurns()
   await settle([a])
