@@ -176,6 +176,14 @@ t.test('hostile schemas cost no more than they say', async (t) => {
   t.throws(() => parse(names), /more than 5000 names/)
   const symbols = Array.from({ length: 100_000 }, (_, index) => `S${index}`)
   t.ok(parse({ type: 'enum', name: 'E', symbols }))
+  t.throws(
+    () =>
+      parse([
+        { type: 'enum', name: 'E', symbols },
+        { type: 'enum', name: 'F', symbols: ['A'] },
+      ]),
+    /more than 100000 enum symbols/,
+  )
 
   // Records that refer to one another make a long chain without nesting; only its end is compared.
   const links = 3000
@@ -201,6 +209,72 @@ t.test('hostile schemas cost no more than they say', async (t) => {
     () => differences(parse(union('A')).schema, parse(union('B')).schema),
     /too large to be compared/,
   )
+})
+
+t.test('what a pair of names costs is counted, and not the pair alone', async (t) => {
+  const symbols = Array.from({ length: 400 }, (_, index) => `S${index}`)
+  const enums = (list: string[]) =>
+    parse(
+      Array.from({ length: 200 }, (_, index) => ({
+        type: 'enum',
+        name: `n${index}.E`,
+        symbols: list,
+      })),
+    ).schema
+  const known = enums(symbols)
+  t.throws(() => differences(known, enums([...symbols, 'Z'])), {
+    constructor: SchemaError,
+    message: /too large to be compared/,
+  })
+  const missing = differences(known, enums(['Z', ...symbols]))
+  t.equal(missing.length, 100, 'the first symbol that is missing answers yes or no')
+  t.ok(missing.every(({ type }) => type === 'MISSING_UNION_BRANCH'))
+
+  const one = (list: string[]) => parse({ type: 'enum', name: 'E', symbols: list }).schema
+  const [told] = differences(one(['A']), one(symbols))
+  t.match(told?.detail, /^\[(S\d+, ){100}…\]$/, 'so many are told')
+  const [long] = differences(one(['A']), one(['L'.repeat(100_000)]))
+  t.equal(long?.detail.length, '[, …]'.length + 1000)
+
+  const aliases = Array.from({ length: 10_000 }, (_, index) => `a${index}`)
+  const records = Array.from({ length: 100 }, (_, index) => record([], { name: `n${index}.R` }))
+  t.throws(
+    () =>
+      differences(
+        parse(record([field('f', 'int', { aliases, default: 0 })])).schema,
+        parse(records).schema,
+      ),
+    /too large to be compared/,
+  )
+})
+
+t.test('a verdict that leaned on a wrong one is not kept', async (t) => {
+  const q = { type: 'record', name: 'Q', fields: [field('a', 'A')] }
+  const a = (y: string) =>
+    record([field('x', ['null', q]), field('y', y)], { name: 'A', aliases: [] })
+  const reader = parse(
+    record([
+      field('u', [a('boolean'), record([], { name: 'A2', aliases: ['A'] })]),
+      field('q', 'Q'),
+    ]),
+  ).schema
+  const writer = parse(record([field('u', a('int')), field('q', 'Q')])).schema
+  // Q reads Q only if A reads A, which `u` does without.
+  t.same(differences(reader, writer), [
+    {
+      type: 'TYPE_MISMATCH',
+      path: '/fields/1/type/fields/0/type/fields/1/type',
+      detail: 'reader type: BOOLEAN not compatible with writer type: INT',
+    },
+  ])
+  const list = (next: unknown, value: string) =>
+    parse(record([field('next', next), field('value', value)])).schema
+  for (const next of ['R', ['null', 'R'], { type: 'array', items: 'R' }])
+    t.same(
+      differences(list(next, 'int'), list(next, 'string')).map(({ path }) => path),
+      ['/fields/1/type'],
+      'told once, however often it recurs',
+    )
 })
 
 t.test('who can read whom', async (t) => {

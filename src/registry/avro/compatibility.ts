@@ -3,8 +3,10 @@
  * all data at once. What stands in the way is told as the usual registry tells it, so that people and
  * scripts recognise it.
  *
- * A pair of types is judged once. Pairs that are being judged count as compatible, which ends recursion.
+ * A pair of types is judged once. While it is being judged it counts as compatible, which ends recursion;
+ * where that turns out wrong, all is judged again with what is known by then.
  */
+import { ComparisonBudget, tooLarge } from './comparison-budget.ts'
 import {
   type AvroSchema,
   branchName,
@@ -17,12 +19,13 @@ import {
   type UnionSchema,
 } from './schema.ts'
 
-/** Pairs of types that are compared for one answer; unions of unions multiply. */
-const pairsMax = 50_000
 /** Pairs within pairs: records that refer to one another may form long chains without being nested. */
 const depthMax = 500
 /** Differences that one answer lists. */
 const differencesMax = 100
+/** Symbols of one enum that an answer lists, and their characters. */
+const toldSymbolsMax = 100
+const toldCharactersMax = 1000
 
 export type DifferenceType =
   | 'NAME_MISMATCH'
@@ -41,13 +44,32 @@ export interface Difference {
 
 /** Empty: the reader can read all that the writer writes. Throws SchemaError beyond the limits. */
 export function differences(reader: AvroSchema, writer: AvroSchema): readonly Difference[] {
-  return new Comparison().compare(reader, writer, null)
+  const budget = new ComparisonBudget()
+  let seed: Pairs = new Map()
+  for (;;) {
+    const comparison = new Comparison(seed, budget)
+    const found = comparison.compare(reader, writer, null)
+    if (!comparison.wasTooTrusting()) return found
+    seed = comparison.incompatible()
+  }
 }
+
+/** Pairs that are known to be incompatible. */
+type Pairs = ReadonlyMap<AvroSchema, ReadonlySet<AvroSchema>>
 
 /** Steps down into a schema, the last one first: shared by what lies below it. */
 type Path = { readonly step: string; readonly above: Path } | null
 
+/** The path of all that is asked for a yes or no alone. */
+const untoldPath: Path = { step: '', above: null }
+
 const none: readonly Difference[] = []
+/** Told from an empty list by being another. */
+const inProgress: readonly Difference[] = []
+/** Stands for differences that are told elsewhere, or that nobody asked for. */
+const untold: Difference = { type: 'TYPE_MISMATCH', path: '/', detail: '' }
+/** The verdict of a pair that was asked about for a yes or no alone: asked for more, it is judged again. */
+const untoldOnly: readonly Difference[] = [untold]
 const promotions: Readonly<Record<string, readonly string[]>> = {
   long: ['int'],
   float: ['int', 'long'],
@@ -58,30 +80,64 @@ const promotions: Readonly<Record<string, readonly string[]>> = {
 
 class Comparison {
   readonly #judged = new Map<AvroSchema, Map<AvroSchema, readonly Difference[]>>()
-  #pairs = 0
+  readonly #trusted: (readonly [AvroSchema, AvroSchema])[] = []
+  readonly #seed: Pairs
+  readonly #budget: ComparisonBudget
   #depth = 0
 
+  constructor(seed: Pairs, budget: ComparisonBudget) {
+    this.#seed = seed
+    this.#budget = budget
+  }
+
   compare(reader: AvroSchema, writer: AvroSchema, path: Path): readonly Difference[] {
+    this.#budget.lookUp(1)
     const byWriter = this.#judged.get(reader) ?? new Map<AvroSchema, readonly Difference[]>()
     this.#judged.set(reader, byWriter)
     const known = byWriter.get(writer)
-    if (known !== undefined) return known
-    if (++this.#pairs > pairsMax || this.#depth >= depthMax)
-      throw new SchemaError('The schemas are too large to be compared with one another')
-    byWriter.set(writer, none)
+    if (known === inProgress) {
+      this.#trusted.push([reader, writer])
+      return this.#seed.get(reader)?.has(writer) ? untoldOnly : none
+    }
+    if (known !== undefined && (known !== untoldOnly || path === untoldPath)) return known
+    this.#budget.judge()
+    if (this.#depth >= depthMax) throw tooLarge()
+    byWriter.set(writer, inProgress)
     this.#depth++
-    const found = this.#judge(reader, writer, path).slice(0, differencesMax)
+    const found = verdict(this.#judge(reader, writer, path), path)
     this.#depth--
     byWriter.set(writer, found)
     return found
   }
 
+  /** Whether a pair counted as compatible that is not, and was not known to be. */
+  wasTooTrusting(): boolean {
+    return this.#trusted.some(
+      ([reader, writer]) =>
+        this.#judged.get(reader)!.get(writer)!.length > 0 && !this.#seed.get(reader)?.has(writer),
+    )
+  }
+
+  incompatible(): Pairs {
+    const found = new Map(this.#seed)
+    for (const [reader, byWriter] of this.#judged) {
+      const writers = new Set(this.#seed.get(reader))
+      for (const [writer, list] of byWriter) if (list.length > 0) writers.add(writer)
+      found.set(reader, writers)
+    }
+    return found
+  }
+
+  #reads(reader: AvroSchema, writer: AvroSchema): boolean {
+    return this.compare(reader, writer, untoldPath).length === 0
+  }
+
   #judge(reader: AvroSchema, writer: AvroSchema, path: Path): readonly Difference[] {
     if (reader.kind === 'union' && writer.kind === 'union')
       return writer.branches.flatMap((branch, index) =>
-        this.compare(reader, branch, null).length === 0
+        this.#reads(reader, branch)
           ? []
-          : [missingBranch(branch, down(path, String(index)))],
+          : [this.#missing(reader, branch, down(path, String(index)))],
       )
     if (writer.kind === 'union')
       return writer.branches.flatMap((branch, index) =>
@@ -93,24 +149,56 @@ class Comparison {
     if (reader.kind === 'map' && writer.kind === 'map')
       return this.compare(reader.values, writer.values, down(path, 'values'))
     if (reader.kind === 'fixed' && writer.kind === 'fixed')
-      return [...names(reader, writer, path), ...sizes(reader, writer, path)]
+      return this.#named(reader, writer, path, () => sizes(reader, writer, path))
     if (reader.kind === 'enum' && writer.kind === 'enum')
-      return [...names(reader, writer, path), ...symbols(reader, writer, path)]
+      return this.#named(reader, writer, path, () => this.#symbols(reader, writer, path))
     if (reader.kind === 'record' && writer.kind === 'record')
-      return [...names(reader, writer, path), ...this.#fields(reader, writer, path)]
+      return this.#named(reader, writer, path, () => this.#fields(reader, writer, path))
     if (reader.kind === writer.kind || promotions[reader.kind]?.includes(writer.kind)) return none
     const detail = `reader type: ${typeName(reader)} not compatible with writer type: ${typeName(writer)}`
     return [{ type: 'TYPE_MISMATCH', path: pointer(path), detail }]
   }
 
   #inUnion(reader: UnionSchema, writer: AvroSchema, path: Path): readonly Difference[] {
-    const reads = reader.branches.some((branch) => this.compare(branch, writer, null).length === 0)
-    return reads ? none : [missingBranch(writer, path)]
+    const reads = reader.branches.some((branch) => this.#reads(branch, writer))
+    return reads ? none : [this.#missing(reader, writer, path)]
+  }
+
+  /** A branch that is being judged is told about where that began. */
+  #missing(reader: UnionSchema, writer: AvroSchema, path: Path): Difference {
+    const isAbove = (branch: AvroSchema) => this.#judged.get(branch)?.get(writer) === inProgress
+    return reader.branches.some(isAbove) ? untold : missingBranch(writer, path)
+  }
+
+  #named(
+    reader: NamedSchema,
+    writer: NamedSchema,
+    path: Path,
+    inside: () => readonly Difference[],
+  ): readonly Difference[] {
+    this.#budget.lookUp(1 + reader.aliases.length)
+    const found = names(reader, writer, path)
+    return found.length > 0 && path === untoldPath ? found : [...found, ...inside()]
+  }
+
+  #symbols(reader: EnumSchema, writer: EnumSchema, path: Path): readonly Difference[] {
+    if (reader.fallback !== null) return none
+    const missingMax = path === untoldPath ? 1 : toldSymbolsMax + 1
+    const missing: string[] = []
+    for (const symbol of writer.symbols) {
+      this.#budget.lookUp(1)
+      if (!reader.symbolSet.has(symbol)) missing.push(symbol)
+      if (missing.length === missingMax) break
+    }
+    if (missing.length === 0) return none
+    const at = pointer(down(path, 'symbols'))
+    return [{ type: 'MISSING_ENUM_SYMBOLS', path: at, detail: listed(missing) }]
   }
 
   #fields(reader: RecordSchema, writer: RecordSchema, path: Path): readonly Difference[] {
     const fields = down(path, 'fields')
     return reader.fields.flatMap((field) => {
+      this.#budget.lookUp(1 + field.aliases.length)
       const at = down(fields, String(field.position))
       const written = writtenField(writer, field)
       if (written !== null) return this.compare(field.schema, written.schema, down(at, 'type'))
@@ -155,13 +243,18 @@ function sizes(reader: FixedSchema, writer: FixedSchema, path: Path): readonly D
   return [{ type: 'FIXED_SIZE_MISMATCH', path: pointer(down(path, 'size')), detail }]
 }
 
-function symbols(reader: EnumSchema, writer: EnumSchema, path: Path): readonly Difference[] {
-  if (reader.fallback !== null) return none
-  const known = new Set(reader.symbols)
-  const missing = writer.symbols.filter((symbol) => !known.has(symbol)).sort()
-  if (missing.length === 0) return none
-  const detail = `[${missing.join(', ')}]`
-  return [{ type: 'MISSING_ENUM_SYMBOLS', path: pointer(down(path, 'symbols')), detail }]
+function listed(symbols: readonly string[]): string {
+  const text = symbols.slice(0, toldSymbolsMax).sort().join(', ')
+  const isCut = symbols.length > toldSymbolsMax || text.length > toldCharactersMax
+  return isCut ? `[${text.slice(0, toldCharactersMax)}, …]` : `[${text}]`
+}
+
+/** What is kept of what was found: what is told elsewhere counts only where there is nothing else. */
+function verdict(found: readonly Difference[], path: Path): readonly Difference[] {
+  if (found.length === 0) return none
+  if (path === untoldPath) return untoldOnly
+  const told = found.filter((each) => each !== untold).slice(0, differencesMax)
+  return told.length > 0 ? told : [untold]
 }
 
 function missingBranch(writer: AvroSchema, path: Path): Difference {
@@ -174,7 +267,7 @@ function typeName(schema: AvroSchema): string {
 }
 
 function down(above: Path, step: string): Path {
-  return { step, above }
+  return above === untoldPath ? untoldPath : { step, above }
 }
 
 function pointer(path: Path): string {

@@ -30,6 +30,8 @@ const depthMax = 100
 const namesMax = 5_000
 /** Types, fields and branches in one schema. */
 const nodesMax = 20_000
+/** Symbols of all enums of one schema. */
+const symbolsMax = 100_000
 /** Characters of a piece of the schema that a message repeats. */
 const quotedMax = 200
 
@@ -89,6 +91,7 @@ class SchemaReader {
   readonly #isStrict: boolean
   readonly #withDefault: { field: Field; of: Name }[] = []
   #nodes = 0
+  #symbols = 0
 
   constructor(isStrict: boolean) {
     this.#isStrict = isStrict
@@ -234,6 +237,9 @@ class SchemaReader {
   #enum(json: JsonObject, space: string): EnumSchema {
     const list = json.get('symbols')
     if (!Array.isArray(list)) throw new SchemaError(`Enum has no symbols: ${quoted(json)}`)
+    this.#symbols += list.length
+    if (this.#symbols > symbolsMax)
+      throw new SchemaError(`The schema has more than ${symbolsMax} enum symbols`)
     const symbols = new Set<string>()
     for (const symbol of list) {
       if (typeof symbol !== 'string')
@@ -252,6 +258,7 @@ class SchemaReader {
       kind: 'enum',
       ...named,
       symbols: [...symbols],
+      symbolSet: symbols,
       fallback,
       props: propsOf(json, enumAttributes),
       logical: null,

@@ -78,6 +78,8 @@ interface Named extends Node {
 export interface EnumSchema extends Named {
   readonly kind: 'enum'
   readonly symbols: readonly string[]
+  /** The same, to look one up. */
+  readonly symbolSet: ReadonlySet<string>
   /** What a reader takes for symbols that it does not know. */
   readonly fallback: string | null
 }
