@@ -1,7 +1,8 @@
 /** JSON Schema: what may follow what, by the usual registry's rules on content models, and what is refused. */
 import t from 'tap'
+import { SchemaError } from '../../src/registry/avro/schema.ts'
 import { differences } from '../../src/registry/json-schema/compatibility.ts'
-import { parseJsonSchema } from '../../src/registry/json-schema/schema.ts'
+import { parseJsonSchema, resolved } from '../../src/registry/json-schema/schema.ts'
 import { parseSchema } from '../../src/registry/schema-types.ts'
 
 const parse = (schema: unknown, references: Record<string, unknown> = {}) =>
@@ -186,6 +187,50 @@ t.test('references, in the schema, in others, and to itself', async (t) => {
   t.throws(() => parse(user), /Unresolved \$ref 'address\.json'/)
   t.throws(() => parse({ $ref: '#/definitions/none' }), /Unresolved \$ref/)
   t.throws(() => parse({ $ref: '#' }), /Unresolved \$ref: it leads to itself/)
+  t.throws(() => parse({ $ref: '#/%ff' }), {
+    constructor: SchemaError,
+    message: /Unresolved \$ref '#\/%ff'/,
+  })
+  const twice = parse({
+    definitions: { x: { enum: ['a'] } },
+    oneOf: [{ $ref: '#/definitions/x' }, { $ref: '#/definitions/%78' }],
+  })
+  t.ok(twice.kind === 'combined')
+  if (twice.kind === 'combined')
+    t.equal(...(twice.schemas.map(resolved) as [unknown, unknown]), 'read once by whatever name')
+})
+
+t.test('lists are parts, and lookups of what is known are counted', async (t) => {
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `n${index}`)
+  t.throws(() => parse({ type: ['object', 'object'] }), /type lists a type twice/)
+  t.throws(() => parse({ type: Array(1000).fill('object'), required: names(1000) }), /twice/)
+  const many = /more than 20000 parts/
+  t.throws(() => parse({ type: Array(20_001).fill('object') }), many)
+  t.throws(() => parse({ required: names(20_001) }), many)
+  t.throws(() => parse({ enum: names(20_001) }), many)
+  t.throws(() => parse({ dependentRequired: { a: names(20_001) } }), many)
+  t.throws(
+    () => parse({ anyOf: [{ required: names(10_000) }, { required: names(10_000) }] }),
+    many,
+    'of all lists together',
+  )
+
+  const tooLarge = { constructor: SchemaError, message: /too large to be compared/ }
+  const oneOf = (count: number) => ({ oneOf: Array(count).fill({ $ref: '#/definitions/a' }) })
+  const withA = (schema: object) => parse({ definitions: { a: text }, ...schema })
+  const follows = (schema: object) => differences(withA(schema), withA(schema))
+  t.same(follows(oneOf(200)), [])
+  t.throws(() => follows(oneOf(300)), tooLarge, 'one pair, but too many places for it')
+  const properties = (count: number) =>
+    object(Object.fromEntries(names(count).map((name) => [name, oneOf(200)])))
+  t.same(follows(properties(5)), [])
+  t.throws(() => follows(properties(30)), tooLarge)
+  const enums = { oneOf: names(200).map((name) => ({ enum: names(90).map((n) => name + n) })) }
+  t.throws(() => follows(enums), tooLarge)
+  const objects = {
+    oneOf: names(200).map((name) => object({}, { required: [name, ...names(90)] })),
+  }
+  t.throws(() => follows(objects), tooLarge)
 })
 
 t.test('what is no schema is refused, what is hostile is bounded', async (t) => {

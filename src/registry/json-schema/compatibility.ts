@@ -10,7 +10,7 @@
  * A pair is judged once. While it is being judged it counts as compatible, which ends recursion; where that
  * turns out wrong, all is judged again with what is known by then.
  */
-import { SchemaError } from '../avro/schema.ts'
+import { ComparisonBudget, pairsMax, tooLarge } from '../avro/comparison-budget.ts'
 import type { Difference, DifferenceType } from './differences.ts'
 import {
   type ArrayShape,
@@ -20,20 +20,18 @@ import {
   resolved,
 } from './schema.ts'
 
-/** Pairs that are compared for one answer, how deep, and how many differences it lists. */
-const pairsMax = 50_000
+/** Pairs within pairs, and how many differences one answer lists. */
 const depthMax = 300
 const differencesMax = 100
 
 /** Empty: who has the newer schema can read what was written with the older one. Throws SchemaError. */
 export function differences(older: JsonSchema, newer: JsonSchema): readonly Difference[] {
+  const budget = new ComparisonBudget()
   let seed: Judged = new Map()
-  let pairs = 0
   for (;;) {
-    const comparison = new Comparison(seed, pairsMax - pairs)
+    const comparison = new Comparison(seed, budget)
     const found = comparison.compare(older, newer)
     if (!comparison.wasTooTrusting()) return found
-    pairs += comparison.pairs
     seed = comparison.incompatible()
   }
 }
@@ -44,18 +42,18 @@ const none: readonly Difference[] = []
 
 class Comparison {
   readonly #seed: Judged
-  readonly #pairsMax: number
+  readonly #budget: ComparisonBudget
   readonly #judged: Judged = new Map()
   readonly #trusted: (readonly [JsonSchema, JsonSchema])[] = []
-  pairs = 0
   #depth = 0
 
-  constructor(seed: Judged, pairsLeft: number) {
+  constructor(seed: Judged, budget: ComparisonBudget) {
     this.#seed = seed
-    this.#pairsMax = pairsLeft
+    this.#budget = budget
   }
 
   compare(left: JsonSchema, right: JsonSchema): readonly Difference[] {
+    this.#budget.lookUp(1)
     const older = resolved(left)
     const newer = resolved(right)
     const byNewer = this.#judged.get(older) ?? new Map<JsonSchema, readonly Difference[]>()
@@ -66,8 +64,8 @@ class Comparison {
       return this.#seed.get(older)?.get(newer) ?? none
     }
     if (known !== undefined) return known
-    if (++this.pairs > this.#pairsMax || this.#depth >= depthMax)
-      throw new SchemaError('The schemas are too large to be compared with one another')
+    this.#budget.judge()
+    if (this.#depth >= depthMax) throw tooLarge()
     byNewer.set(newer, inProgress)
     this.#depth++
     const found = this.#judge(older, newer).slice(0, differencesMax)
@@ -112,7 +110,9 @@ class Comparison {
       case 'number':
         return newer.kind === 'number' ? numbers(older, newer) : none
       case 'enum':
-        return newer.kind === 'enum' ? enums(older.values, newer.values) : none
+        if (newer.kind !== 'enum') return none
+        this.#budget.lookUp(older.values.size + newer.values.size)
+        return enums(older.values, newer.values)
       case 'conditional':
         return newer.kind === 'conditional' && older.text !== newer.text
           ? [difference('TYPE_CHANGED')]
@@ -149,13 +149,15 @@ class Comparison {
     if (before < after && newer.criterion === 'allOf')
       found.push(difference('PRODUCT_TYPE_EXTENDED'))
     if (before > after && older.criterion !== 'allOf') found.push(difference('SUM_TYPE_NARROWED'))
+    if (before * after > pairsMax) throw tooLarge()
     const fits = older.schemas.map((each) => newer.schemas.map((other) => this.#fits(each, other)))
-    if (pairsOf(fits) < Math.min(before, after))
+    if (pairsOf(fits, this.#budget) < Math.min(before, after))
       found.push(difference('COMBINED_TYPE_SUBSCHEMAS_CHANGED'))
     return found
   }
 
   #objects(older: ObjectShape, newer: ObjectShape): readonly Difference[] {
+    this.#budget.lookUp(sizeOf(older) + sizeOf(newer))
     return [
       ...required(older, newer),
       ...this.#properties(older, newer),
@@ -293,6 +295,7 @@ class Comparison {
   #places(older: ArrayShape, newer: ArrayShape): readonly Difference[] {
     const before = older.places ?? []
     const after = newer.places ?? []
+    this.#budget.lookUp(before.length + after.length)
     const longer = before.length > after.length ? before : after
     return longer.flatMap((_, index) => {
       const found =
@@ -346,6 +349,12 @@ function below(step: string, found: readonly Difference[]): readonly Difference[
 function allowed(schema: JsonSchema | null): 'all' | 'nothing' | 'some' {
   const kind = schema === null ? 'true' : resolved(schema).kind
   return kind === 'true' ? 'all' : kind === 'false' ? 'nothing' : 'some'
+}
+
+function sizeOf({ properties, required, requiredWith }: ObjectShape): number {
+  let size = properties.size + required.size
+  for (const names of requiredWith.values()) size += 1 + names.size
+  return size
 }
 
 function isOpen({ patterns, additional, unevaluated }: ObjectShape): boolean {
@@ -444,10 +453,16 @@ function bounds(older: Bounds, newer: Bounds): readonly Difference[] {
 }
 
 /** How many of the rows can have a column of their own that fits (Kuhn's augmenting paths). */
-function pairsOf(fits: readonly (readonly boolean[])[]): number {
+function pairsOf(fits: readonly (readonly boolean[])[], budget: ComparisonBudget): number {
   const rowOf = new Map<number, number>()
-  const place = (row: number, tried: Set<number>): boolean =>
-    fits[row]!.some((does, column) => {
+  const place = (row: number, tried: Set<number>): boolean => {
+    budget.lookUp(fits[row]!.length)
+    const free = fits[row]!.findIndex((does, column) => does && !rowOf.has(column))
+    if (free >= 0) {
+      rowOf.set(free, row)
+      return true
+    }
+    return fits[row]!.some((does, column) => {
       if (!does || tried.has(column)) return false
       tried.add(column)
       const holder = rowOf.get(column)
@@ -455,5 +470,6 @@ function pairsOf(fits: readonly (readonly boolean[])[]): number {
       rowOf.set(column, row)
       return true
     })
+  }
   return fits.filter((_, row) => place(row, new Set())).length
 }

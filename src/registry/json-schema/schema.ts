@@ -18,7 +18,7 @@ import { SchemaError } from '../avro/schema.ts'
 
 /** Schemas within schemas. */
 const depthMax = 100
-/** Schemas of one text, with those that it refers to. */
+/** Schemas and members of lists of one text, with those that it refers to. */
 const nodesMax = 20_000
 
 export type Criterion = 'allOf' | 'anyOf' | 'oneOf'
@@ -131,6 +131,8 @@ class SchemaReader {
   readonly #documents: ReadonlyMap<string, Json>
   /** By document and pointer; a reference may come back to where it stands. */
   readonly #targets = new Map<Json, Map<string, JsonSchema | null>>()
+  /** However many references lead into a schema, and by however many names. */
+  readonly #read = new Map<JsonObject, JsonSchema>()
   readonly #open: (() => void)[] = []
   #nodes = 0
 
@@ -147,11 +149,23 @@ class SchemaReader {
   schema(json: Json, document: Json, depth: number): JsonSchema {
     if (depth > depthMax)
       throw new SchemaError(`The schema is nested deeper than ${depthMax} levels`)
-    if (++this.#nodes > nodesMax)
-      throw new SchemaError(`The schema has more than ${nodesMax} parts`)
+    this.#count(1)
     if (typeof json === 'boolean') return { kind: json ? 'true' : 'false', hasDefault: false }
     if (!(json instanceof Map))
       throw new SchemaError(`A JSON schema is an object or a boolean, and not ${quoted(json)}`)
+    const known = this.#read.get(json)
+    if (known !== undefined) return known
+    const schema = this.#schema(json, document, depth)
+    this.#read.set(json, schema)
+    return schema
+  }
+
+  #count(parts: number): void {
+    this.#nodes += parts
+    if (this.#nodes > nodesMax) throw new SchemaError(`The schema has more than ${nodesMax} parts`)
+  }
+
+  #schema(json: JsonObject, document: Json, depth: number): JsonSchema {
     const hasDefault = json.has('default')
     const ref = json.get('$ref')
     if (ref !== undefined) return this.#reference(ref, document, hasDefault)
@@ -175,7 +189,9 @@ class SchemaReader {
       parts.push({ kind: 'not', schema: this.schema(not, document, depth + 1), hasDefault: false })
     const values = json.has('const') ? [json.get('const')!] : json.get('enum')
     if (values !== undefined) {
-      const texts = listOf(values, 'enum').map((value) => writeJson(normalizedJson(value)))
+      const list = listOf(values, 'enum')
+      this.#count(list.length)
+      const texts = list.map((value) => writeJson(normalizedJson(value)))
       parts.push({ kind: 'enum', values: new Set(texts), hasDefault: false })
     }
     const condition = ['if', 'then', 'else'].filter((name) => json.has(name))
@@ -197,6 +213,8 @@ class SchemaReader {
       return { kind: 'combined', criterion: 'anyOf', schemas: shapes, hasDefault: false }
     }
     const types = Array.isArray(type) ? type : [type]
+    this.#count(types.length)
+    if (new Set(types).size < types.length) throw new SchemaError('type lists a type twice')
     const schemas = types.map((name) => {
       if (typeof name !== 'string' || !typeNames.includes(name))
         throw new SchemaError(`Unknown type: ${quoted(name)}; known are ${typeNames.join(', ')}`)
@@ -233,7 +251,7 @@ class SchemaReader {
     const schemasWith = new Map<string, JsonSchema>()
     for (const keyword of ['dependencies', 'dependentRequired', 'dependentSchemas'])
       for (const [name, value] of membersOf(json.get(keyword), keyword)) {
-        if (Array.isArray(value)) requiredWith.set(name, namesOf(value, keyword))
+        if (Array.isArray(value)) requiredWith.set(name, this.#names(value, keyword))
         else schemasWith.set(name, this.schema(value, document, depth + 1))
       }
     return {
@@ -243,7 +261,7 @@ class SchemaReader {
       properties: this.#members(json, 'properties', document, depth),
       patterns: this.#members(json, 'patternProperties', document, depth),
       // In draft 3 it was a boolean beside the property, which later drafts pass over.
-      required: namesOf(json.get('required') ?? [], 'required'),
+      required: this.#names(json.get('required') ?? [], 'required'),
       additional: this.#optional(json.get('additionalProperties'), document, depth),
       unevaluated: this.#optional(json.get('unevaluatedProperties'), document, depth),
       requiredWith,
@@ -272,6 +290,15 @@ class SchemaReader {
     }
   }
 
+  #names(value: Json, keyword: string): ReadonlySet<string> {
+    if (typeof value === 'boolean') return new Set()
+    const list = listOf(value, keyword)
+    this.#count(list.length)
+    if (list.some((each) => typeof each !== 'string'))
+      throw new SchemaError(`${keyword} is a list of names, and not ${quoted(value)}`)
+    return new Set(list as string[])
+  }
+
   #optional(json: Json | undefined, document: Json, depth: number): JsonSchema | null {
     return json === undefined ? null : this.schema(json, document, depth + 1)
   }
@@ -290,7 +317,8 @@ class SchemaReader {
 
   #reference(ref: Json, document: Json, hasDefault: boolean): JsonSchema {
     const text = textOf(ref, '$ref')!
-    const target = () => this.#target(text, document)
+    let found: JsonSchema | undefined
+    const target = () => (found ??= this.#target(text, document))
     const reference: JsonSchema = { kind: 'reference', target, hasDefault }
     this.#open.push(() => resolved(reference))
     return reference
@@ -343,14 +371,23 @@ function at(document: Json, pointer: string): Json | undefined {
   if (!pointer.startsWith('/')) return anchored(document, pointer)
   let found: Json | undefined = document
   for (const step of pointer.slice(1).split('/')) {
-    const name = decodeURIComponent(step.replace(/%(?![0-9a-fA-F]{2})/g, '%25'))
-      .replaceAll('~1', '/')
-      .replaceAll('~0', '~')
+    const name = decoded(step)?.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (name === undefined) return undefined
     if (found instanceof Map) found = found.get(name)
     else if (Array.isArray(found)) found = found[Number(name)]
     else return undefined
   }
   return found
+}
+
+/** Undefined: its escapes are no text. */
+function decoded(step: string): string | undefined {
+  try {
+    return decodeURIComponent(step.replace(/%(?![0-9a-fA-F]{2})/g, '%25'))
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    return undefined
+  }
 }
 
 /** An anchor among the definitions. */
@@ -401,14 +438,6 @@ function textOf(value: Json | undefined, name: string): string | null {
 function listOf(value: Json, name: string): readonly Json[] {
   if (!Array.isArray(value)) throw new SchemaError(`${name} is a list, and not ${quoted(value)}`)
   return value
-}
-
-function namesOf(value: Json, name: string): ReadonlySet<string> {
-  if (typeof value === 'boolean') return new Set()
-  const list = listOf(value, name)
-  if (list.some((each) => typeof each !== 'string'))
-    throw new SchemaError(`${name} is a list of names, and not ${quoted(value)}`)
-  return new Set(list as string[])
 }
 
 function membersOf(value: Json | undefined, name: string): readonly (readonly [string, Json])[] {
