@@ -46,7 +46,15 @@ export interface Connector {
 }
 
 export interface SinkConnector extends Connector {
-  /** May move offsets kept elsewhere; false: there are none. A null offset is a reset. Throws to refuse. */
+  /** Throws to refuse what `alterOffsets` could not do, before anything is changed. */
+  checkOffsets?(
+    settings: Settings,
+    offsets: readonly (TopicPartition & { readonly offset: number | null })[],
+  ): Awaitable<void>
+  /**
+   * May move offsets kept elsewhere, when those of the group have been moved; false: there are none. A null offset is
+   * a reset, which names all partitions there are: it may be one that was cut short, of which the group knows nothing.
+   */
   alterOffsets?(
     settings: Settings,
     offsets: readonly (TopicPartition & { readonly offset: number | null })[],

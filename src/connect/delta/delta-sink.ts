@@ -4,7 +4,7 @@ import type { SinkConnector, SinkPlugin, TopicPartition } from '../plugin.ts'
 import { connectVersion } from '../version.ts'
 import { deltaSinkConfig, parseDeltaSink, validateDeltaSink } from './delta-sink-config.ts'
 import { DeltaSinkTask } from './delta-sink-task.ts'
-import { moveOffsets, type TablesEnvironment } from './move-offsets.ts'
+import { moveOffsets, planMoves, type TablesEnvironment } from './move-offsets.ts'
 
 class DeltaSinkConnector implements SinkConnector {
   readonly #environment: TablesEnvironment
@@ -25,6 +25,13 @@ class DeltaSinkConnector implements SinkConnector {
 
   validate(settings: Settings, values: readonly ConfigValue[]): readonly ConfigValue[] {
     return validateDeltaSink(settings, values)
+  }
+
+  async checkOffsets(
+    settings: Settings,
+    offsets: readonly (TopicPartition & { readonly offset: number | null })[],
+  ): Promise<void> {
+    await planMoves(settings, offsets, this.#environment)
   }
 
   async alterOffsets(

@@ -19,12 +19,20 @@ export interface TablesEnvironment extends Pick<Environment, 'clock' | 'random'>
   readonly storageAt: (location: string) => Storage
 }
 
-/** A null offset is a reset: all that the topic has lands again. Throws ConnectException. */
-export async function moveOffsets(
+export interface Move {
+  readonly location: string
+  readonly transaction: Transaction
+}
+
+/**
+ * What is to be committed, with all that can be refused before. A null offset is a reset: all that the topic has lands
+ * again. Throws ConnectException.
+ */
+export async function planMoves(
   settings: Settings,
   offsets: readonly (TopicPartition & { readonly offset: number | null })[],
   { clock, random, storageAt }: TablesEnvironment,
-): Promise<void> {
+): Promise<Move[]> {
   const { path, landing, mayRoute } = parseDeltaSink(settings)
   if (mayRoute) {
     throw new ConnectException(
@@ -36,21 +44,46 @@ export async function moveOffsets(
     const location = tablePath(path, topic)
     byTable.set(location, [...(byTable.get(location) ?? []), ...some])
   }
-  for (const [location, moved] of byTable) {
+  const moves: Move[] = []
+  for (const [location, some] of byTable) {
     const environment = { clock, random, storage: storageAt(location) }
-    try {
+    await refusing(location, async () => {
       const snapshot = await snapshotOf(environment)
-      if (snapshot === null) continue
-      const transaction = Transaction.on(environment, snapshot)
-      for (const { offset, ...partition } of moved) {
-        transaction.progress(appIdOf(landing.connector, partition), BigInt(offset ?? 0))
-      }
-      await transaction.commit({ operation: 'STREAMING UPDATE' })
-    } catch (cause) {
-      if (!(cause instanceof DeltaError)) throw cause
-      throw new ConnectException(`Offsets in ${location} cannot be moved: ${cause.message}`, {
-        cause,
+      if (snapshot === null) return
+      const moved = some.flatMap(({ offset, ...partition }) => {
+        const appId = appIdOf(landing.connector, partition)
+        // What the table knows nothing of need not be reset.
+        const isKnown = offset !== null || snapshot.transactions.has(appId)
+        return isKnown ? [{ appId, version: BigInt(offset ?? 0) }] : []
       })
-    }
+      if (moved.length === 0) return
+      const transaction = Transaction.on(environment, snapshot)
+      for (const { appId, version } of moved) transaction.progress(appId, version)
+      moves.push({ location, transaction })
+    })
+  }
+  return moves
+}
+
+/** Throws ConnectException. */
+export async function moveOffsets(
+  settings: Settings,
+  offsets: readonly (TopicPartition & { readonly offset: number | null })[],
+  environment: TablesEnvironment,
+): Promise<void> {
+  for (const { location, transaction } of await planMoves(settings, offsets, environment)) {
+    await refusing(location, async () => {
+      await transaction.commit({ operation: 'STREAMING UPDATE' })
+    })
+  }
+}
+
+async function refusing(location: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (cause) {
+    if (!(cause instanceof DeltaError)) throw cause
+    const message = `Offsets in ${location} cannot be moved: ${cause.message}`
+    throw new ConnectException(message, { cause })
   }
 }

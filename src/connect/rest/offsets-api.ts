@@ -1,11 +1,16 @@
 /**
  * `/connectors/{name}/offsets` (KIP-875): how far a connector is, and going elsewhere. A sink's offsets
  * are those of its group, a source's what it made of its partitions. Both are changed only while the
- * connector is stopped; a connector that keeps offsets elsewhere is asked first.
+ * connector is stopped.
+ *
+ * A sink that keeps offsets elsewhere begins to read where those say. It is asked first whether it can move them, then
+ * the group's are changed, which is refused while a task is left, and at last its own: whatever is refused, and whenever
+ * all ends in between, its own are as they were, or moved as was asked for. Asking again completes it.
  */
 import { deleteGroupOffsets, deleteGroups } from '../../client/admin/groups.ts'
 import { isAnswer } from '../../client/failures.ts'
 import { commitOffsets, fetchCommitted } from '../../client/offsets.ts'
+import { nameOf } from '../../client/topic-partition.ts'
 import {
   HttpError,
   json,
@@ -14,6 +19,7 @@ import {
   type RoutedRequest,
   route,
 } from '../../http/routes.ts'
+import { topicsPattern } from '../connector-configs.ts'
 import { ConnectException, DataException } from '../failures.ts'
 import { type Json, type JsonObject, parseJson, writeJson } from '../json-text.ts'
 import type { ConnectorPlugin, TopicPartition } from '../plugin.ts'
@@ -21,6 +27,7 @@ import type { SourcePosition } from '../records.ts'
 import { sinkConsumerSettings } from '../runtime/client-settings.ts'
 import type { Herder } from '../runtime/herder.ts'
 import { positionOf, toJson } from '../storage/offset-state.ts'
+import { topicsOf } from '../validation.ts'
 
 export function offsetRoutes(herder: Herder): Route[] {
   return [
@@ -121,36 +128,76 @@ async function alterSink(
   plugin: Of<'sink'>,
   rows: readonly Row[],
 ): Promise<boolean> {
-  const parsed = rows.map(sinkOffset)
-  const isAltered = await asked(() =>
-    plugin.connector().alterOffsets?.(herder.require(name), parsed),
-  )
+  // The last counts of those that name one partition.
+  const given = rows.map(sinkOffset)
+  const parsed = [...new Map(given.map((offset) => [nameOf(offset), offset])).values()]
+  const known = new Set((await partitionsOf(herder, () => true)).map(nameOf))
+  const unknown = parsed.find((offset) => !known.has(nameOf(offset)))
+  if (unknown !== undefined) {
+    const { topic, partition } = unknown
+    throw new HttpError(400, `There is no partition ${partition} of a topic ${topic}`)
+  }
   const groupId = groupIdOf(herder, name)
   const committer = { groupId, memberId: '', generationId: -1, groupInstanceId: null }
   const moved = parsed.flatMap(({ offset, ...at }) => (offset === null ? [] : [{ ...at, offset }]))
   const forgotten = parsed.filter(({ offset }) => offset === null)
-  await whileUnused(name, async () => {
+  return moveSink(herder, name, plugin, parsed, async () => {
     await commitOffsets(herder.cluster, committer, moved)
     if (forgotten.length === 0) return
     for (const { error } of await deleteGroupOffsets(herder.cluster, groupId, forgotten))
       if (error !== null) throw error
   })
-  return isAltered
 }
 
 async function resetSink(herder: Herder, name: string, plugin: Of<'sink'>): Promise<boolean> {
+  const settings = herder.require(name)
   const groupId = groupIdOf(herder, name)
-  const committed = await fetchCommitted(herder.cluster, groupId, null)
-  const forgotten = committed.map(({ topic, partition }) => ({ topic, partition, offset: null }))
-  const isReset = await asked(() =>
-    plugin.connector().alterOffsets?.(herder.require(name), forgotten),
+  const pattern = (settings.get('topics.regex') ?? '').trim()
+  const matches = pattern === '' ? null : topicsPattern(pattern)
+  const topics = topicsOf(settings)
+  const ofTopics = await partitionsOf(
+    herder,
+    (topic) => matches?.test(topic) ?? topics.includes(topic),
   )
-  await whileUnused(name, async () => {
+  const committed = await fetchCommitted(herder.cluster, groupId, null)
+  const all = new Map([...committed, ...ofTopics].map((at) => [nameOf(at), at]))
+  const forgotten = Array.from(all.values(), ({ topic, partition }) => {
+    return { topic, partition, offset: null }
+  })
+  return moveSink(herder, name, plugin, forgotten, async () => {
     // It was reset before.
     for (const { error } of await deleteGroups(herder.cluster, [groupId]))
       if (error !== null && !isAnswer(error, 'GROUP_ID_NOT_FOUND')) throw error
   })
-  return isReset
+}
+
+/** `moveGroup` rejects, and changes nothing, where the group has members. */
+async function moveSink(
+  herder: Herder,
+  name: string,
+  plugin: Of<'sink'>,
+  offsets: readonly SinkOffset[],
+  moveGroup: () => Promise<void>,
+): Promise<boolean> {
+  const settings = herder.require(name)
+  const connector = plugin.connector()
+  await asked(() => connector.checkOffsets?.(settings, offsets))
+  await whileUnused(name, moveGroup)
+  try {
+    return (await connector.alterOffsets?.(settings, offsets)) ?? false
+  } catch (cause) {
+    const message = `The offsets of the group of connector ${name} are changed, but not yet those that it keeps itself, from which it goes on. Try again: ${(cause as Error).message}`
+    throw new HttpError(500, message, { cause })
+  }
+}
+
+async function partitionsOf(
+  herder: Herder,
+  isMeant: (topic: string) => boolean,
+): Promise<TopicPartition[]> {
+  return (await herder.cluster.allTopics()).flatMap(({ name: topic, partitions }) =>
+    isMeant(topic) ? partitions.map(({ index }) => ({ topic, partition: index })) : [],
+  )
 }
 
 async function alterSource(
@@ -182,17 +229,18 @@ async function moveSource(
   plugin: Of<'source'>,
   moves: readonly (readonly [SourcePosition, SourcePosition | null])[],
 ): Promise<boolean> {
-  const isMoved = await asked(() => plugin.connector().alterOffsets?.(herder.require(name), moves))
+  const settings = herder.require(name)
+  const isMoved = await asked(() => plugin.connector().alterOffsets?.(settings, moves))
   await herder.putOffsets(
     moves.map(([partition, offset]) => herder.offsets.entry(name, partition, offset)),
   )
-  return isMoved
+  return isMoved ?? false
 }
 
 /** A connector that refuses says why. */
-async function asked(alterOffsets: () => boolean | Promise<boolean> | undefined): Promise<boolean> {
+async function asked<T>(work: () => T | Promise<T>): Promise<T> {
   try {
-    return (await alterOffsets()) ?? false
+    return await work()
   } catch (error) {
     if (error instanceof ConnectException) throw new HttpError(400, error.message)
     throw error
@@ -252,7 +300,9 @@ function sinkOffset({ partition, offset }: Row): SinkOffset {
       400,
       "The offset for a sink connector should either be null or contain the key 'kafka_offset'",
     )
-  return { ...at, offset: numberOf('offset', told, Number.MAX_SAFE_INTEGER) }
+  const position = numberOf('offset', told, Number.MAX_SAFE_INTEGER)
+  if (position < 0) throw new HttpError(400, `An offset cannot be negative: ${position}`)
+  return { ...at, offset: position }
 }
 
 function numberOf(what: 'partition' | 'offset', given: Json, limit: number): number {
