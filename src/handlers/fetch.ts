@@ -17,7 +17,7 @@ import type { ReadResult } from '../log/segment-read.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { FetchedPartition } from '../replication/fetch-session.ts'
 import type { FetchContext, FetchSessions } from '../replication/fetch-sessions.ts'
-import type { ParkedFetches } from '../replication/parked-fetches.ts'
+import { EarlyWatch, type ParkedFetches, type Woken } from '../replication/parked-fetches.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import type { TopicTraffic } from '../replication/topic-traffic.ts'
@@ -93,6 +93,8 @@ class Fetch {
   #rows: Row[] = []
   /** Those that are hosted here, of which there may be something to tell: what a wait is for. */
   #hosted: Partition[] = []
+  /** While they are read in turns. */
+  #early: EarlyWatch | null = null
   #bytes = 0
   #mustAnswer = false
   #reading: Promise<unknown>[] = []
@@ -124,8 +126,16 @@ class Fetch {
 
   async #readInTurns(): Promise<FetchResponse | null> {
     this.#context.holdNext()
-    await this.#context.inTurns(this.#readAll())
-    return this.#hasRead()
+    const early = new EarlyWatch(this.#isReadCommitted)
+    this.#early = early
+    try {
+      await this.#context.inTurns(this.#readAll())
+      // Where it waits, it does so before this ends.
+      return this.#hasRead()
+    } finally {
+      this.#early = null
+      early.end()
+    }
   }
 
   #hasRead(): FetchResponse | null | Promise<FetchResponse | null> {
@@ -150,34 +160,40 @@ class Fetch {
   /** How many bytes are worth waiting for; none where the answer cannot wait. */
   #missingBytes(): number {
     const { maxWaitMs, minBytes } = this.#request
-    const isAnyHosted = this.#hosted.length > 0 || this.#session.resting !== null
+    const isAnyHosted = this.#hosted.length > 0 || this.#session.hasResting
     if (maxWaitMs <= 0 || this.#mustAnswer || !isAnyHosted) return 0
     return Math.min(minBytes, Math.max(1, this.#bytesMax)) - this.#bytes
   }
 
   async #wait(): Promise<FetchResponse | null> {
-    const missingBytes = this.#missingBytes()
+    const missingBytes = this.#missingBytes() - (this.#early?.bytes ?? 0)
     // What was read is read again: a fetch that waits holds no records.
     this.#rows = []
     this.#context.releaseUnsent()
     this.#context.expectReply(0)
     this.#context.holdNext()
     this.#context.setAside()
+    if (missingBytes > 0 && (await this.#park(missingBytes)) === 'gone') return null
+    return this.#readLater(this.#context.replyRoom() ?? Promise.resolve())
+  }
+
+  #park(missingBytes: number): Promise<Woken> {
     const { resting } = this.#session
-    const woken = await this.#parts.parked.park({
+    return this.#parts.parked.park({
       partitions: resting === null ? this.#hosted : [...this.#hosted, resting],
       missingBytes,
       isReadCommitted: this.#isReadCommitted,
       maxWaitMs: this.#request.maxWaitMs,
       connection: this.#context.connection,
     })
-    if (woken === 'gone') return null
-    return this.#readLater(this.#context.replyRoom() ?? Promise.resolve())
   }
 
   *#readAll(): Steps<void> {
     this.#begin()
-    for (const fetched of this.#session.toRead(this.#isReadCommitted)) {
+    const toRead = this.#session.toRead(this.#isReadCommitted)
+    const { resting } = this.#session
+    if (resting !== null) this.#early?.add(resting)
+    for (const fetched of toRead) {
       this.#readOne(fetched)
       if (this.#rows.length % partitionsPerStep === 0) yield
     }
@@ -215,6 +231,7 @@ class Fetch {
 
   #readPartition(partition: Partition, fetched: FetchedPartition): void {
     this.#hosted.push(partition)
+    this.#early?.add(partition)
     partition.traffic.countFetch()
     const error = this.#errorOf(partition, fetched)
     if (error !== null) {
@@ -288,9 +305,10 @@ class Fetch {
   }
 
   #rest(partition: Partition, fetched: FetchedPartition): void {
+    if (!this.#session.rest(fetched, partition)) return
     // It was the last one added.
     this.#hosted.pop()
-    this.#session.rest(fetched, partition)
+    this.#early?.remove(partition)
   }
 
   #add(partition: Partition, fetched: FetchedPartition): Row {

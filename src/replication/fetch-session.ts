@@ -100,6 +100,7 @@ export class FetchSession implements Watched {
   readonly #waiting = new Set<PartitionWatcher>()
   /** What resting partitions have nothing of. */
   #isReadCommitted = false
+  #isClosed = false
 
   constructor(
     options: Pick<FetchSession, 'id' | 'isPrivileged' | 'usesTopicIds' | 'createdMs'>,
@@ -148,10 +149,14 @@ export class FetchSession implements Watched {
     return this.partitions.size - this.#stirring.size
   }
 
-  /** There is nothing to tell about a partition, which stands at the end of what may be read. */
-  rest(fetched: FetchedPartition, partition: Watched): void {
-    // It may have been forgotten while a request waited.
-    if (this.#stirring.delete(fetched)) fetched.watch(partition, this)
+  /**
+   * There is nothing to tell about a partition, which stands at the end of what may be read. Whether it rests:
+   * it may have been forgotten, or the session closed, while a request waited or read others.
+   */
+  rest(fetched: FetchedPartition, partition: Watched): boolean {
+    if (this.#isClosed || !this.#stirring.delete(fetched)) return false
+    fetched.watch(partition, this)
+    return true
   }
 
   /** Those with records go last, so that all get their share of the bytes in turn. */
@@ -177,8 +182,11 @@ export class FetchSession implements Watched {
     this.#waiting.delete(fetch)
   }
 
+  /** No partition rests here any more, and whoever waits for those that did is told. */
   close(): void {
+    this.#isClosed = true
     for (const partition of this.partitions.values()) partition.unwatch()
+    for (const fetch of this.#waiting) fetch.changed()
   }
 
   #wake(partition: FetchedPartition): void {

@@ -72,15 +72,20 @@ export class FetchContext {
 
   /**
    * There is nothing to tell about a partition, and nothing to be read where the fetcher stands: in a session
-   * it is not read again before that changes.
+   * it is not read again before that changes. False: nothing tells of that.
    */
-  rest(fetched: FetchedPartition, partition: Watched): void {
-    this.#session?.rest(fetched, partition)
+  rest(fetched: FetchedPartition, partition: Watched): boolean {
+    return this.#session?.rest(fetched, partition) ?? false
   }
 
-  /** What tells of partitions that are not read; null where there are none. */
+  /** Whether there are partitions that are not read. */
+  get hasResting(): boolean {
+    return this.#session !== null && this.#session.restingCount > 0
+  }
+
+  /** What tells of partitions that rest; null where none can. */
   get resting(): Watched | null {
-    return this.#session !== null && this.#session.restingCount > 0 ? this.#session : null
+    return this.#session
   }
 
   /** Whether an answer without records, errors or news for the partition leaves it out. */

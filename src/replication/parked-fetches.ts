@@ -76,6 +76,48 @@ class ParkedFetch implements PartitionWatcher {
   }
 }
 
+/**
+ * What becomes readable where a fetch has looked already, while it reads its other partitions in turns: it
+ * counts as if the fetch waited by then.
+ */
+export class EarlyWatch implements PartitionWatcher {
+  readonly #isReadCommitted: boolean
+  readonly #partitions = new Set<Watched>()
+  #bytes = 0
+
+  constructor(isReadCommitted: boolean) {
+    this.#isReadCommitted = isReadCommitted
+  }
+
+  /** How many bytes came; infinite where something changed. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(partition: Watched): void {
+    this.#partitions.add(partition)
+    partition.watch(this)
+  }
+
+  remove(partition: Watched): void {
+    this.#partitions.delete(partition)
+    partition.unwatch(this)
+  }
+
+  readable(bytes: number, committedBytes: number): void {
+    this.#bytes += this.#isReadCommitted ? committedBytes : bytes
+  }
+
+  changed(): void {
+    this.#bytes = Number.POSITIVE_INFINITY
+  }
+
+  end(): void {
+    for (const partition of this.#partitions) partition.unwatch(this)
+    this.#partitions.clear()
+  }
+}
+
 export class ParkedFetches {
   readonly #timers: Timers
   readonly #parkedMax: number

@@ -61,6 +61,12 @@ export interface DataPathOptions {
   readonly hasDirectoryIds?: boolean
 }
 
+export interface CallOptions {
+  readonly clientId?: string
+  readonly connection?: Connection
+  readonly context?: Partial<RequestContext>
+}
+
 export interface TopicOptions {
   id?: string
   partitions?: number
@@ -229,7 +235,7 @@ export class DataPath {
     handler: Handler<Api>,
     version: number,
     input: InputOf<Api['request']>,
-    options: { clientId?: string; connection?: Connection } = {},
+    options: CallOptions = {},
   ): Promise<MessageOf<Api['response']> | null | undefined> {
     return this.world.run(this.start(handler, version, input, options))
   }
@@ -239,7 +245,7 @@ export class DataPath {
     handler: Handler<Api>,
     version: number,
     input: InputOf<Api['request']>,
-    { clientId = 'test', connection = this.connection } = {},
+    { clientId = 'test', connection = this.connection, context: overrides = {} }: CallOptions = {},
   ): Promise<MessageOf<Api['response']> | null | undefined> {
     const { api } = handler
     const request = decode(api.request, version, encode(api.request, version, input))
@@ -250,6 +256,7 @@ export class DataPath {
       countRecords: (bytes) => {
         this.countedBytes += bytes
       },
+      ...overrides,
     })
     const response = await this.#answer(handler, request, context)
     if (response === null || response === undefined) return response

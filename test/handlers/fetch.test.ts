@@ -3,6 +3,7 @@ import t from 'tap'
 import { magic } from '../../protocol/records/batch.ts'
 import { readMessageSet } from '../../protocol/records/message-set.ts'
 import { readBatch } from '../../protocol/records/record.ts'
+import { atOnce, type Steps } from '../../src/environment/in-turns.ts'
 import { fetch } from '../../src/handlers/fetch.ts'
 import { ParkedFetches } from '../../src/replication/parked-fetches.ts'
 import { batchOf, Connection, DataPath } from './data-path.ts'
@@ -400,6 +401,103 @@ t.test(
     t.equal(watchers(), 0, 'a session that nobody uses any more')
   },
 )
+
+/** Work in turns stops after some steps, until it is let go on. */
+class Turns {
+  #goOn: () => void = () => {}
+  readonly #stopped: Promise<void>
+
+  constructor() {
+    this.#stopped = new Promise((resolve) => {
+      this.#goOn = resolve
+    })
+  }
+
+  readonly inTurns = async <Result>(steps: Steps<Result>): Promise<Result> => {
+    for (let step = 0; step < 10; step++) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+    }
+    await this.#stopped
+    return atOnce(steps)
+  }
+
+  goOn(): void {
+    this.#goOn()
+  }
+}
+
+t.test('what comes while very many partitions are read, in turns, is not waited for', async (t) => {
+  const offsets = (from: number) =>
+    Object.fromEntries(Array.from({ length: 600 - from }, (_, index) => [from + index, 0]))
+  const open = async () => {
+    const path = new DataPath()
+    path.createTopic('orders', { partitions: 600 })
+    const response = await ask(path, { sessionEpoch: 0, offsets: offsets(0) })
+    const sessionId = response?.sessionId ?? 0
+    /** A request that has read some of its partitions. */
+    const start = (asked: Asked) => {
+      const turns = new Turns()
+      const input = inputOf({ sessionId, offsets: {}, maxWaitMs: 500, ...asked })
+      const answer = path.start(fetch(path.parts), 12, input, { context: turns })
+      const finish = async () => {
+        turns.goOn()
+        const fromMs = path.world.nowMs
+        const told = (await path.world.run(answer))?.responses[0]?.partitions ?? []
+        const found = told.filter(({ records }) => offsetsIn(records).length > 0)
+        const indexes = found.map(({ partitionIndex }) => partitionIndex)
+        return { indexes, waitedMs: Math.round(path.world.nowMs - fromMs) }
+      }
+      return { finish }
+    }
+    return { path, start, sessionId }
+  }
+  const append = async (path: DataPath, index: number) =>
+    path.world.run(path.partition('orders', index).append(batchOf(['a']), { acks: 1 }).written)
+  const atOnceFrom = (index: number) => ({ indexes: [index], waitedMs: 0 })
+
+  for (const index of [0, 599]) {
+    const { path, start } = await open()
+    const fetching = start({ sessionEpoch: 1 })
+    await append(path, index)
+    t.match(await fetching.finish(), atOnceFrom(index), `of a session, partition ${index}`)
+    t.equal(path.parked.size, 0)
+  }
+  {
+    const { path, start, sessionId } = await open()
+    await start({ sessionEpoch: 1, maxWaitMs: 0 }).finish()
+    const fetching = start({ sessionEpoch: 2, offsets: offsets(1) })
+    await append(path, 0)
+    t.match(await fetching.finish(), atOnceFrom(0), 'one that rested before')
+
+    // All that comes counts, be it before the wait or in it.
+    await ask(path, { sessionId, sessionEpoch: 3, offsets: { 0: 1 } })
+    const minBytes = 2 * batchOf(['a']).length
+    const greedy = start({ sessionEpoch: 4, offsets: offsets(1), minBytes })
+    await append(path, 0)
+    path.process.environment.timers.after(100, () => {
+      path.partition('orders', 0).append(batchOf(['b']), { acks: 1 })
+    })
+    t.match(await greedy.finish(), { indexes: [0], waitedMs: 100 }, 'what is missing is waited for')
+  }
+  {
+    const { path, start } = await open()
+    const fetching = start({ sessionId: 0, sessionEpoch: -1, offsets: offsets(0) })
+    await append(path, 0)
+    t.match(await fetching.finish(), atOnceFrom(0), 'without a session')
+    const idle = start({ sessionId: 0, sessionEpoch: -1, offsets: offsets(1) })
+    t.match(await idle.finish(), { indexes: [], waitedMs: 500 }, 'nothing comes')
+    t.equal(path.partition('orders', 5).watcherCount, 0)
+  }
+  {
+    const { path, start, sessionId } = await open()
+    const fetching = start({ sessionEpoch: 1 })
+    await ask(path, { sessionId, sessionEpoch: -1 })
+    await fetching.finish()
+    const watched = [...path.replicas.partitions()].filter(({ watcherCount }) => watcherCount > 0)
+    t.same(watched.map(String), [], 'a session that was closed meanwhile is not kept')
+  }
+})
 
 t.test('what is no longer in memory comes from the disk', async (t) => {
   const path = new DataPath()
