@@ -201,11 +201,16 @@ export class LogDirectory {
 
   /**
    * After a clean shutdown: what was removed, or renamed, while nobody ran; opening such a log says what
-   * is lost and goes on at its end. After any other end it may be a deletion that was not checkpointed
-   * any more, and its offsets are forgotten.
+   * is lost and goes on at its end. Until then only this process knows that end: after an end that is not
+   * clean it may be a deletion that was not checkpointed any more, and its offsets are forgotten.
    */
   missing(): IterableIterator<MissingPartition> {
     return this.#missing.values()
+  }
+
+  /** Whether the log of this name is among them still. */
+  isMissing(name: string): boolean {
+    return this.#missing.has(name)
   }
 
   /** Nobody wants the log of this name back. */

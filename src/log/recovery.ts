@@ -152,6 +152,8 @@ export function recover(given: RecoveryOptions): Recovered {
     recoveryPoint: Math.min(options.recoveryPoint, logEndOffset),
     hasNewNames: !options.isClean || logEndOffset === logStartOffset,
   })
+  // From now on only the name of its one segment says where the log goes on.
+  if (files.bases.length === 0 && logEndOffset > 0) recovered.syncNow(logEndOffset)
   // What was read back may be in the page cache only.
   for (const segment of segments) {
     if (segment.baseOffset >= rebuiltFrom) recovered.markDirty(segment)

@@ -185,8 +185,8 @@ export class Replicas {
 
   /**
    * Takes in what is on disk of the partitions assigned here, and starts the duties. Logs that were not
-   * closed in good order are opened, and recovered, by then. Others are opened behind, or as soon as they
-   * are asked for: see `opened`. Resolves early where `close` is called meanwhile.
+   * closed in good order, or are gone, are opened, and recovered, by then. Others are opened behind, or as
+   * soon as they are asked for: see `opened`. Resolves early where `close` is called meanwhile.
    */
   async start(topics: AssignedTopics): Promise<void> {
     this.#topics = topics
@@ -194,8 +194,10 @@ export class Replicas {
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
     const stored = [...this.partitions()].filter(({ isUnopened }) => isUnopened)
     this.#opening = { opened: 0, total: stored.length }
-    const wasClosed = ({ directory }: Partition) => directory?.isClean === true
-    await this.#openLogs(stored.filter((partition) => !wasClosed(partition)))
+    // Where one that is gone ended would be forgotten by the next start, if this broker were killed now.
+    const due = stored.filter(isDue)
+    const behind = stored.filter((partition) => !isDue(partition))
+    await this.#openLogs(due)
     if (this.#isClosing) return
     for (const { topic, partition: index, directory, directoryName } of found.copies) {
       const partition = this.get(topic, index)
@@ -209,7 +211,7 @@ export class Replicas {
       for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
     })
     this.#compactor.start()
-    this.#opened = this.#openLogs(stored.filter(wasClosed), behindMsMax)
+    this.#opened = this.#openLogs(behind, behindMsMax)
   }
 
   /** Resolves when all logs on disk are open, as far as they can be, once `start` has resolved. */
@@ -459,8 +461,8 @@ export class Replicas {
     const options = this.#logOptions(partition, directory)
     const openAny = () => Log.open({ ...options, config: partition.config })
     // What an unclean end has left must be in order before anybody is let in.
-    const isDue = isOnDisk && !directory.isClean
-    const open = isDue ? openAny : () => orOutOfFiles(openAny)
+    const isUnclean = isOnDisk && !directory.isClean
+    const open = isUnclean ? openAny : () => orOutOfFiles(openAny)
     const openPlaced = () => {
       try {
         return open()
@@ -548,6 +550,12 @@ export class Replicas {
     }
     this.#duties.set(run, this.#environment.timers.after(firstMs, run))
   }
+}
+
+/** Whether nobody may be let in before the log is open. */
+function isDue(partition: Partition): boolean {
+  const { directory } = partition
+  return directory?.isClean !== true || directory.isMissing(`${partition}`)
 }
 
 function notHosted(

@@ -300,6 +300,28 @@ t.test(
   },
 )
 
+t.test(
+  'what is missing is there again before anybody is let in: no offset is given twice',
+  async (t) => {
+    for (const end of ['kill', 'crash'] as const) {
+      const path = new DataPath()
+      path.createTopic('wide', { partitions: 200 })
+      for (let index = 0; index < 200; index++) {
+        const partition = path.partition('wide', index)
+        await path.world.run(partition.append(batchOf(['a', 'b']), { acks: 1 }).written)
+      }
+      await path.world.run(path.replicas.close(1))
+      path.restart('kill', (disk) => disk.rename('/data/wide-199', '/elsewhere'))
+      t.ok(path.partition('wide', 190).isUnopened)
+      t.notOk(path.partition('wide', 199).isUnopened)
+      path.restart(end)
+      t.equal(path.partition('wide', 199).logEndOffset, 2, end)
+      await path.world.runFor(1000)
+      t.equal(path.replicas.opening.opened, 200)
+    }
+  },
+)
+
 t.test('damage ends one partition, and is told with its name', async (t) => {
   const damages: [string, (path: DataPath, directory: string) => void][] = [
     ['a file in the place of the directory', replaceByFile],
