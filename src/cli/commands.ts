@@ -41,7 +41,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'Show, register, check and delete schemas',
     load: () => import('./schemas.ts'),
   },
-  tables: { summary: 'Read Delta tables and Parquet files', load: () => import('./tables.ts') },
+  tables: {
+    summary: 'Read and write Delta tables, read Parquet files',
+    load: () => import('./tables.ts'),
+  },
   dump: { summary: 'Print the content of a broker’s files', load: () => import('./dump.ts') },
   doctor: { summary: 'Check a cluster and say what to do', load: () => import('./doctor.ts') },
   completion: { summary: 'Print completions for a shell', load: () => import('./completion.ts') },

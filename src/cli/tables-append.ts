@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import { BatchBuilder } from '../tables/columns/column-builder.ts'
-import { type Json, jsonText, parseJson } from '../tables/columns/exact-json.ts'
+import { type Json, jsonText, parseDistinctJson } from '../tables/columns/exact-json.ts'
 import { SchemaInference } from '../tables/columns/infer.ts'
 import { rowOfJson } from '../tables/columns/json-values.ts'
 import { DeltaError, invalid } from '../tables/delta/delta-error.ts'
@@ -12,9 +12,9 @@ import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { type Committed, Transaction } from '../tables/delta/transaction.ts'
 import { type LocalInvocation, localVerb } from './command.ts'
 import { createCommandEnvironment } from './environment.ts'
-import { UsageError } from './failure.ts'
+import { CommandError, UsageError } from './failure.ts'
 import { readLines } from './line-reader.ts'
-import { count } from './table.ts'
+import { plural } from './table.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 
 /** Rows and bytes of text that are made columns at once. */
@@ -63,11 +63,22 @@ export const append = localVerb({
 
 export const overwrite = localVerb({
   summary: 'Put rows from stdin in the place of all that a table has, in one commit',
-  ...{ positionals, options, notes },
+  ...{ positionals, notes },
+  options: {
+    ...options,
+    'allow-empty': {
+      kind: 'flag',
+      summary: 'Leave the table without rows where there are none; else that is refused',
+    },
+  },
   examples: [
     { says: 'Other rows', line: 'millrace tables overwrite /data/orders --json < orders.jsonl' },
+    {
+      says: 'No rows',
+      line: 'millrace tables overwrite /data/orders --allow-empty < /dev/null',
+    },
   ],
-  run: (invocation) => write('Overwrite', invocation),
+  run: (invocation) => write('Overwrite', invocation, invocation.values['allow-empty']),
 })
 
 type Mode = 'Append' | 'Overwrite'
@@ -75,6 +86,7 @@ type Mode = 'Append' | 'Overwrite'
 function write(
   mode: Mode,
   { values, positionals: [path = ''], json }: LocalInvocation<typeof options>,
+  allowsEmpty = false,
 ): Promise<number> {
   return toldWriting(path, async () => {
     const { clock, random } = createCommandEnvironment()
@@ -85,7 +97,13 @@ function write(
       partitionBy: values['partition-by']?.split(',').map((name) => name.trim()),
       properties: values.property,
     }
-    const transaction = await begin(environment, making, mode, rows)
+    const transaction = await begin(environment, making, mode, rows, allowsEmpty)
+    if (transaction === null && mode === 'Overwrite') {
+      throw new CommandError(
+        `${path}: there are no rows to put there: nothing was committed`,
+        'Add --allow-empty where the table is to have none.',
+      )
+    }
     const committed = transaction === null ? null : await commitRows(transaction, mode, rows)
     const version = committed?.version ?? null
     warn(committed)
@@ -95,7 +113,7 @@ function write(
         ? `${jsonText(told)}\n`
         : version === null
           ? 'No rows: nothing was committed\n'
-          : `Version ${version}: ${count(told.rows)} rows in ${count(told.files)} files\n`,
+          : `Version ${version}: ${plural(told.rows, 'row')} in ${plural(told.files, 'file')}\n`,
     )
     return 0
   })
@@ -132,6 +150,11 @@ class Rows {
     }
   }
 
+  async areThere(): Promise<boolean> {
+    for await (const some of this.ahead()) if (some.length > 0) return true
+    return false
+  }
+
   async *all(): AsyncGenerator<Row[]> {
     while (this.#seen.length > 0) yield this.#seen.shift()!
     yield* this.#source
@@ -148,7 +171,11 @@ function numberedRows(stream: AsyncIterable<Buffer>): Rows {
           line++
           if (!isUtf8(text)) throw invalid(`line ${line}: not UTF-8`)
           if (text.length === 0) continue
-          rows.push({ line, bytes: text.length, json: fitting(line, () => parseJson(`${text}`)) })
+          rows.push({
+            line,
+            bytes: text.length,
+            json: fitting(line, () => parseDistinctJson(`${text}`)),
+          })
         }
         yield rows
       }
@@ -156,12 +183,13 @@ function numberedRows(stream: AsyncIterable<Buffer>): Rows {
   )
 }
 
-/** `null`: there are no rows for the table that is there. */
+/** `null`: there are no rows for the table that is there, and that is not what was asked for. */
 async function begin(
   environment: TableEnvironment,
   making: Making,
   mode: Mode,
   rows: Rows,
+  allowsEmpty: boolean,
 ): Promise<Transaction | null> {
   const snapshot = await existing(environment)
   if (snapshot === null) {
@@ -171,14 +199,13 @@ async function begin(
   if (schema !== undefined || partitionBy !== undefined || properties.length > 0) {
     throw new UsageError('--schema, --partition-by and --property are for a table that is made')
   }
+  if (!allowsEmpty && !(await rows.areThere())) return null
   const transaction = Transaction.on(environment, snapshot)
   if (mode === 'Overwrite') {
     for (const file of snapshot.files.values()) transaction.remove(file, true)
     transaction.readAll()
-    return transaction
   }
-  for await (const some of rows.ahead()) if (some.length > 0) return transaction
-  return null
+  return transaction
 }
 
 async function existing({ storage }: TableEnvironment): Promise<Snapshot | null> {

@@ -1,4 +1,5 @@
 /** How work on a table ends that could not be done: in a sentence, with the name of what it met. */
+import { statSync } from 'node:fs'
 import { DiskError, unreadable } from '../environment/disk.ts'
 import { DeltaConflict, DeltaError } from '../tables/delta/delta-error.ts'
 import type { Committed } from '../tables/delta/transaction.ts'
@@ -16,9 +17,24 @@ export async function told(at: string, work: () => Promise<number>): Promise<num
     if (error instanceof DeltaError || error instanceof ParquetError) {
       throw new CommandError(`${at}: ${error.message}`)
     }
-    if (error instanceof DiskError) throw new CommandError(unreadable(error.path, error))
+    if (error instanceof DiskError) {
+      if (error.code === 'ENOTDIR' && isFile(at)) throw noTable(at)
+      throw new CommandError(unreadable(error.path, error))
+    }
     throw error
   }
+}
+
+export function isFile(at: string): boolean {
+  return statSync(at, { throwIfNoEntry: false })?.isFile() === true
+}
+
+/** A file stands where a table would have its directory. */
+function noTable(at: string): CommandError {
+  return new CommandError(
+    `${at} is a file, and a Delta table is a directory`,
+    '`millrace tables read` reads a .parquet file.',
+  )
 }
 
 /** As `told`, for work that writes. */
@@ -27,7 +43,7 @@ export function toldWriting(at: string, work: () => Promise<number>): Promise<nu
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error
+      if (!(error instanceof DiskError) || error.code === 'ENOTDIR') throw error
       throw new CommandError(`${at}: ${error.message}`, 'Nothing was committed.')
     }
   })

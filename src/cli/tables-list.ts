@@ -1,4 +1,5 @@
 /** `millrace tables list`: the Delta tables below a directory. */
+import { statSync } from 'node:fs'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { DeltaError } from '../tables/delta/delta-error.ts'
@@ -6,6 +7,7 @@ import { logDirectory } from '../tables/delta/log-files.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
 import { ParquetError } from '../tables/parquet/parquet-error.ts'
 import { localVerb } from './command.ts'
+import { CommandError } from './failure.ts'
 import { bytes, count, table } from './table.ts'
 import { told } from './tables-failure.ts'
 
@@ -19,10 +21,15 @@ export const list = localVerb({
   examples: [{ says: 'All tables', line: 'millrace tables list /data' }],
   run: ({ positionals, json }) =>
     told(positionals[0]!, async () => {
+      refuseNoDirectory(positionals[0]!)
       const root = new LocalStorage(positionals[0]!)
       const found: Listed[] = []
       for await (const path of tablesBelow(root, '.', 0)) {
         found.push(await listed(positionals[0]!, path))
+      }
+      if (found.length === 0 && !json) {
+        process.stdout.write(`There are no Delta tables below ${positionals[0]}\n`)
+        return 0
       }
       process.stdout.write(
         json
@@ -41,6 +48,13 @@ export const list = localVerb({
       return 0
     }),
 })
+
+/** Storage has nothing below what is not there: a name that is mistyped would look like a place without tables. */
+function refuseNoDirectory(at: string): void {
+  const stat = statSync(at, { throwIfNoEntry: false })
+  if (stat === undefined) throw new CommandError(`${at}: there is no such directory`)
+  if (!stat.isDirectory()) throw new CommandError(`${at} is no directory`)
+}
 
 interface Listed {
   readonly path: string

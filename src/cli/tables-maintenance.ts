@@ -9,7 +9,7 @@ import { vacuumTable } from '../tables/delta/vacuum.ts'
 import { localVerb } from './command.ts'
 import { createCommandEnvironment } from './environment.ts'
 import { UsageError } from './failure.ts'
-import { bytes, count } from './table.ts'
+import { bytes, count, plural } from './table.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 
 const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
@@ -48,7 +48,7 @@ export const remove = localVerb({
           ? `${jsonText(told)}\n`
           : done === null
             ? 'No row matches: nothing was committed\n'
-            : `Version ${done.version}: ${count(done.deleted)} rows deleted\n`,
+            : `Version ${done.version}: ${plural(done.deleted, 'row')} deleted\n`,
       )
       return 0
     }),
@@ -77,7 +77,7 @@ export const optimize = localVerb({
           ? `${jsonText(told)}\n`
           : done === null
             ? 'Nothing to do\n'
-            : `Version ${done.version}: ${count(done.files)} files in the place of ${count(done.removed)}\n`,
+            : `Version ${done.version}: ${plural(done.files, 'file')} in the place of ${count(done.removed)}\n`,
       )
       return 0
     }),
@@ -116,7 +116,7 @@ export const vacuum = localVerb({
       process.stdout.write(
         json
           ? `${jsonText({ files: [...files], bytes: size, dryRun: values['dry-run'] })}\n`
-          : `${files.map((name) => `${name}\n`).join('')}${count(files.length)} files ${done}, ${bytes(size)}\n`,
+          : `${files.map((name) => `${name}\n`).join('')}${plural(files.length, 'file')} ${done}, ${bytes(size)}\n`,
       )
       return 0
     }),
@@ -144,7 +144,7 @@ export const restore = localVerb({
           ? `${jsonText(told)}\n`
           : done === null
             ? `The table is as it was at version ${version}\n`
-            : `Version ${done.version}: ${count(done.added)} files are back, ${count(done.removed)} gone\n`,
+            : `Version ${done.version}: ${plural(done.added, 'file')} back, ${count(done.removed)} gone\n`,
       )
       return 0
     }),

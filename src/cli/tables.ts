@@ -1,5 +1,4 @@
 /** `millrace tables`: what is in Delta tables and Parquet files, and how it came there. Verbs that write lie beside. */
-import { statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import type { ColumnBatch } from '../tables/columns/column.ts'
@@ -16,7 +15,7 @@ import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
 import { append, overwrite } from './tables-append.ts'
-import { told } from './tables-failure.ts'
+import { isFile, told } from './tables-failure.ts'
 import { list } from './tables-list.ts'
 import { optimize, remove, restore, vacuum } from './tables-maintenance.ts'
 
@@ -236,8 +235,4 @@ function describedText(snapshot: Snapshot): string {
       about.columns.map((column) => [column.name, column.type, column.nullable]),
     ),
   ].join('\n')
-}
-
-function isFile(at: string): boolean {
-  return statSync(at, { throwIfNoEntry: false })?.isFile() === true
 }

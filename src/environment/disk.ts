@@ -25,6 +25,7 @@ export function unreadable(path: string, error: unknown): string {
     ['ENOENT', 'there is no such file'],
     ['EACCES', 'it may not be read by this user'],
     ['EISDIR', 'it is a directory'],
+    ['ENOTDIR', 'a part of the path is no directory'],
   ])
   return `cannot read ${path}: ${why.get(code ?? '') ?? message}`
 }

@@ -1,6 +1,6 @@
 /** `millrace tables` as it is typed: rows in, rows out, and what is said where something does not fit. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,7 +23,9 @@ t.test('rows go into a table and come out again', async (t) => {
   const rows = '{"id":9007199254740993,"day":"2024-01-31"}\n\n{"id":2,"day":null}\n'
   const made = tables(['append', orders, '--json', '--partition-by', 'day'], rows)
   t.strictSame(made, { status: 0, stdout: '{"version":0,"rows":2,"files":2}\n', stderr: '' })
-  t.match(tables(['append', orders], '{"DAY":"2024-02-01"}'), { stdout: /^Version 1: 1 rows/ })
+  t.match(tables(['append', orders], '{"DAY":"2024-02-01"}'), {
+    stdout: /^Version 1: 1 row in 1 file\n/,
+  })
   t.match(tables(['append', orders], ''), { status: 0, stdout: /^No rows/ })
   const read = tables(['read', orders, '--version', '0', '--json']).stdout
   const lines = (text: string) => text.split('\n').filter(Boolean).sort()
@@ -31,7 +33,7 @@ t.test('rows go into a table and come out again', async (t) => {
   t.match(tables(['changes', orders, '--from', '1']).stdout, /"_change_type":"insert"/)
   t.match(tables(['overwrite', orders], '{"id":7}'), { status: 0, stdout: /^Version 2/ })
   t.equal(tables(['read', orders]).stdout, '{"id":7,"day":null}\n')
-  t.match(tables(['restore', orders, '--version', '0']).stdout, /2 files are back, 1 gone/)
+  t.match(tables(['restore', orders, '--version', '0']).stdout, /: 2 files back, 1 gone/)
   t.match(tables(['delete', orders, '--where', 'id = 3']).stdout, /^No row matches/)
   t.match(tables(['optimize', orders]).stdout, /^Nothing to do/)
   t.match(tables(['vacuum', orders, '--dry-run']).stdout, /^0 files would be deleted/)
@@ -47,22 +49,80 @@ t.test('what does not fit is said in a line, and nothing is committed', async (t
     t.notMatch(told.stderr, /\n {4}at /, 'no stack')
   }
   const other = join(root, 'other')
-  refused(['append', orders], '{"id":1}\n{"id":"x"}', /line 2: id cannot hold "x"/)
+  refused(
+    ['append', orders],
+    '{"id":1}\n{"id":"x"}',
+    /line 2: id cannot hold "x": it is of type long/,
+  )
   refused(['append', orders], '{"id":1}\n{"id":', /line 2: /)
   refused(['append', orders], Buffer.from([0x7b, 0xff]), /line 1: not UTF-8/)
   refused(['append', orders, '--property', 'a=b'], '', /for a table that is made/, 2)
   refused(['append', other], '', /no rows to infer/)
-  refused(['append', other], '{"a":1}\n{"a":"x"}', /line 2: a is string, but was int64/)
+  refused(['append', other], '{"a":1}\n{"a":"x"}', /line 2: a is string, but was long/)
   refused(['append', other, '--schema', '{"type":'], '', /schemaString/)
   refused(
     ['append', other, '--property', 'delta.constraints.x=id > 0'],
     '{"id":1}',
     /checkConstraints/,
   )
+  refused(
+    ['append', other, '--property', 'delta.enableChangeDataFeed=tru'],
+    '{"id":1}',
+    /delta.enableChangeDataFeed=tru: expected true or false/,
+  )
+  refused(['append', orders], '{"id":1}\n{"id":1,"id":2}', /line 2: two values for id\n/)
+  refused(['append', orders], '{"id":1}\n{"id":1,"ID":2}', /line 2: two values for id, /)
+  refused(['append', other], '{"id":1}\n{"id":1,"ID":2}', /line 2: ID and id: /)
+  refused(
+    ['overwrite', orders],
+    '',
+    /there are no rows to put there: nothing was committed\n.*--allow-empty/,
+  )
+  refused(['overwrite', orders], '\n\n', /there are no rows/)
   refused(['read', other], '', /no Delta table/)
   refused(['delete', orders, '--where', 'id ='], '', /ends too early/)
   refused(['changes', orders], '', /--from is missing/, 2)
   refused(['vacuum', orders, '--retention-hours', '1'], '', /168 hours/)
   refused(['restore', orders, '--version', '77'], '', /no version 77/)
   t.match(JSON.parse(tables(['list', root, '--json']).stdout), [{ version: 3 }])
+})
+
+t.test('a table is emptied only where that is asked for', async (t) => {
+  const path = join(root, 'emptied')
+  tables(['append', path], '{"id":1}')
+  const told = tables(['overwrite', path, '--allow-empty', '--json'])
+  t.strictSame(told, { status: 0, stdout: '{"version":1,"rows":0,"files":0}\n', stderr: '' })
+  t.equal(tables(['read', path]).stdout, '')
+  t.match(tables(['overwrite', path, '--allow-empty'], '{"id":2}').stdout, /^Version 2: 1 row in/)
+})
+
+t.test('what is no table, and no place for tables, is said to be none', async (t) => {
+  const file = join(root, 'one.parquet')
+  writeFileSync(file, 'PAR1')
+  const table = ['describe', 'history', 'optimize', 'vacuum', 'append', 'overwrite']
+  for (const args of [...table.map((one) => [one, file]), ['changes', file, '--from', '0']]) {
+    const told = tables(args, '{"id":1}')
+    t.match(told, { status: 1, stdout: '' }, args[0]!)
+    t.match(
+      told.stderr,
+      `${file} is a file, and a Delta table is a directory\n\`millrace tables read\``,
+    )
+    t.notMatch(told.stderr, /ENOTDIR/)
+  }
+  for (const verb of ['describe', 'append', 'read']) {
+    const told = tables([verb, join(file, 'below')], '{"id":1}')
+    t.match(told, { status: 1, stdout: '', stderr: /a part of the path is no directory/ }, verb)
+  }
+  const nowhere = join(root, 'nowhere')
+  t.match(tables(['list', nowhere]), {
+    status: 1,
+    stderr: `${nowhere}: there is no such directory`,
+  })
+  t.match(tables(['list', nowhere, '--json']), { status: 1, stdout: '' })
+  t.match(tables(['list', file]), { status: 1, stderr: `${file} is no directory` })
+  t.match(tables(['list', join(file, 'below')]), { status: 1, stdout: '' })
+  mkdirSync(nowhere)
+  const none = `There are no Delta tables below ${nowhere}\n`
+  t.strictSame(tables(['list', nowhere]), { status: 0, stdout: none, stderr: '' })
+  t.equal(tables(['list', nowhere, '--json']).stdout, '[]\n')
 })

@@ -136,7 +136,7 @@ t.test('columns of JSON grow with it; what shows no type has none', async (t) =>
 
 t.test('what fits no column is reported, and leaves nothing behind', async (t) => {
   const hostile: [unknown, RegExp][] = [
-    [json({ id: 'text' }), /id cannot hold "text": it is of type int64/],
+    [json({ id: 'text' }), /id cannot hold "text": it is of type long/],
     [json({ id: 1.5 }), /id cannot hold number 1.5/],
     [json({ id: { a: 1 } }), /id cannot hold an object/],
     [json({ id: 1, ID: 2 }), /two values for the column ID/],

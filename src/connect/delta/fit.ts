@@ -2,7 +2,7 @@
  * Connect's values as values of a table's columns. Nothing is rounded, cut off or guessed to make it fit: what a
  * column does not hold as it is, is refused. Text is taken for a date or a timestamp where the column has one.
  */
-import type { DataType, Field } from '../../tables/columns/column.ts'
+import { type DataType, type Field, typeName } from '../../tables/columns/column.ts'
 import { dateOf, timestampOf } from '../../tables/columns/text-values.ts'
 import type { Value } from '../../tables/columns/value.ts'
 import { describe, Struct } from '../data.ts'
@@ -233,8 +233,7 @@ export function namesOf(fields: readonly Field[]): ColumnNames {
 }
 
 function misfit(type: DataType, value: Present, at: string): Misfit {
-  const kind = type.kind === 'decimal' ? `decimal(${type.precision},${type.scale})` : type.kind
-  return new Misfit(`${at} cannot hold ${shown(value)}: it is of type ${kind}`)
+  return new Misfit(`${at} cannot hold ${shown(value)}: it is of type ${typeName(type)}`)
 }
 
 function shown(value: Present): string {

@@ -3,7 +3,7 @@
  * timestamp: `country, date(created) as day, hour($timestamp)`. Parts are of UTC; `date` is a date, the others are
  * integers.
  */
-import type { DataType, Field } from '../../tables/columns/column.ts'
+import { type DataType, type Field, typeName } from '../../tables/columns/column.ts'
 import { dateText } from '../../tables/columns/json-text.ts'
 import { timestampOf } from '../../tables/columns/text-values.ts'
 import type { Value } from '../../tables/columns/value.ts'
@@ -85,7 +85,7 @@ function microsOf(value: Value, type: DataType | null, at: string): bigint | nul
   if (type.kind === 'timestamp') return value as bigint
   if (type.kind === 'date') return BigInt(value as number) * microsOfDay
   if (type.kind !== 'string')
-    throw new DataException(`${at} is no time: it is of type ${type.kind}`)
+    throw new DataException(`${at} is no time: it is of type ${typeName(type)}`)
   try {
     return timestampOf(value as string)
   } catch (cause) {

@@ -9,6 +9,7 @@ import {
   type DataType,
   type Field,
   layoutOf,
+  typeName,
   type Validity,
 } from './column.ts'
 import type { Value } from './value.ts'
@@ -98,7 +99,7 @@ function builderOfType(type: DataType, name: string): ColumnBuilder {
   }
 }
 
-function mismatch(name: string, value: unknown, type: DataType['kind']): RangeError {
+function mismatch(name: string, value: unknown, type: string): RangeError {
   const shown = typeof value === 'object' ? 'an object' : String(value).slice(0, 40)
   return new RangeError(`${name} cannot hold ${shown}: it is of type ${type}`)
 }
@@ -209,7 +210,7 @@ class NumberBuilder implements ColumnBuilder {
       default:
         break
     }
-    throw mismatch(this.#name, value, kind)
+    throw mismatch(this.#name, value, typeName(this.#type))
   }
 
   #fits(value: bigint): boolean {
@@ -272,7 +273,7 @@ class BytesBuilder implements ColumnBuilder {
     const isThere = value !== null && value !== undefined
     if (typeof value === 'string') this.#appendText(value)
     else if (value instanceof Uint8Array) this.#appendBytes(value)
-    else if (isThere) throw mismatch(this.#name, value, this.#type.kind)
+    else if (isThere) throw mismatch(this.#name, value, typeName(this.#type))
     this.#presence.append(isThere)
     const rows = this.#presence.length
     if (rows === this.#offsets.length) {
@@ -286,7 +287,7 @@ class BytesBuilder implements ColumnBuilder {
   #appendText(text: string): void {
     const { kind } = this.#type
     if (kind !== 'string' && kind !== 'enum' && kind !== 'json') {
-      throw mismatch(this.#name, text, kind)
+      throw mismatch(this.#name, text, typeName(this.#type))
     }
     // A UTF-16 unit takes three bytes at most.
     this.#reserve(text.length * 3)
@@ -295,7 +296,9 @@ class BytesBuilder implements ColumnBuilder {
 
   #appendBytes(bytes: Uint8Array): void {
     const size = sizeOf(this.#type)
-    if (size !== null && bytes.length !== size) throw mismatch(this.#name, bytes, this.#type.kind)
+    if (size !== null && bytes.length !== size) {
+      throw mismatch(this.#name, bytes, typeName(this.#type))
+    }
     this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.#length)
     this.#length += bytes.length
@@ -349,7 +352,7 @@ class ListBuilder implements ColumnBuilder {
   append(value: Value | undefined): void {
     const isThere = value !== null && value !== undefined
     if (isThere) {
-      if (!Array.isArray(value)) throw mismatch(this.#name, value, 'list')
+      if (!Array.isArray(value)) throw mismatch(this.#name, value, 'array')
       for (const one of value) this.#element.append(one)
       this.#elements += value.length
     }

@@ -178,6 +178,22 @@ export function layoutOf(type: DataType): Layout {
   }
 }
 
+const namesOfKinds: Readonly<Partial<Record<DataType['kind'], string>>> = {
+  int8: 'byte',
+  int16: 'short',
+  int32: 'integer',
+  int64: 'long',
+  null: 'void',
+  list: 'array',
+}
+
+/** The name that people know a type by: as a Delta schema has it, where it has it. */
+export function typeName(type: DataType): string {
+  if (type.kind === 'decimal') return `decimal(${type.precision},${type.scale})`
+  if (type.kind === 'timestamp') return type.isUtc ? 'timestamp' : 'timestamp_ntz'
+  return namesOfKinds[type.kind] ?? type.kind
+}
+
 /** The fields below a type, as its column has children: a list has one, a map key and value. */
 export function fieldsWithin(type: DataType): readonly Field[] {
   switch (type.kind) {

@@ -32,6 +32,39 @@ export function parseJson(text: string): Json {
   return new Parser(text).whole()
 }
 
+/** As `parseJson`, but an object that has a name twice is a SyntaxError too, where `JSON.parse` drops the first value. */
+export function parseDistinctJson(text: string): Json {
+  if (!mayBeLong.test(text)) {
+    const value = JSON.parse(text) as Json
+    if (namesIn(value) === namesMarked(text)) return value
+  }
+  return new Parser(text, true).whole()
+}
+
+/** Names that objects have, in all. */
+function namesIn(value: Json): number {
+  let sum = 0
+  const left = [value]
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if (typeof next !== 'object' || next === null) continue
+    const values = Object.values(next)
+    if (!Array.isArray(next)) sum += values.length
+    for (const one of values) if (typeof one === 'object') left.push(one)
+  }
+  return sum
+}
+
+/** Colons behind a quote: one for every name, and few others, which are within texts. */
+function namesMarked(text: string): number {
+  let sum = 0
+  for (let at = text.indexOf(':'); at >= 0; at = text.indexOf(':', at + 1)) {
+    let before = at - 1
+    while (before > 0 && text.charCodeAt(before) <= 0x20) before--
+    if (text[before] === '"') sum++
+  }
+  return sum
+}
+
 const space = /[ \t\n\r]*/y
 const number = /-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const string = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
@@ -39,11 +72,14 @@ const word = /true|false|null/y
 
 class Parser {
   readonly #text: string
+  /** True where an object may not have a name twice. */
+  readonly #isDistinct: boolean
   #at = 0
   #depth = 0
 
-  constructor(text: string) {
+  constructor(text: string, isDistinct = false) {
     this.#text = text
+    this.#isDistinct = isDistinct
   }
 
   whole(): Json {
@@ -91,7 +127,13 @@ class Parser {
       entries.push([name, this.#value()])
     } while (this.#goesOn('}'))
     // Not by assignment: a field may be named __proto__.
-    return Object.fromEntries(entries)
+    const object = Object.fromEntries(entries)
+    if (this.#isDistinct && Object.keys(object).length < entries.length) {
+      const names = entries.map(([name]) => name)
+      const twice = names.find((name, i) => names.indexOf(name) !== i)
+      throw new SyntaxError(`two values for ${twice}`)
+    }
+    return object
   }
 
   #array(): Json {

@@ -3,7 +3,7 @@
  * double, text is text, also where it looks like a date. What is integer in one row and a fraction in another is
  * double; what is text in one and a number in another is refused.
  */
-import type { DataType, Field } from './column.ts'
+import { type DataType, type Field, typeName } from './column.ts'
 import { type Json, NumberText } from './exact-json.ts'
 
 /** Lists and objects within others: more is no table. */
@@ -96,7 +96,14 @@ function mergedStruct(
   from: ReadonlyMap<string, Seen>,
   at: string,
 ): Map<string, Seen> {
+  let folded: Map<string, string> | undefined
   for (const [name, seen] of from) {
+    if (!into.has(name)) {
+      folded ??= new Map([...into.keys()].map((one) => [one.toLowerCase(), one]))
+      const other = folded.get(name.toLowerCase())
+      if (other !== undefined) throw sameName(name, other, at)
+      folded.set(name.toLowerCase(), name)
+    }
     const before = into.get(name) ?? null
     into.set(name, merged(before, seen, at === '' ? name : `${at}.${name}`))
   }
@@ -104,12 +111,21 @@ function mergedStruct(
   return into
 }
 
+function sameName(name: string, other: string, at: string): RangeError {
+  const within = at === '' ? '' : ` of ${at}`
+  return new RangeError(
+    `${name} and ${other}${within}: names that differ in case only are one name`,
+  )
+}
+
 function contradiction(a: Seen, b: Seen, at: string): RangeError {
   return new RangeError(`${at} is ${kindOf(b)}, but was ${kindOf(a)} in a row before`)
 }
 
 function kindOf(seen: Seen): string {
-  if (seen === null || typeof seen === 'string') return seen ?? 'nothing'
+  if (seen === null) return 'nothing'
+  if (seen === 'decimal') return seen
+  if (typeof seen === 'string') return typeName({ kind: seen })
   return 'list' in seen ? 'a list' : 'an object'
 }
 

@@ -3,7 +3,7 @@
  * with a RangeError that names the column; nothing is rounded or cut off to make it fit, but for floats, whose text
  * may have more digits than they keep.
  */
-import type { DataType, Field } from './column.ts'
+import { type DataType, type Field, typeName } from './column.ts'
 import { type Json, NumberText } from './exact-json.ts'
 import { dateOf, decimalOf, timestampOf } from './text-values.ts'
 import type { Value } from './value.ts'
@@ -29,8 +29,11 @@ function structOf(
     if (field === undefined) throw new RangeError(`there is no column ${at}${name}`)
     row.push([field.name, valueOfJson(field.type, value, `${at}${field.name}`)])
   }
-  const names = new Set(row.map(([name]) => name))
-  if (names.size < row.length) throw new RangeError(`${at}: two values for one column`)
+  const names = row.map(([name]) => name)
+  if (new Set(names).size < names.length) {
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    throw new RangeError(`two values for ${at}${twice}, whose case makes no difference`)
+  }
   // Not by assignment: a field may be named __proto__.
   return Object.fromEntries(row)
 }
@@ -105,7 +108,7 @@ function floatOf(json: Json): number | null {
 function inRange(type: DataType, value: number, at: string): number {
   const held = type.kind === 'float' ? Math.fround(value) : value
   if (Number.isFinite(held) || !Number.isFinite(value)) return value
-  throw new RangeError(`${at} cannot hold ${value}: it is of type ${type.kind}`)
+  throw new RangeError(`${at} cannot hold ${value}: it is of type ${typeName(type)}`)
 }
 
 /** `undefined` for what is not base64 of whole bytes. */
@@ -154,7 +157,7 @@ function named<Result>(at: string, work: () => Result): Result {
   }
 }
 
-function mismatch({ kind }: DataType, json: Json, at: string): RangeError {
+function mismatch(type: DataType, json: Json, at: string): RangeError {
   const shown =
     json instanceof NumberText
       ? json.text
@@ -163,5 +166,5 @@ function mismatch({ kind }: DataType, json: Json, at: string): RangeError {
         : typeof json === 'object'
           ? 'an object'
           : JSON.stringify(typeof json === 'bigint' ? String(json) : json)
-  return new RangeError(`${at} cannot hold ${shown.slice(0, 60)}: it is of type ${kind}`)
+  return new RangeError(`${at} cannot hold ${shown.slice(0, 60)}: it is of type ${typeName(type)}`)
 }

@@ -5,7 +5,7 @@
  *     day >= '2024-01-01' AND (country IN ('de', 'at') OR NOT total > 12.50)
  */
 import type { Column, ColumnBatch, DataType, Field } from './column.ts'
-import { isValid } from './column.ts'
+import { isValid, typeName } from './column.ts'
 import { type Json, NumberText, parseJson } from './exact-json.ts'
 import { rowOfJson } from './json-values.ts'
 import { compareScalars, type Scalar } from './predicate.ts'
@@ -162,7 +162,9 @@ class ConditionParser {
       this.#fields.find((one) => one.name.toLowerCase() === name.toLowerCase())
     if (field === undefined) throw new RangeError(`there is no column ${name}`)
     if (['list', 'map', 'struct', 'null'].includes(field.type.kind)) {
-      throw new RangeError(`column ${name} is of type ${field.type.kind}, which is not compared`)
+      throw new RangeError(
+        `column ${name} is of type ${typeName(field.type)}, which is not compared`,
+      )
     }
     this.used.add(field)
     return field
@@ -235,7 +237,7 @@ function constantOf(field: Field, json: Json): Scalar | null {
   const { [field.name]: value } = rowOfJson([field], Object.fromEntries([[field.name, json]]))
   if (typeof value === 'number' && !isFloat(field.type) && !Number.isInteger(value)) {
     const shown = json instanceof NumberText ? json.text : value
-    throw new RangeError(`${field.name} cannot be ${shown}: it is of type ${field.type.kind}`)
+    throw new RangeError(`${field.name} cannot be ${shown}: it is of type ${typeName(field.type)}`)
   }
   return (value ?? null) as Scalar | null
 }

@@ -10,6 +10,7 @@ import {
   type Field,
   fieldsWithin,
   layoutOf,
+  typeName,
 } from '../columns/column.ts'
 import { unsupported } from './delta-error.ts'
 import type { MappingMode, TableField } from './schema.ts'
@@ -246,5 +247,7 @@ export function repeated(column: Column, length: number): Column {
 }
 
 function misfit({ name, type }: TableField, from: DataType): Error {
-  return unsupported(`column ${name} is of type ${type.kind}, but a file has it as ${from.kind}`)
+  return unsupported(
+    `column ${name} is of type ${typeName(type)}, but a file has it as ${typeName(from)}`,
+  )
 }

@@ -9,6 +9,7 @@ import type { MetadataAction, ProtocolAction } from './actions.ts'
 import { randomUuid } from './data-writer.ts'
 import { invalid, unsupported } from './delta-error.ts'
 import { refuseWriting } from './features.ts'
+import { refuseValues } from './properties.ts'
 import { readTableSchema, type TableField, typeText } from './schema.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
@@ -107,6 +108,7 @@ function featuresOf(
   properties: ReadonlyMap<string, string>,
   { random }: Pick<TableEnvironment, 'random'>,
 ): { features: string[]; configuration: Map<string, string> } {
+  refuseValues(properties)
   const features: string[] = []
   const configuration = new Map(properties)
   for (const [property, names] of Object.entries(featureOfProperty)) {

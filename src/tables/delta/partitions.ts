@@ -3,7 +3,7 @@
  * lies in is named for them only so that people find their way.
  */
 import { takeBatch } from '../columns/batches.ts'
-import type { ColumnBatch, DataType } from '../columns/column.ts'
+import { type ColumnBatch, type DataType, typeName } from '../columns/column.ts'
 import { dateText, decimalText, timestampText } from '../columns/json-text.ts'
 import { valueOfText } from '../columns/text-values.ts'
 import { type Value, valueAt } from '../columns/value.ts'
@@ -107,7 +107,7 @@ export function partitionText(type: DataType, value: Value): string | null {
       return type.isUtc ? `${text}Z` : text.replace('T', ' ')
     }
     default:
-      throw unsupported(`a table partitioned by a column of type ${type.kind} is not written`)
+      throw unsupported(`a table partitioned by a column of type ${typeName(type)} is not written`)
   }
 }
 

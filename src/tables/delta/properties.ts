@@ -14,6 +14,40 @@ const unitsMs: Readonly<Record<string, number>> = {
   week: 7 * dayMs,
 }
 
+const boolean = { form: /^(?:true|false)$/, says: 'true or false' } as const
+/** What the known ones may be, spelled as every engine takes it. */
+const values: Readonly<Record<string, { readonly form: RegExp; readonly says: string }>> = {
+  'delta.appendOnly': boolean,
+  'delta.checkpoint.writeStatsAsJson': boolean,
+  'delta.checkpoint.writeStatsAsStruct': boolean,
+  'delta.checkpointInterval': { form: /^[1-9]\d{0,8}$/, says: 'a number, 1 or more' },
+  'delta.checkpointPolicy': { form: /^(?:classic|v2)$/, says: 'classic' },
+  'delta.columnMapping.mode': { form: /^(?:none|name|id)$/, says: 'none, name or id' },
+  'delta.dataSkippingNumIndexedCols': { form: /^(?:-1|\d{1,9})$/, says: 'a number, -1 or more' },
+  'delta.enableChangeDataFeed': boolean,
+  'delta.enableDeletionVectors': boolean,
+  'delta.enableExpiredLogCleanup': boolean,
+  'delta.enableInCommitTimestamps': boolean,
+  'delta.enableRowTracking': boolean,
+  'delta.enableTypeWidening': boolean,
+}
+const durations = [
+  'delta.deletedFileRetentionDuration',
+  'delta.logRetentionDuration',
+  'delta.setTransactionRetentionDuration',
+]
+
+/** Throws DeltaError for a value that would be kept and then not understood. Names that are not known may be anyone's. */
+export function refuseValues(properties: Configuration): void {
+  for (const [property, text] of properties) {
+    const known = Object.hasOwn(values, property) ? values[property] : undefined
+    if (known?.form.test(text) === false) {
+      throw invalid(`${property}=${text}: expected ${known.says}`)
+    }
+    if (durations.includes(property)) durationMs(property, text)
+  }
+}
+
 /** A checkpoint is written at every version that this divides. */
 export function checkpointInterval(configuration: Configuration): number {
   const text = configuration.get('delta.checkpointInterval') ?? '10'
@@ -37,7 +71,9 @@ function durationMs(property: string, text: string): number {
   let sum = 0
   for (let i = 0; i < words.length; i += 2) {
     const unit = unitsMs[words[i + 1]?.replace(/s$/, '') ?? '']
-    if (unit === undefined || !/^\d{1,9}$/.test(words[i]!)) throw invalid(`${property}=${text}`)
+    if (unit === undefined || !/^\d{1,9}$/.test(words[i]!)) {
+      throw invalid(`${property}=${text}: expected a duration, as in interval 2 weeks`)
+    }
     sum += Number(words[i]) * unit
   }
   return sum

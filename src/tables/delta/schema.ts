@@ -2,7 +2,7 @@
  * A table's columns: `schemaString` read into fields, each with the name by which files know it. Under column mapping that
  * is a physical name or an id, else the column's own.
  */
-import type { DataType, Field } from '../columns/column.ts'
+import { type DataType, type Field, typeName } from '../columns/column.ts'
 import { type Json, parseJson } from '../columns/exact-json.ts'
 import type { MetadataAction } from './actions.ts'
 import { corrupt, unsupported } from './delta-error.ts'
@@ -171,11 +171,8 @@ function primitive(text: string, name: string): DataType {
 
 /** The name that a schema has for a type that is not nested. */
 function primitiveName(type: DataType): string {
-  if (type.kind === 'decimal') return `decimal(${type.precision},${type.scale})`
-  for (const [name, one] of Object.entries(primitives)) {
-    if (one.kind !== type.kind) continue
-    if (type.kind !== 'timestamp' || (one as typeof type).isUtc === type.isUtc) return name
-  }
+  const name = typeName(type)
+  if (type.kind === 'decimal' || Object.hasOwn(primitives, name)) return name
   throw unsupported(`Delta has no type for ${type.kind}`)
 }
 

@@ -6,7 +6,17 @@ import { readLastCheckpoint } from '../../../src/tables/delta/last-checkpoint.ts
 import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
 import { ParquetFile } from '../../../src/tables/parquet/parquet-file.ts'
 import { inMemory } from '../../../src/tables/random-access.ts'
-import { add, column, field, Made, metaData, plainProtocol, removeScratch, stage } from './made.ts'
+import {
+  add,
+  column,
+  field,
+  type Line,
+  Made,
+  metaData,
+  plainProtocol,
+  removeScratch,
+  stage,
+} from './made.ts'
 
 t.teardown(removeScratch)
 
@@ -84,7 +94,12 @@ t.test('a hint may be old, damaged or lead nowhere', async (t) => {
 })
 
 t.test('a checkpoint that fails does not undo the commit', async (t) => {
-  const made = await checkpointed({ 'delta.checkpointInterval': 'often' })
+  const made = await checkpointed()
+  const configuration = { 'delta.checkpointInterval': 'often' }
+  const others = made.log(0).map(({ metaData, ...line }) => {
+    return metaData === undefined ? line : { metaData: { ...(metaData as Line), configuration } }
+  })
+  made.commit(0, others)
   const change = await made.change()
   await stage(change, ['{"id":3}'])
   const { version, checkpointFailure } = await change.commit({ operation: 'WRITE' })

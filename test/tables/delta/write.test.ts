@@ -235,7 +235,10 @@ t.test('columns are inferred from rows, or the row that contradicts is named', a
     ),
     'a decimal(38,0), b array<double>, c struct<d:string>, e string',
   )
-  t.throws(() => inferred('{"a":1}', '{"a":"1"}'), { message: /a is string, but was int64/ })
+  t.throws(() => inferred('{"a":1}', '{"a":"1"}'), { message: /a is string, but was long/ })
+  t.throws(() => inferred('{"a":1}', '{"b":1,"A":2}'), {
+    message: /^A and a: names that differ in case only/,
+  })
   t.throws(() => inferred('{"a":[1,true]}'), { message: /a\[\] is boolean/ })
   t.throws(() => inferred('{"a":{}}'), { message: /without a field/ })
   t.throws(() => inferred('1'), { message: /not an object/ })
@@ -289,6 +292,19 @@ t.test('what a table asks of writers is done or refused by name', async (t) => {
   t.equal(await idle.append(['{"id":1}']), 1, 'what is not in use asks for nothing')
   const properties = new Map([['delta.constraints.c', 'id > 0']])
   t.throws(() => new Made().create({ fields: [id], properties }), { message: /checkConstraints/ })
+  for (const [name, value, expected] of [
+    ['delta.enableChangeDataFeed', 'tru', 'true or false'],
+    ['delta.appendOnly', 'TRUE', 'true or false'],
+    ['delta.checkpointInterval', '0', 'a number, 1 or more'],
+    ['delta.dataSkippingNumIndexedCols', '-2', 'a number, -1 or more'],
+    ['delta.columnMapping.mode', 'names', 'none, name or id'],
+    ['delta.logRetentionDuration', '30', 'a duration'],
+  ] as const) {
+    t.throws(() => new Made().create({ fields: [id], properties: new Map([[name, value]]) }), {
+      reason: 'invalid',
+      message: new RegExp(`^${name}=${value}: expected ${expected}`),
+    })
+  }
   t.throws(() => new Made().create({ fields: [field('a b', 'int64')] }), {
     message: /columnMapping/,
   })
