@@ -6,7 +6,7 @@
 export interface Storage {
   /**
    * What lies directly below a directory, sorted by name, from a name on if it is given; nothing where there is none.
-   * Hidden files too.
+   * Hidden files too, but no links that lead nowhere.
    */
   list(directory: string, from?: string): Promise<StoredEntry[]>
   /** The whole file. ENOENT if there is none. */
@@ -28,7 +28,10 @@ export interface Storage {
 
 export interface StoredEntry {
   readonly name: string
+  /** Of a link: what it leads to is one. */
   readonly isDirectory: boolean
+  /** A symbolic link, which may lead out of the storage; size and time are of what it leads to. */
+  readonly isLink: boolean
   /** Bytes. */
   readonly size: number
   readonly modifiedMs: number

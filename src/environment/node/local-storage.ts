@@ -30,7 +30,9 @@ export class LocalStorage implements Storage {
         if (stat === null) continue
         const { size, mtimeMs } = stat
         const isDirectory = stat.isDirectory()
-        found.push({ name: entry.name, isDirectory, size, modifiedMs: Math.floor(mtimeMs) })
+        const isLink = entry.isSymbolicLink()
+        const modifiedMs = Math.floor(mtimeMs)
+        found.push({ name: entry.name, isDirectory, isLink, size, modifiedMs })
       }
       return found.sort((a, b) => (a.name < b.name ? -1 : 1))
     })
@@ -240,8 +242,9 @@ function nothingThere(error: NodeJS.ErrnoException): never[] {
   throw error
 }
 
+/** ELOOP: links that lead to each other. */
 function nobodyThere(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null
+  if (error.code === 'ENOENT' || error.code === 'ELOOP') return null
   throw error
 }
 

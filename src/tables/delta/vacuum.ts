@@ -1,7 +1,8 @@
 /**
  * Files deleted that no version within the retention needs: those removed from the table before it, those of writers
  * that never committed them, files of changes by their age alone, and what processes left hidden that died. Whatever is
- * younger than the retention stays, since a writer may be about to commit it.
+ * younger than the retention stays, since a writer may be about to commit it; so does what a symbolic link leads to, which
+ * may be another's or the table's by another name, and the link itself.
  */
 import type { Storage, StoredEntry } from '../../environment/storage.ts'
 import type { FileAction } from './actions.ts'
@@ -111,6 +112,7 @@ async function* walk(
 ): AsyncGenerator<{ name: string; entry: StoredEntry }> {
   if (depth > depthMax) throw invalid(`directories lie more than ${depthMax} deep: ${directory}`)
   for (const entry of await storage.list(directory)) {
+    if (entry.isLink) continue
     const name = directory === '' ? entry.name : `${directory}/${entry.name}`
     if (entry.isDirectory) {
       if (isWalked(entry.name, directory)) yield* walk(storage, name, depth + 1)
@@ -132,7 +134,7 @@ async function* hiddenFiles(
   storage: Storage,
 ): AsyncGenerator<{ name: string; entry: StoredEntry }> {
   for (const entry of await storage.list(logDirectory)) {
-    const isLeft = !entry.isDirectory && hiddenName.test(entry.name)
+    const isLeft = !entry.isDirectory && !entry.isLink && hiddenName.test(entry.name)
     if (isLeft) yield { name: `${logDirectory}/${entry.name}`, entry }
   }
 }

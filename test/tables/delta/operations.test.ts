@@ -1,7 +1,8 @@
 /** What is done with tables beside adding rows: changes told, files put together and cleaned away, versions brought back. */
-import { existsSync, rmSync, utimesSync } from 'node:fs'
+import { existsSync, rmSync, symlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
 import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
 import { readChanges } from '../../../src/tables/delta/changes.ts'
 import { deleteRows } from '../../../src/tables/delta/delete.ts'
@@ -237,6 +238,34 @@ t.test('vacuum deletes what nobody needs any more, and nothing else', async (t) 
     made.files().filter((name) => !name.startsWith('p=')),
     ['.of-others', '_of_others/file', 'metadata/v1.json'],
   )
+})
+
+t.test('vacuum stays out of what symbolic links lead to', async (t) => {
+  const made = await tableOf(['{"id":1,"p":"a"}'], {}, ['p'])
+  const orphans = ['orphan.parquet', 'p=a/orphan.parquet']
+  for (const name of orphans) made.put(name, 'x')
+  const hidden = '.0aaaaaaa-0000-4000-8000-000000000000.tmp'
+  const others = new Made().put('precious.parquet', 'x').put('deep/precious.parquet', 'x')
+  const link = (to: string, name: string) => symlinkSync(to, join(made.root, name))
+  for (const name of ['linked', 'p=a/nested', '_change_data']) link(others.root, name)
+  link(join(made.root, 'p=a'), 'alias')
+  link(join(others.root, 'precious.parquet'), 'file.parquet')
+  link(join(others.root, 'precious.parquet'), hidden)
+  link(join(others.root, 'precious.parquet'), `_delta_log/${hidden}`)
+  link(join(others.root, 'nothing'), 'nowhere')
+  link('itself', 'itself')
+  // The table is itself behind a link.
+  const root = join(new Made().root, 'table')
+  symlinkSync(made.root, root)
+  made.now = Date.now() + 200 * hourMs
+  const storage = new LocalStorage(root)
+  const { files } = await vacuumTable({ ...made.environment, storage })
+  t.strictSame(files, orphans)
+  t.strictSame(others.files(), ['deep/precious.parquet', 'precious.parquet'])
+  t.strictSame(await made.rows(), ['{"id":1,"p":"a"}'], 'nor is a file lost by its other name')
+  const links = (await storage.list('')).filter(({ isLink }) => isLink).map(({ name }) => name)
+  t.strictSame(links, [hidden, '_change_data', 'alias', 'file.parquet', 'linked'])
+  t.match(await storage.list('p=a'), [{ name: 'nested', isDirectory: true, isLink: true }, {}])
 })
 
 async function deleted(made: Made, where: string): Promise<number> {
