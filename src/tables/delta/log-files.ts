@@ -102,7 +102,9 @@ export async function listLog(storage: Storage, from = 0): Promise<LogListing> {
 }
 
 export function latestVersion({ commits, checkpoints }: LogListing): number {
-  return Math.max(checkpoints.at(-1)?.version ?? -1, ...commits.keys())
+  let latest = checkpoints.at(-1)?.version ?? -1
+  for (const version of commits.keys()) latest = Math.max(latest, version)
+  return latest
 }
 
 /** Throws DeltaError where the version is not there, or not to be made again any more. */

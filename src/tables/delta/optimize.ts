@@ -68,7 +68,7 @@ function worthwhile(files: readonly AddAction[], fileBytes: number): AddAction[]
   let binBytes = 0
   const close = (): void => {
     if (bin.length > 1 || bin.some(({ deletionVector }) => deletionVector !== null)) {
-      chosen.push(...bin)
+      for (const file of bin) chosen.push(file)
     }
     bin = []
     binBytes = 0

@@ -219,8 +219,9 @@ export class Transaction {
     for (const [appId, version] of this.#progress) {
       actions.push({ kind: 'txn', txn: { appId, version, lastUpdated: now } })
     }
-    actions.push(...this.#others, ...staged.map((add): Action => ({ kind: 'add', add })))
-    actions.push(...changes.map((cdc): Action => ({ kind: 'cdc', cdc })))
+    for (const other of this.#others) actions.push(other)
+    for (const add of staged) actions.push({ kind: 'add', add })
+    for (const cdc of changes) actions.push({ kind: 'cdc', cdc })
     if (actions.length === 0) throw invalid('a transaction without anything in it')
     const isolation = this.#isolation(actions, description)
     const features = writerFeaturesOf(this.#protocol)

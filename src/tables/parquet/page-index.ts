@@ -111,7 +111,8 @@ export async function matchingRows(
     case 'or': {
       const ranges: RowRange[] = []
       for (const one of predicate.of) {
-        ranges.push(...(await matchingRows(source, one, { rowCount, leafOf, chunkOf })))
+        const more = await matchingRows(source, one, { rowCount, leafOf, chunkOf })
+        for (const range of more) ranges.push(range)
       }
       return union(ranges)
     }

@@ -10,6 +10,7 @@ import {
 import { dateOf, decimalOf, timestampOf } from '../../../src/tables/columns/text-values.ts'
 import { decodeZ85, vectorFileName } from '../../../src/tables/delta/deletion-vector.ts'
 import { readHistory, versionAt } from '../../../src/tables/delta/history.ts'
+import { type LogFile, latestVersion } from '../../../src/tables/delta/log-files.ts'
 import { fileNameOf, pathOf } from '../../../src/tables/delta/paths.ts'
 import { RowBitmap } from '../../../src/tables/delta/row-bitmap.ts'
 import {
@@ -70,6 +71,16 @@ t.test('the log is replayed to any of its versions', async (t) => {
   t.ok(entries[0]!.timestampMs > entries[1]!.timestampMs, 'times rise')
   t.equal(await versionAt(made.storage, entries[1]!.timestampMs), 0)
   await t.rejects(versionAt(made.storage, 1000), { message: /1970-01-01T00:00:01/ })
+})
+
+t.test('a log may have more commits than a call has arguments', async (t) => {
+  const commits = new Map<number, LogFile>()
+  for (let version = 200_000; version > 0; version--) {
+    commits.set(version, { name: `${version}`, version, modifiedMs: 0 })
+  }
+  t.equal(latestVersion({ commits, checkpoints: [], compactions: [] }), 200_000)
+  const checkpoints = [{ version: 200_001, names: ['checkpoint'] }]
+  t.equal(latestVersion({ commits, checkpoints, compactions: [] }), 200_001)
 })
 
 t.test('partition values come from the log, by their type', async (t) => {

@@ -18,6 +18,7 @@ import {
   type Line,
   Made,
   metaData,
+  plainProtocol,
   removeScratch,
   stage,
   vectorOf,
@@ -266,6 +267,21 @@ t.test('vacuum stays out of what symbolic links lead to', async (t) => {
   const links = (await storage.list('')).filter(({ isLink }) => isLink).map(({ name }) => name)
   t.strictSame(links, [hidden, '_change_data', 'alias', 'file.parquet', 'linked'])
   t.match(await storage.list('p=a'), [{ name: 'nested', isDirectory: true, isLink: true }, {}])
+})
+
+t.test('a table may have more files than a call has arguments', async (t) => {
+  const many = 130_000
+  const files = Array.from({ length: many }, (_, i) => add(`${i}`))
+  const made = new Made().commit(0, [plainProtocol, metaData([column('id', 'long')]), ...files])
+  await t.rejects(optimizeTable(made.environment), { code: 'ENOENT' }, 'it came to reading them')
+})
+
+t.test('a commit may have more actions than a call has arguments', async (t) => {
+  const made = await tableOf(['{"id":1}'])
+  const change = await made.change()
+  const [file] = change.snapshot!.files.values()
+  for (let i = 0; i < 130_000; i++) change.remove(file!, true)
+  t.match(await change.commit({ operation: 'DELETE' }), { version: 1 })
 })
 
 async function deleted(made: Made, where: string): Promise<number> {

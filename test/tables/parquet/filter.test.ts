@@ -5,8 +5,12 @@ import { batchOf } from '../../../src/tables/columns/column-builder.ts'
 import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
 import { compareScalars, mayMatch, type Predicate } from '../../../src/tables/columns/predicate.ts'
 import { BloomFilter, plainBytesOf } from '../../../src/tables/parquet/bloom-filter.ts'
+import { type ColumnChunk, columnIndex, offsetIndex } from '../../../src/tables/parquet/metadata.ts'
+import { matchingRows } from '../../../src/tables/parquet/page-index.ts'
 import { ParquetFile } from '../../../src/tables/parquet/parquet-file.ts'
 import { ParquetWriter, type WriteOptions } from '../../../src/tables/parquet/parquet-writer.ts'
+import type { LeafNode } from '../../../src/tables/parquet/schema.ts'
+import { writeThrift } from '../../../src/tables/parquet/thrift.ts'
 import { xxhash64 } from '../../../src/tables/parquet/xxhash64.ts'
 import { inMemory } from '../../../src/tables/random-access.ts'
 import { goldenBytes } from './golden.ts'
@@ -144,6 +148,42 @@ t.test('indexes of other writers', async (t) => {
   t.equal(await read({ op: '>', column: ['date'], value: 200000 }), 0)
   const v2 = await ParquetFile.open(inMemory(goldenBytes('types-v2')))
   t.equal(v2.boundsIn(v2.rowGroups[1]!, ['id'])?.least, 25n)
+})
+
+t.test('a column may have more pages than a call has arguments', async (t) => {
+  const rowCount = 400_000
+  const value = Buffer.alloc(4)
+  const pages = Array.from({ length: rowCount }, (_, row) => row)
+  const offsets = writeThrift(offsetIndex, {
+    pageLocations: pages.map((row) => ({ offset: 0, compressedPageSize: 1, firstRowIndex: row })),
+  })
+  const columns = writeThrift(columnIndex, {
+    nullPages: pages.map((row) => row % 2 === 1),
+    minValues: pages.map(() => value),
+    maxValues: pages.map(() => value),
+    boundaryOrder: 0,
+    nullCounts: pages.map((row) => row % 2),
+  })
+  const chunk = {
+    offsetIndexOffset: 0,
+    offsetIndexLength: offsets.length,
+    columnIndexOffset: offsets.length,
+    columnIndexLength: columns.length,
+  }
+  const leaf: LeafNode = {
+    ...{ kind: 'leaf', field: fields[0]!, index: 0, physical: 'INT32', width: 4 },
+    ...{ definitionLevel: 1, repetitionLevel: 0, path: ['n'] },
+  }
+  const ranges = await matchingRows(
+    inMemory(Buffer.concat([offsets, columns])),
+    { op: 'or', of: [{ op: 'isNull', column: ['n'] }] },
+    { rowCount, leafOf: () => leaf, chunkOf: () => chunk as ColumnChunk },
+  )
+  t.equal(ranges.length, rowCount / 2)
+  t.strictSame(ranges.slice(0, 2), [
+    { start: 1, end: 2 },
+    { start: 3, end: 4 },
+  ])
 })
 
 t.test('xxhash64 and bloom filters', async (t) => {
