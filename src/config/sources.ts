@@ -113,5 +113,6 @@ const notSettings = new RegExp(
       '(CLUSTER_ID|CONFIG|DATA|USER|TOOLS_LOG4J_LOGLEVEL|ENABLE_KRAFT|KRAFT_CLUSTER_ID|INTER_BROKER_USER)',
       '(.*_?SERVICE_(HOST|PORT.*)|PORT|PORT_\\d+_.*|BOOTSTRAP(_SERVERS?)?|BROKERS|BROKER_LIST|CREATE_TOPICS)',
     ].join('|') +
-    ')$',
+    // Where the command line finds Kafka Connect and a schema registry, as it does brokers by BOOTSTRAP.
+    ')$|^MILLRACE_(CONNECT|REGISTRY)$',
 )

@@ -57,6 +57,18 @@ t.test('variables name settings as in the usual images', async (t) => {
   }
 })
 
+t.test('variables of the command line are none of the broker’s', async (t) => {
+  const environment = {
+    MILLRACE_BOOTSTRAP: 'localhost:9092',
+    MILLRACE_CONNECT: 'http://localhost:8083',
+    MILLRACE_REGISTRY: 'http://localhost:8081',
+    MILLRACE_DEBUG: '1',
+    MILLRACE_CONNECT_ENABLE: 'true',
+  }
+  const { texts } = gatherSettings({ environment, overrides: [] })
+  t.strictSame([...texts], [['connect.enable', 'true']])
+})
+
 t.test('later sources win', async (t) => {
   const file = { path: 'server.properties', text: 'num.partitions=2\nlog.dirs=/file\nnode.id=3\n' }
   const { texts, withoutEffect } = gatherSettings({
