@@ -1,7 +1,9 @@
 /** The connector runtime against a broker: files in and out, life cycle, REST, errors, dead letters, offsets. */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
+import { Producer } from '../../src/client/producer.ts'
 import { RetriableException } from '../../src/connect/failures.ts'
 import type { SinkTaskContext } from '../../src/connect/plugin.ts'
 import type { SinkRecord } from '../../src/connect/records.ts'
@@ -129,6 +131,72 @@ t.test('life cycle, as REST shows it', async (t) => {
   await trial.untilStates('many', 'FAILED')
   const { body } = await trial.ask('GET', '/connectors/many/status')
   t.match(body, { connector: { state: 'FAILED', trace: /generated 3 tasks/ }, tasks: [] })
+})
+
+t.test('what a task still says that was given up changes nothing', async (t) => {
+  let hangs = false
+  let release = () => {}
+  let gate = Promise.resolve()
+  let stopped = 0
+  const hang = () => {
+    hangs = true
+    gate = new Promise((resolve) => {
+      release = resolve
+    })
+  }
+  const trial = await WorkerTrial.start(t.testdir(), [
+    sinkDoing('Hangs', () => ({
+      start: () => undefined,
+      put: async () => {
+        if (hangs) await gate
+      },
+      stop: () => void stopped++,
+    })),
+  ])
+  t.teardown(() => trial.stop())
+  await trial.topic('t')
+  const config = { 'connector.class': 'test.Hangs', topics: 't', 'tasks.max': '2' }
+  await trial.ask('POST', '/connectors', { name: 'h', config })
+  await trial.untilStates('h', 'RUNNING', 'RUNNING', 'RUNNING')
+  /** Gives up tasks that hang, and lets them end when others are in their place. */
+  const giveUp = async (method: string, at: string, body?: unknown, ...states: string[]) => {
+    hang()
+    await delay(1_000)
+    const before = stopped
+    const answered = trial.ask(method, at, body)
+    await delay(2_200)
+    hangs = false
+    await answered
+    await trial.untilStates('h', ...states)
+    release()
+    await trial.until('the old ones have ended', () => stopped > before)
+    await delay(500)
+    t.strictSame(await trial.states('h'), states, `${method} ${at}`)
+  }
+  const restart = '/connectors/h/restart?includeTasks=true'
+  await giveUp('POST', restart, undefined, 'RUNNING', 'RUNNING', 'RUNNING')
+  await giveUp('PATCH', '/connectors/h/config', { 'tasks.max': '1' }, 'RUNNING', 'RUNNING')
+  await giveUp('PUT', '/connectors/h/stop', undefined, 'STOPPED')
+  t.strictSame((await trial.ask('GET', '/connectors/h/tasks')).body, [])
+
+  const tell = async (task: number, state: string, generation: number) => {
+    const producer = new Producer(trial.cluster)
+    const value = JSON.stringify({ state, trace: null, worker_id: 'worker:8083', generation })
+    const key = Buffer.from(`status-task-h-${task}`)
+    await producer.send({ topic: 'connect-status', key, value: Buffer.from(value) })
+    await producer.close()
+  }
+  await tell(0, 'UNASSIGNED', 50)
+  await trial.untilStates('h', 'STOPPED', 'UNASSIGNED')
+  await trial.stopWorker()
+  await trial.startWorker()
+  await trial.untilStates('h', 'STOPPED')
+  await trial.ask('PUT', '/connectors/h/resume')
+  await trial.untilStates('h', 'RUNNING', 'RUNNING')
+  await tell(0, 'UNASSIGNED', 50)
+  await tell(7, 'UNASSIGNED', 50)
+  await trial.untilStates('h', 'RUNNING', 'RUNNING', 'UNASSIGNED')
+  t.pass('of another worker, before')
 })
 
 t.test('what a client gets that asks for nonsense', async (t) => {

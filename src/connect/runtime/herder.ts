@@ -20,6 +20,7 @@ import {
   targetEntry,
   taskEntries,
 } from '../storage/config-state.ts'
+import { keptIn } from '../storage/kept-in.ts'
 import { OffsetState } from '../storage/offset-state.ts'
 import {
   connectorStatusEntry,
@@ -56,6 +57,9 @@ export class Herder {
   readonly #running = new Map<string, RunningConnector>()
   /** What is under way for a connector, and waits for it. */
   readonly #queues = new Map<string, Promise<unknown>>()
+  /** Of the tasks that were started last: who had their numbers before has nothing more to tell. */
+  readonly #generations = new Map<string, Map<number, number>>()
+  #generation = 0
   #isStopping = false
 
   constructor(worker: Worker) {
@@ -89,6 +93,7 @@ export class Herder {
         apply: (key, value) => this.statuses.apply(key, value),
       },
     ])
+    this.#generation = this.statuses.generation + 1
     for (const name of this.configs.names)
       void this.#inOrder(name, async () => {
         await this.#removeOrphans(name)
@@ -298,16 +303,21 @@ export class Herder {
     })
   }
 
-  #status(state: State, version: string | null, error?: unknown): Status {
+  #status(
+    state: State,
+    { version, generation }: Pick<Status, 'version' | 'generation'>,
+    error?: unknown,
+  ): Status {
     const trace = state === 'FAILED' ? traceOf(error) : null
-    return { state, trace, workerId: this.worker.workerId, version }
+    return { state, trace, workerId: this.worker.workerId, version, generation }
   }
 
   #connectorIs(name: string, state: State, error?: unknown): void {
     const { log } = this.worker.environment
     if (error !== undefined) log.error(`Connector ${name} failed`, { err: error })
     const version = this.#running.get(name)?.version ?? null
-    this.#tell([connectorStatusEntry(name, this.#status(state, version, error))])
+    const status = this.#status(state, { version, generation: this.#generation }, error)
+    this.#tell([connectorStatusEntry(name, status)])
   }
 
   /**
@@ -337,6 +347,9 @@ export class Herder {
     try {
       const connector = this.#make(name, settings)
       const target = this.configs.target(name)
+      // A worker that crashed may have left some.
+      const { length: count } = this.configs.tasks(name)
+      this.#forgetTasks(name, count, count)
       if (target === 'STOPPED') return this.#connectorIs(name, 'STOPPED')
       if (target === 'PAUSED') {
         this.#connectorIs(name, 'PAUSED')
@@ -376,7 +389,8 @@ export class Herder {
         onTaskState: (task, state, error) => {
           const { log } = this.worker.environment
           if (state === 'FAILED') log.error(`Task ${name}-${task} failed`, { err: error })
-          const status = this.#status(state, plugin.version, error)
+          const generation = this.#generations.get(name)?.get(task) ?? 0
+          const status = this.#status(state, { version: plugin.version, generation }, error)
           this.#tell([taskStatusEntry(name, task, status)])
         },
         onTopic: (task, topic) => {
@@ -427,12 +441,26 @@ export class Herder {
     const tasks = this.configs.tasks(name)
     for (const task of numbers ?? tasks.keys()) {
       const settings = tasks[task]
-      if (settings !== undefined) connector?.startTask(task, settings, isPaused)
+      if (settings === undefined || connector === undefined) continue
+      const generation = ++this.#generation
+      const generations = keptIn(this.#generations, name, () => new Map())
+      generations.set(task, generation)
+      const isCurrent = () => this.#isCurrent(name, task, generation)
+      connector.startTask(task, settings, { isPaused, isCurrent })
     }
+  }
+
+  /** Neither here nor by another worker has it been started again, or removed. */
+  #isCurrent(name: string, task: number, generation: number): boolean {
+    const isLastHere = this.#generations.get(name)?.get(task) === generation
+    const told = this.statuses.task(name, task)?.generation ?? 0
+    return isLastHere && told <= generation && this.configs.tasks(name)[task] !== undefined
   }
 
   /** Statuses of tasks that are no more. */
   #forgetTasks(name: string, from: number, before: number): void {
+    const generations = this.#generations.get(name)
+    for (const task of generations?.keys() ?? []) if (task >= from) generations?.delete(task)
     const told = this.statuses.tasks(name).map(([task]) => task)
     const gone = new Set([...told, ...Array(before).keys()].filter((task) => task >= from))
     this.#tell(Array.from(gone, (task) => taskStatusEntry(name, task, null)))

@@ -54,8 +54,12 @@ export class RunningConnector {
       await instance.start(settings, {
         environment: worker.environment,
         log: worker.environment.log,
-        requestTaskReconfiguration: () => events.onReconfigure(),
-        raiseError: (error) => events.onConnectorFailure(error),
+        requestTaskReconfiguration: () => {
+          if (this.#instance === instance) events.onReconfigure()
+        },
+        raiseError: (error) => {
+          if (this.#instance === instance) events.onConnectorFailure(error)
+        },
       })
     } catch (error) {
       this.#instance = null
@@ -94,7 +98,12 @@ export class RunningConnector {
     }
   }
 
-  startTask(task: number, settings: Settings, isPaused: boolean): void {
+  /** What the task tells while it is not current is dropped: another has its number, or nobody. */
+  startTask(
+    task: number,
+    settings: Settings,
+    { isPaused, isCurrent }: { isPaused: boolean; isCurrent: () => boolean },
+  ): void {
     const { name, worker, plugin, offsets, events } = this.#options
     const options = {
       id: { connector: name, task },
@@ -102,8 +111,12 @@ export class RunningConnector {
       // Converters and transformations are set for the connector, and are its tasks'.
       settings: new Map([...this.#options.settings, ...settings]),
       isPaused,
-      onState: (state: TaskState, error?: unknown) => events.onTaskState(task, state, error),
-      onTopic: (topic: string) => events.onTopic(task, topic),
+      onState: (state: TaskState, error?: unknown) => {
+        if (isCurrent()) events.onTaskState(task, state, error)
+      },
+      onTopic: (topic: string) => {
+        if (isCurrent()) events.onTopic(task, topic)
+      },
     }
     try {
       this.#tasks.set(

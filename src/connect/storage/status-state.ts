@@ -4,6 +4,8 @@
  *     status-connector-NAME                  {"state", "trace", "worker_id", "generation", "version"}
  *     status-task-NAME-N                     the same
  *     status-topic-TOPIC:connector-NAME      {"topic": {"name", "connector", "task", "discoverTimestamp"}}
+ *
+ * Who was started later has the greater generation: what an earlier one still says does not count.
  */
 import { keptIn } from './kept-in.ts'
 import type { Entry } from './storage-log.ts'
@@ -25,12 +27,20 @@ export interface Status {
   readonly trace: string | null
   readonly workerId: string
   readonly version: string | null
+  readonly generation: number
 }
 
 export class StatusState {
   readonly #connectors = new Map<string, Status>()
   readonly #tasks = new Map<string, Map<number, Status>>()
   readonly #topics = new Map<string, Set<string>>()
+
+  #generation = 0
+
+  /** The greatest that was ever told. */
+  get generation(): number {
+    return this.#generation
+  }
 
   connector(name: string): Status | undefined {
     return this.#connectors.get(name)
@@ -55,12 +65,14 @@ export class StatusState {
     const connector = /^status-connector-(.+)$/s.exec(key)
     const task = /^status-task-(.+)-(\d{1,9})$/s.exec(key)
     const topic = /^status-topic-([^:]+):connector-(.+)$/s.exec(key)
-    if (connector !== null) set(this.#connectors, connector[1]!, statusOf(object))
+    const status = statusOf(object)
+    this.#generation = Math.max(this.#generation, status?.generation ?? 0)
+    if (connector !== null) set(this.#connectors, connector[1]!, status)
     else if (task !== null)
       set(
         keptIn(this.#tasks, task[1]!, () => new Map()),
         Number(task[2]),
-        statusOf(object),
+        status,
       )
     else if (topic !== null && isObject(object?.['topic']))
       keptIn(this.#topics, topic[2]!, () => new Set()).add(topic[1]!)
@@ -70,18 +82,20 @@ export class StatusState {
 
 function set<K>(statuses: Map<K, Status>, key: K, status: Status | null): void {
   if (status === null) statuses.delete(key)
-  else statuses.set(key, status)
+  else if (status.generation >= (statuses.get(key)?.generation ?? 0)) statuses.set(key, status)
 }
 
 function statusOf(object: Record<string, unknown> | null): Status | null {
   const state = object?.['state']
   if (typeof state !== 'string' || !states.includes(state)) return null
   const text = (name: string) => (typeof object?.[name] === 'string' ? String(object[name]) : null)
+  const generation = object?.['generation']
   return {
     state: state as State,
     trace: text('trace'),
     workerId: text('worker_id') ?? '',
     version: text('version'),
+    generation: Number.isSafeInteger(generation) ? Number(generation) : 0,
   }
 }
 
@@ -108,6 +122,6 @@ export function topicEntry(
 
 function statusText(status: Status | null): string | null {
   if (status === null) return null
-  const { state, trace, workerId, version } = status
-  return JSON.stringify({ state, trace, worker_id: workerId, generation: 0, version })
+  const { state, trace, workerId, generation, version } = status
+  return JSON.stringify({ state, trace, worker_id: workerId, generation, version })
 }
