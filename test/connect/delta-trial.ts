@@ -201,21 +201,43 @@ export class DyingStorage implements Storage {
     throw new DiskError('EIO', name)
   }
 
+  /** As `#run`, where what was got is given back if the operation fails behind it. */
+  async #kept<Result>(
+    name: string,
+    work: () => Promise<Result>,
+    giveBack: (result: Result) => Promise<void>,
+  ): Promise<Result> {
+    const got: Result[] = []
+    try {
+      return await this.#run(name, async () => {
+        got.push(await work())
+        return got[0] as Result
+      })
+    } catch (error) {
+      for (const result of got) await giveBack(result)
+      throw error
+    }
+  }
+
   list = (directory: string) => this.#run(directory, () => this.#storage.list(directory))
   read = (name: string) => this.#run(name, () => this.#storage.read(name))
-  open = (name: string) => this.#run(name, () => this.#storage.open(name))
+  open = (name: string) =>
+    this.#kept(
+      name,
+      () => this.#storage.open(name),
+      (file) => file.close(),
+    )
   putIfAbsent = (name: string, bytes: Uint8Array) =>
     this.#run(name, () => this.#storage.putIfAbsent(name, bytes))
   put = (name: string, bytes: Uint8Array) => this.#run(name, () => this.#storage.put(name, bytes))
   remove = (name: string) => this.#run(name, () => this.#storage.remove(name))
 
   create = async (name: string): Promise<FileInMaking> => {
-    let made: FileInMaking | null = null
-    const create = async () => (made = await this.#storage.create(name))
-    const file = await this.#run(name, create).catch(async (error: unknown) => {
-      await made?.discard()
-      throw error
-    })
+    const file = await this.#kept(
+      name,
+      () => this.#storage.create(name),
+      (made) => made.discard(),
+    )
     return {
       write: (bytes) => this.#run(name, () => file.write(bytes)),
       finish: () => this.#run(name, () => file.finish()),

@@ -47,8 +47,13 @@ export class LocalStorage implements Storage {
     const at = this.#path(name)
     return told(at, async () => {
       const handle = await fs.open(at, 'r')
-      const { size } = await handle.stat()
-      return new OpenFile(at, handle, size)
+      try {
+        const { size } = await handle.stat()
+        return new OpenFile(at, handle, size)
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
     })
   }
 
