@@ -131,7 +131,7 @@ function checkConverters(settings: Settings, complain: Complain): void {
   for (const setting of ['key.converter', 'value.converter'] as const) {
     if (!settings.has(setting)) continue
     try {
-      converterOf(setting, settings, new Map())
+      converterOf(setting, settings, { settings: new Map() })
     } catch (error) {
       if (!(error instanceof ConnectException)) throw error
       complain(setting, error.message)

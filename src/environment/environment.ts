@@ -10,6 +10,7 @@
  */
 import type { Buffers } from './buffers.ts'
 import type { Disk } from './disk.ts'
+import type { HttpClient } from './http-client.ts'
 import type { Network } from './network.ts'
 import type { Threads } from './threads.ts'
 
@@ -22,6 +23,8 @@ export interface Environment {
   readonly random: Random
   readonly disk: Disk
   readonly network: Network
+  /** Absent where nobody asks others over HTTP. */
+  readonly http?: HttpClient
   readonly buffers: Buffers
   readonly log: Logger
   /** Absent where all is done in one thread. */

@@ -1,6 +1,5 @@
 /** The Avro converter: schemas both ways as Confluent's, values byte for byte, a registry that is asked once. */
 import t from 'tap'
-import type { Ask } from '../../src/connect/avro/registry-client.ts'
 import { AvroConverter } from '../../src/connect/converters/avro.ts'
 import {
   arrayOf,
@@ -18,6 +17,9 @@ import {
 } from '../../src/connect/data.ts'
 import { ConnectException, DataException } from '../../src/connect/failures.ts'
 import { Decimal, Instant } from '../../src/connect/logical.ts'
+import type { HttpClient } from '../../src/environment/http-client.ts'
+
+const fetchNothing: HttpClient = () => Promise.reject(new Error('nobody is to be asked'))
 
 /** A registry in a few lines: ids by text, and what it was asked. */
 function registry(known: Record<number, string> = {}) {
@@ -25,7 +27,7 @@ function registry(known: Record<number, string> = {}) {
     Object.entries(known).map(([id, text]) => [Number(id), text]),
   )
   const asked: string[] = []
-  const ask: Ask = async (url, { method, body }) => {
+  const ask: HttpClient = async (url, { method, body }) => {
     const path = url.replace('http://registry', '')
     asked.push(`${method} ${path}`)
     const id = Number(/\/schemas\/ids\/(\d+)/.exec(path)?.[1])
@@ -288,7 +290,7 @@ t.test('what is wrong is an error of the record, and bounded', async (t) => {
   ]
   for (const [schema, hex] of hostile)
     await t.rejects(read(schema, hex), DataException, `${JSON.stringify(schema)} ${hex}`)
-  t.throws(() => new AvroConverter(new Map()), /schema\.registry\.url/)
+  t.throws(() => new AvroConverter(new Map(), fetchNothing), /schema\.registry\.url/)
   t.throws(() => converter({ 'use.latest.version': 'true' }), /use\.latest\.version is not/)
   t.throws(() => converter({ 'value.subject.name.strategy': 'Mine' }), ConnectException)
   const away = new AvroConverter(

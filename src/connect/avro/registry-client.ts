@@ -2,18 +2,8 @@
  * A schema registry, asked over HTTP: any that speaks the usual API. Answers are kept, since what an id
  * means never changes; the oldest go when there are many.
  */
+import type { ClientAnswer, HttpClient } from '../../environment/http-client.ts'
 import { ConnectException, DataException, RetriableException } from '../failures.ts'
-
-export interface RegistryAnswer {
-  readonly status: number
-  readonly body: string
-}
-
-/** Sends a request. Rejects where no answer comes. */
-export type Ask = (
-  url: string,
-  request: { method: string; headers: Record<string, string>; body?: string },
-) => Promise<RegistryAnswer>
 
 /** Text and, by name and each after what it needs, the texts of those that it refers to. */
 export interface KnownSchema {
@@ -27,27 +17,18 @@ interface Reference {
 }
 
 const contentType = 'application/vnd.schemaregistry.v1+json'
-const answerMsMax = 30_000
-const answerCharactersMax = 8 * 1024 * 1024
 const keptMax = 1000
 const referencesMax = 100
-
-/** Over Node's own client. */
-const askOverHttp: Ask = async (url, request) => {
-  const signal = AbortSignal.timeout(answerMsMax)
-  const answer = await fetch(url, { ...request, signal, redirect: 'error' })
-  return { status: answer.status, body: await answer.text() }
-}
 
 export class RegistryClient {
   readonly #urls: readonly string[]
   readonly #authorization: string | null
-  readonly #ask: Ask
+  readonly #http: HttpClient
   readonly #schemas = new Map<number, Promise<KnownSchema>>()
   readonly #ids = new Map<string, Promise<number>>()
 
   /** Throws ConnectException where an option is missing or none. */
-  constructor(options: ReadonlyMap<string, string>, ask: Ask = askOverHttp) {
+  constructor(options: ReadonlyMap<string, string>, http: HttpClient) {
     const urls = (options.get('schema.registry.url') ?? '').split(',').map((url) => url.trim())
     if (urls.some((url) => !URL.canParse(url)))
       throw new ConnectException(
@@ -57,7 +38,7 @@ export class RegistryClient {
     this.#urls = urls.map(withoutUserInfo)
     this.#authorization =
       userInfo === null ? null : `Basic ${Buffer.from(userInfo).toString('base64')}`
-    this.#ask = ask
+    this.#http = http
   }
 
   schema(id: number): Promise<KnownSchema> {
@@ -119,7 +100,7 @@ export class RegistryClient {
     let last: unknown
     for (const url of this.#urls) {
       try {
-        const answer = await this.#ask(url + path, {
+        const answer = await this.#http(url + path, {
           method,
           headers,
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -139,11 +120,9 @@ export class RegistryClient {
 }
 
 function understood(
-  { status, body }: RegistryAnswer,
+  { status, body }: ClientAnswer,
   path: string,
 ): Readonly<Record<string, unknown>> {
-  if (body.length > answerCharactersMax)
-    throw new DataException('The answer of the schema registry is too long')
   let json: unknown
   try {
     json = JSON.parse(body)

@@ -2,12 +2,13 @@
  * Avro with a schema registry, as Confluent's AvroConverter has it: a zero byte, the schema's id in four
  * bytes, and the value in Avro's binary form. What an id means, and which id a schema has, is asked once.
  */
+import type { HttpClient } from '../../environment/http-client.ts'
 import { AvroReader, AvroWriter } from '../../registry/avro/binary.ts'
 import { parseAvro } from '../../registry/avro/parse.ts'
 import { isNamed, SchemaError } from '../../registry/avro/schema.ts'
 import { type Writing, writingOf } from '../avro/from-connect.ts'
 import type { AvroDataOptions } from '../avro/names.ts'
-import { type Ask, RegistryClient } from '../avro/registry-client.ts'
+import { RegistryClient } from '../avro/registry-client.ts'
 import { type Reading, readingOf } from '../avro/to-connect.ts'
 import { nullValue, type Schema, type SchemaAndValue } from '../data.ts'
 import { ConnectException, DataException } from '../failures.ts'
@@ -41,11 +42,11 @@ export class AvroConverter implements Converter {
   readonly #ids = new WeakMap<Writing, Map<string, number>>()
 
   /** Throws ConnectException where an option is none, or is not supported. */
-  constructor(options: ConverterOptions, ask?: Ask) {
+  constructor(options: ConverterOptions, http: HttpClient) {
     for (const name of unsupported)
       if (booleanOption(options, name, false))
         throw new ConnectException(`${name} is not supported by this AvroConverter`)
-    this.#client = new RegistryClient(options, ask)
+    this.#client = new RegistryClient(options, http)
     this.#subjectOf = subjectStrategy(options)
     this.#mayRegister = booleanOption(options, 'auto.register.schemas', true)
     this.#normalize = booleanOption(options, 'normalize.schemas', false)

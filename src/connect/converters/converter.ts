@@ -2,6 +2,7 @@
  * Between the bytes in Kafka and data: a connector never sees bytes, Kafka never sees data. Options come
  * without their `key.converter.` or `value.converter.` prefix; those a converter does not know it leaves.
  */
+import type { HttpClient } from '../../environment/http-client.ts'
 import type { Schema, SchemaAndValue } from '../data.ts'
 import { ConnectException } from '../failures.ts'
 
@@ -23,7 +24,8 @@ export interface ImmediateConverter extends Converter {
 }
 
 export type ConverterOptions = ReadonlyMap<string, string>
-export type ConverterFactory = (options: ConverterOptions) => Converter
+/** `http`: by which a registry is asked. */
+export type ConverterFactory = (options: ConverterOptions, http: HttpClient) => Converter
 
 /** An option that is true or false. Throws ConnectException, which names it. */
 export function booleanOption(

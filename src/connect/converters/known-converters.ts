@@ -1,4 +1,5 @@
 /** The converters by their classes' names, and how settings name one: `value.converter`, with its options behind it. */
+import type { HttpClient } from '../../environment/http-client.ts'
 import type { Settings } from '../config-def.ts'
 import { ConnectException } from '../failures.ts'
 import { AvroConverter } from './avro.ts'
@@ -10,7 +11,7 @@ const prefix = 'org.apache.kafka.connect'
 
 export const converters: ReadonlyMap<string, ConverterFactory> = new Map<string, ConverterFactory>([
   [`${prefix}.json.JsonConverter`, (options) => new JsonConverter(options)],
-  ['io.confluent.connect.avro.AvroConverter', (options) => new AvroConverter(options)],
+  ['io.confluent.connect.avro.AvroConverter', (options, http) => new AvroConverter(options, http)],
   [`${prefix}.storage.StringConverter`, stringConverter],
   [`${prefix}.converters.ByteArrayConverter`, byteArrayConverter],
   [`${prefix}.converters.BooleanConverter`, () => primitiveConverter('BOOLEAN')],
@@ -27,13 +28,26 @@ export interface NamedConverter {
   readonly converter: Converter
 }
 
+/** What converters are made in. */
+export interface ConverterSurroundings {
+  /** The worker's. */
+  readonly settings: Settings
+  /** Without an HTTP client none of them can ask anybody: they are only looked at. */
+  readonly environment?: { readonly http?: HttpClient }
+}
+
+const nobodyToAsk: HttpClient = async (url) => {
+  throw new Error(`${url} cannot be asked from here`)
+}
+
 /** The connector's own where it has one, with its own options; else the worker's. Throws ConnectException. */
 export function converterOf(
   setting: 'key.converter' | 'value.converter',
   settings: Settings,
-  worker: Settings,
+  worker: ConverterSurroundings,
 ): NamedConverter {
-  const own = settings.has(setting) ? settings : worker
+  const own = settings.has(setting) ? settings : worker.settings
+  const http = worker.environment?.http ?? nobodyToAsk
   const name = own.get(setting) ?? `${prefix}.json.JsonConverter`
   const found = nameOfClass(converters.keys(), name, 'Converter')
   if (found === undefined)
@@ -42,7 +56,7 @@ export function converterOf(
     )
   const options = new Map(optionsOf(own, `${setting}.`))
   options.set('converter.type', setting === 'key.converter' ? 'key' : 'value')
-  return { className: found, converter: converters.get(found)!(options) }
+  return { className: found, converter: converters.get(found)!(options, http) }
 }
 
 /** The settings below a prefix, without it. */

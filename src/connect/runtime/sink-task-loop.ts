@@ -75,8 +75,8 @@ export class SinkTaskLoop implements RunningTask {
     const { worker, settings, id } = options
     this.#options = options
     this.#isPaused = options.isPaused
-    this.#keyConverter = converterOf('key.converter', settings, worker.settings)
-    this.#valueConverter = converterOf('value.converter', settings, worker.settings)
+    this.#keyConverter = converterOf('key.converter', settings, worker)
+    this.#valueConverter = converterOf('value.converter', settings, worker)
     this.#headerConverter = headerConverterOf(settings, worker.settings)
     this.#transforms = new TransformChain(worker.plugins, settings)
     this.#onTopic = onceEach(options.onTopic)

@@ -64,8 +64,8 @@ export class SourceTaskLoop implements RunningTask {
     this.#options = options
     this.#offsets = offsets
     this.#isPaused = isPaused
-    this.#keyConverter = converterOf('key.converter', settings, worker.settings)
-    this.#valueConverter = converterOf('value.converter', settings, worker.settings)
+    this.#keyConverter = converterOf('key.converter', settings, worker)
+    this.#valueConverter = converterOf('value.converter', settings, worker)
     this.#headerConverter = headerConverterOf(settings, worker.settings)
     this.#transforms = new TransformChain(worker.plugins, settings)
     const config = taskConfig(settings)

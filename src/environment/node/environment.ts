@@ -6,6 +6,7 @@
 import type { Clock, Environment } from '../environment.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { NodeDisk } from './disk.ts'
+import { nodeHttpClient } from './http-client.ts'
 import { createLogger, type LoggerOptions } from './logger.ts'
 import { NodeNetwork } from './network.ts'
 import { NodeRandom } from './random.ts'
@@ -28,6 +29,7 @@ export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Env
     random: new NodeRandom(),
     disk: new NodeDisk({ mayBlock: options.mayBlock ?? false }),
     network: new NodeNetwork(),
+    http: nodeHttpClient,
     buffers: new BufferPool(),
     log: createLogger(options.log),
     ...(options.threads === undefined ? {} : { threads: new NodeThreads(options.threads) }),
