@@ -3,13 +3,14 @@
  * when the broker finds that there are connectors already, and started again where it ends by itself.
  */
 import type { ConnectQuestion, ConnectStart } from './connect-thread.ts'
-import type { Logger } from './environment/environment.ts'
+import type { Logger, Timers } from './environment/environment.ts'
 import type { Thread, Threads } from './environment/threads.ts'
 import type { Service } from './http/http-server.ts'
 import { type HttpAnswer, HttpError, type HttpRequest } from './http/routes.ts'
 
 export interface ConnectOptions {
   readonly threads: Threads
+  readonly timers: Pick<Timers, 'after'>
   readonly log: Pick<Logger, 'warn' | 'error'>
   /** Null while the broker is not ready. */
   readonly start: () => ConnectStart | null
@@ -54,7 +55,8 @@ export class ConnectService implements Service {
     this.#isStopped = true
     const thread = await this.#thread?.catch(() => null)
     if (thread === null || thread === undefined) return
-    const late = new Promise((resolve) => setTimeout(resolve, stopMsMax).unref())
+    const { timers } = this.#options
+    const late = new Promise<void>((resolve) => void timers.after(stopMsMax, resolve))
     await Promise.race([ask(thread, { kind: 'stop' }).catch(() => null), late])
     await thread.end()
   }
@@ -92,9 +94,9 @@ export class ConnectService implements Service {
   #resumeLater(): void {
     const delayMs = this.#restartMs
     this.#restartMs = Math.min(delayMs * 2, restartMsMax)
-    setTimeout(() => {
+    this.#options.timers.after(delayMs, () => {
       if (!this.#isStopped) this.resume()
-    }, delayMs).unref()
+    })
   }
 }
 

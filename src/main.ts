@@ -19,6 +19,7 @@ import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
 import type { Threads } from './environment/threads.ts'
+import type { Gather } from './http/exposition.ts'
 import { healthService, type Page } from './http/health.ts'
 import { type HttpServer, type Service, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
@@ -165,6 +166,7 @@ async function run(start: Start): Promise<void> {
   const httpServers: HttpServer[] = []
   const connect = new ConnectService({
     threads: environment.threads as Threads,
+    timers: environment.timers,
     log,
     start: () => connectStart(broker, start, httpServers),
   })
@@ -221,7 +223,7 @@ async function startHttp(
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = []
   const services = [
-    healthService({ health: () => broker.health(), metrics: metricsOf(broker) }),
+    healthService({ health: () => broker.health(), metrics: metricsOf(broker, environment) }),
     registryService({ environment, bootstrap: () => ownAddress(broker) }),
   ]
   for (const text of config.get('http.listeners')) {
@@ -283,14 +285,19 @@ function connectStart(
 }
 
 /** Whatever it takes is loaded when somebody asks: until then it costs nothing, the start above all. */
-function metricsOf(broker: Broker): (accept: string) => Promise<Page> {
+function metricsOf(broker: Broker, environment: Environment): (accept: string) => Promise<Page> {
   const load = async () => {
-    const [{ brokerMetrics }, { MetricsPage }, { processMetrics }] = await Promise.all([
-      import('./broker-metrics.ts'),
-      import('./http/metrics-page.ts'),
-      import('./http/process-metrics.ts'),
-    ])
-    return new MetricsPage([(out) => brokerMetrics(out, broker.measured), processMetrics()])
+    const [{ brokerMetrics }, { MetricsPage }, { processMetrics }, { openFiles }] =
+      await Promise.all([
+        import('./broker-metrics.ts'),
+        import('./http/metrics-page.ts'),
+        import('./http/process-metrics.ts'),
+        import('./environment/node/open-files.ts'),
+      ])
+    const { clock } = environment
+    const ofProcess = processMetrics({ clock, openFiles })
+    const ofBroker: Gather = (out) => brokerMetrics(out, broker.measured)
+    return new MetricsPage([ofBroker, ofProcess], environment)
   }
   let page: ReturnType<typeof load> | undefined
   return async (accept) => {

@@ -3,8 +3,8 @@
  * (`nodejs_…`). What has to be watched is watched from the first scrape on: where nobody scrapes, it costs
  * nothing.
  */
-import { readdir, readFile } from 'node:fs/promises'
 import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
+import type { Clock } from '../environment/environment.ts'
 import { type Exposition, type Gather, labelled } from './exposition.ts'
 
 const delayResolutionMs = 10
@@ -19,8 +19,18 @@ const collectionKinds: Readonly<Record<number, string>> = {
   [constants.NODE_PERFORMANCE_GC_WEAKCB]: 'weakcb',
 }
 
-export function processMetrics(): Gather {
-  const loop = new LoopDelay()
+/** What the process asks the world for. */
+export interface ProcessSources {
+  readonly clock: Pick<Clock, 'monotonic'>
+  /** Undefined: the platform does not tell. */
+  readonly openFiles: () => Promise<{
+    readonly open: number | undefined
+    readonly most: number | undefined
+  }>
+}
+
+export function processMetrics({ clock, openFiles }: ProcessSources): Gather {
+  const loop = new LoopDelay(clock)
   const collections = new Collections()
   let idle = idleSince(theStart)
   return function* gather(out) {
@@ -29,7 +39,7 @@ export function processMetrics(): Gather {
     loop.tell(out)
     collections.tell(out)
     idle = idle(out)
-    yield systemUse(out)
+    yield systemUse(out, openFiles)
   }
 }
 
@@ -55,14 +65,10 @@ function memory(out: Exposition): void {
 }
 
 /** What only Linux tells; elsewhere nothing is said. */
-async function systemUse(out: Exposition): Promise<void> {
-  const [files, limits] = await Promise.all([
-    readdir('/proc/self/fd').catch(() => null),
-    readFile('/proc/self/limits', 'utf8').catch(() => ''),
-  ])
-  if (files !== null) out.gauge('process_open_fds', 'Open file descriptors.', files.length)
-  const most = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
-  if (most !== undefined) out.gauge('process_max_fds', 'Most file descriptors.', Number(most))
+async function systemUse(out: Exposition, openFiles: ProcessSources['openFiles']): Promise<void> {
+  const { open, most } = await openFiles()
+  if (open !== undefined) out.gauge('process_open_fds', 'Open file descriptors.', open)
+  if (most !== undefined) out.gauge('process_max_fds', 'Most file descriptors.', most)
 }
 
 type Tell = (out: Exposition) => Tell
@@ -90,9 +96,12 @@ function idleSince(before: ReturnType<typeof performance.eventLoopUtilization>):
 /** How much later than planned the event loop turns. */
 class LoopDelay {
   readonly #histograms = [0, 0].map(() => monitorEventLoopDelay({ resolution: delayResolutionMs }))
-  #turnedMs = performance.now()
+  readonly #clock: Pick<Clock, 'monotonic'>
+  #turnedMs: number
 
-  constructor() {
+  constructor(clock: Pick<Clock, 'monotonic'>) {
+    this.#clock = clock
+    this.#turnedMs = clock.monotonic()
     for (const histogram of this.#histograms) histogram.enable()
   }
 
@@ -110,8 +119,9 @@ class LoopDelay {
     tell('max', older.max)
     tell('mean', older.mean)
     for (const percent of [50, 90, 99]) tell(`p${percent}`, older.percentile(percent))
-    if (performance.now() - this.#turnedMs < delayWindowMs) return
-    this.#turnedMs = performance.now()
+    const nowMs = this.#clock.monotonic()
+    if (nowMs - this.#turnedMs < delayWindowMs) return
+    this.#turnedMs = nowMs
     older.reset()
     this.#histograms.reverse()
   }

@@ -6,6 +6,7 @@ import { errors } from '../../protocol/errors.ts'
 import { hasZstd } from '../../protocol/records/compression/zstd.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import { brokerMetrics } from '../../src/broker-metrics.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { MetricsPage } from '../../src/http/metrics-page.ts'
 import { type Metric, metricsData } from '../telemetry/protobuf.ts'
 import { OneBroker } from './one-broker.ts'
@@ -51,7 +52,10 @@ class Story {
 
   async page(): Promise<string> {
     const { broker } = this.node
-    const page = new MetricsPage([(out) => brokerMetrics(out, broker.measured)])
+    const page = new MetricsPage(
+      [(out) => brokerMetrics(out, broker.measured)],
+      createNodeEnvironment(),
+    )
     return Buffer.concat((await page.render('')).pieces).toString()
   }
 }

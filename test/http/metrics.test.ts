@@ -9,6 +9,7 @@ import { Consumer } from '../../src/client/consumer.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { BrokerConfig } from '../../src/config/broker-config.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { openFiles } from '../../src/environment/node/open-files.ts'
 import { type Exposition, type Gather, labelled } from '../../src/http/exposition.ts'
 import { healthService } from '../../src/http/health.ts'
 import { startHttpServer } from '../../src/http/http-server.ts'
@@ -16,6 +17,8 @@ import { MetricsPage } from '../../src/http/metrics-page.ts'
 import { processMetrics } from '../../src/http/process-metrics.ts'
 
 const openMetrics = 'application/openmetrics-text; version=1.0.0,text/plain;q=0.5'
+
+const environment = createNodeEnvironment()
 
 const textOf = (pieces: readonly Buffer[]) => Buffer.concat(pieces).toString()
 
@@ -56,7 +59,7 @@ function* gatherFew(out: Exposition): Iterable<undefined> {
 }
 
 t.test('the formats, to the letter', async (t) => {
-  const page = new MetricsPage([gatherFew])
+  const page = new MetricsPage([gatherFew], environment)
   const named = [
     '# HELP named Has labels.',
     '# TYPE named gauge',
@@ -90,7 +93,7 @@ t.test('scrapes at the same time share one rendering, which leaves room for othe
       if (row % 64 === 0) yield
     }
   }
-  const page = new MetricsPage([slow])
+  const page = new MetricsPage([slow], environment)
   const pages = Promise.all(Array.from({ length: 20 }, () => page.render('')))
   let isDone = false
   void pages.then(() => {
@@ -120,7 +123,7 @@ t.test('what goes wrong is told, and the next scrape begins anew', async (t) => 
     if (isBroken) throw new Error('no numbers')
     out.gauge('whole', 'Again.', 1)
   }
-  const page = new MetricsPage([broken])
+  const page = new MetricsPage([broken], environment)
   const service = healthService({
     health: () => ({ ready: true }),
     metrics: (to) => page.render(to),
@@ -146,7 +149,7 @@ t.test('what goes wrong is told, and the next scrape begins anew', async (t) => 
 
 t.test('the process tells of itself', async (t) => {
   await delay(20)
-  const page = new MetricsPage([processMetrics()])
+  const page = new MetricsPage([processMetrics({ ...environment, openFiles })], environment)
   const found = samples(textOf((await page.render('')).pieces))
   t.ok((found.get('process_cpu_seconds_total') ?? 0) > 0)
   t.ok((found.get('process_resident_memory_bytes') ?? 0) > 10_000_000)
@@ -166,7 +169,8 @@ t.test('the numbers of a broker are what was done', async (t) => {
   const config = new BrokerConfig(new Map(Object.entries(settings)))
   const onFatal = (error: Error) => t.fail(String(error))
   const broker = new Broker({ environment, config, isDevelopment: true, onFatal })
-  const page = () => new MetricsPage([(out) => brokerMetrics(out, broker.measured)]).render('')
+  const page = () =>
+    new MetricsPage([(out) => brokerMetrics(out, broker.measured)], environment).render('')
   const scrape = async () => samples(textOf((await page()).pieces))
   t.strictSame([...(await scrape())], [['kafka_server_kafkaserver_brokerstate', 1]])
   await broker.start()

@@ -5,9 +5,9 @@
  * and the receiver copies what it keeps. An allocation for each read would cost more than the copy, by
  * the garbage collections that it causes.
  */
-import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import type { Endpoint, Listening, Network, Stream } from '../network.ts'
+import { mostOpenFiles } from './open-files.ts'
 
 /**
  * Bytes that may wait in the process for a socket before `write` answers false. At least the socket's own
@@ -70,19 +70,12 @@ const unchanged = undefined as unknown as Buffer
  */
 const streamsShare = 3 / 4
 
-/** Linux tells; elsewhere nothing is known. */
-function readStreamsMax(): number | undefined {
-  if (process.platform !== 'linux') return undefined
-  try {
-    const soft = /Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))
-    return soft === null ? undefined : Math.floor(Number(soft[1]) * streamsShare)
-  } catch {
-    return undefined
-  }
+function streamsMaxOf(mostFiles: number | undefined): number | undefined {
+  return mostFiles === undefined ? undefined : Math.floor(mostFiles * streamsShare)
 }
 
 export class NodeNetwork implements Network {
-  readonly streamsMax: number | undefined = readStreamsMax()
+  readonly streamsMax: number | undefined = streamsMaxOf(mostOpenFiles())
 
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening> {
     return new Promise((resolve, reject) => {
