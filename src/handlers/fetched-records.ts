@@ -2,11 +2,9 @@
  * The form in which an answer carries what was read: the log's own batches, or for clients from before
  * magic 2 the message sets that they know (KIP-98, KIP-32).
  */
-import { errors, KafkaError } from '../../protocol/errors.ts'
-import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
-import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
 import type { ConversionAllowance, Conversions } from '../log/conversion/conversions.ts'
 import type { ReadResult } from '../log/segment-read.ts'
+import { refusal } from './record-refusal.ts'
 
 const lastVersionWithMagic0 = 1
 const lastVersionWithMagic1 = 3
@@ -57,14 +55,5 @@ export function recordsForVersion(
 }
 
 function refuse(error: unknown): never {
-  if (error instanceof UnsupportedCompression) {
-    throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
-  }
-  if (error instanceof OversizedRecords) {
-    throw new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
-  }
-  if (error instanceof CorruptRecords) {
-    throw new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
-  }
-  throw error
+  throw refusal(error)
 }

@@ -5,9 +5,8 @@
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import { compression, entryBytes, isTransactional, magic } from '../../protocol/records/batch.ts'
-import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
-import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
 import type { ConversionAllowance, Conversions } from '../log/conversion/conversions.ts'
+import { refusal } from './record-refusal.ts'
 
 const firstVersionWithBatches = 3
 const firstVersionWithZstd = 7
@@ -49,21 +48,6 @@ export async function convertedRecords(
   } catch (error) {
     return refusal(error)
   }
-}
-
-/** What a client is told of what was thrown; throws the rest. */
-function refusal(error: unknown): KafkaError {
-  if (error instanceof KafkaError) return error
-  if (error instanceof OversizedRecords) {
-    return new KafkaError(errors.MESSAGE_TOO_LARGE, error.message, { cause: error })
-  }
-  if (error instanceof CorruptRecords) {
-    return new KafkaError(errors.CORRUPT_MESSAGE, error.message, { cause: error })
-  }
-  if (error instanceof UnsupportedCompression) {
-    return new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, error.message, { cause: error })
-  }
-  throw error
 }
 
 function checkSingleBatch(bytes: Buffer, version: number): void {

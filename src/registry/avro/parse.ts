@@ -3,8 +3,8 @@
  * only after their definition. Whatever the text, it takes time in proportion to its length, and no more
  * stack than `depthMax` allows.
  */
-import { DataException } from '../../connect/failures.ts'
-import { type Json, type JsonObject, parseJson, writeJson } from '../../connect/json-text.ts'
+
+import { type Json, type JsonObject, writeJson } from '../../connect/json-text.ts'
 import { defaultFits } from './defaults.ts'
 import { logicalTypeOf } from './logical-types.ts'
 import {
@@ -23,6 +23,7 @@ import {
   SchemaError,
   type UnionSchema,
 } from './schema.ts'
+import { jsonOf } from './schema-json.ts'
 
 /** Schemas within schemas. Real ones stay below twenty. */
 const depthMax = 100
@@ -62,15 +63,6 @@ export function parseAvro(
   const schema = reader.schema(jsonOf(text), '', 0)
   reader.checkDefaults()
   return { schema, referenced }
-}
-
-function jsonOf(text: string): Json {
-  try {
-    return parseJson(text)
-  } catch (error) {
-    if (!(error instanceof DataException)) throw error
-    throw new SchemaError(error.message, { cause: error })
-  }
 }
 
 const noProps: Properties = new Map()

@@ -6,15 +6,10 @@
  * What lives in this folder: JSON Schema as far as the registry needs it. What must not: validation of
  * documents.
  */
-import { DataException } from '../../connect/failures.ts'
-import {
-  Fraction,
-  type Json,
-  type JsonObject,
-  parseJson,
-  writeJson,
-} from '../../connect/json-text.ts'
+
+import { Fraction, type Json, type JsonObject, writeJson } from '../../connect/json-text.ts'
 import { SchemaError } from '../avro/schema.ts'
+import { jsonOf } from '../avro/schema-json.ts'
 
 /** Schemas within schemas. */
 const depthMax = 100
@@ -96,15 +91,6 @@ export function normalizedJson(json: Json): Json {
   if (!(json instanceof Map)) return json
   const names = [...json.keys()].sort()
   return new Map(names.map((name) => [name, normalizedJson(json.get(name)!)]))
-}
-
-function jsonOf(text: string): Json {
-  try {
-    return parseJson(text)
-  } catch (error) {
-    if (!(error instanceof DataException)) throw error
-    throw new SchemaError(error.message, { cause: error })
-  }
 }
 
 const typeNames = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null']
