@@ -97,7 +97,7 @@ function shareOfLimit(row: Row, samples: Samples): string {
   return Number.isNaN(share) ? '' : `${(share * 100).toFixed(0)} % of ${digits(limit)} ${row.unit}`
 }
 
-function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
+export function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...lines]
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n')

@@ -40,6 +40,7 @@ import { choose, readOptions, refuse } from './options.ts'
 const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds N] [--log-gb N] [--brokers A,B]
                        [--load FOLDER] [--json FILE] [--against FILE] [--node-options TEXT]
        npm run bench -- --profile [--only TEXT,...]
+       npm run bench -- tables ...     topics landed in Delta tables, which has options of its own
 
   --only TEXT,...  rows whose names hold one of the texts
   --rounds N       how often each broker is measured, 3 unless given
@@ -53,6 +54,10 @@ const usage = `Usage: npm run bench -- [--only TEXT,...] [--rounds N] [--seconds
   --node-options TEXT  what Millrace's Node is started with, as --node-options=--max-semi-space-size=64
   --profile        where Millrace's time goes by function, and what it allocates for each request; no comparison
 `
+if (process.argv[2] === 'tables') {
+  await import('./bench-tables.ts')
+  process.exit()
+}
 const lossExitCode = 3
 const flags = readOptions(usage, {
   rounds: { type: 'string', default: '3' },

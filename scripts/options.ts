@@ -7,13 +7,17 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 type Options = NonNullable<ParseArgsConfig['options']>
 
 /** The options as given; ends the process where help was asked for, or one is wrong. */
-export function readOptions<const Given extends Options>(usage: string, options: Given) {
-  if (process.argv.slice(2).some((text) => text === '--help' || text === '-h')) {
+export function readOptions<const Given extends Options>(
+  usage: string,
+  options: Given,
+  args: readonly string[] = process.argv.slice(2),
+) {
+  if (args.some((text) => text === '--help' || text === '-h')) {
     process.stdout.write(usage)
     process.exit(0)
   }
   try {
-    return parseArgs({ options }).values
+    return parseArgs({ options, args: [...args] }).values
   } catch (error) {
     return refuse(`${(error as Error).message}\n\n${usage}`)
   }

@@ -50,12 +50,18 @@ export function produceRequestFrame(topic: string, index: number, batch: Buffer)
 
 /** Whether the records were taken; throws where trying again would not help. */
 export function isProduced(frame: Buffer): boolean {
+  return producedAt(frame) !== null
+}
+
+/** The offset of the first of the records; null where they were not taken, and may be tried again. */
+export function producedAt(frame: Buffer): number | null {
   const { responses } = decode(apis.produce, versions.produce, frame)
-  const code = responses[0]?.partitionResponses[0]?.errorCode
+  const partition = responses[0]?.partitionResponses[0]
+  const code = partition?.errorCode
   if (code === undefined || (code !== 0 && !errorByCode(code).retriable)) {
     throw new Error(`Produce was answered with error ${code}`)
   }
-  return code === 0
+  return code === 0 ? Number(partition!.baseOffset) : null
 }
 
 /** Kafka tells clients of a new leader a little before the leader itself knows. */
