@@ -3,15 +3,11 @@
  * it: one that loops or leaks cannot stall whoever produces and consumes.
  */
 import { ConfigError } from './config/definition.ts'
-import { deltaSink } from './connect/delta/delta-sink.ts'
-import { fileSink } from './connect/file/file-sink.ts'
-import { fileSource } from './connect/file/file-source.ts'
+import { knownPlugins } from './connect/known-plugins.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
-import { Herder } from './connect/runtime/herder.ts'
+import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { parseConnectConfig } from './connect/runtime/worker.ts'
-import { transformations } from './connect/transforms/known-transforms.ts'
-import { predicates } from './connect/transforms/predicates.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { LocalStorage } from './environment/node/local-storage.ts'
@@ -34,7 +30,7 @@ export type ConnectQuestion =
   | { readonly kind: 'watch' }
   | { readonly kind: 'stop' }
 
-let herder: Herder | null = null
+let herder: SoloHerder | null = null
 let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
 
 // Timers of the environment keep nothing alive, and neither do connections that wait.
@@ -46,15 +42,10 @@ async function start({ bootstrap, settings, workerId, logLevel }: ConnectStart):
   process.on('unhandledRejection', (err) => {
     environment.log.error('A connector left an error that nobody looks at', { err })
   })
-  herder = new Herder({
+  const storageAt = (location: string) => new LocalStorage(location)
+  herder = new SoloHerder({
     environment,
-    plugins: new Plugins([
-      deltaSink({ clock, random, storageAt: (location) => new LocalStorage(location) }),
-      fileSink,
-      fileSource,
-      ...transformations,
-      ...predicates,
-    ]),
+    plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
     bootstrap,
     settings,
     config: parseConnectConfig(settings),

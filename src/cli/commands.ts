@@ -37,6 +37,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'Create, watch and control connectors',
     load: () => import('./connectors.ts'),
   },
+  'connect-standalone': {
+    summary: 'Run a Kafka Connect worker that is alone, beside any Kafka',
+    load: () => import('./connect-standalone.ts'),
+  },
   schemas: {
     summary: 'Show, register, check and delete schemas',
     load: () => import('./schemas.ts'),

@@ -109,7 +109,8 @@ const offsets = localVerb({
       JSON.stringify(partition),
       JSON.stringify(offset),
     ])
-    process.stdout.write(json ? jsonText(found) : table(['PARTITION', 'OFFSET'], rows))
+    const text = rows.length === 0 ? 'No offsets yet.\n' : table(['PARTITION', 'OFFSET'], rows)
+    process.stdout.write(json ? jsonText(found) : text)
     return exitCodes.ok
   },
 })

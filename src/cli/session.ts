@@ -1,5 +1,6 @@
 /** The way from a command line to a cluster: addresses, client settings, and one `Cluster` for the command. */
 import { readFileSync } from 'node:fs'
+import { parseAddress, splitAddresses } from '../client/addresses.ts'
 import { Cluster } from '../client/cluster.ts'
 import { parseProperties } from '../config/properties.ts'
 import { unreadable } from '../environment/disk.ts'
@@ -9,7 +10,6 @@ import { createCommandEnvironment } from './environment.ts'
 import { CommandError, UsageError } from './failure.ts'
 
 const defaultBootstrap = 'localhost:9092'
-const defaultPort = 9092
 
 export interface SessionOptions {
   readonly bootstrap?: string | undefined
@@ -72,24 +72,19 @@ export class Session {
   }
 }
 
-/** `host`, `host:port` or `[v6]:port`, with commas between; 9092 where no port is said. */
+/** As `parseAddress` reads each. Throws UsageError. */
 export function parseAddresses(text: string): Endpoint[] {
-  const addresses = text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
+  const addresses = splitAddresses(text)
   if (addresses.length === 0)
     throw new UsageError('no bootstrap server was given', 'Write --bootstrap-server HOST:PORT.')
   return addresses.map((address) => {
-    const bare = address.replace(/^[A-Za-z_]+:\/\//, '')
-    const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(bare)
-    const port = match?.[3] === undefined ? defaultPort : Number(match[3])
-    if (match === null || port < 1 || port > 65_535)
+    const endpoint = parseAddress(address)
+    if (endpoint === null)
       throw new UsageError(
         `"${address}" is no address of a broker`,
         'Write HOST:PORT, several with commas between them.',
       )
-    return { host: match[1] ?? match[2]!, port }
+    return endpoint
   })
 }
 

@@ -11,7 +11,7 @@ import { fileSource } from '../../src/connect/file/file-source.ts'
 import type { SinkPlugin, SinkTask } from '../../src/connect/plugin.ts'
 import { type AnyPlugin, Plugins } from '../../src/connect/plugins.ts'
 import { connectApi } from '../../src/connect/rest/connect-api.ts'
-import { Herder } from '../../src/connect/runtime/herder.ts'
+import { SoloHerder } from '../../src/connect/runtime/solo-herder.ts'
 import { parseConnectConfig } from '../../src/connect/runtime/worker.ts'
 import { transformations } from '../../src/connect/transforms/known-transforms.ts'
 import { predicates } from '../../src/connect/transforms/predicates.ts'
@@ -33,7 +33,7 @@ export class WorkerTrial {
   readonly #bootstrap: { host: string; port: number }
   readonly #stopBroker: () => Promise<void>
   readonly #plugins: readonly AnyPlugin[]
-  #herder: Herder | null = null
+  #herder: SoloHerder | null = null
   #answer: ReturnType<typeof connectApi> | null = null
 
   static async start(directory: string, plugins: readonly AnyPlugin[] = []): Promise<WorkerTrial> {
@@ -62,7 +62,7 @@ export class WorkerTrial {
       ['value.converter', 'org.apache.kafka.connect.storage.StringConverter'],
       ['task.shutdown.graceful.timeout.ms', '2000'],
     ])
-    this.#herder = new Herder({
+    this.#herder = new SoloHerder({
       environment,
       plugins: new Plugins([
         fileSink,

@@ -7,7 +7,7 @@ import type { RecordHeader } from '../../../protocol/records/record.ts'
 import { createTopics } from '../../client/admin/topics.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import { isAnswer } from '../../client/failures.ts'
-import { Producer } from '../../client/producer.ts'
+import { Producer, type ProducerOptions } from '../../client/producer.ts'
 import { ConnectException, classNameOf, traceOf } from '../failures.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { ErrorReporter, Processing } from './tolerance.ts'
@@ -18,6 +18,7 @@ export interface DeadLetterOptions {
   readonly hasContextHeaders: boolean
   readonly connector: string
   readonly task: number
+  readonly producer: ProducerOptions
 }
 
 const headerPrefix = '__connect.errors.'
@@ -45,7 +46,7 @@ export class DeadLetterQueue {
   private constructor(cluster: Cluster, options: DeadLetterOptions) {
     this.#cluster = cluster
     this.#options = options
-    this.#producer = new Producer(cluster)
+    this.#producer = new Producer(cluster, options.producer)
   }
 
   /** What cannot be written is logged, and no reason to fail, as in Kafka. */

@@ -85,6 +85,8 @@ class FileStreamSourceTask implements SourceTask {
   #rest: Buffer = Buffer.alloc(0)
   #waiting: { timer: Timer; end: () => void } | null = null
   #isStopped = false
+  /** It was said that the file is missing. */
+  #isAwaited = false
 
   start(settings: Settings, context: SourceTaskContext): void {
     const { file, topic, 'batch.size': batchSize } = config.parse(settings)
@@ -127,9 +129,12 @@ class FileStreamSourceTask implements SourceTask {
       this.#file = environment.disk.open(this.#path, 'read')
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error
-      log.warn(`Couldn't find file ${this.#path}, waiting for it to be created`)
+      if (!this.#isAwaited)
+        log.warn(`Couldn't find file ${this.#path}, waiting for it to be created`)
+      this.#isAwaited = true
       return false
     }
+    this.#isAwaited = false
     const position = this.#context!.offset(new Map([['filename', this.#path]]))?.get('position')
     if (position !== undefined && position !== null && typeof position !== 'bigint')
       throw new ConnectException('Offset position is the incorrect type')

@@ -1,16 +1,9 @@
 /** Kafka Connect's REST interface to connectors: `/connectors`, their settings, states and tasks. */
 import { empty, HttpError, json, type Route, type RoutedRequest, route } from '../../http/routes.ts'
-import type { Settings } from '../config-def.ts'
 import type { Herder } from '../runtime/herder.ts'
 import type { TargetState } from '../storage/config-state.ts'
 import type { Status } from '../storage/status-state.ts'
-import { isObject } from '../storage/stored-json.ts'
-
-const initialStates: Readonly<Record<string, TargetState>> = {
-  RUNNING: 'STARTED',
-  PAUSED: 'PAUSED',
-  STOPPED: 'STOPPED',
-}
+import { connectorRequest, givenSettings, named, settingsOf } from './connector-request.ts'
 
 export function connectorRoutes(herder: Herder): Route[] {
   const nameOf = ({ parameters }: RoutedRequest) => parameters['name']!
@@ -94,22 +87,7 @@ function listed(herder: Herder, expansions: readonly string[]): unknown {
 }
 
 async function create(herder: Herder, request: RoutedRequest) {
-  const body = request.json()
-  if (!isObject(body)) throw new HttpError(400, 'The body must be an object with name and config')
-  const unknown = Object.keys(body).find(
-    (key) => !['name', 'config', 'initial_state'].includes(key),
-  )
-  if (unknown !== undefined) throw new HttpError(400, `Unrecognized field "${unknown}"`)
-  const { name: given = '', config, initial_state: state = null } = body
-  if (typeof given !== 'string') throw new HttpError(400, 'name must be a string')
-  const name = given.trim()
-  const settings = named(name, withoutNulls(settingsOf(config)))
-  const target = state === null ? null : initialStates[String(state).toUpperCase()]
-  if (target === undefined)
-    throw new HttpError(
-      400,
-      `initial_state must be one of ${Object.keys(initialStates).join(', ')}`,
-    )
+  const { name, settings, target } = connectorRequest(request.json())
   await herder.put(name, settings, { mayReplace: false, target })
   const headers = { Location: `/connectors/${encodeURIComponent(name)}` }
   return json(201, info(herder, name), headers)
@@ -117,7 +95,7 @@ async function create(herder: Herder, request: RoutedRequest) {
 
 async function putConfig(herder: Herder, request: RoutedRequest) {
   const { name = '' } = request.parameters
-  const settings = named(name, withoutNulls(settingsOf(request.json())))
+  const settings = named(name, givenSettings(request.json()))
   const isNew = await herder.put(name, settings, { mayReplace: true, target: null })
   const headers = isNew ? { Location: `/connectors/${encodeURIComponent(name)}` } : {}
   return json(isNew ? 201 : 200, info(herder, name), headers)
@@ -194,40 +172,4 @@ function taskOf({ parameters }: RoutedRequest): number {
   const text = parameters['task'] ?? ''
   if (!/^\d{1,9}$/.test(text)) throw new HttpError(404, `There is no task ${text}`)
   return Number(text)
-}
-
-/** An object of texts, numbers and booleans, which count as their texts. Throws HttpError 400. */
-export function settingsOf(given: unknown): Map<string, string | null> {
-  if (!isObject(given)) throw new HttpError(400, 'A configuration must be an object of strings')
-  const settings = new Map<string, string | null>()
-  for (const [name, value] of Object.entries(given)) {
-    if (value !== null && typeof value === 'object')
-      throw new HttpError(400, `The value of ${name} must be a string`)
-    settings.set(name, value === null ? null : String(value))
-  }
-  return settings
-}
-
-function withoutNulls(settings: ReadonlyMap<string, string | null>): Map<string, string> {
-  const given = new Map<string, string>()
-  for (const [name, value] of settings) {
-    if (value === null)
-      throw new HttpError(
-        400,
-        `Null value can not be supplied as the configuration value of ${name}.`,
-      )
-    given.set(name, value)
-  }
-  return given
-}
-
-/** The name is a setting too. Throws HttpError 400 where it is another one. */
-function named(name: string, settings: Map<string, string>): Settings {
-  const included = settings.get('name')
-  if (included !== undefined && included !== name)
-    throw new HttpError(
-      400,
-      `Connector name configuration (${included}) doesn't match connector name in the URL (${name})`,
-    )
-  return settings.set('name', name)
 }

@@ -274,7 +274,8 @@ async function whileUnused(name: string, work: () => Promise<void>): Promise<voi
 }
 
 function groupIdOf(herder: Herder, name: string): string {
-  return sinkConsumerSettings(herder.require(name), name).options.groupId
+  const { worker } = herder
+  return sinkConsumerSettings(herder.require(name), name, worker.settings).options.groupId
 }
 
 /** Numbers may be texts. Throws HttpError 400 in Kafka's words. */

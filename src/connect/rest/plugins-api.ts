@@ -7,7 +7,7 @@ import { converters, nameOfClass } from '../converters/known-converters.ts'
 import type { Herder } from '../runtime/herder.ts'
 import { keyInfo } from '../validation.ts'
 import { connectVersion } from '../version.ts'
-import { settingsOf } from './connectors-api.ts'
+import { settingsOf } from './connector-request.ts'
 
 export function pluginRoutes(herder: Herder): Route[] {
   return [

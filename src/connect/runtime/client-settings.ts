@@ -45,9 +45,13 @@ export interface ConsumerSettings {
   readonly recordsMax: number
 }
 
-/** Throws ConfigError. */
-export function sinkConsumerSettings(settings: Settings, connector: string): ConsumerSettings {
-  const get = reader(consumerSettings, settings, 'consumer.override.')
+/** `ofWorker`: its settings, which count where the connector says nothing. Throws ConfigError. */
+export function sinkConsumerSettings(
+  settings: Settings,
+  connector: string,
+  ofWorker: Settings,
+): ConsumerSettings {
+  const get = reader(consumerSettings, { settings, ofWorker, client: 'consumer' })
   const groupId = get('group.id') ?? groupOf(connector)
   return {
     recordsMax: get('max.poll.records'),
@@ -77,9 +81,9 @@ export function groupOf(connector: string): string {
   return `connect-${connector}`
 }
 
-/** Throws ConfigError. */
-export function producerOptions(settings: Settings): ProducerOptions {
-  const get = reader(producerSettings, settings, 'producer.override.')
+/** As `sinkConsumerSettings`. Throws ConfigError. */
+export function producerOptions(settings: Settings, ofWorker: Settings): ProducerOptions {
+  const get = reader(producerSettings, { settings, ofWorker, client: 'producer' })
   const acks = get('acks')
   return {
     acks: acks === '0' ? 0 : acks === '1' ? 1 : -1,
@@ -94,14 +98,21 @@ export function producerOptions(settings: Settings): ProducerOptions {
 
 type ValueIn<Table, Name extends keyof Table> = Table[Name] extends Definition<infer T> ? T : never
 
-function reader<const Table extends Definitions>(table: Table, settings: Settings, prefix: string) {
+interface Given {
+  readonly settings: Settings
+  readonly ofWorker: Settings
+  readonly client: 'consumer' | 'producer'
+}
+
+function reader<const Table extends Definitions>(table: Table, given: Given) {
+  const { settings, ofWorker, client } = given
   return <Name extends keyof Table & string>(name: Name): ValueIn<Table, Name> => {
     const definition = table[name] as unknown as Definition
-    const text = settings.get(`${prefix}${name}`) ?? definition.defaultText
-    return (text === null ? null : parseSetting(`${prefix}${name}`, definition, text)) as ValueIn<
-      Table,
-      Name
-    >
+    const own = `${client}.override.${name}`
+    // A group is a connector's own.
+    const common = name === 'group.id' ? undefined : ofWorker.get(`${client}.${name}`)
+    const text = settings.get(own) ?? common ?? definition.defaultText
+    return (text === null ? null : parseSetting(own, definition, text)) as ValueIn<Table, Name>
   }
 }
 

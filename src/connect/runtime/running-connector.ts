@@ -44,16 +44,20 @@ export class RunningConnector {
     return this.#options.plugin.version
   }
 
+  get isSink(): boolean {
+    return this.#options.plugin.type === 'sink'
+  }
+
   /** Rejects with what the connector threw. */
   async start(): Promise<void> {
     if (this.#instance !== null) return
-    const { plugin, settings, worker, events } = this.#options
+    const { name, plugin, settings, worker, events } = this.#options
     const instance = plugin.connector()
     this.#instance = instance
     try {
       await instance.start(settings, {
         environment: worker.environment,
-        log: worker.environment.log,
+        log: worker.environment.log.child({ connector: name }),
         requestTaskReconfiguration: () => {
           if (this.#instance === instance) events.onReconfigure()
         },

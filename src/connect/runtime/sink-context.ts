@@ -9,6 +9,7 @@ import type {
   SinkTaskContext,
   TopicPartition,
 } from '../plugin.ts'
+import { logOf, type TaskOptions } from './task.ts'
 
 interface Loop {
   assignment(): readonly TopicPartition[]
@@ -27,10 +28,10 @@ export class SinkContext implements SinkTaskContext {
   #timeoutMs: Milliseconds | null = null
   #isCommitRequested = false
 
-  constructor(environment: Environment, settings: Settings, loop: Loop) {
-    this.environment = environment
-    this.log = environment.log
-    this.settings = settings
+  constructor(options: TaskOptions, loop: Loop) {
+    this.environment = options.worker.environment
+    this.log = logOf(options)
+    this.settings = options.settings
     this.#loop = loop
   }
 

@@ -23,7 +23,7 @@ import type { PartitionOffset, SinkPlugin, SinkTask, TopicPartition } from '../p
 import type { ConnectHeader, SinkRecord } from '../records.ts'
 import { TransformChain } from '../transforms/chain.ts'
 import { topicsOf } from '../validation.ts'
-import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
+import { producerOptions, sinkClientId, sinkConsumerSettings } from './client-settings.ts'
 import { SinkContext } from './sink-context.ts'
 import {
   logReporter,
@@ -80,14 +80,18 @@ export class SinkTaskLoop implements RunningTask {
     this.#headerConverter = headerConverterOf(settings, worker.settings)
     this.#transforms = new TransformChain(worker.plugins, settings)
     this.#onTopic = onceEach(options.onTopic)
-    const { options: consumer, recordsMax } = sinkConsumerSettings(settings, id.connector)
+    const { options: consumer, recordsMax } = sinkConsumerSettings(
+      settings,
+      id.connector,
+      worker.settings,
+    )
     this.#recordsMax = recordsMax
     this.#cluster = new Cluster(worker.environment, {
       bootstrap: worker.bootstrap,
       clientId: `${sinkClientId(id.connector)}${id.task}`,
     })
     this.#consumer = new Consumer(this.#cluster, consumer)
-    this.#context = new SinkContext(worker.environment, settings, {
+    this.#context = new SinkContext(options, {
       assignment: () => this.#consumer.assignment,
       wake: () => this.#consumer.wakeUp(),
       setPaused: (partition, isPaused) => this.#setPaused(partition, isPaused),
@@ -151,6 +155,7 @@ export class SinkTaskLoop implements RunningTask {
         hasContextHeaders: config['errors.deadletterqueue.context.headers.enable'],
         connector: id.connector,
         task: id.task,
+        producer: producerOptions(settings, worker.settings),
       })
       reporters.push(this.#deadLetters.report)
     }

@@ -17,6 +17,7 @@ import { TransformChain } from '../transforms/chain.ts'
 import { producerOptions } from './client-settings.ts'
 import { type Submitted, SubmittedRecords } from './submitted-records.ts'
 import {
+  logOf,
   logReporter,
   onceEach,
   type RunningTask,
@@ -92,7 +93,7 @@ export class SourceTaskLoop implements RunningTask {
       this.#cluster,
       worker.config['topic.creation.enable'] ? settings : new Map(),
     )
-    this.#producer = new Producer(this.#cluster, producerOptions(settings))
+    this.#producer = new Producer(this.#cluster, producerOptions(settings, worker.settings))
     this.#onTopic = onceEach(options.onTopic)
     this.#task = plugin.task()
     this.ended = this.#run()
@@ -128,7 +129,7 @@ export class SourceTaskLoop implements RunningTask {
     try {
       await this.#task.start(settings, {
         environment,
-        log: environment.log,
+        log: logOf(this.#options),
         settings,
         offset: (partition) => this.#offsets.offset(partition),
       })

@@ -63,6 +63,11 @@ export function logReporter<Original>(
   }
 }
 
+/** What a task itself logs says whose it is. */
+export function logOf({ id, worker }: TaskOptions): Logger {
+  return worker.environment.log.child({ connector: id.connector, task: id.task })
+}
+
 /** Tells each topic once. */
 export function onceEach(onTopic: (topic: string) => void): (topic: string) => void {
   const told = new Set<string>()

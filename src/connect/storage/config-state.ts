@@ -10,7 +10,7 @@
  */
 import type { Settings } from '../config-def.ts'
 import { keptIn } from './kept-in.ts'
-import type { Entry } from './storage-log.ts'
+import type { Entry } from './storage.ts'
 import { objectOf, settingsOf } from './stored-json.ts'
 
 export type TargetState = 'STARTED' | 'PAUSED' | 'STOPPED'

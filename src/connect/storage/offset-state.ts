@@ -9,7 +9,7 @@ import { DataException } from '../failures.ts'
 import { type Json, type JsonObject, parseJson, writeJson } from '../json-text.ts'
 import type { SourcePosition } from '../records.ts'
 import { keptIn } from './kept-in.ts'
-import type { Entry } from './storage-log.ts'
+import type { Entry } from './storage.ts'
 
 interface Kept {
   /** As it is written in the topic. */

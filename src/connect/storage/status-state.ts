@@ -8,7 +8,7 @@
  * Who was started later has the greater generation: what an earlier one still says does not count.
  */
 import { keptIn } from './kept-in.ts'
-import type { Entry } from './storage-log.ts'
+import type { Entry } from './storage.ts'
 import { isObject, objectOf } from './stored-json.ts'
 
 export type State = 'UNASSIGNED' | 'RUNNING' | 'PAUSED' | 'STOPPED' | 'FAILED' | 'RESTARTING'

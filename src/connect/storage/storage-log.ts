@@ -15,20 +15,14 @@ import type { Delivery } from '../../client/partition-queue.ts'
 import { Producer } from '../../client/producer.ts'
 import { nameOf, type TopicPartition } from '../../client/topic-partition.ts'
 import { ConnectException } from '../failures.ts'
+import type { Apply, Entry } from './storage.ts'
 
 export interface StorageTopic {
   readonly name: string
   readonly partitions: number
   /** -1: as the brokers are configured. */
   readonly replicationFactor: number
-  /** The only place where its state changes. Must not throw, whatever is read. */
-  readonly apply: (key: string, value: Buffer | null) => void
-}
-
-export interface Entry {
-  readonly key: string
-  /** Null: a tombstone. */
-  readonly value: string | null
+  readonly apply: Apply
 }
 
 interface Waiter extends TopicPartition {

@@ -1,0 +1,244 @@
+/**
+ * A Kafka Connect worker as a process of its own, beside any Kafka: what `connect-standalone.sh` and
+ * `connect-distributed.sh` start, with their arguments, settings and exit codes. 0: it was stopped, 1:
+ * the arguments are wrong, 2: a file or setting is, 3: it could not start.
+ */
+import { lookup } from 'node:dns/promises'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { parseAddress } from './client/addresses.ts'
+import { ConfigError } from './config/definition.ts'
+import { parseProperties } from './config/properties.ts'
+import {
+  parseWorkerConfig,
+  type WorkerConfig,
+  type WorkerMode,
+  withoutEffect,
+} from './config/worker-configs.ts'
+import { knownPlugins } from './connect/known-plugins.ts'
+import { Plugins } from './connect/plugins.ts'
+import { connectApi } from './connect/rest/connect-api.ts'
+import {
+  type ConnectorRequest,
+  connectorRequest,
+  settingsOf,
+} from './connect/rest/connector-request.ts'
+import type { Herder } from './connect/runtime/herder.ts'
+import { SoloHerder } from './connect/runtime/solo-herder.ts'
+import type { Worker } from './connect/runtime/worker.ts'
+import { FileStorage } from './connect/storage/file-storage.ts'
+import { unreadable } from './environment/disk.ts'
+import type { Environment, Logger } from './environment/environment.ts'
+import type { Endpoint } from './environment/network.ts'
+import { createNodeEnvironment } from './environment/node/environment.ts'
+import { LocalStorage } from './environment/node/local-storage.ts'
+import { type HttpServer, startHttpServer } from './http/http-server.ts'
+import { HttpError } from './http/routes.ts'
+
+const usages: Readonly<Record<WorkerMode, string>> = {
+  standalone:
+    'Usage: millrace connect-standalone worker.properties [connector1.properties connector2.json ...]\n',
+  distributed: 'Usage: millrace connect-distributed worker.properties\n',
+}
+
+const exitCodes = { ok: 0, usage: 1, failed: 2, notStarted: 3 } as const
+/** How long a stop may take in all: tasks flush, and commit what they have done. */
+const stopMsMax = 30_000
+
+/** Runs until a signal ends the process, or its exit code is known. */
+export async function runWorker(mode: WorkerMode, args: readonly string[]): Promise<number> {
+  const [file, ...connectorFiles] = args
+  const isWrong =
+    file === undefined ||
+    args.some((arg) => arg.startsWith('-')) ||
+    (mode === 'distributed' && connectorFiles.length > 0)
+  if (isWrong) {
+    const isHelp = args.includes('--help')
+    ;(isHelp ? process.stdout : process.stderr).write(usages[mode])
+    return isHelp ? exitCodes.ok : exitCodes.usage
+  }
+  try {
+    const settings = parseProperties(readText(file))
+    const connectors = connectorFiles.map((path) => connectorFile(path, readText(path)))
+    await new WorkerProcess(mode, settings).run(connectors)
+    return await new Promise(() => undefined)
+  } catch (error) {
+    process.stderr.write(`millrace: ${error instanceof Error ? error.message : String(error)}\n`)
+    return error instanceof NotStarted ? exitCodes.notStarted : exitCodes.failed
+  }
+}
+
+/** All it was told is right, and yet it cannot run. */
+class NotStarted extends Error {}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(unreadable(path, error))
+  }
+}
+
+/** JSON of settings, JSON of a request, or properties: whatever it is, it says the connector's name. */
+function connectorFile(path: string, text: string): ConnectorRequest {
+  try {
+    let body: unknown
+    try {
+      body = JSON.parse(text)
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      body = Object.fromEntries(parseProperties(text))
+    }
+    if (typeof body === 'object' && body !== null && 'config' in body) return connectorRequest(body)
+    const name = settingsOf(body).get('name')
+    if (name === undefined || name === null)
+      throw new HttpError(400, "it is missing the mandatory 'name' configuration")
+    return connectorRequest({ name, config: body })
+  } catch (error) {
+    throw new Error(`Connector configuration at '${path}': ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+class WorkerProcess {
+  readonly #mode: WorkerMode
+  readonly #settings: ReadonlyMap<string, string>
+  readonly #config: WorkerConfig
+  readonly #environment: Environment
+  readonly #log: Logger
+  readonly #bootstrap: readonly Endpoint[]
+  #herder: Herder | null = null
+  #http: HttpServer | null = null
+  #isStopping = false
+
+  /** Throws ConfigError. */
+  constructor(mode: WorkerMode, settings: ReadonlyMap<string, string>) {
+    this.#mode = mode
+    this.#settings = settings
+    this.#config = parseWorkerConfig(mode, settings)
+    this.#bootstrap = (this.#config['bootstrap.servers'] ?? []).map((text) => {
+      const endpoint = parseAddress(text)
+      if (endpoint === null)
+        throw new ConfigError('bootstrap.servers', `Invalid url in bootstrap.servers: ${text}`)
+      return endpoint
+    })
+    this.#environment = createNodeEnvironment({
+      log: { level: this.#config['log.level'] as 'info' },
+    })
+    this.#log = this.#environment.log
+  }
+
+  /** Resolves when connectors run and REST answers. Rejects with ConfigError, NotStarted. */
+  async run(connectors: readonly ConnectorRequest[]): Promise<void> {
+    // Timers of the environment keep nothing alive.
+    setInterval(() => undefined, 2 ** 30)
+    process.on('uncaughtException', (err) => {
+      this.#log.error('A connector left an error that nobody looks at', { err })
+    })
+    for (const { name, meant } of withoutEffect(this.#settings))
+      this.#log.warn(`The setting ${name} has no effect here`, meant ? { didYouMean: meant } : {})
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => void this.#stopOn(signal))
+    try {
+      await this.#start()
+      for (const { name, settings, target } of connectors) {
+        await this.#herder?.put(name, settings, { mayReplace: false, target })
+        this.#log.info(`Created connector ${name}`)
+      }
+    } catch (error) {
+      if (error instanceof ConfigError) throw error
+      throw new NotStarted(error instanceof Error ? error.message : String(error), { cause: error })
+    }
+    const readyMs = Math.round(this.#environment.clock.monotonic())
+    this.#log.info(`Kafka Connect worker started after ${readyMs} ms`, {
+      mode: this.#mode,
+      http: this.#herder?.worker.workerId,
+    })
+  }
+
+  async #start(): Promise<void> {
+    const at = listener(this.#config.listeners)
+    // REST answers 503 until the worker has read what it keeps.
+    let answering: ReturnType<typeof connectApi> | null = null
+    this.#http = await startHttpServer(at, [
+      {
+        segments: ['', 'connectors', 'connector-plugins'],
+        load: async () => async (request) => {
+          if (answering === null) throw new HttpError(503, 'The worker is starting')
+          return answering(request)
+        },
+      },
+    ])
+    const herder = this.#make(await this.#workerId(at.host, this.#http.address.port))
+    this.#herder = herder
+    await herder.start()
+    answering = connectApi(herder)
+  }
+
+  #make(workerId: string): Herder {
+    const environment = this.#environment
+    const { clock, random } = environment
+    const storageAt = (location: string) => new LocalStorage(location)
+    const worker: Worker = {
+      environment,
+      plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
+      bootstrap: this.#bootstrap,
+      settings: this.#settings,
+      config: this.#config,
+      workerId,
+    }
+    const path = this.#config['offset.storage.file.filename'] ?? ''
+    return new SoloHerder(worker, async (states) => new FileStorage(environment, path, states))
+  }
+
+  /** What it is called by, and reached at by other workers: where it listens everywhere, this machine's address. */
+  async #workerId(host: string, port: number): Promise<string> {
+    const isAnywhere = host === '0.0.0.0' || host === '::'
+    const address = isAnywhere ? await ownAddress() : host
+    const advertised = this.#config['rest.advertised.host.name'] ?? address
+    const shown = advertised.includes(':') ? `[${advertised}]` : advertised
+    return `${shown}:${this.#config['rest.advertised.port'] ?? port}`
+  }
+
+  async #stopOn(signal: string): Promise<void> {
+    if (this.#isStopping) return
+    this.#isStopping = true
+    this.#log.info(`Stopping on ${signal}`)
+    this.#environment.timers.after(stopMsMax, () => {
+      this.#log.error(`The stop took longer than ${stopMsMax} ms`)
+      process.exit(exitCodes.failed)
+    })
+    try {
+      await this.#herder?.stop()
+      await this.#http?.close()
+      this.#log.info('Kafka Connect worker stopped')
+      process.exit(exitCodes.ok)
+    } catch (err) {
+      this.#log.error('The stop failed', { err })
+      process.exit(exitCodes.failed)
+    }
+  }
+}
+
+async function ownAddress(): Promise<string> {
+  try {
+    return (await lookup(hostname())).address
+  } catch {
+    // A machine that does not know its own name.
+    return '127.0.0.1'
+  }
+}
+
+/** Where REST listens: the first of the listeners. Throws ConfigError. */
+function listener(listeners: readonly string[]): Endpoint {
+  const [text = ''] = listeners
+  const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/i.exec(text)
+  if (match === null || listeners.length > 1)
+    throw new ConfigError(
+      'listeners',
+      `Invalid value ${listeners.join(',')} for configuration listeners: expected one http://host:port`,
+    )
+  const host = (match[1] ?? '').replace(/^\[|\]$/g, '')
+  return { host: host || '0.0.0.0', port: Number(match[2]) }
+}

@@ -1,0 +1,170 @@
+/**
+ * The connectors and tasks that run on this worker, and what is told of them. Which these are, and when
+ * they start and stop, others decide. What a connector or a task throws is its own status and nobody
+ * else's.
+ */
+import type { Settings } from '../config-def.ts'
+import { sinkConfig, sourceConfig } from '../connector-configs.ts'
+import { traceOf } from '../failures.ts'
+import type { ConnectorPlugin } from '../plugin.ts'
+import { keptIn } from '../storage/kept-in.ts'
+import {
+  connectorStatusEntry,
+  type State,
+  type Status,
+  taskStatusEntry,
+  topicEntry,
+} from '../storage/status-state.ts'
+import type { Kept } from './kept.ts'
+import { RunningConnector } from './running-connector.ts'
+import type { Worker } from './worker.ts'
+
+export class Runs {
+  readonly #worker: Worker
+  readonly #kept: Kept
+  readonly #onReconfigure: (name: string) => void
+  readonly #running = new Map<string, RunningConnector>()
+  /** Of the tasks that were started last: who had their numbers before has nothing more to tell. */
+  readonly #generations = new Map<string, Map<number, number>>()
+  #generation = 0
+
+  /** `onReconfigure`: a connector asks for its tasks to be configured anew. */
+  constructor(worker: Worker, kept: Kept, onReconfigure: (name: string) => void) {
+    this.#worker = worker
+    this.#kept = kept
+    this.#onReconfigure = onReconfigure
+  }
+
+  /** Statuses that are told from now on are of this generation, or a later one. */
+  set generation(value: number) {
+    this.#generation = Math.max(this.#generation, value)
+  }
+
+  get(name: string): RunningConnector | undefined {
+    return this.#running.get(name)
+  }
+
+  get names(): string[] {
+    return [...this.#running.keys()]
+  }
+
+  /** In place of one of the same name, which was stopped. */
+  make(name: string, plugin: ConnectorPlugin, settings: Settings): RunningConnector {
+    const { offsets } = this.#kept
+    const connector = new RunningConnector({
+      name,
+      worker: this.#worker,
+      plugin,
+      settings,
+      offsets: {
+        offset: (partition) => offsets.offset(name, partition),
+        put: (rows) =>
+          this.#kept.putOffsets(
+            rows.map(({ partition, offset }) => offsets.entry(name, partition, offset)),
+          ),
+      },
+      events: {
+        onConnectorFailure: (error) => {
+          this.connectorIs(name, 'FAILED', error)
+        },
+        onReconfigure: () => this.#onReconfigure(name),
+        onTaskState: (task, state, error) => {
+          const { log } = this.#worker.environment
+          if (state === 'FAILED') log.error(`Task ${name}-${task} failed`, { err: error })
+          const generation = this.#generations.get(name)?.get(task) ?? 0
+          const status = this.#status(state, { version: plugin.version, generation }, error)
+          this.#kept.tell([taskStatusEntry(name, task, status)])
+        },
+        onTopic: (task, topic) => {
+          if (!this.#worker.config['topic.tracking.enable']) return
+          const timestamp = this.#worker.environment.clock.now()
+          this.#kept.tell([topicEntry(topic, name, { task, timestamp })])
+        },
+      },
+    })
+    this.#running.set(name, connector)
+    return connector
+  }
+
+  connectorIs(name: string, state: State, error?: unknown): void {
+    const { log } = this.#worker.environment
+    if (error !== undefined) log.error(`Connector ${name} failed`, { err: error })
+    const version = this.#running.get(name)?.version ?? null
+    const status = this.#status(state, { version, generation: this.#generation }, error)
+    this.#kept.tell([connectorStatusEntry(name, status)])
+  }
+
+  startTasks(name: string, numbers?: readonly number[]): void {
+    const connector = this.#running.get(name)
+    const { configs } = this.#kept
+    const isPaused = configs.target(name) === 'PAUSED'
+    const tasks = configs.tasks(name)
+    for (const task of numbers ?? tasks.keys()) {
+      const settings = tasks[task]
+      if (settings === undefined || connector === undefined) continue
+      const generation = ++this.#generation
+      keptIn(this.#generations, name, () => new Map<number, number>()).set(task, generation)
+      const isCurrent = () => this.#isCurrent(name, task, generation)
+      connector.startTask(task, settings, { isPaused, isCurrent })
+    }
+  }
+
+  async stopInstance(name: string): Promise<void> {
+    const connector = this.#running.get(name)
+    await connector?.stopTasks()
+    await connector?.stop()
+  }
+
+  forget(name: string): void {
+    this.#running.delete(name)
+  }
+
+  /** Statuses of tasks that are no more: those from this number on, of as many as there were. */
+  forgetTasks(name: string, from: number, before: number): void {
+    const generations = this.#generations.get(name)
+    for (const task of generations?.keys() ?? []) if (task >= from) generations?.delete(task)
+    const told = this.#kept.statuses.tasks(name).map(([task]) => task)
+    const gone = new Set([...told, ...Array(before).keys()].filter((task) => task >= from))
+    this.#kept.tell(Array.from(gone, (task) => taskStatusEntry(name, task, null)))
+  }
+
+  /**
+   * What the started connector wants its tasks to be; null where they are that already, under the same
+   * settings of the connector. Rejects with what the connector threw.
+   */
+  async changedTasks(name: string): Promise<readonly Settings[] | null> {
+    const connector = this.#running.get(name)
+    const { configs } = this.#kept
+    const settings = configs.connector(name)
+    if (connector?.isStarted !== true || settings === undefined) return null
+    const table = connector.isSink ? sinkConfig : sourceConfig
+    const { 'tasks.max': max, 'tasks.max.enforce': isEnforced } = table.parse(settings)
+    const wanted = await connector.taskConfigs(max, isEnforced)
+    const before = configs.tasks(name)
+    const isSame =
+      wanted.length === before.length &&
+      wanted.every((config, task) => equalSettings(config, before[task]!)) &&
+      equalSettings(configs.applied(name) ?? new Map(), settings)
+    return isSame ? null : wanted
+  }
+
+  /** Neither here nor by another worker has it been started again, or removed. */
+  #isCurrent(name: string, task: number, generation: number): boolean {
+    const isLastHere = this.#generations.get(name)?.get(task) === generation
+    const told = this.#kept.statuses.task(name, task)?.generation ?? 0
+    return isLastHere && told <= generation && this.#kept.configs.tasks(name)[task] !== undefined
+  }
+
+  #status(
+    state: State,
+    { version, generation }: Pick<Status, 'version' | 'generation'>,
+    error?: unknown,
+  ): Status {
+    const trace = state === 'FAILED' ? traceOf(error) : null
+    return { state, trace, workerId: this.#worker.workerId, version, generation }
+  }
+}
+
+export function equalSettings(left: Settings, right: Settings): boolean {
+  return left.size === right.size && [...left].every(([name, value]) => right.get(name) === value)
+}

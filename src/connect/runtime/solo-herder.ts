@@ -1,0 +1,231 @@
+/**
+ * The herder of a worker that is alone: within a broker, or standalone. It decides, keeps the decision,
+ * and does it. Everything that changes one connector happens in order, one thing at a time; connectors
+ * do not wait for each other.
+ */
+
+import { describeGroup, removeMembers } from '../../client/admin/groups.ts'
+import { isAnswer } from '../../client/failures.ts'
+import { HttpError } from '../../http/routes.ts'
+import type { Settings } from '../config-def.ts'
+import type { ConnectorPlugin } from '../plugin.ts'
+import {
+  commitEntry,
+  connectorEntry,
+  type TargetState,
+  targetEntry,
+  taskEntries,
+} from '../storage/config-state.ts'
+import { connectorStatusEntry, type Status, topicEntry } from '../storage/status-state.ts'
+import type { States, Storage } from '../storage/storage.ts'
+import { openTopicStorage } from '../storage/topic-storage.ts'
+import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
+import { Herder, type PutOptions, type RestartRequest, startWaitMs } from './herder.ts'
+import { InOrder } from './in-order.ts'
+import { pausedFor } from './pause.ts'
+import { Runs } from './runs.ts'
+import type { Worker } from './worker.ts'
+
+export class SoloHerder extends Herder {
+  readonly #openStorage: (states: States) => Promise<Storage>
+  readonly #runs: Runs
+  readonly #inOrder = new InOrder()
+
+  /** `openStorage`: the topics of its settings, unless said otherwise. */
+  constructor(worker: Worker, openStorage?: (states: States) => Promise<Storage>) {
+    super(worker)
+    this.#openStorage =
+      openStorage ?? ((states) => openTopicStorage(this.cluster, worker.config, states))
+    this.#runs = new Runs(worker, this.kept, (name) => {
+      void this.#inOrder.run(name, () => this.#reconfigure(name)).catch(() => undefined)
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.kept.open(this.#openStorage)
+    this.#runs.generation = this.statuses.generation + 1
+    for (const name of this.configs.names)
+      void this.#inOrder.run(name, async () => {
+        await this.#removeOrphans(name)
+        await this.#start(name)
+      })
+  }
+
+  async stop(): Promise<void> {
+    const { environment, config } = this.worker
+    await Promise.race([
+      this.#inOrder.end(),
+      pausedFor(environment, config['task.shutdown.graceful.timeout.ms']),
+    ])
+    await Promise.all(this.#runs.names.map((name) => this.#runs.stopInstance(name)))
+    await this.kept.close()
+    this.cluster.close()
+  }
+
+  put(name: string, settings: Settings, options: PutOptions): Promise<boolean> {
+    return this.#inOrder
+      .run(name, async () => {
+        const isNew = await this.checkPut(name, settings, options)
+        const { target } = options
+        const targets = target === null ? [] : [targetEntry(name, target)]
+        await this.kept.write([...targets, connectorEntry(name, settings)])
+        await this.#runs.stopInstance(name)
+        const started = this.#start(name)
+        await Promise.race([started, pausedFor(this.worker.environment, startWaitMs)])
+        return { isNew, rest: started }
+      })
+      .then(({ isNew }) => isNew)
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#inOrder.run(name, async () => {
+      this.require(name)
+      const { length: before } = this.configs.tasks(name)
+      await this.#runs.stopInstance(name)
+      this.#runs.forget(name)
+      await this.kept.write([connectorEntry(name, null), targetEntry(name, null)])
+      this.#runs.forgetTasks(name, 0, before)
+      const topics = this.statuses.topics(name).map((topic) => topicEntry(topic, name, null))
+      this.kept.tell([connectorStatusEntry(name, null), ...topics])
+    })
+  }
+
+  setTarget(name: string, target: TargetState): Promise<void> {
+    return this.#inOrder.run(name, async () => {
+      this.require(name)
+      if (this.configs.target(name) === target) return
+      await this.kept.write([targetEntry(name, target)])
+      if (target === 'STOPPED') await this.#stopTasksForGood(name)
+      else if (target === 'PAUSED') await this.#pause(name)
+      else await this.#resume(name)
+    })
+  }
+
+  restart(name: string, { includeTasks, onlyFailed }: RestartRequest): Promise<void> {
+    return this.#inOrder.run(name, async () => {
+      this.require(name)
+      const isMeant = (status: Status | undefined) => !onlyFailed || status?.state === 'FAILED'
+      const isConnector = isMeant(this.statuses.connector(name))
+      const tasks = this.configs.tasks(name).flatMap((_, task) => {
+        return includeTasks && isMeant(this.statuses.task(name, task)) ? [task] : []
+      })
+      const connector = this.#runs.get(name)
+      await connector?.stopTasks(tasks)
+      if (isConnector) {
+        await connector?.stop()
+        await this.#start(name, { withTasks: !includeTasks })
+      }
+      this.#runs.startTasks(name, tasks)
+    })
+  }
+
+  restartTask(name: string, task: number): Promise<void> {
+    return this.#inOrder.run(name, async () => {
+      this.require(name)
+      if (this.configs.tasks(name)[task] === undefined)
+        throw new HttpError(404, `Task ${name}-${task} not found`)
+      await this.#runs.get(name)?.stopTasks([task])
+      this.#runs.startTasks(name, [task])
+    })
+  }
+
+  whileStopped<T>(name: string, work: (plugin: ConnectorPlugin) => Promise<T>): Promise<T> {
+    return this.#inOrder.run(name, async () => work(this.requireStopped(name)))
+  }
+
+  /**
+   * Tasks of this worker before a crash are still members of their group, which would wait for them until
+   * their sessions end. Never rejects.
+   */
+  async #removeOrphans(name: string): Promise<void> {
+    const settings = this.configs.connector(name)
+    if (settings === undefined || this.typeOf(settings) !== 'sink') return
+    const { log } = this.worker.environment
+    try {
+      const { groupId } = sinkConsumerSettings(settings, name, this.worker.settings).options
+      const { members } = await describeGroup(this.cluster, groupId)
+      const orphans = members.filter(({ clientId }) => clientId.startsWith(sinkClientId(name)))
+      const ids = orphans.map(({ memberId }) => memberId)
+      if (ids.length > 0) await removeMembers(this.cluster, groupId, ids, 'the worker has crashed')
+    } catch (error) {
+      if (!isAnswer(error, 'GROUP_ID_NOT_FOUND'))
+        log.warn(`Members of connector ${name} may be left over`, { reason: String(error) })
+    }
+  }
+
+  /** Starts a connector as it is wanted, and its tasks. Never rejects: a failure is its status. */
+  async #start(name: string, { withTasks = true } = {}): Promise<void> {
+    const settings = this.configs.connector(name)
+    if (settings === undefined || this.#inOrder.isEnded) return
+    try {
+      const connector = this.#runs.make(name, this.pluginOf(settings), settings)
+      const target = this.configs.target(name)
+      // A worker that crashed may have left some.
+      const { length: count } = this.configs.tasks(name)
+      this.#runs.forgetTasks(name, count, count)
+      if (target === 'STOPPED') return this.#runs.connectorIs(name, 'STOPPED')
+      if (target === 'PAUSED') {
+        this.#runs.connectorIs(name, 'PAUSED')
+        return this.#runs.startTasks(name)
+      }
+      await connector.start()
+      // It took long, and somebody has replaced or deleted it since.
+      if (this.#runs.get(name) !== connector) return await connector.stop()
+      this.#runs.connectorIs(name, 'RUNNING')
+      if (withTasks) await this.#configureTasks(name, { mustStart: true })
+    } catch (error) {
+      this.#runs.connectorIs(name, 'FAILED', error)
+    }
+  }
+
+  async #reconfigure(name: string): Promise<void> {
+    if (this.configs.target(name) !== 'STARTED') return
+    try {
+      await this.#configureTasks(name, { mustStart: false })
+    } catch (error) {
+      this.#runs.connectorIs(name, 'FAILED', error)
+    }
+  }
+
+  /** Asks the connector for its tasks, and starts them anew where they are others than before. */
+  async #configureTasks(name: string, { mustStart }: { mustStart: boolean }): Promise<void> {
+    const connector = this.#runs.get(name)
+    if (connector?.isStarted !== true) return
+    const changed = await this.#runs.changedTasks(name)
+    if (changed !== null) {
+      const { length: before } = this.configs.tasks(name)
+      await connector.stopTasks()
+      await this.kept.write(taskEntries(name, changed))
+      await this.kept.write([commitEntry(name, changed.length)])
+      this.#runs.forgetTasks(name, changed.length, before)
+    }
+    if (changed !== null || mustStart) this.#runs.startTasks(name)
+  }
+
+  async #stopTasksForGood(name: string): Promise<void> {
+    const { length: before } = this.configs.tasks(name)
+    await this.#runs.stopInstance(name)
+    await this.kept.write([commitEntry(name, 0)])
+    this.#runs.forgetTasks(name, 0, before)
+    this.#runs.connectorIs(name, 'STOPPED')
+  }
+
+  async #pause(name: string): Promise<void> {
+    const connector = this.#runs.get(name)
+    await connector?.stop()
+    connector?.setPaused(true)
+    this.#runs.connectorIs(name, 'PAUSED')
+  }
+
+  async #resume(name: string): Promise<void> {
+    const connector = this.#runs.get(name)
+    try {
+      await connector?.start()
+      connector?.setPaused(false)
+      this.#runs.connectorIs(name, 'RUNNING')
+      await this.#configureTasks(name, { mustStart: false })
+    } catch (error) {
+      this.#runs.connectorIs(name, 'FAILED', error)
+    }
+  }
+}
