@@ -1,8 +1,7 @@
 /** `millrace tables append` and `overwrite`: rows from stdin into a Delta table, all of them in one commit or none. */
-import { isUtf8 } from 'node:buffer'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import { BatchBuilder } from '../tables/columns/column-builder.ts'
-import { type Json, jsonText, parseDistinctJson } from '../tables/columns/exact-json.ts'
+import { jsonText } from '../tables/columns/exact-json.ts'
 import { SchemaInference } from '../tables/columns/infer.ts'
 import { rowOfJson } from '../tables/columns/json-values.ts'
 import { DeltaError, invalid } from '../tables/delta/delta-error.ts'
@@ -13,9 +12,9 @@ import { type Committed, Transaction } from '../tables/delta/transaction.ts'
 import { type LocalInvocation, localVerb } from './command.ts'
 import { createCommandEnvironment } from './environment.ts'
 import { CommandError, UsageError } from './failure.ts'
-import { readLines } from './line-reader.ts'
 import { plural } from './table.ts'
 import { toldWriting, warn } from './tables-failure.ts'
+import { fitting, numberedRows, type Rows } from './tables-rows.ts'
 
 /** Rows and bytes of text that are made columns at once. */
 const batchRows = 8192
@@ -125,64 +124,6 @@ interface Making {
   readonly properties: readonly string[]
 }
 
-interface Row {
-  readonly line: number
-  readonly bytes: number
-  readonly json: Json
-}
-
-/** Rows of stdin, of which some may have been looked at before they are taken. */
-class Rows {
-  readonly #source: AsyncGenerator<Row[]>
-  readonly #seen: Row[][] = []
-
-  constructor(source: AsyncGenerator<Row[]>) {
-    this.#source = source
-  }
-
-  /** Keeps what it yields for `all`. */
-  async *ahead(): AsyncGenerator<Row[]> {
-    for (;;) {
-      const next = await this.#source.next()
-      if (next.done === true) return
-      this.#seen.push(next.value)
-      yield next.value
-    }
-  }
-
-  async areThere(): Promise<boolean> {
-    for await (const some of this.ahead()) if (some.length > 0) return true
-    return false
-  }
-
-  async *all(): AsyncGenerator<Row[]> {
-    while (this.#seen.length > 0) yield this.#seen.shift()!
-    yield* this.#source
-  }
-}
-
-function numberedRows(stream: AsyncIterable<Buffer>): Rows {
-  return new Rows(
-    (async function* () {
-      let line = 0
-      for await (const lines of readLines(stream)) {
-        const rows: Row[] = []
-        for (const text of lines) {
-          line++
-          if (!isUtf8(text)) throw invalid(`line ${line}: not UTF-8`)
-          if (text.length === 0) continue
-          rows.push({
-            line,
-            bytes: text.length,
-            json: fitting(line, () => parseDistinctJson(`${text}`)),
-          })
-        }
-        yield rows
-      }
-    })(),
-  )
-}
-
 /** `null`: there are no rows for the table that is there, and that is not what was asked for. */
 async function begin(
   environment: TableEnvironment,
@@ -274,14 +215,4 @@ async function commitRows(transaction: Transaction, mode: Mode, rows: Rows): Pro
 
 function partitionText({ schema }: Transaction): string {
   return JSON.stringify(schema.partitionFields.map(({ name }) => name))
-}
-
-/** Names the line of a row that is none, or does not fit. */
-function fitting<Result>(line: number, work: () => Result): Result {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error
-    throw invalid(`line ${line}: ${error.message}`, { cause: error })
-  }
 }

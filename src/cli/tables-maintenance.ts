@@ -1,58 +1,17 @@
-/** `millrace tables delete`, `optimize`, `vacuum` and `restore`: what makes a table smaller, and what takes it back. */
-import { LocalStorage } from '../environment/node/local-storage.ts'
+/** `millrace tables optimize`, `vacuum` and `restore`: what makes a table smaller, and what takes it back. */
 import { jsonText } from '../tables/columns/exact-json.ts'
-import { deleteRows } from '../tables/delta/delete.ts'
 import { optimizeTable } from '../tables/delta/optimize.ts'
 import { restoreTable } from '../tables/delta/restore.ts'
-import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { vacuumTable } from '../tables/delta/vacuum.ts'
 import { localVerb } from './command.ts'
-import { createCommandEnvironment } from './environment.ts'
 import { UsageError } from './failure.ts'
 import { bytes, count, plural } from './table.ts'
+import { environmentOf } from './tables-change.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 
 const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
 const mebibyte = 1024 * 1024
 const hourMs = 3_600_000
-
-function environmentOf(path: string): TableEnvironment {
-  const { clock, random } = createCommandEnvironment()
-  return { clock, random, storage: new LocalStorage(path) }
-}
-
-export const remove = localVerb({
-  summary: 'Delete the rows for which a condition is true',
-  positionals: [path],
-  options: {
-    where: {
-      kind: 'text',
-      value: 'CONDITION',
-      summary: 'As in SQL: columns compared with constants, IN, IS NULL, AND, OR, NOT',
-    },
-  },
-  examples: [
-    {
-      says: 'A customer',
-      line: `millrace tables delete /data/orders --where "customer = 'ann' AND day < '2024-01-01'"`,
-    },
-  ],
-  run: ({ values: { where }, positionals, json }) =>
-    toldWriting(positionals[0]!, async () => {
-      if (where === undefined) throw new UsageError('--where is missing: which rows to delete')
-      const done = await deleteRows(environmentOf(positionals[0]!), where)
-      warn(done)
-      const told = { version: done?.version ?? null, rowsDeleted: done?.deleted ?? 0 }
-      process.stdout.write(
-        json
-          ? `${jsonText(told)}\n`
-          : done === null
-            ? 'No row matches: nothing was committed\n'
-            : `Version ${done.version}: ${plural(done.deleted, 'row')} deleted\n`,
-      )
-      return 0
-    }),
-})
 
 export const optimize = localVerb({
   summary: 'Put small files together into large ones',

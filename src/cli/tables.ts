@@ -15,9 +15,10 @@ import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
 import { append, overwrite } from './tables-append.ts'
+import { merge, remove } from './tables-change.ts'
 import { isFile, told } from './tables-failure.ts'
 import { list } from './tables-list.ts'
-import { optimize, remove, restore, vacuum } from './tables-maintenance.ts'
+import { optimize, restore, vacuum } from './tables-maintenance.ts'
 
 const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
 const versionOptions = {
@@ -140,7 +141,7 @@ export const command: Command = {
   summary: 'Read and write Delta tables, read Parquet files',
   verbs: {
     ...{ list, describe, read, changes, history, append, overwrite },
-    ...{ delete: remove, optimize, vacuum, restore },
+    ...{ merge, delete: remove, optimize, vacuum, restore },
   },
 }
 

@@ -35,9 +35,22 @@ t.test('rows go into a table and come out again', async (t) => {
   t.equal(tables(['read', orders]).stdout, '{"id":7,"day":null}\n')
   t.match(tables(['restore', orders, '--version', '0']).stdout, /: 2 files back, 1 gone/)
   t.match(tables(['delete', orders, '--where', 'id = 3']).stdout, /^No row matches/)
+  const other = join(root, 'merged')
+  tables(['append', other], '{"id":1,"s":"a"}\n{"id":2,"s":"b"}')
+  const upsert = '{"id":2}\n{"ID":1,"s":null,"gone":false}\n{"id":3}\n{"id":4,"gone":true}'
+  const merge = ['merge', other, '--on', 'id', '--delete-marker', 'gone', '--json']
+  const told = '{"version":1,"rowsInserted":1,"rowsUpdated":2,"rowsDeleted":0}\n'
+  t.strictSame(tables(merge, upsert), { status: 0, stdout: told, stderr: '' })
+  t.match(tables(['merge', other, '--on', 'id'], ''), { status: 0, stdout: /^No row changes/ })
+  const ids = ['merge', other, '--on', 'id', '--when-matched', 'delete']
+  t.match(tables([...ids, '--when-not-matched', 'nothing'], '{"id":1}\n{"id":9}'), {
+    stdout: 'Version 2: 0 rows inserted, 0 updated, 1 deleted\n',
+  })
+  t.equal(tables(['read', other]).stdout, '{"id":2,"s":"b"}\n{"id":3,"s":null}\n')
   t.match(tables(['optimize', orders]).stdout, /^Nothing to do/)
   t.match(tables(['vacuum', orders, '--dry-run']).stdout, /^0 files would be deleted/)
   t.match(JSON.parse(tables(['list', root, '--json']).stdout), [
+    { path: 'merged', version: 2 },
     { path: 'shop/orders', version: 3 },
   ])
 })
@@ -81,10 +94,18 @@ t.test('what does not fit is said in a line, and nothing is committed', async (t
   refused(['overwrite', orders], '\n\n', /there are no rows/)
   refused(['read', other], '', /no Delta table/)
   refused(['delete', orders, '--where', 'id ='], '', /ends too early/)
+  refused(['merge', orders], '{"id":1}', /--on is missing/, 2)
+  refused(['merge', orders, '--on', 'nope'], '{"id":1}', /no column nope/)
+  refused(['merge', orders, '--on', 'id'], '{"id":1}\n{"id":"x"}', /line 2: id cannot hold "x"/)
+  refused(['merge', orders, '--on', 'id'], '{"id":1}\n{"id":1}', /id 1 comes twice/)
+  refused(['merge', orders, '--on', 'id', '--when-matched', 'x'], '', /expected update, delete/, 2)
+  const marked = ['merge', orders, '--on', 'id', '--delete-marker']
+  refused([...marked, 'day'], '', /is a column of the table/, 2)
+  refused([...marked, 'gone'], '{"id":1,"gone":1}', /line 1: gone is neither true nor false/)
   refused(['changes', orders], '', /--from is missing/, 2)
   refused(['vacuum', orders, '--retention-hours', '1'], '', /168 hours/)
   refused(['restore', orders, '--version', '77'], '', /no version 77/)
-  t.match(JSON.parse(tables(['list', root, '--json']).stdout), [{ version: 3 }])
+  t.match(JSON.parse(tables(['list', root, '--json']).stdout), [{}, { version: 3 }])
 })
 
 t.test('a table is emptied only where that is asked for', async (t) => {

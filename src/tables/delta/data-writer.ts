@@ -266,7 +266,7 @@ function checked(field: TableField, column: Column): Column {
 }
 
 /** Whether values of two types lie alike and mean the same. */
-function isLike(type: DataType, other: DataType): boolean {
+export function isLike(type: DataType, other: DataType): boolean {
   if (type.kind !== other.kind) return false
   switch (type.kind) {
     case 'decimal': {

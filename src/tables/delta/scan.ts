@@ -47,7 +47,7 @@ export async function* scanTable(
 /** As `scanTable`, of some of its files. */
 export async function* scanFiles(
   storage: Storage,
-  snapshot: Snapshot,
+  snapshot: Pick<Snapshot, 'schema'>,
   files: Iterable<FileAction>,
   fields: readonly TableField[] = snapshot.schema.fields,
 ): AsyncGenerator<ColumnBatch> {

@@ -111,6 +111,11 @@ export class Transaction {
     return this.#schema
   }
 
+  /** The table's properties, as they are behind this transaction. */
+  get metadata(): MetadataAction {
+    return this.#metadata
+  }
+
   /** All of the table was read: whatever rows another adds or removes are a conflict. */
   readAll(): void {
     const files = this.snapshot?.files.values() ?? []

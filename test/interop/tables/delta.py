@@ -3,6 +3,7 @@
     delta.py version
     delta.py read PATH            rows, a JSON object a line, in the forms of `millrace tables read`
     delta.py write PATH KIND      a table of a kind named in KINDS
+    delta.py merge PATH           odd ids up to 39 updated or inserted
     delta.py append PATH FIRST N  N commits of one row each, ids from FIRST on
     delta.py changes PATH A B     what versions A to B changed, as `millrace tables changes`
 """
@@ -135,6 +136,15 @@ def write(path, kind):
         write_deltalake(path, partitioned(20, 5), mode="append")
 
 
+def merge(path):
+    rows = pa.table({"id": pa.array(range(1, 40, 2), pa.int64()), "p": ["odd"] * 20})
+    merger = DeltaTable(path).merge(
+        rows, "t.id = s.id", source_alias="s", target_alias="t", writer_properties=SNAPPY
+    )
+    merger = merger.when_matched_update({"p": "s.p"})
+    merger.when_not_matched_insert({"id": "s.id", "p": "s.p"}).execute()
+
+
 def append(path, first, count):
     for n in range(int(first), int(first) + int(count)):
         rows = pa.table({"id": pa.array([n], pa.int64())})
@@ -153,4 +163,5 @@ command, *arguments = sys.argv[1:]
 if command == "version":
     print("deltalake", deltalake.__version__)
 else:
-    {"read": read, "write": write, "append": append, "changes": changes}[command](*arguments)
+    commands = {"read": read, "write": write, "append": append, "changes": changes, "merge": merge}
+    commands[command](*arguments)

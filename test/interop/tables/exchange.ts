@@ -89,6 +89,18 @@ export async function exchangeTables(
     const changed = ours('changes', path, '--from', range[0], '--to', range[1])
     return `${same('deleted', changed, theirs('changes', path, ...range))} changes, ${told}`
   })
+  await attempt(report, 'tables: merged by key', async () => {
+    const path = join(directory, 'theirs-merged')
+    theirs('write', path, 'feed')
+    const rows = Array.from({ length: 20 }, (_, i) => `{"id":${i * 2},"p":"merged"}`)
+    run(process.execPath, [millrace, 'tables', 'merge', path, '--on', 'id'], rows)
+    theirs('merge', path)
+    run(process.execPath, [millrace, 'tables', 'merge', path, '--on', 'id,day'], rows.slice(0, 3))
+    const range = ['4', '6'] as const
+    const changed = ours('changes', path, '--from', range[0], '--to', range[1])
+    const changes = same('changes', changed, theirs('changes', path, ...range))
+    return `${same('merged', theirs('read', path), ours('read', path))} rows, ${changes} changes`
+  })
   await attempt(report, 'tables: writers at once', async () => {
     const path = join(directory, 'at-once')
     run(process.execPath, [millrace, 'tables', 'append', path], ['{"id":-1}'])

@@ -12,6 +12,7 @@ import { parseJson } from '../../../src/tables/columns/exact-json.ts'
 import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
 import { rowOfJson } from '../../../src/tables/columns/json-values.ts'
 import type { Value } from '../../../src/tables/columns/value.ts'
+import { readChanges } from '../../../src/tables/delta/changes.ts'
 import { newTable, type TableDefinition } from '../../../src/tables/delta/new-table.ts'
 import { chosenFields, scanTable } from '../../../src/tables/delta/scan.ts'
 import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
@@ -130,6 +131,16 @@ export class Made {
       .map((entry) => join(entry.parentPath, entry.name).slice(this.root.length + 1))
       .sort()
   }
+}
+
+/** Rows in JSON, with what happened to them. */
+export async function changesOf(made: Made, from: number, to?: number): Promise<string[]> {
+  const lines: string[] = []
+  for await (const batch of readChanges(made.storage, from, to)) {
+    const print = rowPrinter(batch.fields)
+    for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
+  }
+  return lines
 }
 
 export async function stage(transaction: Transaction, lines: readonly string[]): Promise<void> {

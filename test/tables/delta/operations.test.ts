@@ -3,8 +3,6 @@ import { existsSync, rmSync, symlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
-import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
-import { readChanges } from '../../../src/tables/delta/changes.ts'
 import { deleteRows } from '../../../src/tables/delta/delete.ts'
 import { optimizeTable } from '../../../src/tables/delta/optimize.ts'
 import { restoreTable } from '../../../src/tables/delta/restore.ts'
@@ -12,6 +10,7 @@ import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
 import { vacuumTable } from '../../../src/tables/delta/vacuum.ts'
 import {
   add,
+  changesOf,
   column,
   field,
   framed,
@@ -40,15 +39,6 @@ async function tableOf(lines: readonly string[], properties = {}, partitionBy: s
   await stage(transaction, lines)
   await transaction.commit({ operation: 'WRITE' })
   return made
-}
-
-async function changesOf(made: Made, from: number, to?: number): Promise<string[]> {
-  const lines: string[] = []
-  for await (const batch of readChanges(made.storage, from, to)) {
-    const print = rowPrinter(batch.fields)
-    for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
-  }
-  return lines
 }
 
 /** Removes all files of the first commit. */

@@ -1,0 +1,202 @@
+/** `millrace tables merge` and `delete`: rows of a table changed, all of them in one commit or none. */
+import { LocalStorage } from '../environment/node/local-storage.ts'
+import { BatchBuilder } from '../tables/columns/column-builder.ts'
+import { type Json, jsonText } from '../tables/columns/exact-json.ts'
+import { rowOfJson } from '../tables/columns/json-values.ts'
+import type { Value } from '../tables/columns/value.ts'
+import { deleteRows } from '../tables/delta/delete.ts'
+import { invalid } from '../tables/delta/delta-error.ts'
+import { type MergeSource, mergeRows } from '../tables/delta/merge.ts'
+import type { TableSchema } from '../tables/delta/schema.ts'
+import { readSnapshot } from '../tables/delta/snapshot.ts'
+import type { TableEnvironment } from '../tables/delta/table-environment.ts'
+import { localVerb } from './command.ts'
+import { createCommandEnvironment } from './environment.ts'
+import { UsageError } from './failure.ts'
+import { count, plural } from './table.ts'
+import { toldWriting, warn } from './tables-failure.ts'
+import { fitting, numberedRows, type Rows } from './tables-rows.ts'
+
+const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
+/** Bytes of text: rows that are merged are held in memory. */
+const mergedBytesMax = 256 * 1024 * 1024
+
+export function environmentOf(path: string): TableEnvironment {
+  const { clock, random } = createCommandEnvironment()
+  return { clock, random, storage: new LocalStorage(path) }
+}
+
+export const merge = localVerb({
+  summary: 'Update rows by key from stdin and insert those that are new, in one commit',
+  positionals: [path],
+  options: {
+    on: {
+      kind: 'text',
+      value: 'NAME,…',
+      summary:
+        'The key: a row of the table is the same as one that comes if these columns are equal',
+    },
+    'when-matched': {
+      kind: 'text',
+      value: 'ACTION',
+      summary: 'What a row does to one that is there: update (unless given), delete or nothing',
+    },
+    'when-not-matched': {
+      kind: 'text',
+      value: 'ACTION',
+      summary: 'What becomes of a row that is new: insert (unless given) or nothing',
+    },
+    'delete-marker': {
+      kind: 'text',
+      value: 'NAME',
+      summary: 'A name that rows have beside their columns: those that have true there delete',
+    },
+  },
+  notes: [
+    'Rows have the forms that `millrace tables append` takes. A row that leaves a column out leaves it as it\n' +
+      'is where it matches. As in SQL a key without a value matches nothing; a key that comes twice is refused.',
+  ],
+  examples: [
+    { says: 'Upsert', line: 'millrace tables merge /data/orders --on id --json < orders.jsonl' },
+    {
+      says: 'Changes, of which those with "gone":true delete',
+      line: 'millrace tables merge /data/orders --on id --delete-marker gone < changes.jsonl',
+    },
+    {
+      says: 'Delete by key',
+      line: 'millrace tables merge /data/orders --on id --when-matched delete --when-not-matched nothing < ids.jsonl',
+    },
+  ],
+  run: ({ values, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      const { on } = values
+      if (on === undefined) throw new UsageError('--on is missing: the columns that are the key')
+      const rules = {
+        on: on.split(',').map((name) => name.trim()),
+        whenMatched: oneOf('when-matched', values, ['update', 'delete', 'nothing']),
+        whenNotMatched: oneOf('when-not-matched', values, ['insert', 'nothing']),
+      }
+      const environment = environmentOf(positionals[0]!)
+      const { schema } = await readSnapshot(environment.storage)
+      const source = await sourceOf(numberedRows(process.stdin), schema, values['delete-marker'])
+      const done = await mergeRows(environment, { ...rules, ...source })
+      warn(done)
+      const told = {
+        version: done?.version ?? null,
+        rowsInserted: done?.inserted ?? 0,
+        rowsUpdated: done?.updated ?? 0,
+        rowsDeleted: done?.deleted ?? 0,
+      }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : done === null
+            ? 'No row changes: nothing was committed\n'
+            : `Version ${done.version}: ${plural(done.inserted, 'row')} inserted, ${count(done.updated)} updated, ${count(done.deleted)} deleted\n`,
+      )
+      return 0
+    }),
+})
+
+export const remove = localVerb({
+  summary: 'Delete the rows for which a condition is true',
+  positionals: [path],
+  options: {
+    where: {
+      kind: 'text',
+      value: 'CONDITION',
+      summary: 'As in SQL: columns compared with constants, IN, IS NULL, AND, OR, NOT',
+    },
+  },
+  examples: [
+    {
+      says: 'A customer',
+      line: `millrace tables delete /data/orders --where "customer = 'ann' AND day < '2024-01-01'"`,
+    },
+  ],
+  run: ({ values: { where }, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      if (where === undefined) throw new UsageError('--where is missing: which rows to delete')
+      const done = await deleteRows(environmentOf(positionals[0]!), where)
+      warn(done)
+      const told = { version: done?.version ?? null, rowsDeleted: done?.deleted ?? 0 }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : done === null
+            ? 'No row matches: nothing was committed\n'
+            : `Version ${done.version}: ${plural(done.deleted, 'row')} deleted\n`,
+      )
+      return 0
+    }),
+})
+
+function oneOf<Option extends string, Name extends string>(
+  name: Name,
+  values: { readonly [option in Name]: string | undefined },
+  options: readonly [Option, ...Option[]],
+): Option {
+  const given = values[name] ?? options[0]
+  const found = options.find((option) => option === given)
+  if (found === undefined)
+    throw new UsageError(`--${name} ${given}: expected ${options.join(', ')}`)
+  return found
+}
+
+async function sourceOf(
+  rows: Rows,
+  { fields }: TableSchema,
+  marker: string | undefined,
+): Promise<Pick<MergeSource, 'batch' | 'deletes' | 'silent'>> {
+  if (fields.some(({ name }) => name === marker)) {
+    throw new UsageError(`--delete-marker ${marker}: that is a column of the table`)
+  }
+  // Who deletes gives a key and no more; what is inserted is looked at again.
+  const builder = new BatchBuilder(fields.map((field) => ({ ...field, isNullable: true })))
+  const silent = new Map<string, number[]>()
+  const deletes: number[] = []
+  let bytes = 0
+  for await (const some of rows.all()) {
+    for (const { line, json, bytes: size } of some) {
+      fitting(line, () => {
+        const { mark, rest } = marked(json, marker)
+        const row: { readonly [name: string]: Value } = rowOfJson(fields, rest)
+        if (mark) deletes.push(builder.rowCount)
+        for (const { name } of fields) {
+          if (Object.hasOwn(row, name)) continue
+          const without = silent.get(name)
+          if (without === undefined) silent.set(name, [builder.rowCount])
+          else without.push(builder.rowCount)
+        }
+        builder.append(row)
+      })
+      bytes += size
+    }
+    if (bytes > mergedBytesMax) {
+      throw invalid(`more than ${mergedBytesMax / 1024 ** 2} MiB of rows: merge some after others`)
+    }
+  }
+  const batch = builder.finish()
+  const flags = (set: readonly number[]): Uint8Array => {
+    const all = new Uint8Array(batch.rowCount)
+    for (const row of set) all[row] = 1
+    return all
+  }
+  return {
+    batch,
+    silent: new Map([...silent].map(([name, set]) => [name, flags(set)])),
+    ...(marker === undefined ? {} : { deletes: flags(deletes) }),
+  }
+}
+
+/** A row without the name that says whether it deletes. */
+function marked(json: Json, marker: string | undefined): { mark: boolean; rest: Json } {
+  const hasMark =
+    marker !== undefined && typeof json === 'object' && json !== null && Object.hasOwn(json, marker)
+  if (!hasMark) return { mark: false, rest: json }
+  const { [marker]: mark, ...rest } = json as { [name: string]: Json }
+  if (typeof mark !== 'boolean' && mark !== null) {
+    throw new RangeError(`${marker} is neither true nor false`)
+  }
+  return { mark: mark === true, rest }
+}

@@ -1,0 +1,152 @@
+/**
+ * Rows of a table that are deleted or become others, for `delete`, `update` and `merge`: each says what becomes of a row,
+ * and here it is brought about. Files that hold none of them stay, files that hold nothing else go, and the others are
+ * written anew. At first a file is read only as far as it takes to decide; nothing but counts is kept of it meanwhile.
+ *
+ * Where the table keeps a change feed, what happens to rows is told beside, unless whole files tell it.
+ */
+import { joinColumns, takeBatch, takeRows } from '../columns/batches.ts'
+import type { ColumnBatch } from '../columns/column.ts'
+import type { AddAction } from './actions.ts'
+import { changesBatch } from './changes.ts'
+import { unsupported } from './delta-error.ts'
+import { scanFiles } from './scan.ts'
+import type { TableField } from './schema.ts'
+import type { TableEnvironment } from './table-environment.ts'
+import type { Transaction } from './transaction.ts'
+
+/** What becomes of a row. */
+export const fate = { stays: 0, goes: 1, changes: 2 } as const
+
+export interface Decision {
+  /** Columns that it takes to decide. */
+  readonly fields: readonly TableField[]
+  /** A fate for each row; the same whenever it is asked. The batch has these columns, or all. */
+  fatesOf(batch: ColumnBatch): Uint8Array
+  /** Rows that change, with all columns, as they are afterwards. */
+  changed(batch: ColumnBatch): ColumnBatch
+}
+
+export interface RowCounts {
+  /** Rows. */
+  readonly deleted: number
+  readonly updated: number
+  /** Rows that were only written to another file. */
+  readonly copied: number
+  /** Files. */
+  readonly removed: number
+}
+
+interface Touched {
+  readonly file: AddAction
+  readonly rows: number
+  readonly goes: number
+  readonly changes: number
+}
+
+export class RowChanges {
+  readonly #environment: TableEnvironment
+  readonly #transaction: Transaction
+  readonly #decision: Decision
+  readonly #keepsFeed: boolean
+  #copied = 0
+  readonly #touched: Touched[] = []
+
+  /** Throws DeltaError for a table in which no row changes. */
+  constructor(environment: TableEnvironment, transaction: Transaction, decision: Decision) {
+    const { configuration } = transaction.metadata
+    if (configuration.get('delta.enableRowTracking') === 'true') {
+      throw unsupported('rows of the feature rowTracking would get new ids')
+    }
+    this.#environment = environment
+    this.#transaction = transaction
+    this.#decision = decision
+    this.#keepsFeed = configuration.get('delta.enableChangeDataFeed') === 'true'
+  }
+
+  /** Stages what becomes of the rows of some of the table's files. Rejects with DeltaError, ParquetError, DiskError. */
+  async apply(files: Iterable<AddAction>): Promise<RowCounts> {
+    for (const file of files) await this.#look(file)
+    const writesFeed = this.writesFeed
+    for (const touched of this.#touched) {
+      if (writesFeed || !isWhole(touched)) await this.#rewrite(touched.file, writesFeed)
+      this.#transaction.remove(touched.file, true)
+    }
+    const sum = (of: (touched: Touched) => number): number =>
+      this.#touched.reduce((all, touched) => all + of(touched), 0)
+    return {
+      deleted: sum(({ goes }) => goes),
+      updated: sum(({ changes }) => changes),
+      copied: this.#copied,
+      removed: this.#touched.length,
+    }
+  }
+
+  /** Whether the commit tells its changes in a feed, which then has to tell all of them. */
+  get writesFeed(): boolean {
+    return this.#keepsFeed && this.#touched.some((touched) => !isWhole(touched))
+  }
+
+  async #look(file: AddAction): Promise<void> {
+    let [rows, goes, changes] = [0, 0, 0]
+    for await (const batch of this.#scan(file, this.#decision.fields)) {
+      rows += batch.rowCount
+      for (const one of this.#decision.fatesOf(batch)) {
+        if (one === fate.goes) goes++
+        else if (one === fate.changes) changes++
+      }
+    }
+    if (goes + changes > 0) this.#touched.push({ file, rows, goes, changes })
+  }
+
+  #scan(file: AddAction, fields: readonly TableField[]): AsyncGenerator<ColumnBatch> {
+    const { schema } = this.#transaction
+    return scanFiles(this.#environment.storage, { schema }, [file], fields)
+  }
+
+  async #rewrite(file: AddAction, writesFeed: boolean): Promise<void> {
+    for await (const batch of this.#scan(file, this.#transaction.schema.fields)) {
+      const fates = this.#decision.fatesOf(batch)
+      const before = takeBatch(batch, rowsWith(fates, fate.changes))
+      const after = before.rowCount === 0 ? before : this.#decision.changed(before)
+      const left = replaced(batch, fates, after)
+      if (left.rowCount > 0) await this.#transaction.append(left)
+      this.#copied += left.rowCount - after.rowCount
+      if (!writesFeed) continue
+      const gone = takeBatch(batch, rowsWith(fates, fate.goes))
+      if (gone.rowCount > 0) await this.#transaction.tell(changesBatch(gone, 'delete'))
+      if (before.rowCount === 0) continue
+      await this.#transaction.tell(changesBatch(before, 'update_preimage'))
+      await this.#transaction.tell(changesBatch(after, 'update_postimage'))
+    }
+  }
+}
+
+/** Whether all rows of a file go. */
+function isWhole({ rows, goes }: Touched): boolean {
+  return goes === rows
+}
+
+function rowsWith(fates: Uint8Array, wanted: number): Int32Array {
+  const rows = new Int32Array(fates.length)
+  let count = 0
+  for (let row = 0; row < fates.length; row++) if (fates[row] === wanted) rows[count++] = row
+  return rows.subarray(0, count)
+}
+
+/** The rows that are left of a batch, in their places, those that change as `after` has them. */
+function replaced(batch: ColumnBatch, fates: Uint8Array, after: ColumnBatch): ColumnBatch {
+  if (after.rowCount === 0) return takeBatch(batch, rowsWith(fates, fate.stays))
+  const positions = new Int32Array(batch.rowCount)
+  let count = 0
+  let next = batch.rowCount
+  for (let row = 0; row < batch.rowCount; row++) {
+    if (fates[row] === fate.goes) continue
+    positions[count++] = fates[row] === fate.changes ? next++ : row
+  }
+  const taken = positions.subarray(0, count)
+  const columns = batch.columns.map((column, i) =>
+    takeRows(joinColumns([column, after.columns[i]!]), taken),
+  )
+  return { rowCount: count, fields: batch.fields, columns }
+}
