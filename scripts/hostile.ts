@@ -1,10 +1,10 @@
 /**
  * `npm run hostile`: a broker process of its own in a temporary directory, a well-behaved client that
  * produces and fetches at a fixed rate, and beside it one attack after the other. One table: what was sent,
- * what the attacker got, the broker's memory and open files, what the client felt, and for how long in one
- * piece the event loop was held (of processor time where others have the machine). The exit code is 1
- * where the broker died or logged an error, the client got one, or memory rose or stayed above its bound.
- * Linux only.
+ * what the attacker got, the broker's memory and open files, what the client felt, for how long in one piece
+ * the event loop was held (of processor time where others have the machine), and the longest collection of
+ * garbage. The exit code is 1 where the broker died or logged an error, the client got one, or memory rose
+ * or stayed above its bound. Linux only.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -69,6 +69,8 @@ interface Row {
   readonly good: Measured
   /** The longest piece of time for which the broker's event loop was held. */
   readonly heldMs: number
+  /** The longest collection of garbage, which holds it as well. */
+  readonly gcMs: number
   readonly faults: readonly string[]
 }
 
@@ -168,7 +170,7 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
     peakMb = Math.max(peakMb, broker.memoryMb)
     files = Math.max(files, broker.openFiles)
   }, 50)
-  await broker.longestHoldMs()
+  await broker.longestHold()
   good.measure()
   const endMs = performance.now() + seconds * 1000
   const open = async () => {
@@ -179,7 +181,7 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
   const target: Target = { port, ...topics, filledId, endMs, outcome, open }
   await Promise.race([attack.run(target), setTimeout(seconds * 3000)])
   const felt = await good.report()
-  const heldMs = broker.isAlive ? await broker.longestHoldMs() : Number.NaN
+  const held = broker.isAlive ? await broker.longestHold() : undefined
   const got = outcome.toString()
   for (const peer of peers) peer.close()
   await setTimeout(restMs)
@@ -202,7 +204,8 @@ async function measure({ broker, good, filledId }: Scene, attack: Attack): Promi
     afterMb,
     files,
     good: felt,
-    heldMs,
+    heldMs: held?.longestMs ?? Number.NaN,
+    gcMs: held?.longestGcMs ?? Number.NaN,
     faults: [...new Set(faults)],
   }
 }
@@ -222,7 +225,7 @@ function shown(row: Row): string {
     row.attack.padEnd(66),
     `${mb(row.beforeMb)}${mb(row.peakMb)}${mb(row.afterMb)}`,
     String(row.files).padStart(6),
-    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}${ms(row.heldMs)}`,
+    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}${ms(row.heldMs)}${ms(row.gcMs)}`,
     ` ${row.got}${row.faults.length > 0 ? `  !! ${row.faults.join('; ')}` : ''}`,
   ].join('')
 }
@@ -231,7 +234,7 @@ const head = [
   'attack'.padEnd(66),
   '  MB before, peak, after',
   '  files',
-  '  p50, p99, max, loop held ms',
+  '  p50, p99, max, loop held, gc ms',
   '  the attacker got',
 ].join('')
 

@@ -9,7 +9,8 @@
  * meanwhile pauses the socket. So does a large frame that is not whole yet while the broker's budget for
  * those is used up. Where memory is short, `memory-pressure.ts` asks how slowly the peer sends and reads.
  * Who asks for much goes on in later turns, see `loop-turns.ts`, and is read in small bites: what was read
- * and may not be looked at yet is memory.
+ * and may not be looked at yet is memory. Large replies leave in pieces, see `write-turns.ts`: after each of
+ * them it shows whether the peer reads.
  *
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
@@ -39,9 +40,6 @@ const uncountedBytesMax = 16 * 1024
 
 /** Requests of most producers are smaller: `max.request.size` is 1 MiB by default. */
 const largeFrameBytesMin = 2 * 1024 * 1024
-
-/** Of one write: after each of them it shows whether the peer reads. */
-const writtenBytesMax = 1024 * 1024
 
 /** Of one read: at first, and of a stream that has been looked at whole again and again. */
 const firstBiteBytes = 16 * 1024
@@ -399,6 +397,7 @@ export class Connection implements Asker, Gatherer, Holder {
     for (let i = 0; i < chunks.length; i++) this.#output.push(chunks[i] as Buffer)
     this.#outputBytes += replyBytes
     if (lent !== null) this.#lent.push(...lent)
+    exchange.lent = null
     this.#flushLater()
   }
 
@@ -424,22 +423,27 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#isFlushDue = false
     if (!this.isOpen || this.#isBlocked || this.#output.length === 0) return
     this.#lastActiveMs = this.#owner.clock.monotonic()
-    while (!this.#isBlocked && this.#output.length > 0) this.#write()
+    const { writes } = this.limits
+    while (!this.#isBlocked && this.#output.length > 0) {
+      const bytes = this.#outputBytes
+      const room = writes.room(bytes)
+      if (room === 0) {
+        this.#isFlushDue = true
+        writes.lineUp(this.#flush, this.#owner.timers)
+        return
+      }
+      writes.spend(room, bytes, this.#owner.timers)
+      this.#write(room)
+    }
     if (this.#isClosing) this.#closeWhenDone()
     else this.#proceed()
   }
 
-  /** Writes what there is, but not much at a time. */
-  #write(): void {
+  /** Writes so many bytes of what there is. */
+  #write(bytes: number): void {
     let output = this.#output
-    let bytes = this.#outputBytes
-    if (bytes > writtenBytesMax) {
-      let count = 0
-      for (bytes = 0; bytes < writtenBytesMax; count++) bytes += (output[count] as Buffer).length
-      output = output.splice(0, count)
-    } else {
-      this.#output = []
-    }
+    if (bytes < this.#outputBytes) output = takeBytes(output, bytes)
+    else this.#output = []
     this.#outputBytes -= bytes
     this.#owner.counters.bytesOut += bytes
     const chunks = output.length === 1 ? output : joinSmall(output)
@@ -504,9 +508,10 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#isClosing = true
     this.#idleTimer?.cancel()
     this.#throttle?.cancel()
-    const { requestBytes, replyBytes, turns } = this.limits
+    const { requestBytes, replyBytes, turns, writes } = this.limits
     requestBytes.forget(this.#resumeTaking)
     turns.forget(this.#goOn)
+    writes.forget(this.#flush)
     for (const exchange of this.#exchanges) exchange.abandon()
     this.#exchanges = []
     this.#output = []
@@ -521,6 +526,19 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#closeCallbacks = []
     for (const callback of callbacks) callback()
   }
+}
+
+/** Takes so many bytes off the front of `chunks`, which have more. */
+function takeBytes(chunks: Buffer[], bytes: number): Buffer[] {
+  let left = bytes
+  let count = 0
+  while ((chunks[count] as Buffer).length <= left) left -= (chunks[count++] as Buffer).length
+  const taken = chunks.splice(0, count)
+  if (left === 0) return taken
+  const first = chunks[0] as Buffer
+  taken.push(first.subarray(0, left))
+  chunks[0] = first.subarray(left)
+  return taken
 }
 
 /** Copies runs of small chunks into one each; the large ones are passed through. */

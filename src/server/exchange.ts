@@ -128,7 +128,10 @@ export class Exchange implements RequestContext {
   }
 
   settle(chunks: readonly Buffer[] | null): void {
-    if (this.isSettled) return
+    if (this.isSettled) {
+      this.releaseUnsent()
+      return
+    }
     this.isSettled = true
     this.chunks = chunks
     if (chunks !== null) {
@@ -148,8 +151,9 @@ export class Exchange implements RequestContext {
   }
 
   get replyBytesLeft(): number {
+    const { replyBytes, options } = this.connection.limits
     // A share of what is left, so that many large replies at once do not use it up.
-    const share = Math.floor(this.connection.limits.replyBytes.left / 8)
+    const share = Math.min(options.recordBytesPerReplyMax, Math.floor(replyBytes.left / 8))
     return this.meter === null ? share : Math.min(share, Math.floor(this.meter.recordBytesMax))
   }
 
@@ -247,9 +251,11 @@ export class Exchange implements RequestContext {
     this.holdsNext = true
   }
 
-  /** The connection is gone: whatever the handler will answer goes nowhere. */
+  /** The connection is gone: what was answered, or will be, goes nowhere. */
   abandon(): void {
-    this.settle(null)
+    if (this.chunks === null) this.settle(null)
+    else this.releaseUnsent()
+    this.chunks = null
     this.#countReply(0)
   }
 }

@@ -17,6 +17,7 @@ import { MemoryPressure } from './memory-pressure.ts'
 import { ClientQuotas, defaultQuotaWindows, type QuotaWindows } from './quotas/client-quotas.ts'
 import { ConnectionRates, unlimitedRate } from './quotas/connection-rates.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
+import { WriteTurns } from './write-turns.ts'
 
 export interface ListenerLimits {
   readonly connectionsMax: number
@@ -45,6 +46,11 @@ export interface LimitOptions {
   readonly requestsPerConnectionMax: number
   /** Bytes of replies that one connection may keep waiting before no more of its requests are taken. */
   readonly replyBytesPerConnectionMax: number
+  /**
+   * Bytes of records in one reply, however many are asked for, unless a single batch has more: whoever wants
+   * more asks again, and others are heard in between.
+   */
+  readonly recordBytesPerReplyMax: number
   /**
    * `queued.max.request.bytes`: of requests taken and not answered, in the whole broker. Half as much once
    * more for large requests that have not arrived whole, for requests that wait for other clients, and for
@@ -78,6 +84,8 @@ export const defaultLimits: LimitOptions = {
   idleMsMax: 600_000,
   requestsPerConnectionMax: 100,
   replyBytesPerConnectionMax: 1024 * 1024,
+  // With what is read beyond it, this fits memory that is used again and again: 4 MiB.
+  recordBytesPerReplyMax: 4_000_000,
   queuedRequestBytesMax: 256 * 1024 * 1024,
   decodedBytesMax: 8 * 1024 * 1024,
 }
@@ -92,6 +100,7 @@ export class Limits {
   readonly unfinishedFrames: UnfinishedFrames
   readonly pressure: MemoryPressure
   readonly turns: LoopTurns
+  readonly writes = new WriteTurns()
   readonly quotas: ClientQuotas
   readonly rates: ConnectionRates
   /** What the system allows: files need some of it. */

@@ -243,7 +243,11 @@ export class Router {
   }
 
   #answer(exchange: Exchange, value: unknown): void {
-    if (exchange.isSettled) return
+    if (exchange.isSettled) {
+      // Nobody waits for it any more.
+      exchange.releaseUnsent()
+      return
+    }
     if (exchange.meter !== null) measure(exchange, exchange.meter, value !== null)
     if (value === null) {
       exchange.settle(null)

@@ -7,6 +7,7 @@ import { mkdtempSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Held } from './loop-probe.ts'
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const probe = new URL('./loop-probe.js', import.meta.url).href
@@ -68,9 +69,9 @@ export class BrokerProcess {
   }
 
   /** For how long its event loop was held at most, in one piece, since this was asked before. */
-  longestHoldMs(): Promise<number> {
+  longestHold(): Promise<Held> {
     return new Promise((resolve) => {
-      this.#child.once('message', (heldMs) => resolve(Number(heldMs)))
+      this.#child.once('message', (held) => resolve(held as Held))
       this.#child.send('held?')
     })
   }

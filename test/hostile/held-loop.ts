@@ -61,13 +61,13 @@ async function hold(broker: BrokerProcess, name: string, request: LargestRequest
   let tookMs = Number.POSITIVE_INFINITY
   for (let count = 0; count < tries; count++) {
     const peer = (await Peer.open(broker.port, outcome)) as Peer
-    await broker.longestHoldMs()
+    await broker.longestHold()
     const beganMs = performance.now()
     const answered = peer.answer(answerMsMax)
     await peer.send(frame)
     const answer = await answered
     tookMs = Math.min(tookMs, performance.now() - beganMs)
-    heldMs = Math.min(heldMs, await broker.longestHoldMs())
+    heldMs = Math.min(heldMs, (await broker.longestHold()).longestMs)
     if (answer !== undefined) outcome.note(errorCodes(decodeAnswer(api, version, answer)))
     peer.close()
   }

@@ -232,11 +232,11 @@ async function play(
     const produced = [1, -1, 0].map((acks) =>
       story.produce(`${name} producer ${acks}`, acks, count),
     )
-    for (let i = 0; i < 5; i++) await story.produceAndDie(`${name} dying ${i}`)
     if (isDiskFailing && name === 'second') {
       broker.disk.fault = (operation, path) =>
         operation === 'write' && path.startsWith('/b/orders') ? 'EIO' : undefined
     }
+    for (let i = 0; i < 5; i++) await story.produceAndDie(`${name} dying ${i}`)
     await Promise.all(produced)
     isDone = true
     await Promise.all(consumed)
