@@ -183,8 +183,8 @@ async function alone(piece: string, shape: Shape): Promise<void> {
   record(piece, {
     'bytes each': cost.bytes / cost.records,
     'us CPU each': each(cost.cpuSeconds),
-    'us to convert': each(cost.convertSeconds),
-    'us to make rows': each(cost.rowSeconds),
+    'us to make rows': each(cost.takeSeconds),
+    'us to convert others': each(cost.convertSeconds),
     'us to write files': each(cost.commitSeconds),
     'peak MB': cost.peakMb,
   })

@@ -13,7 +13,13 @@
  */
 import type { Environment, Logger, Milliseconds } from '../environment/environment.ts'
 import type { ConfigDef, ConfigValue, Settings } from './config-def.ts'
-import type { ConnectRecord, SinkRecord, SourcePosition, SourceRecord } from './records.ts'
+import type {
+  ConnectRecord,
+  JsonRecord,
+  SinkRecord,
+  SourcePosition,
+  SourceRecord,
+} from './records.ts'
 
 export type Awaitable<T> = T | Promise<T>
 
@@ -94,6 +100,12 @@ export interface SinkTaskContext {
 export interface SinkTask {
   start(settings: Settings, context: SinkTaskContext): Awaitable<void>
   open?(partitions: readonly TopicPartition[]): Awaitable<void>
+  /**
+   * Before `put`, and where nothing waits for that: records of one partition whose values are JSON without schemas, and
+   * which no transformation changes. Takes as many of the first as it can do without Connect's data, and answers how
+   * many; the others are converted and put.
+   */
+  takeJson?(partition: TopicPartition, records: readonly JsonRecord[]): number
   put(records: readonly SinkRecord[]): Awaitable<void>
   /** Makes all that was put safe. */
   flush?(offsets: readonly PartitionOffset[]): Awaitable<void>

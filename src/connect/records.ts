@@ -33,6 +33,13 @@ export interface SinkRecord extends ConnectRecord {
   readonly originalKafkaOffset: number
 }
 
+/** A record whose value has not been converted: it is JSON without a schema. */
+export interface JsonRecord {
+  /** Its value is null. */
+  readonly record: SinkRecord
+  readonly json: Buffer
+}
+
 /** A part of a source that is read in order, as a file or a table, or how far in it one is. */
 export type SourcePosition = ReadonlyMap<string, unknown>
 

@@ -48,7 +48,7 @@ function eventText(number: number): string {
     below(16 ** digits)
       .toString(16)
       .padStart(digits, '0')
-  const price = () => below(20_000) / 100 + 0.99
+  const price = () => (99 + below(20_000)) / 100
   const user = below(200_000)
   const items = Array.from({ length: 1 + below(4) }, () => ({
     sku: `SKU-${below(50_000)}`,
@@ -73,7 +73,7 @@ function eventText(number: number): string {
     },
     order: {
       ...{ id: number * 7, currency: next() < 0.6 ? 'EUR' : 'USD', total: price() },
-      ...{ discount: next() < 0.2 ? price() / 4 : null, items },
+      ...{ discount: next() < 0.2 ? below(500) / 100 : null, items },
     },
     note: Array.from({ length: 30 + below(30) }, () => oneOf(words)).join(' '),
   })

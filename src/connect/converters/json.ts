@@ -41,6 +41,11 @@ export class JsonConverter implements ImmediateConverter {
     this.#given = content === '' ? null : this.#schemaOf(parseJson(content))
   }
 
+  /** What it reads is JSON as it is, without schemas. */
+  get isSchemaless(): boolean {
+    return !this.#schemasEnabled
+  }
+
   fromConnectData(_topic: string, schema: Schema | null, value: unknown): Buffer | null {
     if (schema === null && (value === null || value === undefined)) return null
     const payload = writeJson(this.#values.toJson(schema, value))

@@ -10,7 +10,7 @@ import type { Storage } from '../../environment/storage.ts'
 import type { Settings } from '../config-def.ts'
 import { ConnectException, DataException } from '../failures.ts'
 import type { PartitionOffset, SinkTask, SinkTaskContext, TopicPartition } from '../plugin.ts'
-import type { SinkRecord } from '../records.ts'
+import type { JsonRecord, SinkRecord } from '../records.ts'
 import { type DeltaSinkSettings, parseDeltaSink, tablePath } from './delta-sink-config.ts'
 import { Abandoned, LandingTable } from './landing-table.ts'
 
@@ -56,6 +56,16 @@ export class DeltaSinkTask implements SinkTask {
       if (this.#isFull() && !(await this.#commit())) break
     }
     this.#startTimer()
+  }
+
+  /** Where anything is to be said of them, `put` says it. */
+  takeJson(partition: TopicPartition, records: readonly JsonRecord[]): number {
+    const table = this.#tables.get(tablePath(this.#settings!.path, partition.topic))
+    const first = records[0]
+    if (this.#failure !== null || table === undefined || first === undefined) return 0
+    const begun = this.#begun.get(nameOf(partition))
+    if (begun !== undefined && first.record.originalKafkaOffset < begun) return 0
+    return this.#isFull() ? 0 : table.addJson(partition, records)
   }
 
   async #land(record: SinkRecord): Promise<void> {

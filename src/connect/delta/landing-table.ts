@@ -13,7 +13,7 @@ import type { TableEnvironment } from '../../tables/delta/table-environment.ts'
 import { Transaction } from '../../tables/delta/transaction.ts'
 import { ConnectException } from '../failures.ts'
 import type { PartitionOffset, TopicPartition } from '../plugin.ts'
-import type { SinkRecord } from '../records.ts'
+import type { JsonRecord, SinkRecord } from '../records.ts'
 import { nullable } from './column-types.ts'
 import { conformed } from './conforming.ts'
 import { Progress, type Reached } from './progress.ts'
@@ -103,6 +103,21 @@ export class LandingTable {
     this.#rows.add(record)
     pass(reached, record.originalKafkaOffset)
     return true
+  }
+
+  /**
+   * As `add`, of records of one partition whose values are yet JSON; takes the first of them, as far as they are plain,
+   * and answers how many those are.
+   */
+  addJson({ topic, partition }: TopicPartition, records: readonly JsonRecord[]): number {
+    const reached = this.#progress.of({ topic, partition }, this.#snapshot)
+    for (const [taken, { record, json }] of records.entries()) {
+      const offset = record.originalKafkaOffset
+      if (offset < reached.next) continue
+      if (!this.#rows.addJson(record, json)) return taken
+      pass(reached, offset)
+    }
+    return records.length
   }
 
   /** The record was dealt with elsewhere: reading does not come back to it. */

@@ -28,6 +28,7 @@ import {
 } from './column-types.ts'
 import { conformed } from './conforming.ts'
 import { entriesOf, fit, Misfit, namesOf, placeOf, twice } from './fit.ts'
+import { JsonColumns } from './json-columns.ts'
 import { derivedValue, type Partitioning } from './partitioning.ts'
 
 /** Of where a record was in Kafka, by what is kept of it; null: it is not. */
@@ -72,11 +73,13 @@ export class RowBuffer {
   #bytes = 0
   /** Schemas whose fields all have columns. */
   #schemas = new WeakSet<Schema>()
+  /** Of the builder: null where rows need more than the values of JSON. */
+  #json: JsonColumns | null = null
 
   constructor(settings: RowSettings, shape: TableShape) {
     this.#settings = settings
     this.#shape = shape
-    this.#builder = new BatchBuilder(shape.fields)
+    this.#builder = this.#begun(shape.fields)
   }
 
   get fields(): readonly Field[] {
@@ -101,6 +104,62 @@ export class RowBuffer {
     if (this.#builder.rowCount >= batchRows) this.#seal()
   }
 
+  /**
+   * As `add`, of a record whose value is yet JSON without a schema, given as its `text`. False: nothing was added, and
+   * `add` has to see it.
+   */
+  addJson(record: SinkRecord, text: Buffer): boolean {
+    const json = this.#json
+    if (json === null) return false
+    const isWhole = json.append(text) && this.#appendOthers(record)
+    if (!isWhole) {
+      this.#builder.dropRow()
+      return false
+    }
+    this.#builder.endRow()
+    this.#rowCount++
+    this.#bytes += text.length
+    if (this.#builder.rowCount >= batchRows) this.#seal()
+    return true
+  }
+
+  /** The columns that are not of the value. */
+  #appendOthers(record: SinkRecord): boolean {
+    const { fields } = this.#shape
+    const names = namesOf(fields)
+    const { columns } = this.#builder
+    const append = (name: string, value: unknown) => {
+      const place = placeOf(names, name, value, '')
+      if (place !== null) columns[place]!.append(fit(fields[place]!, value, name))
+    }
+    try {
+      this.#putKafka(record, append)
+      for (const derived of this.#settings.partitioning.derived) {
+        append(derived.field.name, derivedValue(derived, null, record.timestamp, null))
+      }
+    } catch (error) {
+      if (error instanceof DataException) return false
+      throw error
+    }
+    return true
+  }
+
+  /** For rows of these columns. */
+  #begun(fields: readonly Field[]): BatchBuilder {
+    const builder = new BatchBuilder(fields)
+    const { kafka, valueColumn, partitioning } = this.#settings
+    const others = [
+      ...Object.values(kafka).filter((name: string | null) => name !== null),
+      ...partitioning.derived.map(({ field }) => field.name),
+    ].map((name) => name.toLowerCase())
+    const isPlain =
+      valueColumn === null &&
+      new Set(others).size === others.length &&
+      partitioning.derived.every(({ source }) => source === null)
+    this.#json = isPlain ? new JsonColumns(builder, fields, new Set(others)) : null
+    return builder
+  }
+
   /** What was added, oldest first; the columns of a batch are those that there were by then. */
   batches(): readonly ColumnBatch[] {
     this.#seal()
@@ -111,7 +170,7 @@ export class RowBuffer {
   restart(shape: TableShape): void {
     const isSame = shape.fields === this.#shape.fields
     this.#shape = shape
-    this.#builder = new BatchBuilder(shape.fields)
+    this.#builder = this.#begun(shape.fields)
     this.#batches = []
     this.#rowCount = 0
     this.#bytes = 0
@@ -152,7 +211,7 @@ export class RowBuffer {
     this.#seal()
     this.#refuseLoss(fields, merged)
     this.#shape = { ...this.#shape, fields: merged }
-    this.#builder = new BatchBuilder(merged)
+    this.#builder = this.#begun(merged)
     return row
   }
 
@@ -213,7 +272,7 @@ export class RowBuffer {
     const { kafka } = this.#settings
     if (kafka.topic !== null) put(kafka.topic, record.originalTopic)
     if (kafka.partition !== null) put(kafka.partition, record.originalKafkaPartition)
-    if (kafka.offset !== null) put(kafka.offset, BigInt(record.originalKafkaOffset))
+    if (kafka.offset !== null) put(kafka.offset, record.originalKafkaOffset)
     if (kafka.timestamp !== null) put(kafka.timestamp, timestampOf(record))
     if (kafka.key !== null) put(kafka.key, record.key)
     if (kafka.headers !== null) put(kafka.headers, headersOf(record))

@@ -7,20 +7,23 @@
  * `committed`, and the records come again. What was polled but not taken (RetriableException) waits as a
  * batch while all partitions are paused, so that nothing comes behind it and membership is kept.
  */
+import type { BatchRecord } from '../../../protocol/records/record.ts'
 import { Cluster } from '../../client/cluster.ts'
 import { Consumer } from '../../client/consumer.ts'
 import type { PartitionRecords } from '../../client/fetcher.ts'
 import { nameOf } from '../../client/topic-partition.ts'
 import { topicsPattern } from '../connector-configs.ts'
 import { type HeaderConverter, headerConverterOf } from '../converters/header-converters.ts'
+import { JsonConverter } from '../converters/json.ts'
 import { converterOf, type NamedConverter } from '../converters/known-converters.ts'
+import { nullValue, type SchemaAndValue } from '../data.ts'
 import type { ConsumedRecord } from '../errors/consumed-record.ts'
 import { DeadLetterQueue } from '../errors/dead-letters.ts'
 import { ErrantRecords } from '../errors/errant-records.ts'
 import { type ErrorReporter, Processing, Tolerance } from '../errors/tolerance.ts'
 import { ConnectException, RetriableException } from '../failures.ts'
 import type { PartitionOffset, SinkPlugin, SinkTask, TopicPartition } from '../plugin.ts'
-import type { ConnectHeader, SinkRecord } from '../records.ts'
+import type { ConnectHeader, JsonRecord, SinkRecord } from '../records.ts'
 import { TransformChain } from '../transforms/chain.ts'
 import { topicsOf } from '../validation.ts'
 import { producerOptions, sinkClientId, sinkConsumerSettings } from './client-settings.ts'
@@ -227,16 +230,59 @@ export class SinkTaskLoop implements RunningTask {
     const { topic, partition, records, nextOffset } = polled
     const first = records[0]
     if (first !== undefined) this.#begin({ topic, partition, offset: first.offset })
-    for (const record of records) {
+    for (const record of records.slice(this.#takenAsJson(polled))) {
       const converted = await this.#convertOne({ ...record, topic, partition })
       if (converted !== null) this.#batch.push(converted)
     }
     this.#polled.set(nameOf(polled), { topic, partition, offset: nextOffset })
   }
 
+  /** How many of the first the task has taken with their values as they are. */
+  #takenAsJson({ topic, partition, records }: PartitionRecords): number {
+    const { converter } = this.#valueConverter
+    if (!(converter instanceof JsonConverter && converter.isSchemaless)) return 0
+    // Nothing may come before what waits for `put`.
+    if (this.#task.takeJson === undefined || this.#batch.length > 0) return 0
+    if (!this.#transforms.isEmpty) return 0
+    const given: JsonRecord[] = []
+    for (const record of records) {
+      if (record.value === null) break
+      const known = this.#withoutValue({ topic, partition }, record)
+      if (known === null) break
+      given.push({ record: known, json: record.value })
+    }
+    if (given.length === 0) return 0
+    const taken = this.#task.takeJson({ topic, partition }, given)
+    if (taken > 0) this.#onTopic(topic)
+    return taken
+  }
+
+  /** The record with all but its value; null: there is something to wait for, or an error to tell. */
+  #withoutValue(from: TopicPartition, record: BatchRecord): SinkRecord | null {
+    try {
+      const key = this.#keyConverter.converter.toConnectData(from.topic, record.key)
+      if (!(key instanceof Promise)) {
+        const headers = this.#connectHeaders(from.topic, record.headers)
+        return sinkRecordOf(from, record, { key, value: nullValue, headers })
+      }
+      key.catch(() => null)
+    } catch {
+      // It is converted again, and told there with the stage that it failed in.
+    }
+    return null
+  }
+
+  #connectHeaders(topic: string, raw: BatchRecord['headers']): readonly ConnectHeader[] {
+    const { converter } = this.#headerConverter
+    return raw.map((header) => {
+      const { schema, value } = converter.toConnectHeader(topic, header.value)
+      return { key: header.key, schema, value }
+    })
+  }
+
   async #convertOne(consumed: ConsumedRecord): Promise<SinkRecord | null> {
     const tolerance = this.#tolerance!
-    const { topic, partition, offset, timestamp, headers: raw } = consumed
+    const { topic } = consumed
     const processing = new Processing(consumed)
     const { className: keyClass, converter: keys } = this.#keyConverter
     const { className: valueClass, converter: values } = this.#valueConverter
@@ -244,29 +290,13 @@ export class SinkTaskLoop implements RunningTask {
     const asValue = () => values.toConnectData(topic, consumed.value)
     const key = await tolerance.execute(processing, 'KEY_CONVERTER', keyClass, asKey)
     const value = await tolerance.execute(processing, 'VALUE_CONVERTER', valueClass, asValue)
-    const { className: headerClass, converter } = this.#headerConverter
+    const { className: headerClass } = this.#headerConverter
     const headers = await tolerance.execute(processing, 'HEADER_CONVERTER', headerClass, () =>
-      raw.map((header): ConnectHeader => {
-        const { schema, value: data } = converter.toConnectHeader(topic, header.value)
-        return { key: header.key, schema, value: data }
-      }),
+      this.#connectHeaders(topic, consumed.headers),
     )
     if (key === null || value === null || headers === null || processing.hasFailed) return null
     this.#onTopic(topic)
-    const record: SinkRecord = {
-      topic,
-      kafkaPartition: partition,
-      kafkaOffset: offset,
-      originalTopic: topic,
-      originalKafkaPartition: partition,
-      originalKafkaOffset: offset,
-      keySchema: key.schema,
-      key: key.value,
-      valueSchema: value.schema,
-      value: value.value,
-      timestamp: timestamp < 0 ? null : timestamp,
-      headers,
-    }
+    const record = sinkRecordOf(consumed, consumed, { key, value, headers })
     const transformed = await this.#transforms.apply(tolerance, processing, record)
     if (transformed !== null) this.#errant?.remember(transformed, consumed)
     return transformed
@@ -453,6 +483,33 @@ export class SinkTaskLoop implements RunningTask {
         this.#cluster.close()
       }
     }
+  }
+}
+
+interface Converted {
+  readonly key: SchemaAndValue
+  readonly value: SchemaAndValue
+  readonly headers: readonly ConnectHeader[]
+}
+
+function sinkRecordOf(
+  { topic, partition }: TopicPartition,
+  { offset, timestamp }: Pick<BatchRecord, 'offset' | 'timestamp'>,
+  { key, value, headers }: Converted,
+): SinkRecord {
+  return {
+    topic,
+    kafkaPartition: partition,
+    kafkaOffset: offset,
+    originalTopic: topic,
+    originalKafkaPartition: partition,
+    originalKafkaOffset: offset,
+    keySchema: key.schema,
+    key: key.value,
+    valueSchema: value.schema,
+    value: value.value,
+    timestamp: timestamp < 0 ? null : timestamp,
+    headers,
   }
 }
 

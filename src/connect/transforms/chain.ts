@@ -30,6 +30,11 @@ export class TransformChain {
     this.#steps = aliasesOf(settings, 'transforms').map((alias) => stepOf(plugins, settings, alias))
   }
 
+  /** It changes nothing. */
+  get isEmpty(): boolean {
+    return this.#steps.length === 0
+  }
+
   /** Null: the record was dropped, or has failed. */
   apply<R extends ConnectRecord, Original>(
     tolerance: Tolerance<Original>,

@@ -2,7 +2,7 @@
  * One column chunk on its way out: rows come in slices, pages are encoded and packed as they fill up, and
  * at the end of the row group all are written, the dictionary first.
  *
- * A column begins with a dictionary, unless it is told otherwise. If its first page shows that this does not pay, or the
+ * A column begins with a dictionary, unless it is told otherwise. If its first values or page show that this does not pay, or the
  * dictionary grows beyond its limit, what follows is PLAIN, or deltas where an integer column shrinks by them.
  */
 import { crc32 } from '../../../protocol/records/crc32.ts'
@@ -50,6 +50,9 @@ export interface ColumnOptions {
 }
 
 const dictionaryBytesMax = 1024 * 1024
+/** Of so many first values, more than such a part that are distinct need no dictionary, whatever comes. */
+const dictionaryTrial = 4096
+const distinctShareMax = 0.95
 /** Deltas are to save at least a quarter: not every reader is as fast with them. */
 const deltaShareMax = 0.75
 /** Bounds in statistics and indexes are cut to so many bytes. */
@@ -147,6 +150,7 @@ export class ColumnWriter {
       this.#reserveIndices(values.length)
       this.#dictionary.encode(values, this.#indices, this.#indexCount)
       this.#indexCount += values.length
+      this.#tryDictionary(this.#dictionary)
     } else appendValues(this.#values, values)
     const isDictionaryFull =
       !this.#dictionaryDone && (this.#dictionary?.byteLength ?? 0) > dictionaryBytesMax
@@ -158,6 +162,14 @@ export class ColumnWriter {
       this.#closePage()
     }
     if (isDictionaryFull) this.#dictionaryDone = true
+  }
+
+  /** Whoever has nearly nothing twice at the beginning is not asked for a whole page. */
+  #tryDictionary(dictionary: DictionaryEncoder): void {
+    if (this.#pages.length > 0 || this.#indexCount < dictionaryTrial) return
+    if (dictionary.values.length <= distinctShareMax * this.#indexCount) return
+    this.#values = this.#giveUpDictionary(dictionary)
+    this.#indexCount = 0
   }
 
   /** Ends the chunk, and begins the next one. */

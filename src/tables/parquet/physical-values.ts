@@ -4,6 +4,7 @@
  * as one byte, 0 or 1), and byte arrays as offsets and bytes.
  */
 import { strict as assert } from 'node:assert'
+import { copyBytes } from '../columns/copy-bytes.ts'
 import { columnBatchBytesMax } from './limits.ts'
 import { beyondLimit } from './parquet-error.ts'
 
@@ -80,20 +81,6 @@ export class ByteArrays {
     copyBytes(source, start, end, this.bytes, at)
     this.offsets[++this.length] = at + (end - start)
   }
-}
-
-/** Below it a loop is faster than a call that needs a view of the source. */
-const shortBytes = 48
-
-export function copyBytes(
-  source: Uint8Array,
-  start: number,
-  end: number,
-  target: Uint8Array,
-  at: number,
-): void {
-  if (end - start > shortBytes) target.set(source.subarray(start, end), at)
-  else for (let from = start, to = at; from < end; from++, to++) target[to] = source[from]!
 }
 
 export type PhysicalValues = FixedWidthValues | ByteArrays

@@ -1,12 +1,8 @@
 /** PLAIN: values one behind another; byte arrays each behind its length, booleans eight in a byte. */
+import { copyBytes } from '../columns/copy-bytes.ts'
 import { HybridDecoder } from './hybrid-decoder.ts'
 import { corrupt } from './parquet-error.ts'
-import {
-  type ByteArrays,
-  copyBytes,
-  type FixedWidthValues,
-  type ValueDecoder,
-} from './physical-values.ts'
+import type { ByteArrays, FixedWidthValues, ValueDecoder } from './physical-values.ts'
 
 function tooFew(): Error {
   return corrupt('a page holds fewer values than it says')

@@ -1,6 +1,8 @@
 /** PLAIN, the way back of `plain-decoder.ts`. */
+
+import { copyBytes } from '../columns/copy-bytes.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { ByteArrays, copyBytes, type PhysicalValues } from './physical-values.ts'
+import { ByteArrays, type PhysicalValues } from './physical-values.ts'
 
 export function encodePlain(values: PhysicalValues, isBoolean: boolean): Uint8Array {
   if (values instanceof ByteArrays) return encodeByteArrays(values)
