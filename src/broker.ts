@@ -25,6 +25,7 @@ import {
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
+import type { TopicTable } from './config/table-configs.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { ShareCoordinator } from './coordinator/share/share-coordinator.ts'
@@ -81,6 +82,7 @@ import { Listener } from './server/listener.ts'
 import type { RequestContext } from './server/request-context.ts'
 import { Router } from './server/router.ts'
 import { ClientTelemetry } from './telemetry/client-telemetry.ts'
+import { followTopicTables } from './topic-tables.ts'
 
 export interface BrokerOptions {
   readonly environment: Environment
@@ -161,6 +163,11 @@ export class Broker {
 
   hasTopic(name: string): boolean {
     return this.#metadata?.image.topics.byName.has(name) === true
+  }
+
+  /** Tells which topics are tables, at once and whenever that has changed. Only behind `start`. */
+  followTopicTables(tell: (tables: readonly TopicTable[]) => void): void {
+    if (this.#metadata !== null) followTopicTables(this.#metadata.cache, this.#config, tell)
   }
 
   get logDirectories(): readonly string[] {

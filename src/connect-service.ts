@@ -1,12 +1,17 @@
 /**
  * Connectors within a broker: a thread that is started when somebody asks for Kafka Connect over HTTP, or
- * when the broker finds that there are connectors already, and started again where it ends by itself.
+ * when the broker finds that there are connectors already or topics that are tables, and started again where it ends
+ * by itself.
  */
+import type { TopicTable } from './config/table-configs.ts'
+import type { TableStatus } from './connect/topic-tables/topic-tables.ts'
 import type { ConnectQuestion, ConnectStart } from './connect-thread.ts'
 import type { Logger, Timers } from './environment/environment.ts'
 import type { Thread, Threads } from './environment/threads.ts'
 import type { Service } from './http/http-server.ts'
 import { type HttpAnswer, HttpError, type HttpRequest } from './http/routes.ts'
+
+export type { TableStatus }
 
 export interface ConnectOptions {
   readonly threads: Threads
@@ -25,6 +30,10 @@ export class ConnectService implements Service {
   readonly segments = ['', 'connectors', 'connector-plugins']
   readonly #options: ConnectOptions
   #thread: Promise<Thread> | null = null
+  /** The thread runs connectors, beside the tables of topics. */
+  #herding: Promise<Thread> | null = null
+  #hasConnectors = false
+  #tables: readonly TopicTable[] = []
   #restartMs = restartMsMin
   #isStopped = false
 
@@ -34,20 +43,30 @@ export class ConnectService implements Service {
 
   async load(): Promise<(request: HttpRequest) => Promise<HttpAnswer>> {
     return async (request) => {
-      const thread = await this.#running()
+      const thread = await this.#runningHerder()
+      this.#hasConnectors = true
       return (await ask(thread, { kind: 'request', request })) as HttpAnswer
     }
   }
 
   /** Connectors go on; where they cannot yet, they are tried again. */
   resume(): void {
-    this.#running().catch((error: unknown) => {
-      if (this.#isStopped) return
-      this.#options.log.warn('Connectors cannot be started, trying again', {
-        reason: String(error),
-      })
-      this.#resumeLater()
-    })
+    this.#hasConnectors = true
+    this.#runningHerder().catch((error: unknown) => this.#resumeLater(error))
+  }
+
+  /** From now on these topics are tables, and no others. */
+  setTables(tables: readonly TopicTable[]): void {
+    this.#tables = tables
+    if (tables.length === 0 && this.#thread === null) return
+    this.#tellTables().catch((error: unknown) => this.#resumeLater(error))
+  }
+
+  /** How the tables of topics are. Rejects with HttpError. */
+  async tableStatuses(): Promise<readonly TableStatus[]> {
+    if (this.#tables.length === 0) return []
+    const thread = await this.#running()
+    return (await ask(thread, { kind: 'statuses' })) as readonly TableStatus[]
   }
 
   /** Tasks flush, and commit what they have done; the broker still answers meanwhile. */
@@ -70,32 +89,64 @@ export class ConnectService implements Service {
     return this.#thread
   }
 
+  #runningHerder(): Promise<Thread> {
+    this.#herding ??= this.#startHerder().catch((error: unknown) => {
+      this.#herding = null
+      throw error
+    })
+    return this.#herding
+  }
+
   async #start(): Promise<Thread> {
-    const start = this.#options.start()
-    if (start === null) throw new HttpError(503, 'The broker is starting')
+    this.#startOf()
     const thread = this.#options.threads.start('connect')
-    const failure = await ask(thread, { kind: 'start', start })
-    if (failure !== null) {
-      await thread.end()
-      throw new HttpError(500, `The connector runtime cannot start: ${failure}`)
-    }
     // Rejects when the thread ends.
     ask(thread, { kind: 'watch' }).catch((err: unknown) => this.#ended(err))
     return thread
   }
 
+  async #startHerder(): Promise<Thread> {
+    const thread = await this.#running()
+    const failure = await ask(thread, { kind: 'start', start: this.#startOf() })
+    if (failure !== null) throw new HttpError(500, `The connector runtime cannot start: ${failure}`)
+    return thread
+  }
+
+  async #tellTables(): Promise<void> {
+    const thread = await this.#running()
+    const failure = await ask(thread, {
+      kind: 'tables',
+      start: this.#startOf(),
+      tables: this.#tables,
+    })
+    if (failure !== null) throw new HttpError(500, String(failure))
+  }
+
+  #startOf(): ConnectStart {
+    const start = this.#options.start()
+    if (start === null) throw new HttpError(503, 'The broker is starting')
+    return start
+  }
+
   #ended(err: unknown): void {
     if (this.#isStopped) return
-    this.#thread = null
+    this.#thread = this.#herding = null
     this.#options.log.error('The connector runtime has ended, and is started again', { err })
     this.#resumeLater()
   }
 
-  #resumeLater(): void {
+  #resumeLater(error?: unknown): void {
+    if (this.#isStopped) return
+    if (error !== undefined)
+      this.#options.log.warn('Connectors cannot be started, trying again', {
+        reason: String(error),
+      })
     const delayMs = this.#restartMs
     this.#restartMs = Math.min(delayMs * 2, restartMsMax)
     this.#options.timers.after(delayMs, () => {
-      if (!this.#isStopped) this.resume()
+      if (this.#isStopped) return
+      if (this.#hasConnectors) this.resume()
+      this.setTables(this.#tables)
     })
   }
 }

@@ -3,11 +3,13 @@
  * it: one that loops or leaks cannot stall whoever produces and consumes.
  */
 import { ConfigError } from './config/definition.ts'
+import type { TopicTable } from './config/table-configs.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
-import { parseConnectConfig } from './connect/runtime/worker.ts'
+import { parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
+import { TopicTables } from './connect/topic-tables/topic-tables.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { LocalStorage } from './environment/node/local-storage.ts'
@@ -23,36 +25,69 @@ export interface ConnectStart {
   readonly logLevel: string
 }
 
-/** `start` and `stop` are answered with a failure's message, or null; `watch` never: it tells of the end. */
+/**
+ * `start`, `tables` and `stop` are answered with a failure's message, or null; `watch` never: it tells of the end. `tables`
+ * says which topics are tables from now on; `statuses` asks how these are.
+ */
 export type ConnectQuestion =
+  | {
+      readonly kind: 'tables'
+      readonly start: ConnectStart
+      readonly tables: readonly TopicTable[]
+    }
+  | { readonly kind: 'statuses' }
   | { readonly kind: 'start'; readonly start: ConnectStart }
   | { readonly kind: 'request'; readonly request: HttpRequest }
   | { readonly kind: 'watch' }
   | { readonly kind: 'stop' }
 
+let worker: Worker | null = null
 let herder: SoloHerder | null = null
+let topicTables: TopicTables | null = null
 let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
 
 // Timers of the environment keep nothing alive, and neither do connections that wait.
 setInterval(() => undefined, 2 ** 30)
 
-async function start({ bootstrap, settings, workerId, logLevel }: ConnectStart): Promise<void> {
+const storageAt = (location: string) => new LocalStorage(location)
+
+/** What connectors and the tables of topics share. */
+function workerOf({ bootstrap, settings, workerId, logLevel }: ConnectStart): Worker {
+  if (worker !== null) return worker
   const environment = createNodeEnvironment({ log: { level: logLevel as LogLevel } })
   const { clock, random } = environment
   process.on('unhandledRejection', (err) => {
     environment.log.error('A connector left an error that nobody looks at', { err })
   })
-  const storageAt = (location: string) => new LocalStorage(location)
-  herder = new SoloHerder({
+  worker = {
     environment,
     plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
     bootstrap,
     settings,
     config: parseConnectConfig(settings),
     workerId,
-  })
-  answer = connectApi(herder)
-  await herder.start()
+  }
+  return worker
+}
+
+async function start(asked: ConnectStart): Promise<void> {
+  const started = new SoloHerder(workerOf(asked))
+  herder = started
+  answer = connectApi(started)
+  try {
+    await started.start()
+  } catch (error) {
+    // Tables may go on beside it, and it is started again.
+    started.cluster.close()
+    throw error
+  }
+}
+
+function setTables(asked: ConnectStart, tables: readonly TopicTable[]): void {
+  const all = workerOf(asked)
+  const { clock, random } = all.environment
+  topicTables ??= new TopicTables(all, { clock, random, storageAt })
+  topicTables.set(tables)
 }
 
 answerQuestions(async (asked) => {
@@ -64,9 +99,11 @@ answerQuestions(async (asked) => {
     const whole = body === null ? null : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     return answer?.({ ...question.request, body: whole })
   }
+  if (question.kind === 'statuses') return (await topicTables?.statuses()) ?? []
   try {
     if (question.kind === 'start') await start(question.start)
-    else await herder?.stop()
+    else if (question.kind === 'tables') setTables(question.start, question.tables)
+    else await Promise.all([topicTables?.stop(), herder?.stop()])
     return null
   } catch (error) {
     if (error instanceof ConfigError) return error.message

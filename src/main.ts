@@ -21,9 +21,10 @@ import { collectWhenIdle } from './environment/node/idle-collection.ts'
 import type { Threads } from './environment/threads.ts'
 import type { Gather } from './http/exposition.ts'
 import { healthService, type Page } from './http/health.ts'
-import { type HttpServer, type Service, startHttpServer } from './http/http-server.ts'
+import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
 import { registryService } from './registry/service.ts'
+import { tablesService } from './tables-service.ts'
 
 const usage = `Usage: millrace start [server.properties] [--override property=value]...
 
@@ -49,7 +50,7 @@ const stopLimitMs = 300_000
 /** As `stopLimitMs`, where the disk has failed and most of what a stop does cannot be done. */
 const fatalStopLimitMs = 3_000
 /** Settings that are paths, or lists of paths. */
-const pathSettings = ['log.dirs', 'log.dir', 'metadata.log.dir']
+const pathSettings = ['log.dirs', 'log.dir', 'metadata.log.dir', 'table.dir']
 
 interface Flags {
   readonly file: string | undefined
@@ -193,6 +194,7 @@ async function run(start: Start): Promise<void> {
     configTopic ?? connectConfigs['config.storage.topic'].defaultText ?? '',
   )
   if (hasConnectors && config.get('connect.enable') !== 'false') connect.resume()
+  broker.followTopicTables((tables) => connect.setTables(tables))
   // The origin of performance.now() is the start of the process.
   const readyMs = Math.round(performance.now())
   const addresses = [...broker.addresses.values()].map(({ host, port }) => `${shown(host)}:${port}`)
@@ -217,13 +219,17 @@ async function run(start: Start): Promise<void> {
 /** A default port that is taken is no reason not to start; one that was asked for is. */
 async function startHttp(
   broker: Broker,
-  connect: Service,
+  connect: ConnectService,
   config: BrokerConfig,
   environment: Environment,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = []
   const services = [
-    healthService({ health: () => broker.health(), metrics: metricsOf(broker, environment) }),
+    healthService({
+      health: () => broker.health(),
+      metrics: metricsOf(broker, connect, environment),
+    }),
+    tablesService(() => connect.tableStatuses()),
     registryService({ environment, bootstrap: () => ownAddress(broker) }),
   ]
   for (const text of config.get('http.listeners')) {
@@ -285,19 +291,30 @@ function connectStart(
 }
 
 /** Whatever it takes is loaded when somebody asks: until then it costs nothing, the start above all. */
-function metricsOf(broker: Broker, environment: Environment): (accept: string) => Promise<Page> {
+function metricsOf(
+  broker: Broker,
+  connect: ConnectService,
+  environment: Environment,
+): (accept: string) => Promise<Page> {
   const load = async () => {
-    const [{ brokerMetrics }, { MetricsPage }, { processMetrics }, { openFiles }] =
-      await Promise.all([
-        import('./broker-metrics.ts'),
-        import('./http/metrics-page.ts'),
-        import('./http/process-metrics.ts'),
-        import('./environment/node/open-files.ts'),
-      ])
+    const [
+      { brokerMetrics },
+      { tableMetrics },
+      { MetricsPage },
+      { processMetrics },
+      { openFiles },
+    ] = await Promise.all([
+      import('./broker-metrics.ts'),
+      import('./table-metrics.ts'),
+      import('./http/metrics-page.ts'),
+      import('./http/process-metrics.ts'),
+      import('./environment/node/open-files.ts'),
+    ])
     const { clock } = environment
     const ofProcess = processMetrics({ clock, openFiles })
     const ofBroker: Gather = (out) => brokerMetrics(out, broker.measured)
-    return new MetricsPage([ofBroker, ofProcess], environment)
+    const ofTables: Gather = (out) => tableMetrics(out, () => connect.tableStatuses())
+    return new MetricsPage([ofBroker, ofProcess, ofTables], environment)
   }
   let page: ReturnType<typeof load> | undefined
   return async (accept) => {

@@ -1,25 +1,12 @@
 /** `millrace connectors`: what Kafka Connect's REST interface offers, ours or any worker's. */
 import { readFileSync } from 'node:fs'
 import { type Command, localVerb } from './command.ts'
-import { CommandError, exitCodes } from './failure.ts'
+import { askWorker as ask, connect } from './connect-worker.ts'
+import { exitCodes } from './failure.ts'
 import { json as jsonText } from './json.ts'
 import { table } from './table.ts'
 
-const answerMsMax = 95_000
-
-const connect = {
-  connect: {
-    kind: 'text',
-    short: 'c',
-    value: 'URL',
-    summary: 'Where the worker is (else $MILLRACE_CONNECT, else http://localhost:8083)',
-  },
-} as const
 const connector = { name: 'CONNECTOR', summary: 'Its name' } as const
-
-interface Connection {
-  readonly connect: string | undefined
-}
 
 interface TaskStatus {
   readonly id: number
@@ -155,30 +142,3 @@ export const command: Command = {
 }
 
 const pathOf = (name: string) => `/connectors/${encodeURIComponent(name)}`
-
-/** The answer's JSON; null where there is none. Throws CommandError. */
-async function ask(
-  { connect: given }: Connection,
-  method: string,
-  path: string,
-  body?: string,
-): Promise<unknown> {
-  const base = given ?? process.env['MILLRACE_CONNECT'] ?? 'http://localhost:8083'
-  const answer = await fetch(base.replace(/\/$/, '') + path, {
-    method,
-    signal: AbortSignal.timeout(answerMsMax),
-    ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
-  }).catch((error: Error) => {
-    const reason = error.cause instanceof Error ? error.cause.message : error.message
-    throw new CommandError(
-      `cannot reach ${base}: ${reason}`,
-      'A broker answers at its http.listeners; --connect or MILLRACE_CONNECT names another worker.',
-    )
-  })
-  const text = await answer.text()
-  const isJson = answer.headers.get('content-type')?.includes('json') === true
-  const found: unknown = text !== '' && isJson ? JSON.parse(text) : null
-  if (answer.ok) return found
-  const message = (found as { readonly message?: string } | null)?.message
-  throw new CommandError(message ?? `${base} answers ${answer.status}`)
-}

@@ -1,4 +1,4 @@
-/** `millrace tables list`: the Delta tables below a directory. */
+/** `millrace tables list`: the Delta tables below a directory, or the topics that a broker keeps as tables. */
 import { statSync } from 'node:fs'
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
@@ -7,7 +7,9 @@ import { logDirectory } from '../tables/delta/log-files.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
 import { ParquetError } from '../tables/parquet/parquet-error.ts'
 import { localVerb } from './command.ts'
-import { CommandError } from './failure.ts'
+import { askWorker, type Connection, connect } from './connect-worker.ts'
+import { CommandError, UsageError } from './failure.ts'
+import { json as jsonOf } from './json.ts'
 import { bytes, count, table } from './table.ts'
 import { told } from './tables-failure.ts'
 
@@ -15,39 +17,82 @@ import { told } from './tables-failure.ts'
 const depthMax = 8
 
 export const list = localVerb({
-  summary: 'Show the Delta tables below a directory',
-  positionals: [{ name: 'DIR', summary: 'A directory with tables in it, at any depth' }],
-  options: {},
-  examples: [{ says: 'All tables', line: 'millrace tables list /data' }],
-  run: ({ positionals, json }) =>
-    told(positionals[0]!, async () => {
-      refuseNoDirectory(positionals[0]!)
-      const root = new LocalStorage(positionals[0]!)
-      const found: Listed[] = []
-      for await (const path of tablesBelow(root, '.', 0)) {
-        found.push(await listed(positionals[0]!, path))
-      }
-      if (found.length === 0 && !json) {
-        process.stdout.write(`There are no Delta tables below ${positionals[0]}\n`)
-        return 0
-      }
-      process.stdout.write(
-        json
-          ? `${jsonText(found.map((one) => ({ ...one })))}\n`
-          : table(
-              ['TABLE', 'VERSION', 'FILES', 'SIZE', 'PROBLEM'],
-              found.map((one) => [
-                one.path,
-                one.version,
-                one.files === null ? null : count(one.files),
-                one.sizeInBytes === null ? null : bytes(one.sizeInBytes),
-                one.problem,
-              ]),
-            ),
-      )
-      return 0
-    }),
+  summary: 'Show the topics that are tables and how they do, or the Delta tables below a directory',
+  positionals: [
+    {
+      name: 'DIR',
+      summary: 'A directory with tables in it, at any depth; without it a broker is asked',
+      optional: true,
+    },
+  ],
+  options: connect,
+  examples: [
+    { says: 'Topics with table.enable=true', line: 'millrace tables list' },
+    { says: 'All tables below a directory', line: 'millrace tables list /data' },
+  ],
+  run: async ({ values, positionals, json }) => {
+    const [directory] = positionals
+    if (directory === undefined) return listTopics(values, json)
+    if (values.connect !== undefined)
+      throw new UsageError('either a directory is looked at, or a broker is asked')
+    return told(directory, () => listBelow(directory, json))
+  },
 })
+
+async function listTopics(connection: Connection, json: boolean): Promise<number> {
+  const tables = (await askWorker(connection, 'GET', '/tables')) as readonly TopicTable[]
+  if (tables.length === 0 && !json) {
+    process.stdout.write('No topic is kept as a table: set table.enable=true on one\n')
+    return 0
+  }
+  if (json) process.stdout.write(jsonOf(tables))
+  else {
+    const rows = tables.map(({ topic, state, version, lag, location }) => {
+      return [topic, state, version, lag === null ? null : count(lag), location]
+    })
+    process.stdout.write(table(['TOPIC', 'STATE', 'VERSION', 'RECORDS BEHIND', 'TABLE'], rows))
+    for (const { topic, error } of tables) {
+      if (error !== null) process.stdout.write(`\n${topic}: ${error}\n`)
+    }
+  }
+  return 0
+}
+
+async function listBelow(directory: string, json: boolean): Promise<number> {
+  refuseNoDirectory(directory)
+  const root = new LocalStorage(directory)
+  const found: Listed[] = []
+  for await (const path of tablesBelow(root, '.', 0)) found.push(await listed(directory, path))
+  if (found.length === 0 && !json) {
+    process.stdout.write(`There are no Delta tables below ${directory}\n`)
+    return 0
+  }
+  process.stdout.write(
+    json
+      ? `${jsonText(found.map((one) => ({ ...one })))}\n`
+      : table(
+          ['TABLE', 'VERSION', 'FILES', 'SIZE', 'PROBLEM'],
+          found.map((one) => [
+            one.path,
+            one.version,
+            one.files === null ? null : count(one.files),
+            one.sizeInBytes === null ? null : bytes(one.sizeInBytes),
+            one.problem,
+          ]),
+        ),
+  )
+  return 0
+}
+
+/** As a broker's `/tables` tells it. */
+interface TopicTable {
+  readonly topic: string
+  readonly location: string
+  readonly state: string
+  readonly error: string | null
+  readonly version: number | null
+  readonly lag: number | null
+}
 
 /** Storage has nothing below what is not there: a name that is mistyped would look like a place without tables. */
 function refuseNoDirectory(at: string): void {

@@ -280,4 +280,10 @@ export const brokerConfigs = {
   'log.level': string('info', oneOf('debug', 'info', 'warn', 'error', 'silent'), {
     doc: 'The least severe lines that are logged.',
   }),
+  'table.dir': string(null, any, {
+    doc: 'The directory below which the tables of topics lie (table.enable of a topic); unset: beside the first of log.dirs, with -tables behind its name.',
+  }),
+  'table.location.anywhere': boolean(false, {
+    doc: 'Whether table.location of a topic may lie outside table.dir: whoever may alter topics then says where the broker writes files.',
+  }),
 } as const

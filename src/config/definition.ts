@@ -53,7 +53,7 @@ interface Extras {
   readonly doc?: string
 }
 
-interface Check<T> {
+export interface Check<T> {
   readonly allowed: string
   /** Throws an Error whose message says what is expected. */
   readonly check: (value: T) => void

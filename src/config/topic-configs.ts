@@ -22,6 +22,7 @@ import {
   throttledReplicas,
   type ValueOf,
 } from './definition.ts'
+import { tableConfigs } from './table-configs.ts'
 
 export const topicConfigs = {
   'cleanup.policy': list(['delete'], eachOneOf('compact', 'delete'), {
@@ -103,6 +104,9 @@ export const topicConfigs = {
   'unclean.leader.election.enable': boolean(false, {
     doc: 'Whether a replica that may lack records may become the leader.',
   }),
+
+  // Not Kafka's.
+  ...tableConfigs,
 } as const
 
 export type TopicConfigName = keyof typeof topicConfigs

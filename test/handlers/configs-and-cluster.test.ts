@@ -197,7 +197,8 @@ t.test('DescribeConfigs tells the value in force and what stands behind it', asy
       ['log.retention.hours', '168', 5],
     ],
   )
-  t.equal((await describe(TOPIC, 'a'))?.configs.length, 33)
+  const described = (await describe(TOPIC, 'a'))?.configs ?? []
+  t.equal(described.filter(({ name }) => !name.startsWith('table.')).length, 33)
   t.match(await describe(TOPIC, 'zz'), { errorCode: 3, configs: [] })
   t.match(await describe(TOPIC, 'z z'), { errorCode: 17 })
 

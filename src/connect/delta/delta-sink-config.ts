@@ -3,6 +3,7 @@
  * committed, those with `kafka.` which of a record's coordinates get a column.
  */
 import { atLeast, boolean, int, list, long, oneOf, string } from '../../config/definition.ts'
+import { partitionCheck, propertyCheck } from '../../config/table-configs.ts'
 import { fieldsOfText, type NewTable, newTable } from '../../tables/delta/new-table.ts'
 import { ConfigDef, type ConfigValue, key, required, type Settings } from '../config-def.ts'
 import { nullable } from './column-types.ts'
@@ -12,16 +13,6 @@ import { parsePartitioning } from './partitioning.ts'
 const columnCheck = { allowed: 'a name of a column, or nothing', check: () => undefined }
 const columnName = () => string('', columnCheck)
 
-const partitionCheck = {
-  allowed: 'columns, or date, year, month or hour of one: country, date(created) as day',
-  check: (items: readonly string[]) => void parsePartitioning(items),
-}
-
-const propertyCheck = {
-  allowed: 'NAME=VALUE, …',
-  check: (items: readonly string[]) => void propertiesOf(items),
-}
-
 export const deltaSinkConfig = new ConfigDef({
   'table.path': required(
     string(null),
@@ -29,6 +20,11 @@ export const deltaSinkConfig = new ConfigDef({
     'The directory of the table. ${topic} stands for the topic of a record, as transforms leave it; without it all topics go to one table.',
   ),
   'table.create': key(boolean(true), 'MEDIUM', 'Make the table where there is none.'),
+  'table.begin': key(
+    string('committed', oneOf('committed', 'earliest')),
+    'LOW',
+    'Where reading begins in a partition that the table knows nothing of: where the group of the connector has come to, or at the first record there is.',
+  ),
   'table.schema': key(
     string(null),
     'MEDIUM',
@@ -92,6 +88,8 @@ export interface DeltaSinkSettings {
   readonly intervalMs: number
   readonly rowsMax: number
   readonly bytesMax: number
+  /** A partition that the table knows nothing of is read whole. */
+  readonly beginsEarliest: boolean
   /** Transforms may give records of one topic to several tables. */
   readonly mayRoute: boolean
   readonly landing: LandingSettings
@@ -108,6 +106,7 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
     intervalMs: config['table.commit.interval.ms'],
     rowsMax: config['table.commit.rows'],
     bytesMax: config['table.commit.bytes'],
+    beginsEarliest: config['table.begin'] === 'earliest',
     mayRoute: (settings.get('transforms') ?? '').trim() !== '',
     landing: {
       connector: settings.get('name') ?? '',

@@ -14,8 +14,17 @@ import type { JsonRecord, SinkRecord } from '../records.ts'
 import { type DeltaSinkSettings, parseDeltaSink, tablePath } from './delta-sink-config.ts'
 import { Abandoned, LandingTable } from './landing-table.ts'
 
+/** Who looks after a task. */
+export interface LandingWatch {
+  /** Rejects where rows that have been read must not be committed. */
+  beforeCommit(): Promise<void>
+  /** Whether there was anything to commit or not. */
+  onCommitted(table: LandingTable): void
+}
+
 export class DeltaSinkTask implements SinkTask {
   readonly #storageAt: (location: string) => Storage
+  readonly #watch: LandingWatch | null
   /** By their location: several topics may go to one. */
   readonly #tables = new Map<string, LandingTable>()
   /** Where reading began in partitions whose table said so. */
@@ -25,8 +34,9 @@ export class DeltaSinkTask implements SinkTask {
   #timer: Timer | null = null
   #failure: Error | null = null
 
-  constructor(storageAt: (location: string) => Storage) {
+  constructor(storageAt: (location: string) => Storage, watch: LandingWatch | null = null) {
     this.#storageAt = storageAt
+    this.#watch = watch
   }
 
   start(settings: Settings, context: SinkTaskContext): void {
@@ -39,10 +49,13 @@ export class DeltaSinkTask implements SinkTask {
    * enough, and each table skips what it has.
    */
   async open(partitions: readonly TopicPartition[]): Promise<void> {
-    if (this.#settings!.mayRoute) return
+    const { mayRoute, beginsEarliest } = this.#settings!
+    if (mayRoute) return
     const positions: PartitionOffset[] = []
     for (const [topic, ofTopic] of byTopic(partitions)) {
-      positions.push(...(await (await this.#tableOf(topic)).begin(ofTopic)))
+      const table = await this.#tableOf(topic)
+      // Where the first records are gone already, the consumer finds those that are left.
+      positions.push(...(await table.begin(ofTopic, beginsEarliest ? 0 : null)))
     }
     for (const position of positions) this.#begun.set(nameOf(position), position.offset)
     this.#context!.offset(positions)
@@ -155,7 +168,9 @@ export class DeltaSinkTask implements SinkTask {
     let isWhole = true
     for (const table of this.#tables.values()) {
       try {
+        if (table.isBehind) await this.#watch?.beforeCommit()
         await table.commit()
+        this.#watch?.onCommitted(table)
       } catch (error) {
         if (!(error instanceof Abandoned)) throw this.#failed(table, error)
         const { message: reason, again } = error

@@ -3,7 +3,7 @@ import type { ConfigValue, Settings } from '../config-def.ts'
 import type { SinkConnector, SinkPlugin, TopicPartition } from '../plugin.ts'
 import { connectVersion } from '../version.ts'
 import { deltaSinkConfig, parseDeltaSink, validateDeltaSink } from './delta-sink-config.ts'
-import { DeltaSinkTask } from './delta-sink-task.ts'
+import { DeltaSinkTask, type LandingWatch } from './delta-sink-task.ts'
 import { moveOffsets, planMoves, type TablesEnvironment } from './move-offsets.ts'
 
 class DeltaSinkConnector implements SinkConnector {
@@ -43,13 +43,13 @@ class DeltaSinkConnector implements SinkConnector {
   }
 }
 
-export function deltaSink(environment: TablesEnvironment): SinkPlugin {
+export function deltaSink(environment: TablesEnvironment, watch?: LandingWatch): SinkPlugin {
   return {
     type: 'sink',
     className: 'millrace.connect.delta.DeltaSinkConnector',
     version: connectVersion,
     config: deltaSinkConfig,
     connector: () => new DeltaSinkConnector(environment),
-    task: () => new DeltaSinkTask(environment.storageAt),
+    task: () => new DeltaSinkTask(environment.storageAt, watch),
   }
 }

@@ -87,12 +87,29 @@ export class LandingTable {
     return false
   }
 
-  /** Where to begin to read partitions that are new here; those are left out that the table says nothing of. */
-  async begin(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
+  /** What the table has of each partition that is read. */
+  get reached(): readonly Reached[] {
+    return [...this.#progress.all()]
+  }
+
+  /** As it was last looked at; null: there is none. */
+  get version(): number | null {
+    return this.#snapshot?.version ?? null
+  }
+
+  /**
+   * Where to begin to read partitions that are new here: what the table says, or else `unknown`; where that is null
+   * they are left out.
+   */
+  async begin(
+    partitions: readonly TopicPartition[],
+    unknown: number | null,
+  ): Promise<readonly PartitionOffset[]> {
     const snapshot = await this.#latest()
     return partitions.flatMap(({ topic, partition }) => {
       const { committed } = this.#progress.begin({ topic, partition }, snapshot)
-      return committed === null ? [] : [{ topic, partition, offset: committed }]
+      const offset = committed ?? unknown
+      return offset === null ? [] : [{ topic, partition, offset }]
     })
   }
 

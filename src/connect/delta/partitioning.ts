@@ -3,6 +3,7 @@
  * timestamp: `country, date(created) as day, hour($timestamp)`. Parts are of UTC; `date` is a date, the others are
  * integers.
  */
+import { parsePartitionItems } from '../../config/table-configs.ts'
 import { type DataType, type Field, typeName } from '../../tables/columns/column.ts'
 import { dateText } from '../../tables/columns/json-text.ts'
 import { timestampOf } from '../../tables/columns/text-values.ts'
@@ -11,11 +12,9 @@ import { DataException } from '../failures.ts'
 import { Instant } from '../logical.ts'
 import { nullable } from './column-types.ts'
 
-type Part = 'date' | 'year' | 'month' | 'hour'
-
 export interface DerivedColumn {
   readonly field: Field
-  readonly part: Part
+  readonly part: 'date' | 'year' | 'month' | 'hour'
   /** A column; null: the record's timestamp. */
   readonly source: string | null
 }
@@ -25,38 +24,18 @@ export interface Partitioning {
   readonly derived: readonly DerivedColumn[]
 }
 
-const recordTimestamp = '$timestamp'
 const microsOfHour = 3_600_000_000n
 const microsOfDay = 24n * microsOfHour
 
 /** Throws an Error whose message says what is expected. */
 export function parsePartitioning(items: readonly string[]): Partitioning {
-  const columns: string[] = []
-  const derived: DerivedColumn[] = []
-  for (const item of items) {
-    const column = derivedOf(item)
-    const name = column?.field.name ?? item
-    if (columns.includes(name)) throw new Error(`${name} comes twice`)
-    columns.push(name)
-    if (column !== null) derived.push(column)
-    else if (!/^[^()$]+$/.test(item))
-      throw new Error(`${item} is neither a column nor a part of one`)
-  }
-  return { columns, derived }
-}
-
-function derivedOf(item: string): DerivedColumn | null {
-  const found = /^(\w+)\(\s*([^()]+?)\s*\)(?:\s+as\s+([^\s()]+))?$/.exec(item)
-  if (found === null) return null
-  const [, part = '', of = '', given] = found
-  if (part !== 'date' && part !== 'year' && part !== 'month' && part !== 'hour') {
-    throw new Error(`${part} is none of date, year, month, hour`)
-  }
-  const source = of === recordTimestamp ? null : of
-  if (source?.startsWith('$') === true) throw new Error(`${source} is not ${recordTimestamp}`)
-  const name = given ?? `${source ?? 'timestamp'}_${part}`
-  const type: DataType = { kind: part === 'date' ? 'date' : 'int32' }
-  return { field: nullable(name, type), part, source }
+  const parsed = parsePartitionItems(items)
+  const derived = parsed.flatMap(({ name, derived: found }): DerivedColumn[] => {
+    if (found === null) return []
+    const type: DataType = { kind: found.part === 'date' ? 'date' : 'int32' }
+    return [{ field: nullable(name, type), ...found }]
+  })
+  return { columns: parsed.map(({ name }) => name), derived }
 }
 
 /** The part of a value that a column has, or of the record's timestamp in milliseconds. Throws DataException. */

@@ -231,8 +231,13 @@ export class SinkTaskLoop implements RunningTask {
     const first = records[0]
     if (first !== undefined) this.#begin({ topic, partition, offset: first.offset })
     for (const record of records.slice(this.#takenAsJson(polled))) {
-      const converted = await this.#convertOne({ ...record, topic, partition })
-      if (converted !== null) this.#batch.push(converted)
+      try {
+        const converted = await this.#convertOne({ ...record, topic, partition })
+        if (converted !== null) this.#batch.push(converted)
+      } catch (cause) {
+        const at = `${nameOf(polled)} at offset ${record.offset}`
+        throw new ConnectException(`${at}: the record cannot be read`, { cause })
+      }
     }
     this.#polled.set(nameOf(polled), { topic, partition, offset: nextOffset })
   }

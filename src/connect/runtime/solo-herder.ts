@@ -4,8 +4,6 @@
  * do not wait for each other.
  */
 
-import { describeGroup, removeMembers } from '../../client/admin/groups.ts'
-import { isAnswer } from '../../client/failures.ts'
 import { HttpError } from '../../http/routes.ts'
 import type { Settings } from '../config-def.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
@@ -22,6 +20,7 @@ import { openTopicStorage } from '../storage/topic-storage.ts'
 import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
 import { Herder, type PutOptions, type RestartRequest, startWaitMs } from './herder.ts'
 import { InOrder } from './in-order.ts'
+import { removeOrphans } from './orphans.ts'
 import { pausedFor } from './pause.ts'
 import { Runs } from './runs.ts'
 import type { Worker } from './worker.ts'
@@ -143,13 +142,9 @@ export class SoloHerder extends Herder {
     const { log } = this.worker.environment
     try {
       const { groupId } = sinkConsumerSettings(settings, name, this.worker.settings).options
-      const { members } = await describeGroup(this.cluster, groupId)
-      const orphans = members.filter(({ clientId }) => clientId.startsWith(sinkClientId(name)))
-      const ids = orphans.map(({ memberId }) => memberId)
-      if (ids.length > 0) await removeMembers(this.cluster, groupId, ids, 'the worker has crashed')
+      await removeOrphans(this.cluster, groupId, sinkClientId(name))
     } catch (error) {
-      if (!isAnswer(error, 'GROUP_ID_NOT_FOUND'))
-        log.warn(`Members of connector ${name} may be left over`, { reason: String(error) })
+      log.warn(`The group of connector ${name} is not known`, { reason: String(error) })
     }
   }
 

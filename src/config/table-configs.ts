@@ -1,0 +1,240 @@
+/**
+ * The settings of a topic that is kept as a table too (`table.enable`), and where such a table lies. They are
+ * settings of topics like all others: set, described and deleted with any of Kafka's tools.
+ *
+ * Whoever may alter a topic says with `table.location` where files are written, so that it stays below `table.dir`
+ * unless the node allows more.
+ */
+import path from 'node:path'
+import type { BrokerConfig } from './broker-config.ts'
+import {
+  any,
+  atLeast,
+  boolean,
+  type Check,
+  ConfigError,
+  eachOneOf,
+  list,
+  long,
+  oneOf,
+  string,
+} from './definition.ts'
+
+/** Each is the column `kafka_…` where `table.kafka.columns` has it. */
+export const kafkaCoordinates = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers']
+
+const inferred = 'inferred'
+
+const schemaCheck: Check<string> = {
+  allowed: "inferred, or columns as Delta's schemaString has them",
+  check: (text) => {
+    if (text !== inferred) refuseNoSchema(text)
+  },
+}
+
+export const partitionCheck: Check<readonly string[]> = {
+  allowed: 'columns, or date, year, month or hour of one: country, date(created) as day',
+  check: (items) => void parsePartitionItems(items),
+}
+
+export const propertyCheck: Check<readonly string[]> = {
+  allowed: 'NAME=VALUE, …',
+  check: (items) => {
+    for (const item of items) {
+      if (!/^[^=\s]+\s*=/.test(item)) throw new Error(`${item} is not NAME=VALUE`)
+    }
+  },
+}
+
+const topicNameCheck: Check<string> = {
+  allowed: 'the name of a topic, or nothing',
+  check: (name) => {
+    if (!/^[\w.-]{0,249}$/.test(name) || name === '.' || name === '..') {
+      throw new Error('Value must be the name of a topic')
+    }
+  },
+}
+
+export const tableConfigs = {
+  'table.commit.interval.ms': long(5000, atLeast(100), {
+    doc: 'How long a record waits at most until it is in the table.',
+  }),
+  'table.dead.letter.topic': string('', topicNameCheck, {
+    doc: 'The topic for records that fit no row, with headers that say why; it is made where it is missing. Without it table.errors.tolerance decides.',
+  }),
+  'table.enable': boolean(false, {
+    doc: 'Whether the records of the topic are kept as rows of a table too, each once.',
+  }),
+  'table.errors.tolerance': string('none', oneOf('none', 'all'), {
+    doc: 'none: a record that fits no row stops the table until the settings are changed; all: it is left out.',
+  }),
+  'table.format': string('delta', oneOf('delta'), {
+    doc: 'What the table is: a Delta Lake table.',
+  }),
+  'table.kafka.columns': list(
+    ['partition', 'offset', 'timestamp'],
+    eachOneOf(...kafkaCoordinates),
+    {
+      doc: 'What of a record beside its value has a column, named kafka_partition and so on.',
+    },
+  ),
+  'table.key.format': string('string', oneOf('string', 'json', 'bytes'), {
+    doc: 'What keys are, where they have a column.',
+  }),
+  'table.location': string('', any, {
+    doc: "The directory of the table, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",
+  }),
+  'table.partition.by': list([], partitionCheck, {
+    doc: 'Columns that a new table is partitioned by, or parts of a time, of a column or of the record ($timestamp): country, date(created) as day, hour($timestamp).',
+  }),
+  'table.properties': list([], propertyCheck, {
+    doc: 'Properties of a new table: delta.enableChangeDataFeed=true, …',
+  }),
+  'table.schema': string(inferred, schemaCheck, {
+    doc: "Columns of a new table, as Delta's schemaString has them; inferred: those that the records need.",
+  }),
+  'table.schema.evolution': string('add', oneOf('none', 'add', 'widen'), {
+    doc: 'What may become of columns: none: nothing; add: new ones, which may be empty; widen: also wider types, where the table has delta.enableTypeWidening.',
+  }),
+  'table.value.format': string('json', oneOf('json', 'string', 'bytes'), {
+    doc: 'What values are: json: objects, each field of which has a column; string, bytes: the column value holds them.',
+  }),
+} as const
+
+/** A topic that is kept as a table. Plain data, which can be handed to a thread. */
+export interface TopicTable {
+  readonly topic: string
+  /** A topic that is made anew is another. */
+  readonly topicId: string
+  readonly partitionCount: number
+  readonly location: string
+  /** Why it may not lie there; null: it may. */
+  readonly refusal: string | null
+  /** The settings above that the topic has, by their names. */
+  readonly texts: ReadonlyMap<string, string>
+}
+
+/** The columns that are given; null: they are inferred. */
+export function givenSchema(text: string): string | null {
+  return text === inferred ? null : text
+}
+
+/** The directory below which the tables of topics lie. */
+export function tableDirectory(broker: BrokerConfig): string {
+  const given = broker.get('table.dir')
+  if (given !== null && given !== '') return path.resolve(given)
+  const [first = ''] = broker.get('log.dirs') ?? broker.get('log.dir')
+  // Beside it: Kafka takes no directories below it that are no partitions.
+  return `${path.resolve(first)}-tables`
+}
+
+/** Where the table of a topic lies. Throws ConfigError where it may not lie there. */
+export function tableLocation(
+  topic: string,
+  texts: ReadonlyMap<string, string>,
+  broker: BrokerConfig,
+): string {
+  const name = 'table.location'
+  const given = (texts.get(name) ?? '').trim()
+  const root = tableDirectory(broker)
+  const location = path.resolve(root, given === '' ? topic : given.replaceAll('${topic}', topic))
+  if (broker.get('table.location.anywhere')) return location
+  const below = path.relative(root, location)
+  if (below !== '' && below.split(path.sep)[0] !== '..' && !path.isAbsolute(below)) return location
+  throw new ConfigError(
+    name,
+    `Invalid value ${given} for configuration ${name}: tables lie below ${root} (table.dir), unless the node has table.location.anywhere=true`,
+  )
+}
+
+export interface PartitionItem {
+  /** The column that the table is partitioned by. */
+  readonly name: string
+  /** Of which time it is a part; null: it is a column of its own. */
+  readonly derived: {
+    readonly part: 'date' | 'year' | 'month' | 'hour'
+    /** A column; null: the record's timestamp. */
+    readonly source: string | null
+  } | null
+}
+
+const recordTimestamp = '$timestamp'
+
+/** Throws an Error whose message says what is expected. */
+export function parsePartitionItem(item: string): PartitionItem {
+  const found = /^(\w+)\(\s*([^()]+?)\s*\)(?:\s+as\s+([^\s()]+))?$/.exec(item)
+  if (found === null) {
+    if (/^[^()$]+$/.test(item)) return { name: item, derived: null }
+    throw new Error(`${item} is neither a column nor a part of one`)
+  }
+  const [, part = '', of = '', given] = found
+  if (part !== 'date' && part !== 'year' && part !== 'month' && part !== 'hour') {
+    throw new Error(`${part} is none of date, year, month, hour`)
+  }
+  const source = of === recordTimestamp ? null : of
+  if (source?.startsWith('$') === true) throw new Error(`${source} is not ${recordTimestamp}`)
+  return { name: given ?? `${source ?? 'timestamp'}_${part}`, derived: { part, source } }
+}
+
+/** Throws an Error whose message says what is expected. */
+export function parsePartitionItems(items: readonly string[]): PartitionItem[] {
+  const parsed = items.map(parsePartitionItem)
+  const names = parsed.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new Error(`${twice} comes twice`)
+  return parsed
+}
+
+const primitive =
+  /^(string|long|integer|short|byte|float|double|boolean|binary|date|timestamp|timestamp_ntz|decimal\(\d+, *\d+\))$/
+/** Types within types. */
+const depthMax = 50
+
+/** Whether it is a schema at all; whether a table can be made of it is seen when it is made. */
+function refuseNoSchema(text: string): void {
+  let schema: unknown
+  try {
+    schema = JSON.parse(text)
+  } catch (error) {
+    throw new Error(`it is neither ${inferred} nor JSON: ${(error as Error).message}`)
+  }
+  refuseNoType(schema, 'the schema', 0)
+  if ((schema as { type?: unknown }).type !== 'struct') throw new Error('the schema is no struct')
+}
+
+interface TypeJson {
+  readonly type?: unknown
+  readonly fields?: unknown
+  readonly elementType?: unknown
+  readonly keyType?: unknown
+  readonly valueType?: unknown
+}
+
+function refuseNoType(type: unknown, at: string, depth: number): void {
+  if (depth > depthMax) throw new Error(`${at.slice(0, 100)}… is too deep`)
+  if (typeof type === 'string') {
+    if (!primitive.test(type)) throw new Error(`${at} is of an unknown type ${type.slice(0, 60)}`)
+    return
+  }
+  const nested: TypeJson = typeof type === 'object' && type !== null ? type : {}
+  if (nested.type === 'array') refuseNoType(nested.elementType, `${at}[]`, depth + 1)
+  else if (nested.type === 'map') {
+    refuseNoType(nested.keyType, `${at} (key)`, depth + 1)
+    refuseNoType(nested.valueType, `${at} (value)`, depth + 1)
+  } else if (nested.type === 'struct' && Array.isArray(nested.fields)) {
+    refuseNoFields(nested.fields, at, depth)
+  } else throw new Error(`${at} is no type: ${(JSON.stringify(type) ?? 'nothing').slice(0, 60)}`)
+}
+
+function refuseNoFields(fields: readonly unknown[], at: string, depth: number): void {
+  const names = new Set<string>()
+  for (const field of fields) {
+    const { name, type } = (field ?? {}) as { readonly name?: unknown; readonly type?: unknown }
+    if (typeof name !== 'string' || name === '')
+      throw new Error(`${at} has a column without a name`)
+    if (names.has(name.toLowerCase())) throw new Error(`${at} has the column ${name} twice`)
+    names.add(name.toLowerCase())
+    refuseNoType(type, `the column ${name}`, depth + 1)
+  }
+  if (fields.length === 0) throw new Error(`${at} has no columns`)
+}

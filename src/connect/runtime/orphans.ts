@@ -1,0 +1,25 @@
+/**
+ * Tasks of a worker that has crashed are still members of their group, which would wait for them until their
+ * sessions end.
+ */
+import { describeGroup, removeMembers } from '../../client/admin/groups.ts'
+import type { Cluster } from '../../client/cluster.ts'
+import { isAnswer } from '../../client/failures.ts'
+
+/** Of those whose client ids begin so. Never rejects: what cannot be removed is logged, and ends by itself. */
+export async function removeOrphans(
+  cluster: Cluster,
+  groupId: string,
+  clientIdPrefix: string,
+): Promise<void> {
+  try {
+    const { members } = await describeGroup(cluster, groupId)
+    const orphans = members.filter(({ clientId }) => clientId.startsWith(clientIdPrefix))
+    const ids = orphans.map(({ memberId }) => memberId)
+    if (ids.length > 0) await removeMembers(cluster, groupId, ids, 'the worker has crashed')
+  } catch (error) {
+    if (isAnswer(error, 'GROUP_ID_NOT_FOUND')) return
+    const { log } = cluster.environment
+    log.warn(`Members of the group ${groupId} may be left over`, { reason: String(error) })
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * One topic landing in its table: a Delta sink's task, started again where it fails, later each time, since what ails
+ * it (a full disk, a record that fits no row) goes away by itself or by a change of settings, of which nobody tells it.
+ */
+
+import type { Cluster } from '../../client/cluster.ts'
+import type { TopicTable } from '../../config/table-configs.ts'
+import type { Milliseconds, Timer } from '../../environment/environment.ts'
+import { deltaSink } from '../delta/delta-sink.ts'
+import type { LandingWatch } from '../delta/delta-sink-task.ts'
+import type { TablesEnvironment } from '../delta/move-offsets.ts'
+import { ConnectException } from '../failures.ts'
+import { sinkClientId } from '../runtime/client-settings.ts'
+import { removeOrphans } from '../runtime/orphans.ts'
+import { pausedFor } from '../runtime/pause.ts'
+import { SinkTaskLoop } from '../runtime/sink-task-loop.ts'
+import type { RunningTask } from '../runtime/task.ts'
+import type { Worker } from '../runtime/worker.ts'
+import { groupOf, sinkSettings } from './table-settings.ts'
+
+const restartMsMin = 1_000
+const restartMsMax = 60_000
+
+/** STARTING: it has not committed yet, or not found that there is nothing to commit. */
+export type LandingState = 'STARTING' | 'RUNNING' | 'FAILED'
+
+export interface LandingStatus {
+  readonly topic: string
+  readonly topicId: string
+  readonly location: string
+  readonly state: LandingState
+  /** Why it failed last; null: it has not, or has committed since. */
+  readonly error: string | null
+  /** The table's version as of the last commit; null: none was seen. */
+  readonly version: number | null
+  /** When the last commit was found done, since the epoch. */
+  readonly committedMs: Milliseconds | null
+}
+
+export interface LandingOptions {
+  readonly worker: Worker
+  /** For what is asked beside the reading of records. */
+  readonly cluster: Cluster
+  readonly tables: TablesEnvironment
+  readonly table: TopicTable
+}
+
+export class TopicLanding {
+  readonly table: TopicTable
+  readonly #options: LandingOptions
+  readonly #task: { readonly connector: string; readonly task: number }
+  #running: RunningTask | null = null
+  #retry: Timer | null = null
+  #restartMs = restartMsMin
+  #isStopping = false
+  #state: LandingState = 'STARTING'
+  #error: string | null = null
+  #version: number | null = null
+  #committedMs: Milliseconds | null = null
+
+  constructor(options: LandingOptions) {
+    this.#options = options
+    this.table = options.table
+    this.#task = { connector: groupOf(options.table), task: 0 }
+  }
+
+  get status(): LandingStatus {
+    const { topic, topicId, location } = this.table
+    const [state, error] = [this.#state, this.#error]
+    const [version, committedMs] = [this.#version, this.#committedMs]
+    return { topic, topicId, location, state, error, version, committedMs }
+  }
+
+  /** Members of its group that a crash has left are removed first. Never rejects. */
+  async start(): Promise<void> {
+    const { refusal } = this.table
+    if (refusal !== null) {
+      this.#state = 'FAILED'
+      this.#error = refusal
+      return
+    }
+    const { cluster } = this.#options
+    await removeOrphans(cluster, groupOf(this.table), sinkClientId(this.#task.connector))
+    if (!this.#isStopping) this.#run()
+  }
+
+  /** Resolves when what was read is committed, or it was given up. Never rejects. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#retry?.cancel()
+    const task = this.#running
+    if (task === null) return
+    task.stop()
+    const { environment, config } = this.#options.worker
+    const limitMs = config['task.shutdown.graceful.timeout.ms']
+    const isEnded = await Promise.race([
+      task.ended.then(() => true),
+      pausedFor(environment, limitMs),
+    ])
+    if (isEnded === true) return
+    environment.log.error(`The table of ${this.table.topic} did not stop in time`)
+    task.cancel()
+  }
+
+  #run(): void {
+    const { worker, tables } = this.#options
+    try {
+      this.#running = new SinkTaskLoop(deltaSink(tables, this.#watch), {
+        id: this.#task,
+        worker,
+        settings: sinkSettings(this.table),
+        isPaused: false,
+        onState: (state, error) => {
+          if (state === 'FAILED') this.#failed(error)
+        },
+        onTopic: () => undefined,
+      })
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#isStopping) return
+    const { log, timers } = this.#options.worker.environment
+    this.#state = 'FAILED'
+    this.#error = reasonOf(error)
+    const againMs = this.#restartMs
+    this.#restartMs = Math.min(againMs * 2, restartMsMax)
+    const { topic } = this.table
+    log.error(`The table of ${topic} cannot be written, it is tried again in ${againMs} ms`, {
+      reason: this.#error,
+    })
+    this.#retry = timers.after(againMs, () => this.#run())
+  }
+
+  readonly #watch: LandingWatch = {
+    /**
+     * Records were read by the topic's name. Ids of topics never come back: where it is this topic now, all that was
+     * read before is of this one too.
+     */
+    beforeCommit: async () => {
+      const { topic: name, topicId } = this.table
+      const found = await this.#options.cluster.topic(name, { fresh: true })
+      if (found.topicId === topicId) return
+      throw new ConnectException(`The topic ${name} was deleted, and there is another of its name`)
+    },
+    onCommitted: ({ version }) => {
+      this.#state = 'RUNNING'
+      this.#error = null
+      this.#restartMs = restartMsMin
+      this.#version = version
+      this.#committedMs = this.#options.worker.environment.clock.now()
+    },
+  }
+}
+
+/** What went wrong, without what says only that something has. */
+function reasonOf(error: unknown): string {
+  let reason = ''
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (/^(Exiting WorkerSinkTask|Tolerance exceeded)/.test(at.message)) continue
+    if (!reason.includes(at.message)) reason += `${reason === '' ? '' : ': '}${at.message}`
+  }
+  return reason === '' ? String(error) : reason
+}

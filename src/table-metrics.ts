@@ -1,0 +1,32 @@
+/** What `/metrics` tells of the tables of topics: whether each lands, and how far behind it is. */
+import type { TableStatus } from './connect-service.ts'
+import { type Exposition, labelled } from './http/exposition.ts'
+
+/** Yields while the tables are asked. */
+export function* tableMetrics(
+  out: Exposition,
+  statuses: () => Promise<readonly TableStatus[]>,
+): Iterable<Promise<unknown>> {
+  let tables: readonly TableStatus[] = []
+  // Where they cannot be asked now, the page is told without them.
+  yield statuses().then(
+    (answered) => (tables = answered),
+    () => undefined,
+  )
+  const prefix = 'millrace_topic_table'
+  const isLanding = out.family(`${prefix}_up`, 'gauge', '1: the table is written; 0: it failed.')
+  const lag = out.family(`${prefix}_lag_records`, 'gauge', 'Records that are not in the table yet.')
+  const version = out.family(`${prefix}_version`, 'gauge', 'Of the table, at its last commit.')
+  const committed = out.family(
+    `${prefix}_committed_timestamp_seconds`,
+    'gauge',
+    'When all that had been read was in the table.',
+  )
+  for (const table of tables) {
+    const labels = labelled({ topic: table.topic })
+    isLanding.add(table.state === 'FAILED' ? 0 : 1, labels)
+    if (table.lag !== null) lag.add(table.lag, labels)
+    if (table.version !== null) version.add(table.version, labels)
+    if (table.committedMs !== null) committed.add(table.committedMs / 1000, labels)
+  }
+}

@@ -1,0 +1,255 @@
+/** Topics that are tables by their settings: each record once, through crashes, changes of settings and topics made anew. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { alterConfigs, type ConfigChange, describeConfigs } from '../../src/client/admin/configs.ts'
+import { listGroups } from '../../src/client/admin/groups.ts'
+import { createPartitions, createTopics, deleteTopics } from '../../src/client/admin/topics.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { Producer } from '../../src/client/producer.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { ended, killAll, type Started, start } from '../broker-process.ts'
+import { start as command } from '../cli/running-broker.ts'
+import { rowsOf } from './delta-trial.ts'
+
+t.setTimeout(180_000)
+t.teardown(killAll)
+
+const environment = createNodeEnvironment({ log: { level: 'silent' } })
+
+async function within<T>({ port }: Started, work: (cluster: Cluster) => Promise<T>): Promise<T> {
+  const cluster = new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })
+  try {
+    return await work(cluster)
+  } finally {
+    cluster.close()
+  }
+}
+
+function make(broker: Started, name: string, configs: Readonly<Record<string, string>>) {
+  const topic = {
+    name,
+    partitions: 2,
+    replicationFactor: 1,
+    configs: new Map(Object.entries(configs)),
+  }
+  return within(broker, (cluster) => createTopics(cluster, [topic]))
+}
+
+function alter(broker: Started, name: string, changes: Readonly<Record<string, string | null>>) {
+  const all = Object.entries(changes).map(([setting, value]): ConfigChange => {
+    return { name: setting, operation: value === null ? 'delete' : 'set', value }
+  })
+  return within(broker, async (cluster) => {
+    const [outcome] = await alterConfigs(cluster, [{ type: 'topic', name }], all)
+    return outcome?.error ?? null
+  })
+}
+
+function produce(broker: Started, topic: string, values: readonly (string | null)[]) {
+  return within(broker, async (cluster) => {
+    const producer = new Producer(cluster)
+    for (const [at, value] of values.entries())
+      producer.add({
+        topic,
+        key: Buffer.from(`key ${at}`),
+        value: value === null ? null : Buffer.from(value),
+        partition: at % 2,
+      })
+    await producer.close()
+  })
+}
+
+const flights = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => JSON.stringify({ id: from + at, origin: 'SFO' }))
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let round = 0; round < 1200; round++) {
+    if (await isSo()) return
+    await delay(25)
+  }
+  throw new Error(`not so within 30 s: ${what}`)
+}
+
+async function ids(location: string): Promise<number[]> {
+  if (!existsSync(join(location, '_delta_log/00000000000000000000.json'))) return []
+  return (await rowsOf(location)).map(({ id }) => id as number).sort((a, b) => a - b)
+}
+
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => from + at)
+const fast = { 'table.enable': 'true', 'table.commit.interval.ms': '100' }
+
+interface Told {
+  readonly topic: string
+  readonly state: string
+  readonly error: string | null
+  readonly lag: number | null
+}
+
+async function told({ http }: Started): Promise<readonly Told[]> {
+  return (await (await fetch(`${http}/tables`)).json()) as readonly Told[]
+}
+
+t.test('a topic is a table from its first record on, whatever is killed when', async (t) => {
+  const directory = t.testdir({})
+  const data = join(directory, 'kafka')
+  const location = join(directory, 'kafka-tables/flights')
+  let broker = await start(data)
+  t.strictSame(await told(broker), [])
+  await make(broker, 'flights', {})
+  await produce(broker, 'flights', flights(0, 100))
+  t.equal(await alter(broker, 'flights', fast), null)
+  await until('100 rows', async () => (await ids(location)).length === 100)
+  const [row] = await rowsOf(location)
+  t.match(row, {
+    origin: 'SFO',
+    kafka_partition: Number,
+    kafka_offset: Number,
+    kafka_timestamp: String,
+  })
+
+  for (const round of [1, 2, 3]) {
+    void produce(broker, 'flights', flights(round * 100, round * 100 + 100)).catch(() => undefined)
+    await delay(round * 60)
+    broker.child.kill('SIGKILL')
+    await ended(broker)
+    broker = await start(data)
+    const have = await within(broker, async (cluster) => {
+      const { listOffsets } = await import('../../src/client/offsets.ts')
+      const queries = [0, 1].map((partition) => ({ topic: 'flights', partition, timestamp: -1 }))
+      return (await listOffsets(cluster, queries)).reduce((sum, { offset }) => sum + offset, 0)
+    })
+    await until(`${have} rows`, async () => (await ids(location)).length >= have)
+    const coordinates = (await rowsOf(location)).map(
+      (one) => `${one['kafka_partition']}-${one['kafka_offset']}`,
+    )
+    t.equal(new Set(coordinates).size, have, 'each record')
+    t.equal(coordinates.length, have, 'and each once')
+  }
+  await until('none behind', async () => (await told(broker))[0]?.lag === 0)
+  t.match(await told(broker), [{ topic: 'flights', state: 'RUNNING', error: null, location }])
+  const page = await (await fetch(`${broker.http}/metrics`)).text()
+  t.match(page, /millrace_topic_table_up\{topic="flights"\} 1\n/)
+  t.match(page, /millrace_topic_table_lag_records\{topic="flights"\} 0\n/)
+  const listed = await command(['tables', 'list', '--connect', broker.http]).ended
+  t.match(listed.stdout, /flights +RUNNING +\d+ +0 +\S*kafka-tables\/flights\n/)
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('settings are checked, shown and taken back', async (t) => {
+  const directory = t.testdir({})
+  const broker = await start(join(directory, 'kafka'))
+  const [made] = await make(broker, 'a', { 'table.enable': 'perhaps' })
+  t.match(made?.error, { error: { name: 'INVALID_CONFIG' }, message: /either true or false/ })
+  await make(broker, 'a', {})
+  const refused: readonly (readonly [Record<string, string>, RegExp])[] = [
+    [{ 'table.format': 'iceberg' }, /table.format: String must be one of: delta/],
+    [{ 'table.location': '../elsewhere' }, /tables lie below .*kafka-tables \(table.dir\)/],
+    [{ 'table.location': '/etc' }, /tables lie below/],
+    [{ 'table.location': '.' }, /tables lie below/],
+    [{ 'table.partition.by': 'week(at)' }, /week is none of date, year, month, hour/],
+    [{ 'table.partition.by': 'a,a' }, /a comes twice/],
+    [{ 'table.schema': 'id long' }, /neither inferred nor JSON/],
+    [
+      { 'table.schema': '{"type":"struct","fields":[{"name":"x","type":"int"}]}' },
+      /unknown type int/,
+    ],
+    [{ 'table.commit.interval.ms': '1' }, /at least 100/],
+    [{ 'table.kafka.columns': 'partition,ofset' }, /String must be one of: topic, partition/],
+    [{ 'table.dead.letter.topic': 'a b' }, /must be the name of a topic/],
+    [{ 'table.enabled': 'true' }, /Unknown topic config name: table.enabled/],
+  ]
+  for (const [changes, message] of refused) {
+    t.match(await alter(broker, 'a', changes), { error: { name: 'INVALID_CONFIG' }, message })
+  }
+  t.equal(await alter(broker, 'a', { ...fast, 'table.location': 'by-${topic}/x' }), null)
+  const [described] = await within(broker, (cluster) =>
+    describeConfigs(cluster, [{ type: 'topic', name: 'a' }], { documentation: true }),
+  )
+  const enabled = described?.entries.find(({ name }) => name === 'table.enable')
+  t.match(enabled, { value: 'true', documentation: /rows of a table too, each once/ })
+  const location = join(directory, 'kafka-tables/by-a/x')
+  await produce(broker, 'a', flights(0, 10))
+  await until('10 rows', async () => (await ids(location)).length === 10)
+
+  t.equal(await alter(broker, 'a', { 'table.enable': null }), null)
+  await until('no table', async () => (await told(broker)).length === 0)
+  await until(
+    'no group',
+    async () => (await within(broker, (cluster) => listGroups(cluster))).length === 0,
+  )
+  await produce(broker, 'a', flights(10, 20))
+  t.equal((await ids(location)).length, 10, 'nothing lands while it is off')
+  t.equal(await alter(broker, 'a', { 'table.enable': 'true' }), null)
+  await until('20 rows', async () => (await ids(location)).length === 20)
+  t.strictSame(await ids(location), numbers(0, 20), 'what came meanwhile lands, and nothing twice')
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('partitions come, the table moves, the topic is made anew', async (t) => {
+  const directory = t.testdir({})
+  const broker = await start(join(directory, 'kafka'))
+  const place = (name: string) => join(directory, 'kafka-tables', name)
+  await make(broker, 'b', fast)
+  await produce(broker, 'b', flights(0, 10))
+  await until('10 rows', async () => (await ids(place('b'))).length === 10)
+  await within(broker, (cluster) => createPartitions(cluster, new Map([['b', 3]])))
+  await within(broker, async (cluster) => {
+    const producer = new Producer(cluster)
+    producer.add({ topic: 'b', partition: 2, key: null, value: Buffer.from('{"id":10}') })
+    await producer.close()
+  })
+  await until('11 rows', async () => (await ids(place('b'))).length === 11)
+  t.equal(await alter(broker, 'b', { 'table.location': 'moved' }), null)
+  await until('all of them there', async () => (await ids(place('moved'))).length === 11)
+
+  await within(broker, (cluster) => deleteTopics(cluster, ['b']))
+  await until('no table', async () => (await told(broker)).length === 0)
+  await make(broker, 'b', { ...fast, 'table.location': 'moved' })
+  await produce(broker, 'b', flights(100, 105))
+  await until('old and new', async () => (await ids(place('moved'))).length === 16)
+  t.strictSame(await ids(place('moved')), [...numbers(0, 11), ...numbers(100, 105)])
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test(
+  'a record that fits no row stops one table, until it may be left out or has a place to go',
+  async (t) => {
+    const directory = t.testdir({})
+    const broker = await start(join(directory, 'kafka'))
+    await make(broker, 'good', fast)
+    await make(broker, 'bad', fast)
+    await make(broker, 'inner', { ...fast, 'table.location': 'good/within' })
+    await produce(broker, 'good', flights(0, 4))
+    await produce(broker, 'bad', ['{"id":1}', 'no JSON', '{"id":2}', '[3]', '{"id":4}'])
+    const state = async (topic: string) => (await told(broker)).find((one) => one.topic === topic)
+    await until('it fails', async () => (await state('bad'))?.state === 'FAILED')
+    t.match((await state('bad'))?.error, /bad-1 at offset 0: the record cannot be read: JSON has/)
+    t.match(await state('inner'), {
+      state: 'FAILED',
+      error: /lies within .*good, the table of good/,
+    })
+    await until(
+      'the other lands',
+      async () => (await ids(join(directory, 'kafka-tables/good'))).length === 4,
+    )
+    t.equal(await alter(broker, 'bad', { 'table.dead.letter.topic': 'bad-ones' }), null)
+    await until(
+      'it lands',
+      async () => (await ids(join(directory, 'kafka-tables/bad'))).length === 3,
+    )
+    t.strictSame(await ids(join(directory, 'kafka-tables/bad')), [1, 2, 4])
+    const letters = await command([
+      ...['consume', 'bad-ones', '--from-beginning', '--max-messages', '2', '--json'],
+      ...['--bootstrap-server', `127.0.0.1:${broker.port}`],
+    ]).ended
+    t.match(letters.stdout, /__connect.errors.exception.message/)
+    broker.child.kill('SIGTERM')
+    t.equal(await ended(broker), 0)
+  },
+)
