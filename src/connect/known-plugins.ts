@@ -1,12 +1,24 @@
 /** The connectors, transformations and predicates that every worker has. */
+import { datagenSource } from './datagen/datagen-source.ts'
 import { deltaSink } from './delta/delta-sink.ts'
 import type { TablesEnvironment } from './delta/move-offsets.ts'
 import { fileSink } from './file/file-sink.ts'
 import { fileSource } from './file/file-source.ts'
+import { httpSink } from './http/http-sink.ts'
+import { httpSource } from './http/http-source.ts'
 import type { AnyPlugin } from './plugins.ts'
 import { transformations } from './transforms/known-transforms.ts'
 import { predicates } from './transforms/predicates.ts'
 
 export function knownPlugins(environment: TablesEnvironment): AnyPlugin[] {
-  return [deltaSink(environment), fileSink, fileSource, ...transformations, ...predicates]
+  return [
+    deltaSink(environment),
+    datagenSource,
+    fileSink,
+    fileSource,
+    httpSink,
+    httpSource,
+    ...transformations,
+    ...predicates,
+  ]
 }

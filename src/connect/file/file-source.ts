@@ -4,10 +4,10 @@
  */
 import { atLeast, int, matching, string } from '../../config/definition.ts'
 import { DiskError, type DiskFile } from '../../environment/disk.ts'
-import type { Timer } from '../../environment/environment.ts'
 import { ConfigDef, key, required, type Settings } from '../config-def.ts'
 import { primitive } from '../data.ts'
 import { ConnectException } from '../failures.ts'
+import { Idle } from '../idle.ts'
 import type { SourceConnector, SourcePlugin, SourceTask, SourceTaskContext } from '../plugin.ts'
 import { type SourcePosition, type SourceRecord, sourceRecord } from '../records.ts'
 import { connectVersion } from '../version.ts'
@@ -83,8 +83,7 @@ class FileStreamSourceTask implements SourceTask {
   /** Where the bytes begin that are not yet lines. */
   #position = 0
   #rest: Buffer = Buffer.alloc(0)
-  #waiting: { timer: Timer; end: () => void } | null = null
-  #isStopped = false
+  readonly #idle = new Idle()
   /** It was said that the file is missing. */
   #isAwaited = false
 
@@ -113,16 +112,14 @@ class FileStreamSourceTask implements SourceTask {
   }
 
   stop(): void {
-    this.#isStopped = true
-    this.#waiting?.timer.cancel()
-    this.#waiting?.end()
+    this.#idle.stop()
     this.#file?.close()
     this.#file = null
   }
 
   /** False: there is no such file yet. */
   #open(): boolean {
-    if (this.#isStopped) return false
+    if (this.#idle.isStopped) return false
     if (this.#file !== null) return true
     const { environment, log } = this.#context!
     try {
@@ -188,14 +185,7 @@ class FileStreamSourceTask implements SourceTask {
   }
 
   #wait(): Promise<void> {
-    if (this.#isStopped) return Promise.resolve()
-    return new Promise((resolve) => {
-      const timer = this.#context!.environment.timers.after(waitMs, () => {
-        this.#waiting = null
-        resolve()
-      })
-      this.#waiting = { timer, end: resolve }
-    })
+    return this.#idle.wait(this.#context!.environment.timers, waitMs)
   }
 }
 
