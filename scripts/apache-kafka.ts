@@ -55,8 +55,8 @@ export function fetchKafkaLogger(): string | null {
   )
 }
 
-/** Copies all that a project depends on beside `jar`. */
-const fetchProject = (project: string, jar: string): string | null =>
+/** As `fetchKafka`, for all that a project of `test/interop/clients` depends on, which is copied beside `jar`. */
+export const fetchProject = (project: string, jar: string): string | null =>
   fetchJars(project, jar, 'dependency:copy-dependencies', `-DoutputDirectory=${dirname(jar)}`)
 
 function fetchJars(project: string, path: string, ...goal: string[]): string | null {

@@ -10,8 +10,8 @@
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
  * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
- * broker and application are killed, and `streams` does so with an application of Kafka Streams; `kgo`
- * runs the tests that franz-go has of itself.
+ * broker and application are killed, and `streams` does so with an application of Kafka Streams; `spark`
+ * exchanges Delta tables with Spark; `kgo` runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -38,6 +38,7 @@ import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
 import { runSerializers } from '../test/interop/registry/serializers.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { exchangeTables } from '../test/interop/tables/exchange.ts'
+import { exchangeWithSpark } from '../test/interop/tables/spark.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
 import { choose, readOptions } from './options.ts'
@@ -45,8 +46,8 @@ import { choose, readOptions } from './options.ts'
 const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:PORT] [--rows N] [--cache DIR]
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
-                         registry, which all run unless given; and of compared, access, differential, transactions, streams
-                         and kgo, which run only where named
+                         registry, which all run unless given; and of compared, access, differential, transactions,
+                         streams, spark and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -178,7 +179,7 @@ const usual = [...clients.map(({ name }) => name), 'tools', 'directories', 'tabl
 const parts =
   flags.only === undefined
     ? usual
-    : [...usual, 'compared', 'access', 'differential', 'transactions', 'streams', 'kgo']
+    : [...usual, 'compared', 'access', 'differential', 'transactions', 'streams', 'spark', 'kgo']
 const chosen = new Set(choose(parts, flags.only, (part) => part))
 const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
@@ -602,20 +603,19 @@ async function runOthers(): Promise<void> {
     await moveBetweenDirectories(work, report)
   }
   if (chosen.has('tables')) {
-    const directory = join(work, 'tables')
-    await exchangeTables({ python: flags['delta-python'], directory }, report)
+    const python = flags['delta-python']
+    await exchangeTables({ python, directory: join(work, 'tables') }, report)
   }
+  if (chosen.has('spark'))
+    await exchangeWithSpark({ cache, directory: join(work, 'spark') }, report)
   if (chosen.has('registry'))
     await runSerializers({ cache, directory: join(work, 'registry') }, report)
   if (chosen.has('transactions')) await copyUnderFire()
   if (chosen.has('streams')) await runStreams()
   if (chosen.has('kgo')) {
-    const options = {
-      program: join(root, 'build/bundle/millrace.js'),
-      directory: join(work, 'kgo'),
-      records: Number(flags.rows ?? 50_000),
-    }
-    await runKgoSuite(options, report)
+    const program = join(root, 'build/bundle/millrace.js')
+    const records = Number(flags.rows ?? 50_000)
+    await runKgoSuite({ program, directory: join(work, 'kgo'), records }, report)
   }
   if (chosen.has('compared')) await compareTools(work, report)
   if (chosen.has('access')) await compareAccess(work, report)

@@ -122,7 +122,7 @@ export async function exchangeTables(
   })
 }
 
-function ours(...args: string[]): string {
+export function ours(...args: string[]): string {
   return run(process.execPath, [millrace, 'tables', ...args])
 }
 
@@ -166,7 +166,7 @@ const schema = (...fields: [string, unknown][]) =>
     fields: fields.map(([name, type]) => ({ name, type, nullable: true, metadata: {} })),
   })
 
-const ourTables: Readonly<Record<string, OurTable>> = {
+export const ourTables: Readonly<Record<string, OurTable>> = {
   rich: {
     commits: 12,
     options: [
@@ -217,7 +217,7 @@ const ourTables: Readonly<Record<string, OurTable>> = {
   },
 }
 
-function run(command: string, args: readonly string[], lines?: readonly string[]): string {
+export function run(command: string, args: readonly string[], lines?: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',
     input: lines?.map((line) => `${line}\n`).join('') ?? '',
@@ -228,8 +228,8 @@ function run(command: string, args: readonly string[], lines?: readonly string[]
 }
 
 /** Answers how many rows there are, if they are the same, whatever their order. */
-function same(what: string, one: string, other: string): number {
-  const [a, b] = [one, other].map((text) => text.trim().split('\n').map(plainly).sort())
+export function same(what: string, one: string, other: string): number {
+  const [a, b] = [one, other].map((text) => text.split('\n').filter(Boolean).map(plainly).sort())
   const at = a!.findIndex((row, i) => row !== b![i])
   if (at < 0 && a!.length === b!.length) return a!.length
   throw new Error(`${what}: ${a!.length} and ${b!.length} rows; ${a![at]} is not ${b![at]}`)
@@ -242,7 +242,11 @@ function plainly(row: string): string {
   )
 }
 
-async function attempt(report: Report, what: string, work: () => Promise<string>): Promise<void> {
+export async function attempt(
+  report: Report,
+  what: string,
+  work: () => Promise<string>,
+): Promise<void> {
   try {
     report(what, true, await work())
   } catch (error) {

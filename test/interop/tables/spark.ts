@@ -1,0 +1,172 @@
+/**
+ * Delta tables exchanged with Spark: tables of every feature that it makes are read here row for row, are then appended
+ * to, merged into, deleted from and put together here, and read back there; and it works on tables that were made here.
+ *
+ * Spark takes seconds to start, so that it is given its statements in two lots, as a file each.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { fetchProject } from '../../../scripts/apache-kafka.ts'
+import type { Report } from '../directories/exchange.ts'
+import { JavaProgram } from '../java-program.ts'
+import { attempt, ours, ourTables, run, same } from './exchange.ts'
+import { theirTables } from './spark-tables.ts'
+
+// Compiled tests run from build/, one folder deeper than their source.
+const root = fileURLToPath(new URL('../../../..', import.meta.url))
+const millrace = join(root, 'build/bundle/cli.js')
+/** Spark looks into the JDK. */
+const opened = [
+  ...['java.lang', 'java.lang.invoke', 'java.lang.reflect', 'java.io', 'java.net', 'java.nio'],
+  ...['java.util', 'java.util.concurrent', 'java.util.concurrent.atomic'],
+  ...['sun.nio.ch', 'sun.nio.cs', 'sun.security.action', 'sun.util.calendar'],
+]
+
+export interface SparkOptions {
+  /** Where jars are kept from run to run. */
+  readonly cache: string
+  readonly directory: string
+}
+
+/** Tables of which also the changes are compared. */
+const feeds = new Set(['feed', 'ours-tracked'])
+/** Features for which a writer of ours refuses a table. */
+const refusals: Readonly<Record<string, string>> = {
+  generated: 'Columns',
+  defaults: 'allowColumnDefaults',
+  constraints: 'checkConstraints',
+  'row-tracking': 'rowTracking',
+}
+
+/** A table on which both must agree. */
+interface Table {
+  readonly name: string
+  readonly path: string
+}
+
+export async function exchangeWithSpark(
+  { cache, directory }: SparkOptions,
+  report: Report,
+): Promise<void> {
+  const jars = join(cache, 'spark-4.0.1')
+  const reason = fetchProject('spark', join(jars, 'delta-spark_2.13-4.0.0.jar'))
+  if (reason !== null) return report('spark', null, reason)
+  mkdirSync(directory, { recursive: true })
+  const table = (name: string): Table => ({ name, path: join(directory, name) })
+  const generated = table('generated')
+  const theirs = Object.keys(theirTables).map(table)
+  const own = Object.keys(ourTables).map((kind) => table(`ours-${kind}`))
+  const all = [generated, ...theirs, ...own]
+  for (const { name, path } of own) makeOurs(name.slice('ours-'.length), path)
+
+  const spark = new Spark(jars, directory)
+  await spark.carryOut('made', [
+    `generated ${generated.path}`,
+    sql(
+      'INSERT INTO $t (id, at) SELECT id, timestamp_seconds(id * 40000) FROM range(9)',
+      generated,
+    ),
+    ...theirs.flatMap((one) => theirTables[one.name]!.map((text) => sql(text, one))),
+    ...own.flatMap((one) => changesThere(one.name).map((text) => sql(text, one))),
+    ...all.flatMap(readings),
+  ])
+  for (const one of all) {
+    await attempt(report, `spark: ${one.name}, read here`, async () => agree(one))
+  }
+  for (const one of all) {
+    await attempt(report, `spark: ${one.name}, changed here`, async () => changeHere(one))
+  }
+  await spark.carryOut('changed', all.flatMap(readings))
+  for (const one of all) {
+    await attempt(report, `spark: ${one.name}, read there`, async () => agree(one))
+  }
+}
+
+class Spark {
+  readonly #program: JavaProgram
+  readonly #directory: string
+
+  constructor(jars: string, directory: string) {
+    this.#directory = directory
+    this.#program = new JavaProgram({
+      source: join(root, 'test/interop/clients/spark/Delta.java'),
+      jars,
+      classes: join(directory, 'classes'),
+      flags: ['-Xmx2G', ...opened.map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`)],
+      logFile: join(directory, 'spark.log'),
+    })
+  }
+
+  /** Throws with the statement that failed. */
+  async carryOut(name: string, lines: readonly string[]): Promise<void> {
+    const file = join(this.#directory, name)
+    writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
+    const { code, output } = await this.#program.run(file)
+    if (code !== 0) throw new Error(`Spark: exit ${code}: ${output.slice(-600)}`)
+  }
+}
+
+const sql = (text: string, { path }: Table) => `sql ${text.replaceAll('$t', `delta.\`${path}\``)}`
+
+const readings = ({ name, path }: Table): string[] => [
+  `read ${path} ${path}.rows`,
+  ...(feeds.has(name) ? [`changes ${path} ${path}.changes`] : []),
+]
+
+/** Throws where what Spark wrote down is not what we read. */
+function agree({ name, path }: Table): string {
+  const rows = same('rows', ours('read', path, '--json'), readFileSync(`${path}.rows`, 'utf8'))
+  if (!feeds.has(name)) return `${rows} rows`
+  const told = ours('changes', path, '--from', '0', '--json')
+  return `${rows} rows, ${same('changes', told, readFileSync(`${path}.changes`, 'utf8'))} changes`
+}
+
+function makeOurs(kind: string, path: string): void {
+  const table = ourTables[kind]!
+  const lines = Array.from({ length: 50 }, (_, i) => table.row(i))
+  run(process.execPath, [millrace, 'tables', 'append', path, ...table.options], lines)
+}
+
+/** What Spark does to a table that was made here. */
+const changesThere = (name: string): string[] =>
+  name === 'ours-partitioned' || name === 'ours-tracked'
+    ? [
+        'DELETE FROM $t WHERE id % 7 = 2',
+        'UPDATE $t SET id = id + 1000 WHERE id % 5 = 0',
+        'MERGE INTO $t t USING (SELECT * FROM $t WHERE id < 20) u ON t.id = u.id WHEN MATCHED THEN DELETE',
+        'OPTIMIZE $t',
+      ]
+    : ['INSERT INTO $t SELECT * FROM $t', 'OPTIMIZE $t']
+
+/** Rows that are there are added again, the first is deleted, the last written over, all are put together. */
+function changeHere({ name, path }: Table): string {
+  const there = ours('read', path, '--json', '--limit', '4').trim()
+  const lines = there === '' ? ['{"id":1}', '{"id":2}'] : there.split('\n')
+  const change = (verb: string, input: readonly string[], ...options: string[]) =>
+    run(process.execPath, [millrace, 'tables', verb, path, ...options], input)
+  const id = /^\{"id":(-?\d+)/.exec(lines[0]!)?.[1]
+  const steps = [
+    () => change('append', lines),
+    ...(id === undefined
+      ? []
+      : [
+          () => change('delete', [], '--where', `id = ${id}`),
+          () => change('merge', lines.slice(-1), '--on', 'id'),
+        ]),
+    () => change('optimize', []),
+  ]
+  const refused = refusals[name]
+  for (const step of steps) {
+    try {
+      step()
+    } catch (error) {
+      const { message } = error as Error
+      if (refused === undefined || !message.includes(refused)) throw error
+      return `refused by its name: ${refused}`
+    }
+  }
+  return id === undefined
+    ? 'added to, put together'
+    : 'added to, deleted from, merged into, put together'
+}
