@@ -1,4 +1,4 @@
-/** `millrace tables merge` and `delete`: rows of a table changed, all of them in one commit or none. */
+/** `millrace tables merge`, `update` and `delete`: rows of a table changed, all of them in one commit or none. */
 import { LocalStorage } from '../environment/node/local-storage.ts'
 import { BatchBuilder } from '../tables/columns/column-builder.ts'
 import { type Json, jsonText } from '../tables/columns/exact-json.ts'
@@ -10,6 +10,7 @@ import { type MergeSource, mergeRows } from '../tables/delta/merge.ts'
 import type { TableSchema } from '../tables/delta/schema.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../tables/delta/table-environment.ts'
+import { updateRows } from '../tables/delta/update.ts'
 import { localVerb } from './command.ts'
 import { createCommandEnvironment } from './environment.ts'
 import { UsageError } from './failure.ts'
@@ -98,6 +99,44 @@ export const merge = localVerb({
     }),
 })
 
+export const update = localVerb({
+  summary: 'Give columns other values in the rows for which a condition is true',
+  positionals: [path],
+  options: {
+    set: {
+      kind: 'list',
+      value: 'NAME=EXPRESSION',
+      summary: 'What a column becomes, as in SQL; of the values that the row had before',
+    },
+    where: { kind: 'text', value: 'CONDITION', summary: 'As in SQL; all rows unless given' },
+  },
+  notes: [
+    'Expressions have columns, constants, + - * / % ||, CASE, CAST and the functions abs, coalesce, concat, date,\n' +
+      'day, hour, length, lower, month, substring, trim, upper and year.',
+  ],
+  examples: [
+    {
+      says: 'A price raised and a remark made',
+      line: `millrace tables update /data/orders --set "total = total * 1.1, note = 'new price'" --where "day >= '2026-01-01'"`,
+    },
+  ],
+  run: ({ values: { set, where }, positionals, json }) =>
+    toldWriting(positionals[0]!, async () => {
+      if (set.length === 0) throw new UsageError('--set is missing: what columns are to be')
+      const done = await updateRows(environmentOf(positionals[0]!), { set: set.join(', '), where })
+      warn(done)
+      const told = { version: done?.version ?? null, rowsUpdated: done?.updated ?? 0 }
+      process.stdout.write(
+        json
+          ? `${jsonText(told)}\n`
+          : done === null
+            ? 'No row matches: nothing was committed\n'
+            : `Version ${done.version}: ${plural(done.updated, 'row')} updated\n`,
+      )
+      return 0
+    }),
+})
+
 export const remove = localVerb({
   summary: 'Delete the rows for which a condition is true',
   positionals: [path],
@@ -105,7 +144,7 @@ export const remove = localVerb({
     where: {
       kind: 'text',
       value: 'CONDITION',
-      summary: 'As in SQL: columns compared with constants, IN, IS NULL, AND, OR, NOT',
+      summary: 'As in SQL: comparisons, IN, BETWEEN, LIKE, IS NULL, AND, OR, NOT',
     },
   },
   examples: [

@@ -5,9 +5,11 @@ import type { ColumnBatch } from '../tables/columns/column.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { rowPrinter } from '../tables/columns/json-text.ts'
 import { timestampOf } from '../tables/columns/text-values.ts'
+import { columnsOf } from '../tables/columns/where.ts'
 import { readChanges } from '../tables/delta/changes.ts'
+import { conditionOn } from '../tables/delta/conditions.ts'
 import { readHistory, versionAt } from '../tables/delta/history.ts'
-import { chosenFields, scanTable } from '../tables/delta/scan.ts'
+import { chosenFields, matching, scanTable } from '../tables/delta/scan.ts'
 import { typeText } from '../tables/delta/schema.ts'
 import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
 import { ParquetFile } from '../tables/parquet/parquet-file.ts'
@@ -15,7 +17,7 @@ import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
 import { append, overwrite } from './tables-append.ts'
-import { merge, remove } from './tables-change.ts'
+import { merge, remove, update } from './tables-change.ts'
 import { isFile, told } from './tables-failure.ts'
 import { list } from './tables-list.ts'
 import { optimize, restore, vacuum } from './tables-maintenance.ts'
@@ -44,6 +46,12 @@ const read = localVerb({
   options: {
     ...versionOptions,
     columns: { kind: 'text', short: 'c', value: 'NAME,…', summary: 'Only these columns' },
+    where: {
+      kind: 'text',
+      short: 'w',
+      value: 'CONDITION',
+      summary: 'Only rows for which it is true, as in SQL; files that have none are not read',
+    },
     limit: { kind: 'number', short: 'n', summary: 'At most so many rows' },
   },
   notes: [
@@ -56,6 +64,10 @@ const read = localVerb({
       says: 'Two columns of an older version',
       line: 'millrace tables read /data/orders --version 3 --columns id,total --limit 10',
     },
+    {
+      says: 'Some rows',
+      line: `millrace tables read /data/orders --where "day >= '2026-01-01' AND total > 100"`,
+    },
   ],
   run: ({ values, positionals }) =>
     told(positionals[0]!, async () => {
@@ -65,13 +77,15 @@ const read = localVerb({
         if (values.version !== undefined || values.timestamp !== undefined) {
           throw new UsageError('a single file has no versions')
         }
-        await printRows(fileBatches(positionals[0]!, names), limit)
+        await printRows(fileBatches(positionals[0]!, names, values.where), limit)
         return 0
       }
       const storage = new LocalStorage(positionals[0]!)
       const snapshot = await snapshotAt(storage, values)
       const fields = chosenFields(snapshot.schema.fields, names)
-      await printRows(scanTable(storage, snapshot, fields), limit)
+      const where =
+        values.where === undefined ? null : conditionOn(snapshot.schema.fields, values.where)
+      await printRows(scanTable(storage, snapshot, fields, where), limit)
       return 0
     }),
 })
@@ -141,7 +155,7 @@ export const command: Command = {
   summary: 'Read and write Delta tables, read Parquet files',
   verbs: {
     ...{ list, describe, read, changes, history, append, overwrite },
-    ...{ merge, delete: remove, optimize, vacuum, restore },
+    ...{ merge, update, delete: remove, optimize, vacuum, restore },
   },
 }
 
@@ -161,16 +175,40 @@ async function snapshotAt(
   return readSnapshot(storage, await versionAt(storage, Number(micros / 1000n)))
 }
 
-async function* fileBatches(file: string, names?: readonly string[]): AsyncGenerator<ColumnBatch> {
+async function* fileBatches(
+  file: string,
+  names?: readonly string[],
+  where?: string,
+): AsyncGenerator<ColumnBatch> {
   const source = await new LocalStorage(dirname(file)).open(basename(file))
   try {
     const parquet = await ParquetFile.open(source)
     const unknown = names?.find((name) => !parquet.fields.some((field) => field.name === name))
     if (unknown !== undefined) throw new CommandError(`there is no column ${unknown} in ${file}`)
+    if (where !== undefined) {
+      yield* matchingBatches(parquet, names ?? parquet.fields.map(({ name }) => name), where)
+      return
+    }
     const columns = names?.map((name) => [name])
     yield* parquet.batches(columns === undefined ? {} : { columns })
   } finally {
     await source.close()
+  }
+}
+
+async function* matchingBatches(
+  parquet: ParquetFile,
+  names: readonly string[],
+  where: string,
+): AsyncGenerator<ColumnBatch> {
+  const condition = conditionOn(parquet.fields, where)
+  const read = new Set([...names, ...condition.fields.map(({ name }) => name)])
+  const columns = [...read].map((name) => [name])
+  const filter = condition.predicate === null ? {} : { filter: condition.predicate }
+  const fields = names.map((name) => parquet.fields.find((field) => field.name === name)!)
+  for await (const batch of parquet.batches({ columns, ...filter })) {
+    const found = matching(batch, condition)
+    yield { rowCount: found.rowCount, fields, columns: columnsOf(found, fields) }
   }
 }
 

@@ -46,11 +46,18 @@ t.test('rows go into a table and come out again', async (t) => {
   t.match(tables([...ids, '--when-not-matched', 'nothing'], '{"id":1}\n{"id":9}'), {
     stdout: 'Version 2: 0 rows inserted, 0 updated, 1 deleted\n',
   })
+  const where = ['--where', 'id BETWEEN 2 AND 3 AND s IS NULL', '--columns', 'id']
+  t.equal(tables(['read', other, ...where]).stdout, '{"id":3}\n')
+  const set = ['--set', "s = s || '!', id = id * 10", '--where', 'id = 2']
+  t.equal(tables(['update', other, ...set, '--json']).stdout, '{"version":3,"rowsUpdated":1}\n')
+  t.match(tables(['update', other, '--set', 'id = 2', '--set', "s='b'", '--where', 'id=20']), {
+    stdout: 'Version 4: 1 row updated\n',
+  })
   t.equal(tables(['read', other]).stdout, '{"id":2,"s":"b"}\n{"id":3,"s":null}\n')
   t.match(tables(['optimize', orders]).stdout, /^Nothing to do/)
   t.match(tables(['vacuum', orders, '--dry-run']).stdout, /^0 files would be deleted/)
   t.match(JSON.parse(tables(['list', root, '--json']).stdout), [
-    { path: 'merged', version: 2 },
+    { path: 'merged', version: 4 },
     { path: 'shop/orders', version: 3 },
   ])
 })
@@ -95,6 +102,9 @@ t.test('what does not fit is said in a line, and nothing is committed', async (t
   refused(['read', other], '', /no Delta table/)
   refused(['delete', orders, '--where', 'id ='], '', /ends too early/)
   refused(['merge', orders], '{"id":1}', /--on is missing/, 2)
+  refused(['update', orders], '', /--set is missing/, 2)
+  refused(['update', orders, '--set', 'id = 1 / 0'], '', /column id: .*division by zero|CAST/)
+  refused(['read', orders, '--where', 'nope = 1'], '', /no column nope/)
   refused(['merge', orders, '--on', 'nope'], '{"id":1}', /no column nope/)
   refused(['merge', orders, '--on', 'id'], '{"id":1}\n{"id":"x"}', /line 2: id cannot hold "x"/)
   refused(['merge', orders, '--on', 'id'], '{"id":1}\n{"id":1}', /id 1 comes twice/)

@@ -4,7 +4,14 @@
  */
 import { type Json, parseJson } from '../columns/exact-json.ts'
 import { rowOfJson } from '../columns/json-values.ts'
-import { type ColumnBounds, isScalar, type Scalar, type ScalarPath } from '../columns/predicate.ts'
+import {
+  type ColumnBounds,
+  isScalar,
+  mayMatch,
+  type Predicate,
+  type Scalar,
+  type ScalarPath,
+} from '../columns/predicate.ts'
 import type { Value } from '../columns/value.ts'
 import type { AddAction } from './actions.ts'
 import { partitionRowOf } from './partitions.ts'
@@ -37,6 +44,14 @@ export function boundsOfFile(file: AddAction, schema: TableSchema): BoundsOf {
       fields.map(({ physicalName }) => physicalName),
     )
   }
+}
+
+/** Whether a file may have rows that are wanted; `null`: all are. */
+export function mayHaveRows(
+  predicate: Predicate | null,
+  schema: TableSchema,
+): (file: AddAction) => boolean {
+  return (file) => predicate === null || mayMatch(predicate, boundsOfFile(file, schema))
 }
 
 /** Rows in a file, those that a deletion vector deletes not among them; `null`: the log does not tell. */

@@ -3,13 +3,17 @@ import type { Storage } from '../../environment/storage.ts'
 import { takeBatch } from '../columns/batches.ts'
 import type { Column, ColumnBatch, Field } from '../columns/column.ts'
 import { builderOf } from '../columns/column-builder.ts'
+import type { Predicate, ScalarPath } from '../columns/predicate.ts'
 import { valueOfText } from '../columns/text-values.ts'
+import { type Condition, columnsOf } from '../columns/where.ts'
 import { ParquetError } from '../parquet/parquet-error.ts'
 import { type FileBatch, ParquetFile } from '../parquet/parquet-file.ts'
 import type { FileAction } from './actions.ts'
 import { conform, emptyColumn, fileFieldOf, repeated } from './conform.ts'
+import { isLike } from './data-writer.ts'
 import { readDeletionVector } from './deletion-vector.ts'
-import { corrupt, missing } from './delta-error.ts'
+import { corrupt, invalid, missing } from './delta-error.ts'
+import { mayHaveRows } from './file-bounds.ts'
 import { fileNameOf } from './paths.ts'
 import type { TableField, TableSchema } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -35,28 +39,66 @@ export function chosenFields(
   })
 }
 
-/** All live rows, file by file. Rejects with DeltaError, ParquetError, DiskError. */
+/**
+ * All live rows, or those for which a condition is true, file by file. Files, row groups and pages that have none of them
+ * going by what the log and they themselves tell are not read. Rejects with DeltaError, ParquetError, DiskError.
+ */
 export async function* scanTable(
   storage: Storage,
   snapshot: Snapshot,
   fields: readonly TableField[] = snapshot.schema.fields,
+  where: Condition | null = null,
 ): AsyncGenerator<ColumnBatch> {
-  yield* scanFiles(storage, snapshot, snapshot.files.values(), fields)
+  const { schema } = snapshot
+  const filter = where?.predicate ?? null
+  const files = [...snapshot.files.values()].filter(mayHaveRows(filter, schema))
+  if (where === null) {
+    yield* scanFiles(storage, snapshot, files, fields)
+    return
+  }
+  const isAsked = ({ name }: TableField): boolean =>
+    [...fields, ...where.fields].some((one) => one.name === name)
+  const read = schema.fields.filter(isAsked)
+  for await (const batch of scanFiles(storage, snapshot, files, read, filter)) {
+    const found = matching(batch, where)
+    if (found.rowCount === 0) continue
+    yield { ...found, fields, columns: columnsOf(found, fields) }
+  }
 }
 
-/** As `scanTable`, of some of its files. */
+/** The rows of a batch for which a condition is true. Throws DeltaError where it cannot be told. */
+export function matching(batch: ColumnBatch, where: Condition): ColumnBatch {
+  const matches = evaluating(() => where.matches(batch))
+  const positions = new Int32Array(batch.rowCount)
+  let count = 0
+  for (let row = 0; row < batch.rowCount; row++) if (matches[row] === 1) positions[count++] = row
+  return count === batch.rowCount ? batch : takeBatch(batch, positions.subarray(0, count))
+}
+
+/** Says of a value that cannot be computed that what was asked for does not fit the rows. */
+export function evaluating<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw invalid(error.message, { cause: error })
+  }
+}
+
+/** As `scanTable`, of some of its files, with all rows of what is read of them. */
 export async function* scanFiles(
   storage: Storage,
   snapshot: Pick<Snapshot, 'schema'>,
   files: Iterable<FileAction>,
   fields: readonly TableField[] = snapshot.schema.fields,
+  filter: Predicate | null = null,
 ): AsyncGenerator<ColumnBatch> {
   for (const file of files) {
     const { deletionVector } = file
     const deleted =
       deletionVector === null ? null : await readDeletionVector(storage, deletionVector)
     const isWanted = deleted === null ? null : (row: number) => !deleted.has(row)
-    yield* scanFile(storage, snapshot.schema, file, { fields, isWanted })
+    yield* scanFile(storage, snapshot.schema, file, { fields, isWanted, filter })
   }
 }
 
@@ -64,6 +106,8 @@ export interface FileScan {
   readonly fields: readonly TableField[]
   /** By position in the file; `null`: all. */
   readonly isWanted: ((row: number) => boolean) | null
+  /** Row groups and pages that can have no row like this are left out. */
+  readonly filter?: Predicate | null
 }
 
 export async function* scanFile(
@@ -77,7 +121,9 @@ export async function* scanFile(
   try {
     const parquet = await ParquetFile.open(source)
     const filled = new FileColumns(schema, file, parquet.fields, scan)
-    for await (const batch of parquet.batches({ columns: filled.paths })) {
+    const filter = inFile(scan.filter ?? null, schema, parquet.fields)
+    const options = { columns: filled.paths, ...(filter === null ? {} : { filter }) }
+    for await (const batch of parquet.batches(options)) {
       yield filled.tableBatch(batch)
     }
   } catch (error) {
@@ -149,4 +195,45 @@ function partitionColumn(field: TableField, file: ScannedFile): (batch: FileBatc
   }
   const one = builder.finish()
   return ({ rowCount }) => repeated(one, rowCount)
+}
+
+/**
+ * What is wanted of the rows of a file, by the names that its columns have there. What cannot be told of them, since a
+ * column is not in the file or is of another type there, is left to who looks at the rows; `null`: all of it.
+ */
+function inFile(
+  predicate: Predicate | null,
+  schema: TableSchema,
+  fileFields: readonly Field[],
+): Predicate | null {
+  if (predicate === null) return null
+  if ('of' in predicate) {
+    const parts = predicate.of.map((one) => inFile(one, schema, fileFields))
+    const known = parts.filter((one) => one !== null)
+    const isTold = predicate.op === 'and' ? known.length > 0 : known.length === parts.length
+    return isTold ? { op: predicate.op, of: known } : null
+  }
+  const column = pathInFile(predicate.column, schema, fileFields)
+  return column === null ? null : { ...predicate, column }
+}
+
+function pathInFile(
+  path: ScalarPath,
+  { fields, mapping, partitionFields }: TableSchema,
+  fileFields: readonly Field[],
+): ScalarPath | null {
+  const found: string[] = []
+  let [among, there] = [fields, fileFields]
+  for (const [depth, name] of path.entries()) {
+    const field = among.find((one) => one.name === name)
+    if (field === undefined || partitionFields.includes(field)) return null
+    const inFile = fileFieldOf(field, there, mapping)
+    if (inFile === undefined) return null
+    found.push(inFile.name)
+    const isEnd = depth === path.length - 1
+    if (isEnd && !isLike(field.type, inFile.type)) return null
+    among = field.children
+    there = inFile.type.kind === 'struct' ? inFile.type.fields : []
+  }
+  return found
 }

@@ -1,0 +1,119 @@
+/** Rows given other values where a condition is true: each value is computed from what the row was before. */
+import type { Column, ColumnBatch, Field } from '../columns/column.ts'
+import { builderOf } from '../columns/column-builder.ts'
+import type { Evaluate } from '../columns/expression.ts'
+import { assigned } from '../columns/functions.ts'
+import { parseAssignments } from '../columns/sql.ts'
+import { type Condition, columnsOf } from '../columns/where.ts'
+import { attempting } from './attempts.ts'
+import { conditionOn, readWhere, spoken } from './conditions.ts'
+import { invalid } from './delta-error.ts'
+import { type Decision, fate, RowChanges, type RowCounts } from './row-changes.ts'
+import { evaluating } from './scan.ts'
+import type { TableField, TableSchema } from './schema.ts'
+import type { TableEnvironment } from './table-environment.ts'
+import { type Committed, Transaction } from './transaction.ts'
+
+export interface UpdateOptions {
+  /** As in `total = total + 1, note = 'late'`. */
+  readonly set: string
+  /** All rows unless given. */
+  readonly where?: string | undefined
+}
+
+export interface Updated extends Committed, RowCounts {}
+
+/** `null`: no row matched. Rejects with DeltaError, ParquetError, DiskError. */
+export function updateRows(
+  environment: TableEnvironment,
+  options: UpdateOptions,
+): Promise<Updated | null> {
+  return attempting(environment, (snapshot) =>
+    updateIn(environment, Transaction.on(environment, snapshot), options),
+  )
+}
+
+async function updateIn(
+  environment: TableEnvironment,
+  transaction: Transaction,
+  { set, where }: UpdateOptions,
+): Promise<Updated | null> {
+  const { schema } = transaction
+  const condition = where === undefined ? null : conditionOn(schema.fields, where)
+  try {
+    const changes = new RowChanges(environment, transaction, new Update(set, condition, schema))
+    const counts = await changes.apply(readWhere(transaction, condition))
+    if (counts.updated === 0) return null
+    const committed = await transaction.commit({
+      operation: 'UPDATE',
+      parameters: { predicate: JSON.stringify(where === undefined ? [] : [where]) },
+      metrics: {
+        numRemovedFiles: counts.removed,
+        numUpdatedRows: counts.updated,
+        numCopiedRows: counts.copied,
+      },
+    })
+    return { ...counts, ...committed }
+  } catch (error) {
+    await transaction.discard()
+    throw error
+  }
+}
+
+class Update implements Decision {
+  readonly fields: readonly TableField[]
+  readonly #condition: Condition | null
+  /** Columns that new values are computed from, in the order in which that takes them. */
+  readonly #sources: readonly Field[]
+  readonly #values: ReadonlyMap<string, { readonly field: Field; readonly at: Evaluate }>
+
+  constructor(set: string, condition: Condition | null, schema: TableSchema) {
+    this.#condition = condition
+    const used = condition?.fields ?? []
+    this.fields = schema.fields.filter(({ name }) => used.some((one) => one.name === name))
+    const { assignments, fields } = spoken(`to set ${set}`, () =>
+      parseAssignments(set, schema.fields),
+    )
+    this.#sources = fields
+    this.#values = new Map(
+      assignments.map(({ field, expression }) => {
+        const at = spoken(`column ${field.name}`, () => assigned(expression, field.type))
+        return [field.name, { field, at }]
+      }),
+    )
+  }
+
+  fatesOf(batch: ColumnBatch): Uint8Array {
+    const condition = this.#condition
+    if (condition === null) return new Uint8Array(batch.rowCount).fill(fate.changes)
+    const matches = evaluating(() => condition.matches(batch))
+    for (let row = 0; row < matches.length; row++)
+      if (matches[row] === 1) matches[row] = fate.changes
+    return matches
+  }
+
+  changed(batch: ColumnBatch): ColumnBatch {
+    const sources = columnsOf(batch, this.#sources)
+    const columns = batch.fields.map((field, i) => {
+      const value = this.#values.get(field.name)
+      return value === undefined ? batch.columns[i]! : computed(value, sources, batch.rowCount)
+    })
+    return { ...batch, columns }
+  }
+}
+
+/** A column of values, each computed from the row's. Throws DeltaError for one that the column cannot hold. */
+export function computed(
+  { field, at }: { readonly field: Field; readonly at: Evaluate },
+  sources: readonly Column[],
+  rowCount: number,
+): Column {
+  const builder = builderOf(field)
+  try {
+    for (let row = 0; row < rowCount; row++) builder.append(at(sources, row))
+    return builder.finish()
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw invalid(`column ${field.name}: ${error.message}`, { cause: error })
+  }
+}

@@ -1,0 +1,180 @@
+/** Rows changed and found by expressions: what of a table is read for it, and what is written. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
+import { conditionOn } from '../../../src/tables/delta/conditions.ts'
+import { deleteRows } from '../../../src/tables/delta/delete.ts'
+import { scanTable } from '../../../src/tables/delta/scan.ts'
+import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
+import { updateRows } from '../../../src/tables/delta/update.ts'
+import {
+  add,
+  changesOf,
+  column,
+  field,
+  Made,
+  metaData,
+  plainProtocol,
+  removeScratch,
+  stage,
+} from './made.ts'
+
+t.teardown(removeScratch)
+
+const fields = [
+  field('id', 'int64'),
+  field('p', 'string'),
+  field('n', 'int32'),
+  { name: 'price', type: { kind: 'decimal', precision: 6, scale: 2 }, isNullable: true } as const,
+]
+
+async function tableOf(
+  commits: readonly (readonly string[])[],
+  properties: Readonly<Record<string, string>> = {},
+  partitionBy: readonly string[] = [],
+): Promise<Made> {
+  const made = new Made()
+  const definition = { fields, partitionBy, properties: new Map(Object.entries(properties)) }
+  const transaction = made.create(definition)
+  await stage(transaction, commits[0]!)
+  await transaction.commit({ operation: 'WRITE' })
+  for (const lines of commits.slice(1)) await made.append(lines)
+  return made
+}
+
+const update = (made: Made, set: string, where?: string) =>
+  updateRows(made.environment, { set, where })
+
+async function found(made: Made, where: string, columns: readonly string[] = ['id']) {
+  const snapshot = await readSnapshot(made.storage)
+  const asked = columns.map((name) => snapshot.schema.fields.find((one) => one.name === name)!)
+  const condition = conditionOn(snapshot.schema.fields, where)
+  const lines: string[] = []
+  for await (const batch of scanTable(made.storage, snapshot, asked, condition)) {
+    const print = rowPrinter(batch.fields)
+    for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
+  }
+  return lines
+}
+
+function lose(made: Made, version: number): void {
+  for (const line of made.log(version)) {
+    const { path } = (line['add'] ?? {}) as { path?: string }
+    if (path !== undefined) rmSync(join(made.root, decodeURIComponent(path)))
+  }
+}
+
+t.test('values are computed from what the row was', async (t) => {
+  const made = await tableOf([
+    ['{"id":1,"p":"a","n":3,"price":1.05}', '{"id":2,"p":"b","n":4}'],
+    ['{"id":30,"p":"c"}'],
+  ])
+  const done = await update(
+    made,
+    "n = id + n, id = n, p = upper(p) || '!', price = price * 1.5",
+    'id = 1',
+  )
+  t.match(done, { version: 2, updated: 1, copied: 1, removed: 1, files: 1 })
+  t.strictSame((await made.rows()).sort(), [
+    '{"id":2,"p":"b","n":4,"price":null}',
+    '{"id":3,"p":"A!","n":4,"price":1.58}',
+    '{"id":30,"p":"c","n":null,"price":null}',
+  ])
+  t.match(made.log(2)[0], {
+    commitInfo: { operation: 'UPDATE', operationParameters: { predicate: '["id = 1"]' } },
+  })
+  t.match(await update(made, 'n = 7'), { updated: 3, copied: 0, removed: 2 })
+  t.equal(await update(made, 'n = 7', 'id = 99'), null)
+  t.match(await update(made, 'p = NULL, price = CASE WHEN id > 2 THEN 2 ELSE price END'), {
+    updated: 3,
+  })
+  t.strictSame((await made.rows()).sort(), [
+    '{"id":2,"p":null,"n":7,"price":null}',
+    '{"id":3,"p":null,"n":7,"price":2.00}',
+    '{"id":30,"p":null,"n":7,"price":2.00}',
+  ])
+})
+
+t.test('what a column cannot hold is refused, and nothing stays', async (t) => {
+  const made = await tableOf([['{"id":9000000000,"p":"a","n":3,"price":1}']])
+  const files = made.files()
+  for (const [set, says] of [
+    ['n = id', /column n: 9000000000 is more than a? ?integer holds|more than/],
+    ['n = p', /column n: a string does not become a integer|CAST/],
+    ['n = 1.5', /column n: 1.5 is no integer/],
+    ["n = 'x'", /column n: .*cannot hold "x"/],
+    ['price = 100000', /column price: /],
+    ['price = price * 100000', /more than a decimal\(6,2\) holds/],
+    ['n = 1 / 0', /division by zero|CAST/],
+    ['q = 1', /there is no column q/],
+    ['n = 1, N = 2', /two values for n/],
+    ['n', /too early/],
+    ['', /too early/],
+    ['n = 1 p = 2', /unexpected p/],
+  ] as const) {
+    await t.rejects(update(made, set), { reason: 'invalid', message: says }, set)
+  }
+  await t.rejects(update(made, 'n = 1', 'nope = 1'), { message: /^the condition nope = 1: / })
+  t.strictSame(made.files(), files)
+})
+
+t.test('where a feed is kept, both images of a row are told', async (t) => {
+  const rows = ['{"id":1,"p":"a"}', '{"id":2,"p":"a"}']
+  const made = await tableOf([rows], { 'delta.enableChangeDataFeed': 'true' }, ['p'])
+  await update(made, "p = 'b'", 'id = 2')
+  const told = (await changesOf(made, 1)).map((line) => line.replace('"n":null,"price":null,', ''))
+  t.strictSame(told.sort(), [
+    '{"id":2,"p":"a","_change_type":"update_preimage","_commit_version":1}',
+    '{"id":2,"p":"b","_change_type":"update_postimage","_commit_version":1}',
+  ])
+  t.strictSame(await found(made, "p = 'b'"), ['{"id":2}'])
+})
+
+t.test('files that cannot have a row are not read', async (t) => {
+  const commits = [0, 1, 2].map((i) => [
+    `{"id":${i * 10},"p":"${i}"}`,
+    `{"id":${i * 10 + 5},"p":"${i}","n":1}`,
+  ])
+  const plain = await tableOf(commits)
+  for (const version of [0, 2]) lose(plain, version)
+  t.strictSame(await found(plain, 'id > 5 AND id < 20'), ['{"id":10}', '{"id":15}'])
+  t.strictSame(await found(plain, '15 = id', ['n']), ['{"n":1}'])
+  await t.rejects(found(plain, 'id <> 10'), { code: 'ENOENT' })
+  t.match(await update(plain, 'n = 5', 'id BETWEEN 6 AND 10'), { updated: 1 })
+  t.match(await deleteRows(plain.environment, 'id IN (15, 7)'), { deleted: 1, copied: 1 })
+  const parted = await tableOf(commits, {}, ['p'])
+  for (const version of [0, 2]) lose(parted, version)
+  t.strictSame(await found(parted, "p = '1' AND n IS NULL"), ['{"id":10}'])
+  t.match(await deleteRows(parted.environment, "p <= '1' AND p > '0' AND id = 10"), { deleted: 1 })
+  const later = await parted.change()
+  later.reads = { mayMatch: () => true, paths: new Set() }
+  const deleting = deleteRows(parted.environment, "p = '1' AND id = 15")
+  await parted.append(['{"id":1,"p":"5"}'])
+  t.match(await deleting, { deleted: 1 }, 'rows of another partition are no conflict')
+})
+
+t.test('statistics are believed only as far as they can be', async (t) => {
+  const stats = (text: string) => add('a.parquet', { stats: text })
+  const rows = [{ id: 1n }, { id: null }]
+  const withStats = async (text: string, where: string) => {
+    const made = await new Made().file('a.parquet', [field('id', 'int64')], rows)
+    made.commit(0, [plainProtocol, metaData([column('id', 'long')]), stats(text)])
+    return (await found(made, where)).length
+  }
+  const bounds = '"numRecords":2,"minValues":{"id":1},"maxValues":{"id":1}'
+  t.equal(await withStats(`{${bounds}}`, 'id = 1'), 1)
+  t.equal(await withStats(`{${bounds},"nullCount":{"id":2}}`, 'id = 1'), 0, 'they are believed')
+  t.equal(await withStats(`{${bounds},"nullCount":{"id":0},"tightBounds":false}`, 'id IS NULL'), 0)
+  t.equal(await withStats(`{${bounds},"nullCount":{"id":1},"tightBounds":false}`, 'id IS NULL'), 1)
+  for (const wrong of [
+    '',
+    '[]',
+    'x',
+    '{"minValues":5}',
+    '{"numRecords":2,"minValues":{"id":"x"},"nullCount":[]}',
+  ]) {
+    t.equal(await withStats(wrong, 'id = 1'), 1, wrong)
+    t.equal(await withStats(wrong, 'id IS NULL'), 1, wrong)
+  }
+})
