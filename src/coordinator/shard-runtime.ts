@@ -292,9 +292,9 @@ export class ShardRuntime<S extends Shard<R>, R> {
   #await(batch: Batch, appended: Promise<unknown>): void {
     batch.state = 'in flight'
     batch.appended = appended
-    const timedOut = new KafkaError(errors.REQUEST_TIMED_OUT)
     const giveUp = () => {
-      for (const parked of batch.parked) parked.fail(translated(timedOut))
+      const timedOut = translated(new KafkaError(errors.REQUEST_TIMED_OUT))
+      for (const parked of batch.parked) parked.fail(timedOut)
     }
     batch.timeout = this.#deadlines.create(giveUp)
     batch.timeout.set(this.#kind.commitTimeoutMs())

@@ -14,8 +14,8 @@ import { DeadlineHeap } from './deadline-heap.ts'
 /** The longest delay `setTimeout` takes; it is simply armed again after that. */
 const armedMsMax = 2 ** 31 - 1
 
-/** Deadlines that pass together, as the sessions of a large group do, run in turns of so many. */
-const firedAtOnceMax = 64
+/** Deadlines that pass together, as the sessions of a large group do, run in turns of about so long. */
+const firingMsMax = 1
 
 export class NodeTimers implements Timers {
   readonly #clock: Clock
@@ -85,7 +85,7 @@ export class NodeTimers implements Timers {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
     try {
-      for (let count = 0; count < firedAtOnceMax; count++) {
+      for (let nowMs = now; nowMs - now < firingMsMax; nowMs = this.#clock.monotonic()) {
         const callback = this.#deadlines.takeDue(now)
         if (callback === undefined) break
         callback()
