@@ -125,6 +125,20 @@ export function* mapInSteps<Item, Made>(
   return made
 }
 
+/** As `Array.filter`. */
+export function* filterInSteps<Item>(
+  items: Iterable<Item>,
+  isWanted: (item: Item) => boolean,
+): Steps<Item[]> {
+  const wanted: Item[] = []
+  let count = 0
+  for (const item of items) {
+    if (isWanted(item)) wanted.push(item)
+    if (++count % elementsPerStep === 0) yield
+  }
+  return wanted
+}
+
 /** As `mapInSteps`, where one item may take long by itself. */
 export function* mapSteps<Item, Made>(
   items: Iterable<Item>,

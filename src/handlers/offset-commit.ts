@@ -10,7 +10,7 @@ import type {
 } from '../../protocol/messages/offset-commit.ts'
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
-import type { Steps } from '../environment/in-turns.ts'
+import { atOnce, filterInSteps, mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
@@ -43,7 +43,7 @@ export const offsetCommit = ({ groups, topics: lookup }: Parts) =>
     {
       access: [readGroup, readTopic],
       onError: (request, error) => ({
-        topics: request.topics.map((topic) => refused(topic, error)),
+        topics: atOnce(mapSteps(request.topics, (topic) => refused(topic, error))),
       }),
     },
   )
@@ -58,42 +58,43 @@ function* split(lookup: TopicLookup, request: OffsetCommitRequest, context: Requ
     const name =
       apiVersion < firstVersionWithTopicIds ? topic.name : lookup.topicNameOf(topic.topicId)
     if (name === undefined) {
-      unknown.push(refused(topic, errors.UNKNOWN_TOPIC_ID))
+      unknown.push(yield* refused(topic, errors.UNKNOWN_TOPIC_ID))
       continue
     }
     if (!readTopic.allows(context, name)) {
-      unknown.push(refused({ ...topic, name }, readTopic.error))
+      unknown.push(yield* refused({ ...topic, name }, readTopic.error))
       continue
     }
     const count = lookup.partitionCountOf(name)
     if (count === undefined) {
-      unknown.push(refused({ ...topic, name }, errors.UNKNOWN_TOPIC_OR_PARTITION))
+      unknown.push(yield* refused({ ...topic, name }, errors.UNKNOWN_TOPIC_OR_PARTITION))
       continue
     }
-    const ofTopic = splitByCount({ ...topic, name }, count)
+    const ofTopic = yield* splitByCount({ ...topic, name }, count)
     if (ofTopic.known.partitions.length > 0) known.push(ofTopic.known)
     if (ofTopic.unknown.partitions.length > 0) unknown.push(ofTopic.unknown)
   }
   return { known, unknown }
 }
 
-function refused(topic: RequestedTopic, error: ErrorRow): AnsweredTopic {
+function* refused(topic: RequestedTopic, error: ErrorRow): Steps<AnsweredTopic> {
   const { name, topicId, partitions } = topic
   const refuse = ({ partitionIndex }: RequestedTopic['partitions'][number]) => ({
     partitionIndex,
     errorCode: error.code,
   })
-  return { name, topicId, partitions: partitions.map(refuse) }
+  return { name, topicId, partitions: yield* mapInSteps(partitions, refuse) }
 }
 
 /** The partitions that a topic of `count` of them has, and the answers for those it has not. */
-function splitByCount(topic: RequestedTopic, count: number) {
-  const isKnown = (index: number) => index >= 0 && index < count
-  const inTopic = topic.partitions.filter(({ partitionIndex }) => isKnown(partitionIndex))
-  const others = topic.partitions.filter(({ partitionIndex }) => !isKnown(partitionIndex))
+function* splitByCount(topic: RequestedTopic, count: number) {
+  type Requested = RequestedTopic['partitions'][number]
+  const isKnown = ({ partitionIndex: at }: Requested) => at >= 0 && at < count
+  const inTopic = yield* filterInSteps(topic.partitions, isKnown)
+  const others = yield* filterInSteps(topic.partitions, (one) => !isKnown(one))
   return {
     known: { ...topic, partitions: inTopic },
-    unknown: refused({ ...topic, partitions: others }, errors.UNKNOWN_TOPIC_OR_PARTITION),
+    unknown: yield* refused({ ...topic, partitions: others }, errors.UNKNOWN_TOPIC_OR_PARTITION),
   }
 }
 
@@ -107,8 +108,9 @@ function* mergeTopics(
     yield
     const key = topic.name || topic.topicId || ''
     const known = byName.get(key)
-    if (known === undefined) byName.set(key, { ...topic, partitions: [...topic.partitions] })
-    else for (const partition of topic.partitions) known.partitions.push(partition)
+    const partitions: AnsweredPartition[] = known?.partitions ?? []
+    if (known === undefined) byName.set(key, { ...topic, partitions })
+    yield* mapInSteps(topic.partitions, (partition) => void partitions.push(partition))
   }
   return [...byName.values()]
 }

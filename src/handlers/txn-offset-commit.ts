@@ -11,7 +11,7 @@ import type {
 import { type GroupCoordinator, txnCommitFailed } from '../coordinator/group/group-coordinator.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
 import { type Admission, isRefused } from '../coordinator/transaction/admission.ts'
-import { mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
+import { filterInSteps, mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
 import type { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import type { Verification } from '../replication/verifications.ts'
@@ -105,7 +105,8 @@ function* onlyKnown(
   for (const topic of request.topics) {
     yield
     const count = lookup.partitionCountOf(topic.name) ?? 0
-    const partitions = topic.partitions.filter(
+    const partitions = yield* filterInSteps(
+      topic.partitions,
       ({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < count,
     )
     if (partitions.length > 0) topics.push({ ...topic, partitions })

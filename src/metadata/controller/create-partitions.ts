@@ -32,7 +32,7 @@ export function* createPartitions(
   const records: MetadataRecord[] = []
   const results: Result[] = []
   const counts = new Map<string, number>()
-  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1)
+  yield* mapInSteps(request.topics, ({ name }) => counts.set(name, (counts.get(name) ?? 0) + 1))
   const answer = (name: string, { error, message } = succeeded) => {
     results.push({ name, errorCode: error.code, errorMessage: message })
   }

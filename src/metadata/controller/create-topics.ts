@@ -45,7 +45,7 @@ export function* createTopics(
   const records: MetadataRecord[] = []
   const results: Result[] = []
   const counts = new Map<string, number>()
-  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1)
+  yield* mapInSteps(request.topics, ({ name }) => counts.set(name, (counts.get(name) ?? 0) + 1))
   for (const topic of request.topics) {
     if (counts.get(topic.name) !== 1 || topic.name === clusterMetadataTopic) continue
     const room = recordsPerRequestMax - records.length
