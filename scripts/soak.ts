@@ -21,6 +21,7 @@ import { TopicChurn } from '../test/soak/topic-churn.ts'
 import { readOptions } from './options.ts'
 
 const usage = `Usage: npm run soak -- [--minutes N] [--kills N] [--power-loss] ...
+       npm run soak -- tables ...   a topic that lands in a Delta table, which has options of its own
 
   --minutes N        how long, 5 unless given; --kills N goes on until the broker was killed so often
   --every A-B        seconds between kills, 10-20 unless given; 0 kills nothing
@@ -34,6 +35,7 @@ const usage = `Usage: npm run soak -- [--minutes N] [--kills N] [--power-loss] .
   --keep             leaves data and logs even if all is well
   --set NAME=VALUE   a further broker setting, may be given several times
 `
+if (process.argv[2] === 'tables') await import('./soak-tables.ts')
 const flags = readOptions(usage, {
   minutes: { type: 'string' },
   kills: { type: 'string' },
