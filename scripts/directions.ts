@@ -43,6 +43,15 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/connect/json-text.ts',
     'src/connect/failures.ts',
   ],
+  'src/connect/runtime/distributed': [
+    'protocol',
+    'src/client',
+    'src/config',
+    'src/connect',
+    'src/environment',
+    'src/http',
+    'src/connect/failures.ts',
+  ],
   // Exact JSON: connect's own, and it knows nothing of connectors.
   'src/connect/json-text.ts': ['src/connect/failures.ts'],
   'src/connect/failures.ts': [],
@@ -74,6 +83,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/client',
     'src/config',
     'src/connect',
+    'src/connect/runtime/distributed',
     'src/environment',
     'src/environment/node',
     'src/http',
@@ -132,6 +142,7 @@ const packagesOf: Readonly<Record<string, RegExp>> = {
   'src/cli': /^node:/,
   'src/http': /^node:/,
   'src/registry': /^node:crypto$/,
+  'src/connect/runtime/distributed': /^node:crypto$/,
   'src/tables': /^node:zlib$/,
 }
 /** What every part may use of Node: nothing that reaches the outside. */

@@ -21,6 +21,8 @@ export interface ConnectOptions {
   readonly start: () => ConnectStart | null
 }
 
+const readyCheckMs = 50
+const readyMsMax = 30_000
 const restartMsMin = 1_000
 const restartMsMax = 60_000
 /** How long a stop waits for tasks to flush and commit. */
@@ -98,7 +100,7 @@ export class ConnectService implements Service {
   }
 
   async #start(): Promise<Thread> {
-    this.#startOf()
+    await this.#whenReady()
     const thread = this.#options.threads.start('connect')
     // Rejects when the thread ends.
     ask(thread, { kind: 'watch' }).catch((err: unknown) => this.#ended(err))
@@ -107,7 +109,7 @@ export class ConnectService implements Service {
 
   async #startHerder(): Promise<Thread> {
     const thread = await this.#running()
-    const failure = await ask(thread, { kind: 'start', start: this.#startOf() })
+    const failure = await ask(thread, { kind: 'start', start: await this.#whenReady() })
     if (failure !== null) throw new HttpError(500, `The connector runtime cannot start: ${failure}`)
     return thread
   }
@@ -116,16 +118,21 @@ export class ConnectService implements Service {
     const thread = await this.#running()
     const failure = await ask(thread, {
       kind: 'tables',
-      start: this.#startOf(),
+      start: await this.#whenReady(),
       tables: this.#tables,
     })
     if (failure !== null) throw new HttpError(500, String(failure))
   }
 
-  #startOf(): ConnectStart {
-    const start = this.#options.start()
-    if (start === null) throw new HttpError(503, 'The broker is starting')
-    return start
+  /** Who asks while the broker starts waits for it. Rejects with HttpError 503 where that takes long. */
+  async #whenReady(): Promise<ConnectStart> {
+    const { timers, start } = this.#options
+    for (let waitedMs = 0; waitedMs < readyMsMax; waitedMs += readyCheckMs) {
+      const known = start()
+      if (known !== null) return known
+      await new Promise<void>((resolve) => void timers.after(readyCheckMs, resolve))
+    }
+    throw new HttpError(503, 'The broker is starting')
   }
 
   #ended(err: unknown): void {

@@ -23,6 +23,8 @@ import {
   connectorRequest,
   settingsOf,
 } from './connect/rest/connector-request.ts'
+import { DistributedHerder } from './connect/runtime/distributed/distributed-herder.ts'
+import { algorithmHeader, signatureHeader } from './connect/runtime/distributed/signatures.ts'
 import type { Herder } from './connect/runtime/herder.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import type { Worker } from './connect/runtime/worker.ts'
@@ -159,21 +161,22 @@ class WorkerProcess {
 
   async #start(): Promise<void> {
     const at = listener(this.#config.listeners)
-    // REST answers 503 until the worker has read what it keeps.
-    let answering: ReturnType<typeof connectApi> | null = null
+    // Who asks before the worker has read what it keeps waits, as for whatever else takes long.
+    let begin: (answering: ReturnType<typeof connectApi>) => void = () => undefined
+    const answering = new Promise<ReturnType<typeof connectApi>>((resolve) => {
+      begin = resolve
+    })
     this.#http = await startHttpServer(at, [
       {
         segments: ['', 'connectors', 'connector-plugins'],
-        load: async () => async (request) => {
-          if (answering === null) throw new HttpError(503, 'The worker is starting')
-          return answering(request)
-        },
+        headers: [signatureHeader, algorithmHeader],
+        load: () => answering,
       },
     ])
     const herder = this.#make(await this.#workerId(at.host, this.#http.address.port))
     this.#herder = herder
     await herder.start()
-    answering = connectApi(herder)
+    begin(connectApi(herder))
   }
 
   #make(workerId: string): Herder {
@@ -188,6 +191,7 @@ class WorkerProcess {
       config: this.#config,
       workerId,
     }
+    if (this.#mode === 'distributed') return new DistributedHerder(worker, this.#config)
     const path = this.#config['offset.storage.file.filename'] ?? ''
     return new SoloHerder(worker, async (states) => new FileStorage(environment, path, states))
   }

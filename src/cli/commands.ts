@@ -41,6 +41,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'Run a Kafka Connect worker that is alone, beside any Kafka',
     load: () => import('./connect-standalone.ts'),
   },
+  'connect-distributed': {
+    summary: 'Run a Kafka Connect worker of a group, beside any Kafka',
+    load: () => import('./connect-distributed.ts'),
+  },
   schemas: {
     summary: 'Show, register, check and delete schemas',
     load: () => import('./schemas.ts'),

@@ -39,6 +39,7 @@ const ownConfigs = {
   'rebalance.timeout.ms': int(60_000, atLeast(1)),
   'scheduled.rebalance.max.delay.ms': int(300_000, between(0, 0x7fffffff)),
   'connect.protocol': string('sessioned', oneOf('eager', 'compatible', 'sessioned')),
+  'inter.worker.key.ttl.ms': int(3_600_000, between(0, 0x7fffffff)),
   'worker.sync.timeout.ms': int(3_000, atLeast(0)),
   'worker.unsync.backoff.ms': int(300_000, atLeast(0)),
 }

@@ -15,6 +15,13 @@ export class ConnectException extends Error {
   }
 }
 
+/** A connector wants more tasks than it may have; asking it again changes nothing. */
+export class TooManyTasks extends ConnectException {
+  constructor(message: string) {
+    super(message, {}, 'TooManyTasksException')
+  }
+}
+
 /** A record is not what its schema, or whoever reads it, expects. */
 export class DataException extends ConnectException {
   constructor(message: string, options?: ErrorOptions) {

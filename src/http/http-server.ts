@@ -17,6 +17,8 @@ import { failed, type HttpAnswer, HttpError, type HttpRequest } from './routes.t
 export interface Service {
   /** The first segments of the paths that are its own; an empty one is the root, `/`. */
   readonly segments: readonly string[]
+  /** Headers that it is told of, in small letters. */
+  readonly headers?: readonly string[]
   /** Bytes of a body; 1 MiB unless said otherwise. */
   readonly bodyBytesMax?: number
   /** Loads what it takes to answer; called again with the next request where it rejects. */
@@ -123,6 +125,7 @@ class Site {
         accept: request.headers.accept ?? '',
         contentType: request.headers['content-type'] ?? '',
         body,
+        headers: headersOf(request, served.service.headers ?? []),
       })
       send(request, response, answer)
     } catch (error) {
@@ -139,6 +142,15 @@ class Site {
     })
     return served.answering
   }
+}
+
+function headersOf({ headers }: IncomingMessage, names: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const name of names) {
+    const value = headers[name]
+    if (typeof value === 'string') found[name] = value
+  }
+  return found
 }
 
 /** `hold` is told the bytes before they are kept, and throws where they are too many for everybody. */

@@ -20,6 +20,8 @@ export interface HttpRequest {
   readonly contentType: string
   /** Null: none came. */
   readonly body: Buffer | null
+  /** Those that the service asked for, by their names in small letters. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface HttpAnswer {
@@ -37,6 +39,7 @@ export interface RoutedRequest {
   readonly query: URLSearchParams
   readonly accept: string
   readonly body: Buffer | null
+  readonly headers: Readonly<Record<string, string>>
   /** The body as `JSON.parse` reads it; undefined where none came. Throws HttpError 400. */
   readonly json: () => unknown
 }
@@ -52,6 +55,8 @@ export interface RouteTableOptions {
   readonly accepts?: readonly string[]
   /** What a handler's other errors mean; undefined: a bug, answered as 500. */
   readonly explain?: (error: unknown) => HttpError | undefined
+  /** Who else answers a request that a handler failed so; null: nobody. */
+  readonly elsewhere?: (error: unknown, request: HttpRequest) => Promise<HttpAnswer> | null
   /** Of JSON; `application/json` unless said otherwise. */
   readonly contentType?: string
 }
@@ -125,12 +130,18 @@ export function routeTable(
   routes: readonly Route[],
   options: RouteTableOptions = {},
 ): (request: HttpRequest) => Promise<HttpAnswer> {
-  const { accepts = [jsonType], explain, contentType = jsonType } = options
+  const { accepts = [jsonType], explain, elsewhere, contentType = jsonType } = options
+  const told = (error: unknown) =>
+    failed(error instanceof HttpError ? error : (explain?.(error) ?? error))
   const rows = routes.map((each): Row => ({ segments: segmentsOf(each.path), route: each }))
   return async (request) => {
-    const answer = await answerOf(request, rows, accepts).catch((error: unknown) =>
-      failed(error instanceof HttpError ? error : (explain?.(error) ?? error)),
-    )
+    const answer = await answerOf(request, rows, accepts)
+      .catch((error: unknown) => {
+        const answered = elsewhere?.(error, request) ?? null
+        if (answered === null) throw error
+        return answered
+      })
+      .catch(told)
     return answer.contentType === jsonType ? { ...answer, contentType } : answer
   }
 }
@@ -165,6 +176,7 @@ async function answerOf(
     query: new URLSearchParams(request.query),
     accept: request.accept,
     body,
+    headers: request.headers ?? {},
     json: () => (body === null || body.length === 0 ? undefined : parsed(body)),
   })
 }

@@ -15,9 +15,11 @@ import {
   routeTable,
 } from '../../http/routes.ts'
 import { ConnectException } from '../failures.ts'
+import { Elsewhere } from '../runtime/elsewhere.ts'
 import type { Herder } from '../runtime/herder.ts'
 import { connectVersion } from '../version.ts'
 import { connectorRoutes } from './connectors-api.ts'
+import { forward } from './forward.ts'
 import { offsetRoutes } from './offsets-api.ts'
 import { pluginRoutes } from './plugins-api.ts'
 
@@ -36,7 +38,11 @@ export function connectApi(herder: Herder): (request: HttpRequest) => Promise<Ht
       ...offsetRoutes(herder),
       ...pluginRoutes(herder),
     ],
-    { explain },
+    {
+      explain,
+      elsewhere: (error, request) =>
+        error instanceof Elsewhere ? forward(herder.worker.environment, error.url, request) : null,
+    },
   )
   return (request) =>
     new Promise((resolve) => {

@@ -49,6 +49,11 @@ export function connectorRoutes(herder: Herder): Route[] {
       await herder.restartTask(nameOf(request), taskOf(request))
       return empty(204)
     }),
+    route('POST', '/connectors/{name}/tasks', async (request) => {
+      const { body, headers } = request
+      await herder.putTasks(nameOf(request), { body: body ?? Buffer.alloc(0), headers })
+      return empty(204)
+    }),
     ...topicRoutes(herder),
   ]
 }

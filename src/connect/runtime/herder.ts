@@ -7,7 +7,7 @@ import { Cluster } from '../../client/cluster.ts'
 import { HttpError } from '../../http/routes.ts'
 import type { Settings } from '../config-def.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
-import type { ConfigState, TargetState } from '../storage/config-state.ts'
+import type { ConfigState, RestartRequest, TargetState } from '../storage/config-state.ts'
 import type { OffsetState } from '../storage/offset-state.ts'
 import { type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
@@ -20,14 +20,15 @@ export const startWaitMs = 3_000
 /** Connectors of one worker; each may have tasks of its own. */
 const connectorsMax = 1_000
 
-export interface RestartRequest {
-  readonly includeTasks: boolean
-  readonly onlyFailed: boolean
-}
-
 export interface PutOptions {
   readonly mayReplace: boolean
   readonly target: TargetState | null
+}
+
+/** Of one worker to another. */
+export interface InternalRequest {
+  readonly body: Buffer
+  readonly headers: Readonly<Record<string, string>>
 }
 
 export abstract class Herder {
@@ -64,6 +65,11 @@ export abstract class Herder {
 
   /** While it is stopped, and stays so. Rejects with HttpError 404, 400. */
   abstract whileStopped<T>(name: string, work: (plugin: ConnectorPlugin) => Promise<T>): Promise<T>
+
+  /** What another worker's connector wants its tasks to be. Rejects with HttpError. */
+  async putTasks(name: string, _request: InternalRequest): Promise<void> {
+    throw new HttpError(409, `The tasks of ${name} are not configured by other workers`)
+  }
 
   get configs(): ConfigState {
     return this.kept.configs

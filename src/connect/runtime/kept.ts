@@ -23,8 +23,8 @@ export class Kept {
     storage: (states: States) => Promise<Storage>,
     onConfig: (key: string) => void = () => undefined,
   ): Promise<void> {
-    const configs: Apply = (key, value) => {
-      this.configs.apply(key, value)
+    const configs: Apply = (key, value, nextOffset) => {
+      this.configs.apply(key, value, nextOffset)
       onConfig(key)
     }
     this.#storage = await storage({
@@ -42,6 +42,11 @@ export class Kept {
   /** Settings. Rejects with HttpError 503 before it is open. */
   async write(entries: readonly Entry[]): Promise<void> {
     await this.#open.put('configs', entries)
+  }
+
+  /** Resolves when all settings are applied that anybody has written by now. */
+  async catchUp(): Promise<void> {
+    await this.#open.catchUp('configs')
   }
 
   async putOffsets(entries: readonly Entry[]): Promise<void> {

@@ -3,7 +3,7 @@
  * is its own failure, told in its status.
  */
 import type { Settings } from '../config-def.ts'
-import { ConnectException } from '../failures.ts'
+import { TooManyTasks } from '../failures.ts'
 import type { Connector, ConnectorPlugin } from '../plugin.ts'
 import { pausedFor } from './pause.ts'
 import { SinkTaskLoop } from './sink-task-loop.ts'
@@ -28,12 +28,24 @@ export interface RunningConnectorOptions {
 }
 
 export class RunningConnector {
-  readonly #options: RunningConnectorOptions
+  #options: RunningConnectorOptions
   #instance: Connector | null = null
   readonly #tasks = new Map<number, RunningTask>()
+  /** Whose end is not waited for any more: they have nothing to tell. */
+  readonly #givenUp = new WeakSet<RunningTask>()
 
   constructor(options: RunningConnectorOptions) {
     this.#options = options
+  }
+
+  /** For whatever starts from now on. */
+  update(plugin: ConnectorPlugin, settings: Settings): void {
+    this.#options = { ...this.#options, plugin, settings }
+  }
+
+  /** Those that were started and not stopped, however they do. */
+  get tasks(): number[] {
+    return [...this.#tasks.keys()]
   }
 
   get isStarted(): boolean {
@@ -76,7 +88,7 @@ export class RunningConnector {
     const { name, plugin } = this.#options
     const configs = (await this.#instance?.taskConfigs(tasksMax)) ?? []
     if (configs.length > tasksMax && isEnforced)
-      throw new ConnectException(
+      throw new TooManyTasks(
         `The connector ${name} has generated ${configs.length} tasks, which is greater than ${tasksMax}, the maximum number of tasks it is configured to create.`,
       )
     // As Kafka Connect does: what all tasks have in common.
@@ -109,6 +121,8 @@ export class RunningConnector {
     { isPaused, isCurrent }: { isPaused: boolean; isCurrent: () => boolean },
   ): void {
     const { name, worker, plugin, offsets, events } = this.#options
+    let run: RunningTask | null = null
+    const isHeard = () => isCurrent() && !(run !== null && this.#givenUp.has(run))
     const options = {
       id: { connector: name, task },
       worker,
@@ -116,19 +130,18 @@ export class RunningConnector {
       settings: new Map([...this.#options.settings, ...settings]),
       isPaused,
       onState: (state: TaskState, error?: unknown) => {
-        if (isCurrent()) events.onTaskState(task, state, error)
+        if (isHeard()) events.onTaskState(task, state, error)
       },
       onTopic: (topic: string) => {
-        if (isCurrent()) events.onTopic(task, topic)
+        if (isHeard()) events.onTopic(task, topic)
       },
     }
     try {
-      this.#tasks.set(
-        task,
+      run =
         plugin.type === 'sink'
           ? new SinkTaskLoop(plugin, options)
-          : new SourceTaskLoop(plugin, offsets, options),
-      )
+          : new SourceTaskLoop(plugin, offsets, options)
+      this.#tasks.set(task, run)
     } catch (error) {
       events.onTaskState(task, 'FAILED', error)
     }
@@ -152,6 +165,7 @@ export class RunningConnector {
         const isEnded = await Promise.race([ended, pausedFor(worker.environment, limitMs)])
         if (isEnded === true) return
         worker.environment.log.error(`Graceful stop of task ${name}-${number} failed`)
+        this.#givenUp.add(task)
         task.cancel()
       }),
     )

@@ -25,7 +25,8 @@ export class Runs {
   readonly #onReconfigure: (name: string) => void
   readonly #running = new Map<string, RunningConnector>()
   /** Of the tasks that were started last: who had their numbers before has nothing more to tell. */
-  readonly #generations = new Map<string, Map<number, number>>()
+  readonly #starts = new Map<string, Map<number, number>>()
+  #startCount = 0
   #generation = 0
 
   /** `onReconfigure`: a connector asks for its tasks to be configured anew. */
@@ -35,9 +36,9 @@ export class Runs {
     this.#onReconfigure = onReconfigure
   }
 
-  /** Statuses that are told from now on are of this generation, or a later one. */
+  /** Of the statuses that are told from now on. */
   set generation(value: number) {
-    this.#generation = Math.max(this.#generation, value)
+    this.#generation = value
   }
 
   get(name: string): RunningConnector | undefined {
@@ -46,6 +47,14 @@ export class Runs {
 
   get names(): string[] {
     return [...this.#running.keys()]
+  }
+
+  /** The one of this name, with its settings as they are now; its tasks go on. */
+  ensure(name: string, plugin: ConnectorPlugin, settings: Settings): RunningConnector {
+    const known = this.#running.get(name)
+    if (known === undefined) return this.make(name, plugin, settings)
+    known.update(plugin, settings)
+    return known
   }
 
   /** In place of one of the same name, which was stopped. */
@@ -71,8 +80,8 @@ export class Runs {
         onTaskState: (task, state, error) => {
           const { log } = this.#worker.environment
           if (state === 'FAILED') log.error(`Task ${name}-${task} failed`, { err: error })
-          const generation = this.#generations.get(name)?.get(task) ?? 0
-          const status = this.#status(state, { version: plugin.version, generation }, error)
+          const version = this.#running.get(name)?.version ?? null
+          const status = this.#status(state, version, error)
           this.#kept.tell([taskStatusEntry(name, task, status)])
         },
         onTopic: (task, topic) => {
@@ -90,7 +99,7 @@ export class Runs {
     const { log } = this.#worker.environment
     if (error !== undefined) log.error(`Connector ${name} failed`, { err: error })
     const version = this.#running.get(name)?.version ?? null
-    const status = this.#status(state, { version, generation: this.#generation }, error)
+    const status = this.#status(state, version, error)
     this.#kept.tell([connectorStatusEntry(name, status)])
   }
 
@@ -102,9 +111,9 @@ export class Runs {
     for (const task of numbers ?? tasks.keys()) {
       const settings = tasks[task]
       if (settings === undefined || connector === undefined) continue
-      const generation = ++this.#generation
-      keptIn(this.#generations, name, () => new Map<number, number>()).set(task, generation)
-      const isCurrent = () => this.#isCurrent(name, task, generation)
+      const start = ++this.#startCount
+      keptIn(this.#starts, name, () => new Map<number, number>()).set(task, start)
+      const isCurrent = () => this.#isCurrent(name, task, start)
       connector.startTask(task, settings, { isPaused, isCurrent })
     }
   }
@@ -121,8 +130,8 @@ export class Runs {
 
   /** Statuses of tasks that are no more: those from this number on, of as many as there were. */
   forgetTasks(name: string, from: number, before: number): void {
-    const generations = this.#generations.get(name)
-    for (const task of generations?.keys() ?? []) if (task >= from) generations?.delete(task)
+    const starts = this.#starts.get(name)
+    for (const task of starts?.keys() ?? []) if (task >= from) starts?.delete(task)
     const told = this.#kept.statuses.tasks(name).map(([task]) => task)
     const gone = new Set([...told, ...Array(before).keys()].filter((task) => task >= from))
     this.#kept.tell(Array.from(gone, (task) => taskStatusEntry(name, task, null)))
@@ -148,20 +157,16 @@ export class Runs {
     return isSame ? null : wanted
   }
 
-  /** Neither here nor by another worker has it been started again, or removed. */
-  #isCurrent(name: string, task: number, generation: number): boolean {
-    const isLastHere = this.#generations.get(name)?.get(task) === generation
-    const told = this.#kept.statuses.task(name, task)?.generation ?? 0
-    return isLastHere && told <= generation && this.#kept.configs.tasks(name)[task] !== undefined
+  /** It was not started here again, and not removed. */
+  #isCurrent(name: string, task: number, start: number): boolean {
+    const isLastHere = this.#starts.get(name)?.get(task) === start
+    return isLastHere && this.#kept.configs.tasks(name)[task] !== undefined
   }
 
-  #status(
-    state: State,
-    { version, generation }: Pick<Status, 'version' | 'generation'>,
-    error?: unknown,
-  ): Status {
+  #status(state: State, version: string | null, error?: unknown): Status {
     const trace = state === 'FAILED' ? traceOf(error) : null
-    return { state, trace, workerId: this.#worker.workerId, version, generation }
+    const { workerId } = this.#worker
+    return { state, trace, workerId, version, generation: this.#generation }
   }
 }
 

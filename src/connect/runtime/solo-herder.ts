@@ -10,6 +10,7 @@ import type { ConnectorPlugin } from '../plugin.ts'
 import {
   commitEntry,
   connectorEntry,
+  type RestartRequest,
   type TargetState,
   targetEntry,
   taskEntries,
@@ -18,7 +19,7 @@ import { connectorStatusEntry, type Status, topicEntry } from '../storage/status
 import type { States, Storage } from '../storage/storage.ts'
 import { openTopicStorage } from '../storage/topic-storage.ts'
 import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
-import { Herder, type PutOptions, type RestartRequest, startWaitMs } from './herder.ts'
+import { Herder, type PutOptions, startWaitMs } from './herder.ts'
 import { InOrder } from './in-order.ts'
 import { removeOrphans } from './orphans.ts'
 import { pausedFor } from './pause.ts'

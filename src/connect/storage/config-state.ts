@@ -4,6 +4,8 @@
  *
  *     connector-NAME     {"properties": {…}}          target-state-NAME  {"state": …, "state.v2": …}
  *     task-NAME-N        {"properties": {…}}          commit-NAME        {"tasks": count}
+ *     session-key        {"key": base64, "algorithm", "creation-timestamp"}
+ *     restart-connector-NAME  {"include-tasks", "only-failed"}
  *
  * Settings of tasks count once the commit with their number follows; one without all of them, as after a
  * crash between two records or compaction, leaves the connector without tasks until they are made anew.
@@ -16,6 +18,18 @@ import { objectOf, settingsOf } from './stored-json.ts'
 export type TargetState = 'STARTED' | 'PAUSED' | 'STOPPED'
 const targetStates: readonly string[] = ['STARTED', 'PAUSED', 'STOPPED']
 
+/** With which workers of a group sign what they ask each other. */
+export interface SessionKey {
+  readonly key: Buffer
+  readonly algorithm: string
+  readonly createdMs: number
+}
+
+export interface RestartRequest {
+  readonly includeTasks: boolean
+  readonly onlyFailed: boolean
+}
+
 export class ConfigState {
   readonly #connectors = new Map<string, Settings>()
   readonly #targets = new Map<string, TargetState>()
@@ -24,6 +38,24 @@ export class ConfigState {
   readonly #deferred = new Map<string, Map<number, Settings>>()
   /** The settings of a connector when its tasks were committed. */
   readonly #applied = new Map<string, Settings>()
+
+  readonly #restarts = new Map<string, RestartRequest>()
+  #sessionKey: SessionKey | null = null
+  #nextOffset = 0
+
+  /** Behind the last record that was applied. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  get sessionKey(): SessionKey | null {
+    return this.#sessionKey
+  }
+
+  /** What was asked for last, of all workers. */
+  restart(name: string): RestartRequest | undefined {
+    return this.#restarts.get(name)
+  }
 
   get names(): string[] {
     return [...this.#connectors.keys()]
@@ -46,7 +78,8 @@ export class ConfigState {
     return this.#applied.get(name)
   }
 
-  apply(key: string, value: Buffer | null): void {
+  apply(key: string, value: Buffer | null, nextOffset: number): void {
+    this.#nextOffset = nextOffset
     const object = value === null ? null : objectOf(value)
     // What is no object is not ours, and no tombstone either.
     if (object === undefined) return
@@ -55,6 +88,12 @@ export class ConfigState {
     else if (key.startsWith('connector-')) this.#applyConnector(name('connector-'), object)
     else if (key.startsWith('task-')) this.#applyTask(name('task-'), object)
     else if (key.startsWith('commit-')) this.#applyCommit(name('commit-'), object)
+    else if (key === sessionKeyName) this.#sessionKey = sessionKeyOf(object) ?? this.#sessionKey
+    else if (key.startsWith('restart-connector-') && object !== null)
+      this.#restarts.set(name('restart-connector-'), {
+        includeTasks: object['include-tasks'] === true,
+        onlyFailed: object['only-failed'] === true,
+      })
   }
 
   #applyTarget(name: string, object: Record<string, unknown> | null): void {
@@ -125,6 +164,24 @@ export function taskEntries(name: string, tasks: readonly Settings[]): Entry[] {
 
 export function commitEntry(name: string, tasks: number): Entry {
   return { key: `commit-${name}`, value: JSON.stringify({ tasks }) }
+}
+
+const sessionKeyName = 'session-key'
+
+function sessionKeyOf(object: Record<string, unknown> | null): SessionKey | null {
+  const { key, algorithm, 'creation-timestamp': createdMs } = object ?? {}
+  if (typeof key !== 'string' || typeof algorithm !== 'string') return null
+  return { key: Buffer.from(key, 'base64'), algorithm, createdMs: Number(createdMs) }
+}
+
+export function sessionKeyEntry({ key, algorithm, createdMs }: SessionKey): Entry {
+  const value = { key: key.toString('base64'), algorithm, 'creation-timestamp': createdMs }
+  return { key: sessionKeyName, value: JSON.stringify(value) }
+}
+
+export function restartEntry(name: string, { includeTasks, onlyFailed }: RestartRequest): Entry {
+  const value = { 'include-tasks': includeTasks, 'only-failed': onlyFailed }
+  return { key: `restart-connector-${name}`, value: JSON.stringify(value) }
 }
 
 function propertiesText(settings: Settings): string {

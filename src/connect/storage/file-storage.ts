@@ -27,14 +27,17 @@ export class FileStorage implements Storage {
     this.#path = path
     this.#states = states
     this.#offsets = this.#read()
-    for (const [key, value] of this.#offsets) states.offsets(key, value)
+    for (const [key, value] of this.#offsets) states.offsets(key, value, 0)
   }
 
   async put(kind: Kind, entries: readonly Entry[]): Promise<void> {
     if (kind === 'offsets') await this.#keep(entries)
     for (const { key, value } of entries)
-      this.#states[kind](key, value === null ? null : Buffer.from(value))
+      this.#states[kind](key, value === null ? null : Buffer.from(value), 0)
   }
+
+  /** Nobody else puts anything. */
+  async catchUp(): Promise<void> {}
 
   /** Never rejects: whoever put something was told. */
   async close(): Promise<void> {

@@ -5,7 +5,8 @@
  *     status-task-NAME-N                     the same
  *     status-topic-TOPIC:connector-NAME      {"topic": {"name", "connector", "task", "discoverTimestamp"}}
  *
- * Who was started later has the greater generation: what an earlier one still says does not count.
+ * Who was started later has the greater generation: what an earlier one still says of its end does not
+ * count.
  */
 import { keptIn } from './kept-in.ts'
 import type { Entry } from './storage.ts'
@@ -40,6 +41,11 @@ export class StatusState {
   /** The greatest that was ever told. */
   get generation(): number {
     return this.#generation
+  }
+
+  /** Of whom something is told. */
+  get names(): string[] {
+    return [...new Set([...this.#connectors.keys(), ...this.#tasks.keys()])]
   }
 
   connector(name: string): Status | undefined {
@@ -82,7 +88,13 @@ export class StatusState {
 
 function set<K>(statuses: Map<K, Status>, key: K, status: Status | null): void {
   if (status === null) statuses.delete(key)
-  else if (status.generation >= (statuses.get(key)?.generation ?? 0)) statuses.set(key, status)
+  else if (!isPast(status, statuses.get(key))) statuses.set(key, status)
+}
+
+/** The end of one that has an heir. Beginnings count always: another group counts generations anew. */
+function isPast({ state, generation }: Status, known: Status | undefined): boolean {
+  const isEnd = state === 'UNASSIGNED' || state === 'FAILED'
+  return isEnd && known !== undefined && generation < known.generation
 }
 
 function statusOf(object: Record<string, unknown> | null): Status | null {

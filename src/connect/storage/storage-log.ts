@@ -86,12 +86,21 @@ export class StorageLog {
       const { partitions: rows } = await this.#cluster.topic(name)
       for (const { index } of rows) partitions.push({ topic: name, partition: index })
     }
+    this.#consumer.assign(partitions.map((partition) => ({ ...partition, offset: 'earliest' })))
+    this.#reading = this.#read()
+    await this.#readToEnd(partitions)
+  }
+
+  /** Resolves when all of the topic is applied that is there by now. */
+  catchUp(topic: string): Promise<void> {
+    return this.#readToEnd(this.#consumer.assignment.filter((each) => each.topic === topic))
+  }
+
+  async #readToEnd(partitions: readonly TopicPartition[]): Promise<void> {
     const ends = await listOffsets(
       this.#cluster,
       partitions.map((partition) => ({ ...partition, timestamp: latest })),
     )
-    this.#consumer.assign(partitions.map((partition) => ({ ...partition, offset: 'earliest' })))
-    this.#reading = this.#read()
     await Promise.all(
       ends.map(({ topic, partition, offset }) =>
         this.#readBeyond({ topic, partition, offset: offset - 1 }),
@@ -151,9 +160,9 @@ export class StorageLog {
     for (const { resolve } of ready) resolve()
   }
 
-  #apply(topic: string, { key, value }: BatchRecord): void {
+  #apply(topic: string, { key, value, offset }: BatchRecord): void {
     if (key === null || key.length > valueBytesMax || (value?.length ?? 0) > valueBytesMax) return
-    this.#topics.get(topic)?.apply(key.toString('utf8'), value)
+    this.#topics.get(topic)?.apply(key.toString('utf8'), value, offset + 1)
   }
 }
 

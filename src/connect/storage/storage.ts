@@ -11,12 +11,14 @@ export interface Entry {
   readonly value: string | null
 }
 
-/** Must not throw, whatever is read. */
-export type Apply = (key: string, value: Buffer | null) => void
+/** Must not throw, whatever is read. `nextOffset`: behind it in its partition, where there is one. */
+export type Apply = (key: string, value: Buffer | null, nextOffset: number) => void
 export type States = Readonly<Record<Kind, Apply>>
 
 export interface Storage {
   /** Resolves when all of it is kept and applied. */
   put(kind: Kind, entries: readonly Entry[]): Promise<void>
+  /** Resolves when all is applied that anybody has put by now. */
+  catchUp(kind: Kind): Promise<void>
   close(): Promise<void>
 }

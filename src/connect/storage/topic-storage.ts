@@ -37,6 +37,7 @@ export async function openTopicStorage(
   ])
   return {
     put: (kind, entries) => log.put(topicOf[kind], entries),
+    catchUp: (kind) => log.catchUp(topicOf[kind]),
     close: () => log.close(),
   }
 }
