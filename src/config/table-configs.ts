@@ -81,6 +81,9 @@ export const tableConfigs = {
   'table.key.format': string('string', oneOf('string', 'json', 'bytes'), {
     doc: 'What keys are, where they have a column.',
   }),
+  'table.key.mode': string('append', oneOf('append', 'upsert'), {
+    doc: 'append: each record is a row. upsert: each key has one row, that of its last record, in the column kafka_key; a record without a value deletes it.',
+  }),
   'table.location': string('', any, {
     doc: "The directory of the table, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",
   }),

@@ -18,6 +18,7 @@ const plain: RowSettings = {
   valueColumn: null,
   partitioning: parsePartitioning([]),
   evolution: 'add',
+  isUpsert: false,
 }
 const empty: TableShape = { fields: [], kept: [], mayWiden: false, isMapped: true }
 

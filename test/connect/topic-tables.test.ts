@@ -217,6 +217,23 @@ t.test('partitions come, the table moves, the topic is made anew', async (t) => 
   t.equal(await ended(broker), 0)
 })
 
+t.test('each key has one row where the settings say so', async (t) => {
+  const directory = t.testdir({})
+  const broker = await start(join(directory, 'kafka'))
+  const location = join(directory, 'kafka-tables/k')
+  await make(broker, 'k', { ...fast, 'table.key.mode': 'upsert' })
+  await produce(broker, 'k', flights(0, 6))
+  await until('6 rows', async () => (await ids(location)).length === 6)
+  // Keys are numbered from 0 again: the first three get new values, the fourth goes.
+  await produce(broker, 'k', [...flights(100, 103), null])
+  const wanted = [4, 5, 100, 101, 102]
+  await until('5 rows', async () => (await ids(location)).join() === wanted.join())
+  const [row] = (await rowsOf(location)).filter(({ id }) => id === 4)
+  t.match(row, { kafka_key: 'key 4', origin: 'SFO' })
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
 t.test(
   'a record that fits no row stops one table, until it may be left out or has a place to go',
   async (t) => {

@@ -2,7 +2,16 @@
  * The settings of the Delta sink. Names that begin with `table.` say what the table is like and when it is
  * committed, those with `kafka.` which of a record's coordinates get a column.
  */
-import { atLeast, boolean, int, list, long, oneOf, string } from '../../config/definition.ts'
+import {
+  atLeast,
+  boolean,
+  ConfigError,
+  int,
+  list,
+  long,
+  oneOf,
+  string,
+} from '../../config/definition.ts'
 import { partitionCheck, propertyCheck } from '../../config/table-configs.ts'
 import { fieldsOfText, type NewTable, newTable } from '../../tables/delta/new-table.ts'
 import { ConfigDef, type ConfigValue, key, required, type Settings } from '../config-def.ts'
@@ -46,9 +55,9 @@ export const deltaSinkConfig = new ConfigDef({
     'Properties of a table that is made: delta.enableChangeDataFeed=true, …',
   ),
   'table.key.mode': key(
-    string('append', oneOf('append')),
+    string('append', oneOf('append', 'upsert')),
     'MEDIUM',
-    'append: each record is a row; one without a value has only its key and coordinates.',
+    'append: each record is a row; one without a value has only its key and coordinates. upsert: each key has one row, that of its last record, found by kafka.key.column; a record without a value deletes it.',
   ),
   'table.value.column': key(
     columnName(),
@@ -82,6 +91,9 @@ export const deltaSinkConfig = new ConfigDef({
   ),
 })
 
+const noKeyColumn =
+  'Invalid value upsert for configuration table.key.mode: rows are found by kafka.key.column, which is not set'
+
 export interface DeltaSinkSettings {
   /** With `${topic}` in it. */
   readonly path: string
@@ -101,6 +113,9 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
   const properties = propertiesOf(config['table.properties'])
   const schema = config['table.schema']
   const named = (name: string) => (name === '' ? null : name)
+  const isUpsert = config['table.key.mode'] === 'upsert'
+  if (isUpsert && named(config['kafka.key.column']) === null)
+    throw new ConfigError('table.key.mode', noKeyColumn)
   return {
     path: config['table.path'],
     intervalMs: config['table.commit.interval.ms'],
@@ -125,6 +140,7 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
         valueColumn: named(config['table.value.column']),
         partitioning: parsePartitioning(config['table.partition.by']),
         evolution: config['table.schema.evolution'] as 'none' | 'add' | 'widen',
+        isUpsert,
       },
     },
   }
@@ -145,6 +161,8 @@ export function validateDeltaSink(
     values.find((value) => value.name === name)?.errors.push((error as Error).message)
   }
   const config = deltaSinkConfig.parse(settings)
+  if (config['table.key.mode'] === 'upsert' && config['kafka.key.column'] === '')
+    complain('table.key.mode', new Error(noKeyColumn))
   const properties = propertiesOf(config['table.properties'])
   const only = nullable('column', { kind: 'int64' })
   attempt(() => made({ fields: [only], properties }), complain, 'table.properties')

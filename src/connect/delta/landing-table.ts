@@ -7,15 +7,17 @@
 import { DeltaConflict, DeltaError } from '../../tables/delta/delta-error.ts'
 import { evolvedMetadata } from '../../tables/delta/evolve.ts'
 import { writerFeaturesOf } from '../../tables/delta/features.ts'
+import { mergeDescription, stageMerge } from '../../tables/delta/merge.ts'
 import { newTable, type TableDefinition } from '../../tables/delta/new-table.ts'
 import { readSnapshot, refreshSnapshot, type Snapshot } from '../../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../../tables/delta/table-environment.ts'
-import { Transaction } from '../../tables/delta/transaction.ts'
+import { type CommitDescription, Transaction } from '../../tables/delta/transaction.ts'
 import { ConnectException } from '../failures.ts'
 import type { PartitionOffset, TopicPartition } from '../plugin.ts'
 import type { JsonRecord, SinkRecord } from '../records.ts'
 import { nullable } from './column-types.ts'
 import { conformed } from './conforming.ts'
+import { mergeSource } from './keyed-rows.ts'
 import { Progress, type Reached } from './progress.ts'
 import { RowBuffer, type RowSettings, type TableShape } from './rows.ts'
 
@@ -160,17 +162,16 @@ export class LandingTable {
     // There is no table, and nothing to make one of: to be read again is all that is left to do.
     if (snapshot === null && this.#rows.rowCount === 0) return
     const transaction = this.#transactionOn(snapshot)
+    let description: CommitDescription
     try {
       this.#tellProgress(transaction)
-      for (const batch of this.#rows.batches()) {
-        await transaction.append(conformed(transaction.schema.fields, batch))
-      }
+      description = await this.#stageRows(transaction)
     } catch (error) {
       await transaction.discard()
       throw error
     }
     try {
-      await transaction.commit(this.#description())
+      await transaction.commit(description)
     } catch (error) {
       if (!(error instanceof DeltaConflict)) throw error
       const now = await this.#latest()
@@ -216,12 +217,19 @@ export class LandingTable {
     }
   }
 
-  #description() {
-    const { connector } = this.#settings
-    return {
-      operation: 'STREAMING UPDATE',
-      parameters: { outputMode: 'Append', queryId: connector },
+  /** Answers what the table's history is to say of them. */
+  async #stageRows(transaction: Transaction): Promise<CommitDescription> {
+    const { connector, rows } = this.#settings
+    const { fields } = transaction.schema
+    const batches = this.#rows.batches()
+    const keyColumn = rows.kafka.key
+    if (rows.isUpsert && keyColumn !== null && batches.length > 0) {
+      const source = mergeSource(batches, this.#rows.deleted, { fields, keyColumn })
+      return mergeDescription(source, await stageMerge(this.#environment, transaction, source))
     }
+    for (const batch of batches) await transaction.append(conformed(fields, batch))
+    const outputMode = rows.isUpsert ? 'Update' : 'Append'
+    return { operation: 'STREAMING UPDATE', parameters: { outputMode, queryId: connector } }
   }
 
   async #latest(): Promise<Snapshot | null> {

@@ -29,6 +29,7 @@ import {
 import { conformed } from './conforming.ts'
 import { entriesOf, fit, Misfit, namesOf, placeOf, twice } from './fit.ts'
 import { JsonColumns } from './json-columns.ts'
+import { hasKey, refuseNoKey } from './keyed-rows.ts'
 import { derivedValue, type Partitioning } from './partitioning.ts'
 
 /** Of where a record was in Kafka, by what is kept of it; null: it is not. */
@@ -47,6 +48,8 @@ export interface RowSettings {
   readonly valueColumn: string | null
   readonly partitioning: Partitioning
   readonly evolution: 'none' | 'add' | 'widen'
+  /** Each key has one row, found by `kafka.key`; else each record has its own. */
+  readonly isUpsert: boolean
 }
 
 /** What the table is like, or will be. */
@@ -69,6 +72,7 @@ export class RowBuffer {
   #shape: TableShape
   #builder: BatchBuilder
   #batches: ColumnBatch[] = []
+  #deleted: number[] = []
   #rowCount = 0
   #bytes = 0
   /** Schemas whose fields all have columns. */
@@ -97,8 +101,10 @@ export class RowBuffer {
 
   /** Throws DataException for a record that has no row in the table. */
   add(record: SinkRecord): void {
+    if (this.#settings.isUpsert) refuseNoKey(record)
     const row = this.#rowOf(record)
     this.#builder.appendValues(row)
+    if (this.#isTombstone(record)) this.#deleted.push(this.#rowCount)
     this.#rowCount++
     for (const value of row) this.#bytes += bytesOf(value)
     if (this.#builder.rowCount >= batchRows) this.#seal()
@@ -110,7 +116,7 @@ export class RowBuffer {
    */
   addJson(record: SinkRecord, text: Buffer): boolean {
     const json = this.#json
-    if (json === null) return false
+    if (json === null || (this.#settings.isUpsert && !hasKey(record))) return false
     const isWhole = json.append(text) && this.#appendOthers(record)
     if (!isWhole) {
       this.#builder.dropRow()
@@ -146,8 +152,10 @@ export class RowBuffer {
 
   /** For rows of these columns. */
   #begun(fields: readonly Field[]): BatchBuilder {
-    const builder = new BatchBuilder(fields)
-    const { kafka, valueColumn, partitioning } = this.#settings
+    const { kafka, valueColumn, partitioning, isUpsert } = this.#settings
+    // What deletes a row has no values for columns that must have one.
+    const optional = fields.map((field) => ({ ...field, isNullable: true }))
+    const builder = new BatchBuilder(isUpsert ? optional : fields)
     const others = [
       ...Object.values(kafka).filter((name: string | null) => name !== null),
       ...partitioning.derived.map(({ field }) => field.name),
@@ -158,6 +166,15 @@ export class RowBuffer {
       partitioning.derived.every(({ source }) => source === null)
     this.#json = isPlain ? new JsonColumns(builder, fields, new Set(others)) : null
     return builder
+  }
+
+  /** Of all rows that were added, which only say that their key has none any more. */
+  get deleted(): readonly number[] {
+    return this.#deleted
+  }
+
+  #isTombstone({ value }: SinkRecord): boolean {
+    return this.#settings.isUpsert && (value === null || value === undefined)
   }
 
   /** What was added, oldest first; the columns of a batch are those that there were by then. */
@@ -172,6 +189,7 @@ export class RowBuffer {
     this.#shape = shape
     this.#builder = this.#begun(shape.fields)
     this.#batches = []
+    this.#deleted = []
     this.#rowCount = 0
     this.#bytes = 0
     if (!isSame) this.#schemas = new WeakSet()
@@ -262,6 +280,7 @@ export class RowBuffer {
     this.#putKafka(record, put)
     this.#putValue(record, put)
     this.#putDerived(record, fields, { row, taken })
+    if (this.#isTombstone(record)) return row
     for (const [i, field] of fields.entries()) {
       if (!field.isNullable && row[i] === null) fit(field, null, field.name)
     }

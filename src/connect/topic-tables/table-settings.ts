@@ -33,6 +33,9 @@ export function sinkSettings(table: TopicTable): Settings {
     tableConfigs['table.kafka.columns'],
     text('table.kafka.columns'),
   )
+  const keyMode = text('table.key.mode')
+  const hasColumn = (name: string) =>
+    coordinates.includes(name) || (name === 'key' && keyMode === 'upsert')
   return new Map([
     // What the table knows of progress is of this very topic, and of none that gets its name later.
     ['name', `topic-table/${topicId}`],
@@ -48,6 +51,7 @@ export function sinkSettings(table: TopicTable): Settings {
     ['table.schema', givenSchema(text('table.schema')) ?? ''],
     ['table.schema.evolution', text('table.schema.evolution')],
     ['table.partition.by', text('table.partition.by')],
+    ['table.key.mode', keyMode],
     ['table.properties', text('table.properties')],
     ['table.commit.interval.ms', text('table.commit.interval.ms')],
     // There may be many tables, and each holds as much at most.
@@ -55,7 +59,7 @@ export function sinkSettings(table: TopicTable): Settings {
     ['table.value.column', valueFormat === 'json' ? '' : 'value'],
     ...kafkaCoordinates.map((name): [string, string] => [
       `kafka.${name}.column`,
-      coordinates.includes(name) ? `kafka_${name}` : '',
+      hasColumn(name) ? `kafka_${name}` : '',
     ]),
     ['errors.tolerance', deadLetters === '' ? text('table.errors.tolerance') : 'all'],
     ['errors.deadletterqueue.topic.name', deadLetters],

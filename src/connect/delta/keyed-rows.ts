@@ -1,0 +1,52 @@
+/**
+ * Rows that stand for their keys (`table.key.mode=upsert`): the last record of a key is its row, and one without a value
+ * says that there is none.
+ */
+import { joinBatches } from '../../tables/columns/batches.ts'
+import type { ColumnBatch, Field } from '../../tables/columns/column.ts'
+import { batchOf } from '../../tables/columns/column-builder.ts'
+import type { MergeSource } from '../../tables/delta/merge.ts'
+import { Struct } from '../data.ts'
+import { DataException } from '../failures.ts'
+import type { SinkRecord } from '../records.ts'
+import { conformed } from './conforming.ts'
+
+/** Whether a row can be found by the key of a record. */
+export function hasKey({ key }: Pick<SinkRecord, 'key'>): boolean {
+  if (key === null || key === undefined) return false
+  return !(Array.isArray(key) || key instanceof Map || key instanceof Struct)
+}
+
+/** Throws DataException where it cannot. */
+export function refuseNoKey(record: Pick<SinkRecord, 'key'>): void {
+  if (hasKey(record)) return
+  const { key } = record
+  throw new DataException(
+    key === null || key === undefined
+      ? 'The record has no key, by which its row would be found'
+      : 'The key is a list or an object, by which no row is found',
+  )
+}
+
+/** `deleted`: which of all rows only say that their key has none any more. There is one batch at least. */
+export function mergeSource(
+  batches: readonly ColumnBatch[],
+  deleted: Iterable<number>,
+  { fields, keyColumn }: { fields: readonly Field[]; keyColumn: string },
+): MergeSource {
+  const batch = joinBatches(batches.map((one) => filled(fields, conformed(fields, one))))
+  const deletes = new Uint8Array(batch.rowCount)
+  for (const row of deleted) deletes[row] = 1
+  return { on: [keyColumn], batch, deletes, sameKey: 'last' }
+}
+
+/** A record is all of its row: what it does not have is empty, whatever was there before. */
+function filled(fields: readonly Field[], batch: ColumnBatch): ColumnBatch {
+  const columns = fields.map((field) => {
+    const at = batch.fields.findIndex(({ name }) => name === field.name)
+    if (at >= 0) return batch.columns[at]!
+    const empty = batchOf([{ ...field, isNullable: true }], new Array(batch.rowCount).fill({}))
+    return empty.columns[0]!
+  })
+  return { rowCount: batch.rowCount, fields, columns }
+}

@@ -1,0 +1,153 @@
+/** Tables in which each key has one row: updated, deleted, and right whatever is killed when and whoever writes beside. */
+import { rmSync } from 'node:fs'
+import t from 'tap'
+import type { SinkRecord } from '../../src/connect/records.ts'
+import { LocalStorage } from '../../src/environment/node/local-storage.ts'
+import { NodeRandom } from '../../src/environment/node/random.ts'
+import { optimizeTable } from '../../src/tables/delta/optimize.ts'
+import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
+import { DyingStorage, json, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
+
+t.setTimeout(120_000)
+t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+
+const partitions = [0, 1].map((partition) => ({ topic: 'flights', partition }))
+const byKey = { 'table.key.mode': 'upsert', 'kafka.key.column': 'key' }
+
+const row = (offset: number, key: unknown, value: unknown, kafkaPartition = 0): SinkRecord =>
+  record(offset, json(value), { key, kafkaPartition, originalKafkaPartition: kafkaPartition })
+
+async function landed(
+  commits: readonly (readonly SinkRecord[])[],
+  settings: Record<string, string> = {},
+): Promise<{ location: string; trial: Trial }> {
+  const location = newPlace()
+  const trial = new Trial({ 'table.path': location, ...byKey, ...settings })
+  await trial.start(partitions.slice(0, 1), true)
+  const log: SinkRecord[] = []
+  for (const records of commits) {
+    log.push(...records)
+    await trial.read(new Map([['flights-0', log]]), 1000)
+    await trial.commit()
+  }
+  return { location, trial }
+}
+
+const sorted = async (location: string) =>
+  (await rowsOf(location)).sort((a, b) => (String(a['key']) < String(b['key']) ? -1 : 1))
+
+t.test('the last record of a key is its row, and one without a value takes it away', async (t) => {
+  const { location } = await landed([
+    [row(0, 'a', { n: 1, old: true }), row(1, 'b', { n: 1 }), row(2, 'a', { n: 2, old: true })],
+    [row(3, 'b', null), row(4, 'c', { n: 3, more: 'x' }), row(5, 'd', null), row(6, 'a', { n: 4 })],
+    [row(7, 'e', { n: 5 }), row(8, 'e', null), row(9, 'c', null), row(10, 'c', { n: 6 })],
+  ])
+  t.strictSame(await sorted(location), [
+    { key: 'a', n: 4, old: null, more: null },
+    { key: 'c', n: 6, old: null, more: null },
+  ])
+  const snapshot = await readSnapshot(new LocalStorage(location))
+  t.equal(snapshot.transactions.get('lander/flights/0')?.version, 11n)
+})
+
+t.test('columns that must have a value, partitions, and what has no key', async (t) => {
+  const fields = [
+    { name: 'key', type: 'string', nullable: false, metadata: {} },
+    { name: 'country', type: 'string', nullable: true, metadata: {} },
+    { name: 'n', type: 'long', nullable: false, metadata: {} },
+  ]
+  const settings = {
+    'table.schema': JSON.stringify({ type: 'struct', fields }),
+    'table.partition.by': 'country',
+  }
+  const { location, trial } = await landed(
+    [
+      [row(0, 'a', { n: 1, country: 'CH' }), row(1, 'b', { n: 2, country: 'CH' })],
+      [row(2, 'a', { n: 3, country: 'DE' }), row(3, 'b', null), row(4, null, { n: 4 })],
+      [row(5, json({ id: 1 }), { n: 4 }), row(6, 'c', { country: 'FR' }), row(7, null, null)],
+    ],
+    settings,
+  )
+  t.strictSame(await rowsOf(location), [{ key: 'a', country: 'DE', n: 3 }])
+  t.match(trial.reported, [/^4: .*no key/, /^5: .*list or an object/, /^6: .*n /, /^7: .*no key/])
+})
+
+t.test('without a column for the key it is refused', async (t) => {
+  const trial = new Trial({ 'table.path': newPlace(), 'table.key.mode': 'upsert' })
+  await t.rejects(trial.start(partitions), {
+    message: /found by kafka.key.column, which is not set/,
+  })
+})
+
+/** Two partitions with their own keys, each written again and again, and deleted now and then. */
+function logOf(count: number): Map<string, SinkRecord[]> {
+  return new Map(
+    partitions.map(({ partition }) => [
+      `flights-${partition}`,
+      Array.from({ length: count }, (_, offset) => {
+        const key = `${partition}/${(offset * 7) % 11}`
+        return row(offset, key, offset % 5 === 4 ? null : { n: offset }, partition)
+      }),
+    ]),
+  )
+}
+
+function expected(log: ReadonlyMap<string, readonly SinkRecord[]>): string {
+  const rows = new Map<unknown, number>()
+  for (const records of log.values())
+    for (const { key, kafkaOffset, value } of records)
+      if (value === null) rows.delete(key)
+      else rows.set(key, kafkaOffset)
+  return JSON.stringify([...rows].sort())
+}
+
+async function found(location: string): Promise<string> {
+  return JSON.stringify((await rowsOf(location)).map(({ key, n }) => [key, n]).sort())
+}
+
+t.test('killed at any operation of the disk, the table is what the records say', async (t) => {
+  const log = logOf(20)
+  let kills = 0
+  for (const isDone of [false, true]) {
+    for (let at = isDone ? 4 : 1; ; at += 7) {
+      const location = newPlace()
+      const settings = { 'table.path': location, 'table.commit.rows': '12', ...byKey }
+      const dying = new DyingStorage(new LocalStorage(location), at, isDone)
+      const live = async (trial: Trial) => {
+        await trial.start(partitions)
+        while (await trial.read(log, 6)) if (kills % 3 === 0) await trial.commit()
+        await trial.commit()
+      }
+      await live(new Trial(settings, () => dying)).catch((error: Error) => {
+        if (!dying.isDead) throw error
+      })
+      if (!dying.isDead) break
+      kills++
+      await live(new Trial(settings))
+      if ((await found(location)) !== expected(log)) t.fail(`operation ${at}, done: ${isDone}`)
+    }
+  }
+  t.ok(kills > 12, `${kills} kills`)
+})
+
+t.test('files that are put together meanwhile cost a repetition, and nothing else', async (t) => {
+  const log = logOf(60)
+  const location = newPlace()
+  const trial = new Trial({ 'table.path': location, ...byKey })
+  const environment = {
+    clock: { now: () => 1_700_000_000_000, monotonic: () => 0 },
+    random: new NodeRandom(),
+    storage: new LocalStorage(location),
+  }
+  await trial.start(partitions)
+  for (let round = 0; round < 30; round++) {
+    await trial.read(log, 4)
+    const optimized = round % 4 === 3 ? optimizeTable(environment).catch(() => null) : null
+    await Promise.all([trial.commit(), optimized])
+  }
+  for (let round = 0; round < 20; round++) {
+    await trial.read(log, 50)
+    await trial.commit()
+  }
+  t.equal(await found(location), expected(log))
+})
