@@ -27,7 +27,11 @@ function registry(known: Record<number, string> = {}) {
     Object.entries(known).map(([id, text]) => [Number(id), text]),
   )
   const asked: string[] = []
-  const ask: HttpClient = async (url, { method, body }) => {
+  const ask: HttpClient = async (url, request) => {
+    const { status, body } = answered(url, request)
+    return { status, headers: {}, body: Buffer.from(body) }
+  }
+  const answered = (url: string, { method, body }: Parameters<HttpClient>[1]) => {
     const path = url.replace('http://registry', '')
     asked.push(`${method} ${path}`)
     const id = Number(/\/schemas\/ids\/(\d+)/.exec(path)?.[1])
@@ -39,7 +43,7 @@ function registry(known: Record<number, string> = {}) {
         ? { status: 404, body: '{"error_code":40403,"message":"Schema not found"}' }
         : { status: 200, body: JSON.stringify({ schema }) }
     }
-    const { schema } = JSON.parse(body!) as { schema: string }
+    const { schema } = JSON.parse(`${body}`) as { schema: string }
     const found = [...texts].find(([, text]) => text === schema)?.[0] ?? texts.size + 1
     texts.set(found, schema)
     return { status: 200, body: JSON.stringify({ id: found }) }

@@ -17,12 +17,15 @@ t.test('an answer as it came, and none that is too long or from elsewhere', asyn
       }
       response.on('drain', goOn).on('error', () => undefined)
       goOn()
-    } else {
+    } else if (request.url === '/broken') {
+      response.writeHead(200, { 'Content-Length': 10 }).write('short')
+      setImmediate(() => response.destroy())
+    } else if (request.url !== '/silent') {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
         const told = `${request.method} ${request.headers.accept} ${Buffer.concat(chunks)} ü`
-        response.writeHead(404).end(told)
+        response.writeHead(404, { 'X-Twice': ['a', 'b'] }).end(told)
       })
     }
   })
@@ -33,9 +36,17 @@ t.test('an answer as it came, and none that is too long or from elsewhere', asyn
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const request = { method: 'POST', headers: { Accept: 'text/plain' }, body: '{}' }
-  t.same(await nodeHttpClient(url, request), { status: 404, body: 'POST text/plain {} ü' })
+  const { status, headers, body } = await nodeHttpClient(url, request)
+  t.same([status, `${body}`], [404, 'POST text/plain {} ü'])
+  t.equal(headers['x-twice'], 'a, b')
   const get = { method: 'GET', headers: {} }
-  await t.rejects(nodeHttpClient(`${url}/moved`, get))
+  t.match(await nodeHttpClient(`${url}/moved`, get), { status: 302, headers: { location: '/' } })
   await t.rejects(nodeHttpClient(`${url}/endless`, get), /more than 8388608 bytes/)
+  const bounded = { ...get, answerBytesMax: 10, answerMsMax: 200 }
+  await t.rejects(nodeHttpClient(url, bounded), /more than 10 bytes/)
+  await t.rejects(nodeHttpClient(`${url}/silent`, bounded), { code: 'ETIMEDOUT' })
+  await t.rejects(nodeHttpClient(`${url}/broken`, get), { code: 'ECONNRESET' })
+  const bytes = { method: 'PUT', headers: { Accept: '*' }, body: Buffer.from('bytes') }
+  t.equal(`${(await nodeHttpClient(url, bytes)).body}`, 'PUT * bytes ü')
   t.ok(sent < 2 ** 28, `${sent} bytes were sent`)
 })

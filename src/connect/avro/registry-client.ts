@@ -106,7 +106,7 @@ export class RegistryClient {
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         })
         if (answer.status < 500) return understood(answer, path)
-        last = new Error(`${answer.status}: ${answer.body.slice(0, 300)}`)
+        last = new Error(`${answer.status}: ${answer.body.toString().slice(0, 300)}`)
       } catch (error) {
         if (error instanceof ConnectException) throw error
         last = error
@@ -119,10 +119,9 @@ export class RegistryClient {
   }
 }
 
-function understood(
-  { status, body }: ClientAnswer,
-  path: string,
-): Readonly<Record<string, unknown>> {
+function understood(answer: ClientAnswer, path: string): Readonly<Record<string, unknown>> {
+  const { status } = answer
+  const body = answer.body.toString()
   let json: unknown
   try {
     json = JSON.parse(body)

@@ -134,7 +134,7 @@ class HttpSinkTask implements SinkTask {
         this.#tries = 0
         return null
       }
-      problem = `${url} answers ${status}: ${said.slice(0, 200)}`
+      problem = `${url} answers ${status}: ${said.toString().slice(0, 200)}`
       const mayPass = status === 408 || status === 429 || status >= 500
       if (!mayPass && status >= 400) return new DataException(problem)
     } catch (error) {

@@ -7,6 +7,7 @@
  *     http.response.list.pointer=/orders, http.response.record.offset.pointer=/id, http.offset.initial=0
  */
 import { atLeast, long, matching, string } from '../../config/definition.ts'
+import type { ClientAnswer } from '../../environment/http-client.ts'
 import { ConfigDef, key, required, type Settings } from '../config-def.ts'
 import { JsonValues } from '../converters/json.ts'
 import { primitive } from '../data.ts'
@@ -131,14 +132,15 @@ class HttpSourceTask implements SourceTask {
   async #ask(url: string): Promise<Json | null> {
     const { environment, log } = this.#context!
     const headers = headersOf(this.#config!['http.request.headers'])
-    let answer: { status: number; body: string }
+    let answer: ClientAnswer
     try {
       answer = await environment.http!(url, { method: 'GET', headers })
     } catch (error) {
       log.warn(`${url} cannot be asked`, { reason: String(error) })
       return null
     }
-    const { status, body } = answer
+    const { status } = answer
+    const body = answer.body.toString()
     const mayPass = status === 408 || status === 429 || status >= 500
     if (status >= 400 && !mayPass) {
       throw new ConnectException(`${url} answers ${status}: ${body.slice(0, 200)}`)

@@ -30,9 +30,10 @@ export async function forward(
     const answer = await http(at, {
       method,
       headers: { ...headers, ...(contentType === '' ? {} : { 'Content-Type': contentType }) },
-      ...(body === null ? {} : { body: body.toString('utf8') }),
+      ...(body === null ? {} : { body }),
     })
-    return { status: answer.status, contentType: 'application/json', body: answer.body }
+    const { status } = answer
+    return { status, contentType: 'application/json', body: answer.body.toString() }
   } catch (cause) {
     throw new HttpError(
       500,

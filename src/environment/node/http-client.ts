@@ -1,20 +1,69 @@
-/** Requests by Node's own `fetch`. Redirections are refused: who asks knows whom. */
-import type { HttpClient } from '../http-client.ts'
+/**
+ * Requests by `node:http` and `node:https`, which verifies certificates. Connections are kept for what follows, and who
+ * asks for more at once than there may be waits for one.
+ */
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import type { ClientAnswer, ClientRequest, HttpClient } from '../http-client.ts'
 
-const answerMsMax = 30_000
-const answerBytesMax = 8 * 1024 * 1024
+const answerMsDefault = 30_000
+const answerBytesDefault = 8 * 1024 * 1024
+/** To one address; in all; and how long one is kept that nobody uses. */
+const limits = { maxSockets: 16, maxFreeSockets: 16, maxTotalSockets: 128, timeout: 20_000 }
+
+const plain = new http.Agent({ keepAlive: true, ...limits })
+const secure = new https.Agent({ keepAlive: true, ...limits })
 
 export const nodeHttpClient: HttpClient = async (url, request) => {
-  const signal = AbortSignal.timeout(answerMsMax)
-  const { status, body } = await fetch(url, { ...request, signal, redirect: 'error' })
-  const chunks: Uint8Array[] = []
+  const { answerMsMax = answerMsDefault, answerBytesMax = answerBytesDefault } = request
+  const controller = new AbortController()
+  const { signal } = controller
+  const timeout = setTimeout(() => controller.abort(), answerMsMax)
+  try {
+    const response = await answerTo(new URL(url), request, signal)
+    const { statusCode: status = 0, headers } = response
+    const body = await bodyOf(response, answerBytesMax)
+    return { status, headers: singly(headers), body }
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    const said = signal.aborted ? `no answer within ${answerMsMax} ms` : message
+    const told = new Error(`${url}: ${said}`, { cause: error })
+    throw Object.assign(told, signal.aborted ? { code: 'ETIMEDOUT' } : code && { code })
+  } finally {
+    clearTimeout(timeout)
+  }
+}
+
+function answerTo(
+  url: URL,
+  { method, headers, body }: ClientRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const isSecure = url.protocol === 'https:'
+  const options = { method, headers, signal, agent: isSecure ? secure : plain }
+  return new Promise((resolve, reject) => {
+    const request = (isSecure ? https : http).request(url, options, resolve)
+    request.on('error', reject).end(body)
+  })
+}
+
+async function bodyOf(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of body ?? []) {
+  for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length
     // Leaving the loop ends the connection: what somebody goes on to send is not kept.
-    if (bytes > answerBytesMax)
-      throw new Error(`${url} answers with more than ${answerBytesMax} bytes`)
+    if (bytes > bytesMax) {
+      const error = new Error(`an answer of more than ${bytesMax} bytes`)
+      throw Object.assign(error, { code: 'EMSGSIZE' })
+    }
     chunks.push(chunk)
   }
-  return { status, body: Buffer.concat(chunks).toString() }
+  return Buffer.concat(chunks)
+}
+
+function singly(headers: IncomingHttpHeaders): ClientAnswer['headers'] {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, [value].flat().join(', ')]),
+  )
 }
