@@ -78,6 +78,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment',
     'src/environment/node',
     'src/http',
+    'src/table-storage.ts',
   ],
   'src/connect-worker.ts': [
     'src/client',
@@ -87,8 +88,10 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment',
     'src/environment/node',
     'src/http',
+    'src/table-storage.ts',
   ],
   'src/tables': ['protocol', 'src/environment'],
+  'src/table-storage.ts': ['src/environment', 'src/environment/node', 'src/tables'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
   'src/broker-metrics.ts': 'anything',
@@ -127,6 +130,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/tables',
     'src/main.ts',
     'src/connect-worker.ts',
+    'src/table-storage.ts',
   ],
   test: 'anything',
   scripts: 'anything',
@@ -143,7 +147,7 @@ const packagesOf: Readonly<Record<string, RegExp>> = {
   'src/http': /^node:/,
   'src/registry': /^node:crypto$/,
   'src/connect/runtime/distributed': /^node:crypto$/,
-  'src/tables': /^node:zlib$/,
+  'src/tables': /^node:(zlib|crypto)$/,
 }
 /** What every part may use of Node: nothing that reaches the outside. */
 const harmless = /^node:(assert|buffer|path|util)(\/|$)/

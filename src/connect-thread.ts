@@ -4,6 +4,7 @@
  */
 import { ConfigError } from './config/definition.ts'
 import type { TopicTable } from './config/table-configs.ts'
+import type { StorageAt } from './connect/delta/move-offsets.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
@@ -12,10 +13,10 @@ import { parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
 import { TopicTables } from './connect/topic-tables/topic-tables.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
-import { LocalStorage } from './environment/node/local-storage.ts'
 import type { LogLevel } from './environment/node/logger.ts'
 import { answerQuestions } from './environment/node/threads.ts'
 import type { HttpAnswer, HttpRequest } from './http/routes.ts'
+import { tableStorage } from './table-storage.ts'
 
 export interface ConnectStart {
   readonly bootstrap: readonly Endpoint[]
@@ -49,7 +50,8 @@ let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
 // Timers of the environment keep nothing alive, and neither do connections that wait.
 setInterval(() => undefined, 2 ** 30)
 
-const storageAt = (location: string) => new LocalStorage(location)
+const storageAt: StorageAt = (location, variables) =>
+  tableStorage(location, worker!.environment, variables)
 
 /** What connectors and the tables of topics share. */
 function workerOf({ bootstrap, settings, workerId, logLevel }: ConnectStart): Worker {

@@ -15,6 +15,7 @@ import {
   type WorkerMode,
   withoutEffect,
 } from './config/worker-configs.ts'
+import type { StorageAt } from './connect/delta/move-offsets.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
@@ -33,9 +34,9 @@ import { unreadable } from './environment/disk.ts'
 import type { Environment, Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
-import { LocalStorage } from './environment/node/local-storage.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
+import { tableStorage } from './table-storage.ts'
 
 const usages: Readonly<Record<WorkerMode, string>> = {
   standalone:
@@ -182,7 +183,8 @@ class WorkerProcess {
   #make(workerId: string): Herder {
     const environment = this.#environment
     const { clock, random } = environment
-    const storageAt = (location: string) => new LocalStorage(location)
+    const storageAt: StorageAt = (location, variables) =>
+      tableStorage(location, environment, variables)
     const worker: Worker = {
       environment,
       plugins: new Plugins(knownPlugins({ clock, random, storageAt })),

@@ -1,5 +1,4 @@
 /** `millrace tables append` and `overwrite`: rows from stdin into a Delta table, all of them in one commit or none. */
-import { LocalStorage } from '../environment/node/local-storage.ts'
 import { BatchBuilder } from '../tables/columns/column-builder.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { SchemaInference } from '../tables/columns/infer.ts'
@@ -10,9 +9,9 @@ import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { type Committed, Transaction } from '../tables/delta/transaction.ts'
 import { type LocalInvocation, localVerb } from './command.ts'
-import { createCommandEnvironment } from './environment.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { plural } from './table.ts'
+import { tableEnvironment } from './table-storage.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 import { fitting, numberedRows, type Rows } from './tables-rows.ts'
 
@@ -23,7 +22,10 @@ const batchBytes = 8 * 1024 * 1024
 const inferredBytesMax = 64 * 1024 * 1024
 
 const positionals = [
-  { name: 'PATH', summary: 'The directory of a Delta table, made if it is missing' },
+  {
+    name: 'PATH',
+    summary: 'A directory or s3://BUCKET/PREFIX; the table is made if it is missing',
+  },
 ] as const
 const options = {
   schema: {
@@ -88,8 +90,7 @@ function write(
   allowsEmpty = false,
 ): Promise<number> {
   return toldWriting(path, async () => {
-    const { clock, random } = createCommandEnvironment()
-    const environment = { clock, random, storage: new LocalStorage(path) }
+    const environment = tableEnvironment(path)
     const rows = numberedRows(process.stdin)
     const making = {
       schema: values.schema,

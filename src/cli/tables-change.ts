@@ -1,5 +1,4 @@
 /** `millrace tables merge`, `update` and `delete`: rows of a table changed, all of them in one commit or none. */
-import { LocalStorage } from '../environment/node/local-storage.ts'
 import { BatchBuilder } from '../tables/columns/column-builder.ts'
 import { type Json, jsonText } from '../tables/columns/exact-json.ts'
 import { rowOfJson } from '../tables/columns/json-values.ts'
@@ -9,23 +8,20 @@ import { invalid } from '../tables/delta/delta-error.ts'
 import { type MergeSource, mergeRows } from '../tables/delta/merge.ts'
 import type { TableSchema } from '../tables/delta/schema.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
-import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { updateRows } from '../tables/delta/update.ts'
 import { localVerb } from './command.ts'
-import { createCommandEnvironment } from './environment.ts'
 import { UsageError } from './failure.ts'
 import { count, plural } from './table.ts'
+import { tableEnvironment } from './table-storage.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 import { fitting, numberedRows, type Rows } from './tables-rows.ts'
 
-const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
+const path = {
+  name: 'PATH',
+  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
+} as const
 /** Bytes of text: rows that are merged are held in memory. */
 const mergedBytesMax = 256 * 1024 * 1024
-
-export function environmentOf(path: string): TableEnvironment {
-  const { clock, random } = createCommandEnvironment()
-  return { clock, random, storage: new LocalStorage(path) }
-}
 
 export const merge = localVerb({
   summary: 'Update rows by key from stdin and insert those that are new, in one commit',
@@ -77,7 +73,7 @@ export const merge = localVerb({
         whenMatched: oneOf('when-matched', values, ['update', 'delete', 'nothing']),
         whenNotMatched: oneOf('when-not-matched', values, ['insert', 'nothing']),
       }
-      const environment = environmentOf(positionals[0]!)
+      const environment = tableEnvironment(positionals[0]!)
       const { schema } = await readSnapshot(environment.storage)
       const source = await sourceOf(numberedRows(process.stdin), schema, values['delete-marker'])
       const done = await mergeRows(environment, { ...rules, ...source })
@@ -123,7 +119,10 @@ export const update = localVerb({
   run: ({ values: { set, where }, positionals, json }) =>
     toldWriting(positionals[0]!, async () => {
       if (set.length === 0) throw new UsageError('--set is missing: what columns are to be')
-      const done = await updateRows(environmentOf(positionals[0]!), { set: set.join(', '), where })
+      const done = await updateRows(tableEnvironment(positionals[0]!), {
+        set: set.join(', '),
+        where,
+      })
       warn(done)
       const told = { version: done?.version ?? null, rowsUpdated: done?.updated ?? 0 }
       process.stdout.write(
@@ -156,7 +155,7 @@ export const remove = localVerb({
   run: ({ values: { where }, positionals, json }) =>
     toldWriting(positionals[0]!, async () => {
       if (where === undefined) throw new UsageError('--where is missing: which rows to delete')
-      const done = await deleteRows(environmentOf(positionals[0]!), where)
+      const done = await deleteRows(tableEnvironment(positionals[0]!), where)
       warn(done)
       const told = { version: done?.version ?? null, rowsDeleted: done?.deleted ?? 0 }
       process.stdout.write(

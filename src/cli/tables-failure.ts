@@ -4,10 +4,13 @@ import { DiskError, unreadable } from '../environment/disk.ts'
 import { DeltaConflict, DeltaError } from '../tables/delta/delta-error.ts'
 import type { Committed } from '../tables/delta/transaction.ts'
 import { ParquetError } from '../tables/parquet/parquet-error.ts'
+import { isObjectLocation } from '../tables/storage/s3-settings.ts'
 import { CommandError } from './failure.ts'
 
 /** Says what a table or file is not, or has that is not known here, with its name. */
 export async function told(at: string, work: () => Promise<number>): Promise<number> {
+  // Timers of the environment keep nothing alive, not even who waits to ask an object store again.
+  const awake = setInterval(() => undefined, 2 ** 30)
   try {
     return await work()
   } catch (error) {
@@ -22,10 +25,14 @@ export async function told(at: string, work: () => Promise<number>): Promise<num
       throw new CommandError(unreadable(error.path, error))
     }
     throw error
+  } finally {
+    clearInterval(awake)
   }
 }
 
+/** In an object store, what is called so: only to look would tell more. */
 export function isFile(at: string): boolean {
+  if (isObjectLocation(at)) return at.endsWith('.parquet')
   return statSync(at, { throwIfNoEntry: false })?.isFile() === true
 }
 

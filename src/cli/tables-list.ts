@@ -1,16 +1,18 @@
 /** `millrace tables list`: the Delta tables below a directory, or the topics that a broker keeps as tables. */
 import { statSync } from 'node:fs'
-import { LocalStorage } from '../environment/node/local-storage.ts'
+import type { Storage } from '../environment/storage.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { DeltaError } from '../tables/delta/delta-error.ts'
 import { logDirectory } from '../tables/delta/log-files.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
 import { ParquetError } from '../tables/parquet/parquet-error.ts'
+import { isObjectLocation } from '../tables/storage/s3-settings.ts'
 import { localVerb } from './command.ts'
 import { askWorker, type Connection, connect } from './connect-worker.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { json as jsonOf } from './json.ts'
 import { bytes, count, table } from './table.ts'
+import { storageAt } from './table-storage.ts'
 import { told } from './tables-failure.ts'
 
 /** Directories below the one that is named: deeper lie no tables that people look for. */
@@ -21,7 +23,7 @@ export const list = localVerb({
   positionals: [
     {
       name: 'DIR',
-      summary: 'A directory with tables in it, at any depth; without it a broker is asked',
+      summary: 'A directory or s3://BUCKET/PREFIX with tables in it; without it a broker is asked',
       optional: true,
     },
   ],
@@ -60,7 +62,7 @@ async function listTopics(connection: Connection, json: boolean): Promise<number
 
 async function listBelow(directory: string, json: boolean): Promise<number> {
   refuseNoDirectory(directory)
-  const root = new LocalStorage(directory)
+  const root = storageAt(directory)
   const found: Listed[] = []
   for await (const path of tablesBelow(root, '.', 0)) found.push(await listed(directory, path))
   if (found.length === 0 && !json) {
@@ -96,6 +98,7 @@ interface TopicTable {
 
 /** Storage has nothing below what is not there: a name that is mistyped would look like a place without tables. */
 function refuseNoDirectory(at: string): void {
+  if (isObjectLocation(at)) return
   const stat = statSync(at, { throwIfNoEntry: false })
   if (stat === undefined) throw new CommandError(`${at}: there is no such directory`)
   if (!stat.isDirectory()) throw new CommandError(`${at} is no directory`)
@@ -111,7 +114,7 @@ interface Listed {
 }
 
 async function* tablesBelow(
-  root: LocalStorage,
+  root: Storage,
   directory: string,
   depth: number,
 ): AsyncGenerator<string> {
@@ -129,7 +132,7 @@ async function* tablesBelow(
 
 async function listed(root: string, path: string): Promise<Listed> {
   try {
-    const { version, files } = await readSnapshot(new LocalStorage(`${root}/${path}`))
+    const { version, files } = await readSnapshot(storageAt(`${root}/${path}`))
     const sizeInBytes = [...files.values()].reduce((sum, { size }) => sum + size, 0)
     return { path, version, files: files.size, sizeInBytes, problem: null }
   } catch (error) {

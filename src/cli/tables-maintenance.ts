@@ -6,10 +6,13 @@ import { vacuumTable } from '../tables/delta/vacuum.ts'
 import { localVerb } from './command.ts'
 import { UsageError } from './failure.ts'
 import { bytes, count, plural } from './table.ts'
-import { environmentOf } from './tables-change.ts'
+import { tableEnvironment } from './table-storage.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 
-const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
+const path = {
+  name: 'PATH',
+  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
+} as const
 const mebibyte = 1024 * 1024
 const hourMs = 3_600_000
 
@@ -24,7 +27,7 @@ export const optimize = localVerb({
     toldWriting(positionals[0]!, async () => {
       const mebibytes = values['target-mib'] ?? 128
       if (mebibytes < 1) throw new UsageError('--target-mib: expected 1 or more')
-      const done = await optimizeTable(environmentOf(positionals[0]!), mebibytes * mebibyte)
+      const done = await optimizeTable(tableEnvironment(positionals[0]!), mebibytes * mebibyte)
       warn(done)
       const told = {
         version: done?.version ?? null,
@@ -66,7 +69,7 @@ export const vacuum = localVerb({
       const hours = values['retention-hours']
       if (hours !== undefined && hours < 0)
         throw new UsageError('--retention-hours: expected 0 or more')
-      const { files, bytes: size } = await vacuumTable(environmentOf(positionals[0]!), {
+      const { files, bytes: size } = await vacuumTable(tableEnvironment(positionals[0]!), {
         retentionMs: hours === undefined ? undefined : hours * hourMs,
         force: values.force,
         dryRun: values['dry-run'],
@@ -91,7 +94,7 @@ export const restore = localVerb({
   run: ({ values: { version }, positionals, json }) =>
     toldWriting(positionals[0]!, async () => {
       if (version === undefined) throw new UsageError('--version is missing: which to go back to')
-      const done = await restoreTable(environmentOf(positionals[0]!), version)
+      const done = await restoreTable(tableEnvironment(positionals[0]!), version)
       warn(done)
       const told = {
         version: done?.version ?? null,

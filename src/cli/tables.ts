@@ -1,6 +1,6 @@
 /** `millrace tables`: what is in Delta tables and Parquet files, and how it came there. Verbs that write lie beside. */
 import { basename, dirname } from 'node:path'
-import { LocalStorage } from '../environment/node/local-storage.ts'
+import type { Storage } from '../environment/storage.ts'
 import type { ColumnBatch } from '../tables/columns/column.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { rowPrinter } from '../tables/columns/json-text.ts'
@@ -16,13 +16,17 @@ import { ParquetFile } from '../tables/parquet/parquet-file.ts'
 import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
+import { storageAt } from './table-storage.ts'
 import { append, overwrite } from './tables-append.ts'
 import { merge, remove, update } from './tables-change.ts'
 import { isFile, told } from './tables-failure.ts'
 import { list } from './tables-list.ts'
 import { optimize, restore, vacuum } from './tables-maintenance.ts'
 
-const path = { name: 'PATH', summary: 'The directory of a Delta table' } as const
+const path = {
+  name: 'PATH',
+  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
+} as const
 const versionOptions = {
   version: { kind: 'number', summary: 'The table as it was at this version' },
   timestamp: {
@@ -42,7 +46,7 @@ const chunkCharacters = 64 * 1024
 
 const read = localVerb({
   summary: 'Print rows, a JSON object a line',
-  positionals: [{ name: 'PATH', summary: 'The directory of a Delta table, or a .parquet file' }],
+  positionals: [{ name: 'PATH', summary: 'A Delta table or a .parquet file, here or at s3://…' }],
   options: {
     ...versionOptions,
     columns: { kind: 'text', short: 'c', value: 'NAME,…', summary: 'Only these columns' },
@@ -80,7 +84,7 @@ const read = localVerb({
         await printRows(fileBatches(positionals[0]!, names, values.where), limit)
         return 0
       }
-      const storage = new LocalStorage(positionals[0]!)
+      const storage = storageAt(positionals[0]!)
       const snapshot = await snapshotAt(storage, values)
       const fields = chosenFields(snapshot.schema.fields, names)
       const where =
@@ -108,7 +112,7 @@ const changes = localVerb({
   run: ({ values: { from, to, limit }, positionals }) =>
     told(positionals[0]!, async () => {
       if (from === undefined) throw new UsageError('--from is missing: the first version')
-      const storage = new LocalStorage(positionals[0]!)
+      const storage = storageAt(positionals[0]!)
       await printRows(readChanges(storage, from, to), limit ?? Number.POSITIVE_INFINITY)
       return 0
     }),
@@ -121,7 +125,7 @@ const describe = localVerb({
   examples: [{ says: 'A table as it is now', line: 'millrace tables describe /data/orders' }],
   run: ({ values, positionals, json }) =>
     told(positionals[0]!, async () => {
-      const snapshot = await snapshotAt(new LocalStorage(positionals[0]!), values)
+      const snapshot = await snapshotAt(storageAt(positionals[0]!), values)
       process.stdout.write(json ? `${jsonText(described(snapshot))}\n` : describedText(snapshot))
       return 0
     }),
@@ -134,7 +138,7 @@ const history = localVerb({
   examples: [{ says: 'The last ten', line: 'millrace tables history /data/orders --limit 10' }],
   run: ({ values, positionals, json }) =>
     told(positionals[0]!, async () => {
-      const entries = await readHistory(new LocalStorage(positionals[0]!), values.limit)
+      const entries = await readHistory(storageAt(positionals[0]!), values.limit)
       const rows = entries.map(({ timestampMs, ...entry }) => ({
         ...entry,
         timestamp: new Date(timestampMs).toISOString(),
@@ -159,10 +163,7 @@ export const command: Command = {
   },
 }
 
-async function snapshotAt(
-  storage: LocalStorage,
-  { version, timestamp }: AtVersion,
-): Promise<Snapshot> {
+async function snapshotAt(storage: Storage, { version, timestamp }: AtVersion): Promise<Snapshot> {
   if (timestamp === undefined) return readSnapshot(storage, version)
   if (version !== undefined) throw new UsageError('--version and --timestamp exclude each other')
   let micros: bigint
@@ -180,7 +181,7 @@ async function* fileBatches(
   names?: readonly string[],
   where?: string,
 ): AsyncGenerator<ColumnBatch> {
-  const source = await new LocalStorage(dirname(file)).open(basename(file))
+  const source = await storageAt(dirname(file)).open(basename(file))
   try {
     const parquet = await ParquetFile.open(source)
     const unknown = names?.find((name) => !parquet.fields.some((field) => field.name === name))

@@ -1,3 +1,9 @@
+/** Places for tables, as whoever reads and writes them sees them. */
+import { DiskError } from './disk.ts'
+
+/** A write of which nobody can say whether it was done, or will be yet: no answer came, and looking told nothing. */
+export class UncertainWrite extends DiskError {}
+
 /**
  * A place for tables: files by name below one root, as an object store or a directory has them. A file appears whole
  * and durable, and is never changed, but for those that `put` replaces. Names are relative to the root, with `/`
@@ -17,7 +23,8 @@ export interface Storage {
   create(name: string): Promise<FileInMaking>
   /**
    * Answers false where the name is taken, and then has done nothing; true once the file is there and durable. Of
-   * several that put the same name at once, one is answered true. Where it rejects, the file may or may not be there.
+   * several that put the same name at once, one is answered true. Where it rejects, the file may or may not be there; with UncertainWrite, it may even come
+   * later.
    */
   putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean>
   /** In the place of what was there, which is seen until then. */

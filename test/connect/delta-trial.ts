@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeltaSinkTask } from '../../src/connect/delta/delta-sink-task.ts'
+import type { StorageAt } from '../../src/connect/delta/move-offsets.ts'
 import type {
   ErrantRecordReporter,
   PartitionOffset,
@@ -67,7 +68,7 @@ export class Trial {
 
   constructor(
     settings: Readonly<Record<string, string>>,
-    storageAt: (location: string) => Storage = (location) => new LocalStorage(location),
+    storageAt: StorageAt = (location) => new LocalStorage(location),
   ) {
     this.#settings = new Map(Object.entries({ name: 'lander', ...settings }))
     this.task = new DeltaSinkTask(storageAt)
@@ -164,8 +165,10 @@ export class Trial {
 }
 
 /** Rows as JSON, in any order. */
-export async function rowsOf(location: string): Promise<Record<string, unknown>[]> {
-  const storage = new LocalStorage(location)
+export async function rowsOf(
+  location: string,
+  storage: Storage = new LocalStorage(location),
+): Promise<Record<string, unknown>[]> {
   const snapshot = await readSnapshot(storage)
   const rows: Record<string, unknown>[] = []
   for await (const batch of scanTable(storage, snapshot, snapshot.schema.fields)) {

@@ -10,10 +10,16 @@ import {
   list,
   long,
   oneOf,
+  password,
   string,
 } from '../../config/definition.ts'
 import { partitionCheck, propertyCheck } from '../../config/table-configs.ts'
 import { fieldsOfText, type NewTable, newTable } from '../../tables/delta/new-table.ts'
+import {
+  isObjectLocation,
+  partsOfLocation,
+  type Variables,
+} from '../../tables/storage/s3-settings.ts'
 import { ConfigDef, type ConfigValue, key, required, type Settings } from '../config-def.ts'
 import { nullable } from './column-types.ts'
 import type { LandingSettings } from './landing-table.ts'
@@ -26,7 +32,7 @@ export const deltaSinkConfig = new ConfigDef({
   'table.path': required(
     string(null),
     'HIGH',
-    'The directory of the table. ${topic} stands for the topic of a record, as transforms leave it; without it all topics go to one table.',
+    'The directory of the table, or s3://BUCKET/PREFIX. ${topic} stands for the topic of a record, as transforms leave it; without it all topics go to one table.',
   ),
   'table.create': key(boolean(true), 'MEDIUM', 'Make the table where there is none.'),
   'table.begin': key(
@@ -79,6 +85,28 @@ export const deltaSinkConfig = new ConfigDef({
     'MEDIUM',
     'So many bytes in memory that wait are committed at once.',
   ),
+  'table.storage.endpoint': key(
+    string(''),
+    'MEDIUM',
+    'Address of the object store of a table at s3://…, as http://minio:9000. What is not said here and below of it is as AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, … of the worker say, or the profile that they name.',
+  ),
+  'table.storage.region': key(string(''), 'MEDIUM', 'Region of the bucket.'),
+  'table.storage.access.key.id': key(string(''), 'MEDIUM', 'Who asks the object store.'),
+  'table.storage.secret.access.key': key(
+    password(),
+    'MEDIUM',
+    'The secret that belongs to table.storage.access.key.id.',
+  ),
+  'table.storage.session.token': key(
+    password(),
+    'LOW',
+    'The token of credentials that are good for some time only.',
+  ),
+  'table.storage.virtual.hosted': key(
+    string('', oneOf('', 'true', 'false')),
+    'LOW',
+    "Whether the bucket is a part of the host's name: true unless an endpoint is given.",
+  ),
   'kafka.topic.column': key(columnName(), 'LOW', 'A column for the topic: string.'),
   'kafka.partition.column': key(columnName(), 'LOW', 'A column for the partition: integer.'),
   'kafka.offset.column': key(columnName(), 'LOW', 'A column for the offset: long.'),
@@ -105,6 +133,8 @@ export interface DeltaSinkSettings {
   /** Transforms may give records of one topic to several tables. */
   readonly mayRoute: boolean
   readonly landing: LandingSettings
+  /** Of the object store, by the names of `s3-settings.ts`: what is not to be as in this process. */
+  readonly storage: Variables
 }
 
 /** Throws ConfigError; DeltaError for what is no table. */
@@ -122,6 +152,7 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
     rowsMax: config['table.commit.rows'],
     bytesMax: config['table.commit.bytes'],
     beginsEarliest: config['table.begin'] === 'earliest',
+    storage: storageVariables(config),
     mayRoute: (settings.get('transforms') ?? '').trim() !== '',
     landing: {
       connector: settings.get('name') ?? '',
@@ -146,6 +177,26 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
   }
 }
 
+type SinkConfig = ReturnType<typeof deltaSinkConfig.parse>
+
+function storageVariables(config: SinkConfig): Variables {
+  const accessKeyId = config['table.storage.access.key.id']
+  const given = {
+    AWS_ENDPOINT_URL_S3: config['table.storage.endpoint'],
+    AWS_REGION: config['table.storage.region'],
+    AWS_VIRTUAL_HOSTED_STYLE_REQUEST: config['table.storage.virtual.hosted'],
+  }
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''))
+  if (accessKeyId === '') return said
+  return {
+    ...said,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: config['table.storage.secret.access.key'] ?? '',
+    // Not that of somebody else.
+    AWS_SESSION_TOKEN: config['table.storage.session.token'] ?? '',
+  }
+}
+
 /** The directory of a topic's table. */
 export function tablePath(template: string, topic: string): string {
   return template.replaceAll('${topic}', topic)
@@ -164,6 +215,9 @@ export function validateDeltaSink(
   if (config['table.key.mode'] === 'upsert' && config['kafka.key.column'] === '')
     complain('table.key.mode', new Error(noKeyColumn))
   const properties = propertiesOf(config['table.properties'])
+  const path = config['table.path']
+  if (isObjectLocation(path))
+    attempt(() => partsOfLocation(tablePath(path, 'topic')), complain, 'table.path')
   const only = nullable('column', { kind: 'int64' })
   attempt(() => made({ fields: [only], properties }), complain, 'table.properties')
   const schema = config['table.schema']

@@ -6,13 +6,13 @@
  */
 import { byTopic, nameOf } from '../../client/topic-partition.ts'
 import type { Timer } from '../../environment/environment.ts'
-import type { Storage } from '../../environment/storage.ts'
 import type { Settings } from '../config-def.ts'
 import { ConnectException, DataException } from '../failures.ts'
 import type { PartitionOffset, SinkTask, SinkTaskContext, TopicPartition } from '../plugin.ts'
 import type { JsonRecord, SinkRecord } from '../records.ts'
 import { type DeltaSinkSettings, parseDeltaSink, tablePath } from './delta-sink-config.ts'
 import { Abandoned, LandingTable } from './landing-table.ts'
+import type { StorageAt } from './move-offsets.ts'
 
 /** Who looks after a task. */
 export interface LandingWatch {
@@ -23,7 +23,7 @@ export interface LandingWatch {
 }
 
 export class DeltaSinkTask implements SinkTask {
-  readonly #storageAt: (location: string) => Storage
+  readonly #storageAt: StorageAt
   readonly #watch: LandingWatch | null
   /** By their location: several topics may go to one. */
   readonly #tables = new Map<string, LandingTable>()
@@ -34,7 +34,7 @@ export class DeltaSinkTask implements SinkTask {
   #timer: Timer | null = null
   #failure: Error | null = null
 
-  constructor(storageAt: (location: string) => Storage, watch: LandingWatch | null = null) {
+  constructor(storageAt: StorageAt, watch: LandingWatch | null = null) {
     this.#storageAt = storageAt
     this.#watch = watch
   }
@@ -123,7 +123,7 @@ export class DeltaSinkTask implements SinkTask {
     const known = this.#tables.get(location)
     if (known !== undefined) return known
     const { clock, random } = this.#context!.environment
-    const environment = { clock, random, storage: this.#storageAt(location) }
+    const environment = { clock, random, storage: this.#storageAt(location, settings.storage) }
     const table = await LandingTable.open(location, environment, settings.landing)
     this.#tables.set(location, table)
     return table

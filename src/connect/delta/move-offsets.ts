@@ -7,6 +7,7 @@ import type { Environment } from '../../environment/environment.ts'
 import type { Storage } from '../../environment/storage.ts'
 import { DeltaError } from '../../tables/delta/delta-error.ts'
 import { Transaction } from '../../tables/delta/transaction.ts'
+import type { Variables } from '../../tables/storage/s3-settings.ts'
 import type { Settings } from '../config-def.ts'
 import { ConnectException } from '../failures.ts'
 import type { TopicPartition } from '../plugin.ts'
@@ -14,9 +15,11 @@ import { parseDeltaSink, tablePath } from './delta-sink-config.ts'
 import { snapshotOf } from './landing-table.ts'
 import { appIdOf } from './progress.ts'
 
+/** Where the files of a table are. `variables` say of an object store what is not to be as everywhere in this process. */
+export type StorageAt = (location: string, variables: Variables) => Storage
+
 export interface TablesEnvironment extends Pick<Environment, 'clock' | 'random'> {
-  /** Where the files of a table are. */
-  readonly storageAt: (location: string) => Storage
+  readonly storageAt: StorageAt
 }
 
 export interface Move {
@@ -33,7 +36,7 @@ export async function planMoves(
   offsets: readonly (TopicPartition & { readonly offset: number | null })[],
   { clock, random, storageAt }: TablesEnvironment,
 ): Promise<Move[]> {
-  const { path, landing, mayRoute } = parseDeltaSink(settings)
+  const { path, landing, mayRoute, storage } = parseDeltaSink(settings)
   if (mayRoute) {
     throw new ConnectException(
       'Transforms may give records of a topic to several tables, each of which knows how far it is: offsets cannot be moved',
@@ -46,8 +49,8 @@ export async function planMoves(
   }
   const moves: Move[] = []
   for (const [location, some] of byTable) {
-    const environment = { clock, random, storage: storageAt(location) }
     await refusing(location, async () => {
+      const environment = { clock, random, storage: storageAt(location, storage) }
       const snapshot = await snapshotOf(environment)
       if (snapshot === null) return
       const moved = some.flatMap(({ offset, ...partition }) => {

@@ -3,7 +3,7 @@
  * did is read, and if what was decided still holds (`conflicts.ts`), the version after it is tried.
  */
 import { DiskError } from '../../environment/disk.ts'
-import type { Storage } from '../../environment/storage.ts'
+import { type Storage, UncertainWrite } from '../../environment/storage.ts'
 import { linesOf } from './action-lines.ts'
 import { type Action, type CommitInfo, parseActions } from './actions.ts'
 import type { CommitNumbers } from './commit-numbers.ts'
@@ -94,14 +94,14 @@ async function putCommit(
   try {
     return await storage.putIfAbsent(name, lines)
   } catch (error) {
-    const there = await storage.read(name).catch(nothingThere)
-    if (there === null || !isOurs(parseActions(there, name), attempt)) throw error
+    const there = await storage.read(name).catch(nothingThere).catch(nobodyKnows)
+    const isUnknown = there === undefined || (there === null && error instanceof UncertainWrite)
+    if (!isUnknown && (there === null || !isOurs(parseActions(there, name), attempt))) throw error
+    const fate = isUnknown
+      ? 'may be in the log, or come there'
+      : 'is in the log, but may not outlast a crash'
     const { message } = error as Error
-    throw new DeltaError(
-      'uncertain',
-      `version ${version} is in the log, but may not outlast a crash: ${message}`,
-      { cause: error },
-    )
+    throw new DeltaError('uncertain', `version ${version} ${fate}: ${message}`, { cause: error })
   }
 }
 
@@ -119,4 +119,9 @@ async function isThere(storage: Storage, name: string): Promise<boolean> {
 function nothingThere(error: unknown): null {
   if (error instanceof DiskError && error.code === 'ENOENT') return null
   throw error
+}
+
+/** Whether there is something could not be found out. */
+function nobodyKnows(): undefined {
+  return undefined
 }

@@ -1,0 +1,16 @@
+/** What commands have of the world where they read and write tables. */
+import { nodeHttpClient } from '../environment/node/http-client.ts'
+import type { Storage } from '../environment/storage.ts'
+import { tableStorage } from '../table-storage.ts'
+import type { TableEnvironment } from '../tables/delta/table-environment.ts'
+import { createCommandEnvironment } from './environment.ts'
+
+export function tableEnvironment(location: string): TableEnvironment {
+  const environment = { ...createCommandEnvironment(), http: nodeHttpClient }
+  const { clock, random } = environment
+  return { clock, random, storage: tableStorage(location, environment) }
+}
+
+export function storageAt(location: string): Storage {
+  return tableEnvironment(location).storage
+}
