@@ -58,6 +58,14 @@ export interface Disk {
   removeTree(path: string): Promise<void>
   /** Makes the names in a directory durable (a no-op where the platform cannot, as on Windows). */
   syncDirectory(path: string): void
+  /** As `syncDirectory`, off the event loop, for the names that are there when it is called. */
+  syncDirectoryAsync(path: string): Promise<void>
+  /**
+   * Has the operating system write all that waits to be written to the file system of `path`, in one go,
+   * where it can be asked to: the syncs that follow have little left to do. Promises nothing, and never
+   * rejects.
+   */
+  writeBack(path: string): Promise<void>
   /** Bytes of the file system that holds `path`. */
   capacity(path: string): { totalBytes: number; usableBytes: number }
   /**

@@ -1,11 +1,9 @@
 /**
  * When a log is synced: before an acknowledgement where flush.messages or flush.ms ask for it,
- * after flush.ms at the latest, after a roll, and on demand. Leader epochs go first, since recovery
- * finds them in the batches only above the recovery point. Snapshots of producers go along, since
+ * after flush.ms at the latest, after a roll, and on demand. Snapshots of producers go along, since
  * retention will leave nothing else of them.
  */
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
 import { type LogConfig, unlimited } from './log-config.ts'
 import type { ProducerSnapshots } from './producer-snapshot.ts'
 import type { Segments } from './segments.ts'
@@ -20,7 +18,6 @@ export const mustSyncAtStart = (config: LogConfig, records: number): boolean =>
 export interface DurabilityOptions {
   readonly environment: Environment
   readonly segments: Segments
-  readonly epochs: LeaderEpochs
   readonly snapshots: ProducerSnapshots
   /** The offset after what was handed to the operating system. */
   readonly writtenOffset: () => number
@@ -48,8 +45,7 @@ export class Durability {
 
   /** Makes durable all that was written before. Rejects with DiskError. */
   async sync(): Promise<void> {
-    const { segments, epochs, snapshots, writtenOffset, environment } = this.#options
-    if (epochs.persist(writtenOffset(), { sync: true })) segments.markNames()
+    const { segments, snapshots, writtenOffset, environment } = this.#options
     const synced = segments.sync(writtenOffset)
     await (snapshots.hasUnsynced ? Promise.all([synced, snapshots.sync()]) : synced)
     this.#lastSyncMs = environment.clock.monotonic()

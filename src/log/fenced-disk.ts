@@ -59,6 +59,7 @@ export class FencedDisk implements Disk {
   readonly #partitions = new Map<string, Error>()
   /** Names right under the root were made, changed or removed, and may not be durable. */
   #hasNewNames = true
+  #rootSync: Promise<void> | null = null
 
   constructor(options: FencedDiskOptions) {
     this.#options = options
@@ -173,6 +174,43 @@ export class FencedDisk implements Disk {
     } catch (error) {
       throw this.noteWriteError(error, partition)
     }
+  }
+
+  async syncDirectoryAsync(path: string): Promise<void> {
+    if (path === this.#options.root) return this.#syncRoot()
+    const partition = this.#partitionOf(`${path}/`)
+    this.check(partition)
+    try {
+      await this.#disk.syncDirectoryAsync(path)
+    } catch (error) {
+      throw this.noteWriteError(error, partition)
+    }
+    this.check(partition)
+  }
+
+  /** As for `syncDirectory`, once is enough for all; the names that are made meanwhile are the next one's. */
+  async #syncRoot(): Promise<void> {
+    while (this.#hasNewNames || this.#rootSync !== null) {
+      this.check(null)
+      if (this.#rootSync === null) {
+        this.#hasNewNames = false
+        this.#rootSync = this.#disk
+          .syncDirectoryAsync(this.#options.root)
+          .catch((error: unknown) => {
+            this.#hasNewNames = true
+            throw this.noteError(error)
+          })
+          .finally(() => {
+            this.#rootSync = null
+          })
+      }
+      await this.#rootSync
+    }
+    this.check(null)
+  }
+
+  writeBack(path: string): Promise<void> {
+    return this.#disk.writeBack(path)
   }
 
   capacity(path: string): { totalBytes: number; usableBytes: number } {

@@ -116,8 +116,8 @@ export class GroupCommit {
   }
 
   /** The files are given up: what waits to be written is refused. */
-  end(error: Error): void {
-    this.#gathering?.reject(error)
+  end(why: () => Error): void {
+    this.#gathering?.reject(why())
     this.#gathering = null
   }
 

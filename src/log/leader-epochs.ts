@@ -6,7 +6,12 @@
  * the batches.
  */
 import type { Disk } from '../environment/disk.ts'
-import { formatCheckpoint, readCheckpoint, replaceFile } from './checkpoints.ts'
+import {
+  formatCheckpoint,
+  readCheckpoint,
+  replaceFile,
+  replaceFileInBackground,
+} from './checkpoints.ts'
 
 export interface EpochStart {
   readonly epoch: number
@@ -32,6 +37,10 @@ export class LeaderEpochs {
   #entries: EpochStart[] = []
   /** What the file holds; null: unknown. */
   #stored: string | null = null
+  /** That it does so outlives a loss of power. */
+  #isDurable = true
+  /** Rises with each file that is written: one in the background that began before is outdated. */
+  #generation = 0
 
   /** Reads the checkpoint of the partition in `directory`. */
   constructor(disk: Disk, directory: string) {
@@ -120,11 +129,63 @@ export class LeaderEpochs {
    */
   persist(logEndOffset: number, { sync }: { sync: boolean }): boolean {
     const content = this.#format(logEndOffset)
-    if (content === this.#stored) return false
-    this.#stored = null
+    if (content === this.#stored && (this.#isDurable || !sync)) return false
+    this.#begin()
     replaceFile(this.#disk, this.#path, content, { sync, isNameLater: true })
     this.#stored = content
+    this.#isDurable = sync
     return true
+  }
+
+  /** Writes a file where there is none yet, for `sync` to make it durable. */
+  write(logEndOffset: number): void {
+    const content = this.#format(logEndOffset)
+    if (content === this.#stored || this.#disk.exists(this.#path)) return
+    this.#begin()
+    const file = this.#disk.open(this.#path, 'create')
+    try {
+      file.write([Buffer.from(content)], 0)
+    } finally {
+      file.close()
+    }
+    this.#stored = content
+  }
+
+  /**
+   * As `persist` with `sync`, off the event loop; one at a time. Rejects with DiskError.
+   */
+  async sync(logEndOffset: number): Promise<boolean> {
+    const content = this.#format(logEndOffset)
+    if (content === this.#stored && this.#isDurable) return false
+    const isWritten = content === this.#stored
+    const generation = this.#begin()
+    const isCurrent = () => generation === this.#generation
+    if (isWritten) await this.#syncFile()
+    else await replaceFileInBackground(this.#disk, this.#path, content, isCurrent)
+    // Somebody came between, and has written what holds now.
+    if (!isCurrent()) {
+      await this.sync(logEndOffset)
+      return true
+    }
+    this.#stored = content
+    this.#isDurable = true
+    return true
+  }
+
+  async #syncFile(): Promise<void> {
+    const file = this.#disk.open(this.#path, 'write')
+    try {
+      await file.sync()
+    } finally {
+      file.close()
+    }
+  }
+
+  /** The file is about to be another one. */
+  #begin(): number {
+    this.#stored = null
+    this.#isDurable = false
+    return ++this.#generation
   }
 
   #format(logEndOffset: number): string {

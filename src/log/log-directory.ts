@@ -10,6 +10,7 @@
  */
 import { type Disk, type DiskEntry, DiskError, type DiskLock } from '../environment/disk.ts'
 import type { Environment, Milliseconds } from '../environment/environment.ts'
+import { allInTurns } from '../environment/in-turns.ts'
 import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoints.ts'
 import { FencedDisk } from './fenced-disk.ts'
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
@@ -54,11 +55,19 @@ export interface MissingPartition {
 export interface OpenLog extends CheckpointedOffsets {
   readonly topic: string
   readonly partition: number
+  /** Hands the operating system what `close` makes durable; whether there is anything. */
+  writeOut(): Promise<boolean>
   close(): Promise<void>
 }
 
-/** Logs whose closing is begun before others have their turn: whoever asks for a sooner end, above all. */
-const closedPerTurn = 16
+/** Logs that are closed at a time: the device takes what several ask of it at once. */
+const closedAtOnce = 64
+/**
+ * Where so many logs are to be made durable the file system is asked for all of itself first: one after
+ * the other each of them makes it write down what it has allocated for the file, which takes a
+ * millisecond.
+ */
+const writtenBackMin = 64
 const cleanShutdownFile = '.kafka_cleanshutdown'
 /** The metadata quorum's own log; it is not a topic's. */
 export const metadataLogName = '__cluster_metadata-0'
@@ -300,18 +309,18 @@ export class LogDirectory {
 
   /** With what closing one failed, or null. */
   async #closeLogs(): Promise<{ readonly error: unknown } | null> {
-    const { timers } = this.#environment
+    const logs = [...this.#logs]
     let failure: { readonly error: unknown } | null = null
-    const closing: Promise<void>[] = []
-    for (const log of [...this.#logs]) {
-      const closed = log.close().catch((error: unknown) => {
-        failure ??= { error }
-      })
-      // Each waits for the device here, too, while others do in threads.
-      if (closing.push(closed) % closedPerTurn > 0) continue
-      await new Promise<void>((resolve) => timers.nextTurn(resolve))
+    const fail = (error: unknown) => {
+      failure ??= { error }
+      return false
     }
-    await Promise.all(closing)
+    const written = await allInTurns(this.#environment, logs, (log) => log.writeOut().catch(fail))
+    const isMuch = written.filter((isDirty) => isDirty).length >= writtenBackMin
+    if (isMuch && this.failure === null) await this.#disk.writeBack(this.path)
+    await allInTurns(this.#environment, logs, (log) => log.close().catch(fail), {
+      atOnce: closedAtOnce,
+    })
     return failure
   }
 

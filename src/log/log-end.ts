@@ -169,9 +169,9 @@ export class LogEnd {
     this.#offset = offset
   }
 
-  /** The files are given up: what waits to be written is refused with `error`. */
-  abandon(error: Error): void {
-    this.#commit.end(error)
+  /** The files are given up: what waits to be written is refused. */
+  abandon(why: () => Error): void {
+    this.#commit.end(why)
     this.#durability.stop()
     this.#options.tail?.clear()
   }

@@ -49,6 +49,8 @@ import {
 import type { AbortedTransaction } from './transaction-index.ts'
 import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
 
+/** Of a log without producers, so much is read at the next start rather than a snapshot. */
+const rereadBytesMax = 64 * 1024
 const oneDay = () => 24 * 3600 * 1000
 
 export class Log {
@@ -463,20 +465,32 @@ export class Log {
   }
 
   /**
+   * Hands the operating system what `close` makes durable, all but the little that replaces other files.
+   * Whether there is anything. Rejects with DiskError.
+   */
+  async writeOut(): Promise<boolean> {
+    this.#checkUsable()
+    await this.#end.settle()
+    this.#segments.active.persistIndexes()
+    if (this.#segments.bytes > 0) this.#epochs.write(this.nextOffset)
+    return this.#segments.isDirty
+  }
+
+  /**
    * Flushes, writes indexes and the producer snapshot, closes. The log must not be used afterwards.
    * Rejects with DiskError.
    */
   async close(): Promise<void> {
     if (this.#isClosed) return
     try {
-      await this.#end.settle()
-      const { nextOffset } = this
-      this.#segments.active.persistIndexes()
-      const sync = nextOffset > this.#logStartOffset
-      if (this.#epochs.persist(nextOffset, { sync }) && sync) this.#segments.markNames()
+      await this.writeOut()
       await this.#end.sync()
       await this.#segments.active.transactionIndex.sync()
-      if (nextOffset > 0) this.#snapshots.take(nextOffset, this.#producers.entries())
+      const { nextOffset } = this
+      const producers = this.#producers.entries()
+      // To read so little again costs no more than a file that says that there is nothing.
+      const isWorthIt = producers.length > 0 || this.size > rereadBytesMax
+      if (nextOffset > 0 && isWorthIt) this.#snapshots.take(nextOffset, producers)
     } finally {
       this.#abandon()
     }
@@ -583,7 +597,8 @@ export class Log {
 
   #abandon(): void {
     this.#isClosed = true
-    this.#end.abandon(new DiskError('EBADF', this.#path, { message: `${this.#name} is closed` }))
+    const message = `${this.#name} is closed`
+    this.#end.abandon(() => new DiskError('EBADF', this.#path, { message }))
     this.#segments.closeFiles()
     this.directory.unregister(this)
   }

@@ -177,7 +177,9 @@ export class OffsetCheckpoints {
       if (!isCurrent()) return this.#run(mustBeDurable)
       file.written = changes
     }
-    if (mustBeDurable) this.#disk.syncDirectory(this.#directory)
+    if (mustBeDurable) await this.#disk.syncDirectoryAsync(this.#directory)
+    // A name may have been used, and given up, once more.
+    if (!isCurrent()) return this.#run(mustBeDurable)
     for (const name of forgotten) this.#forgotten.delete(name)
   }
 

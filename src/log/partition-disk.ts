@@ -77,6 +77,14 @@ export class PartitionDisk implements Disk {
     this.#disk.syncDirectory(this.#actual(path))
   }
 
+  syncDirectoryAsync(path: string): Promise<void> {
+    return this.#disk.syncDirectoryAsync(this.#actual(path))
+  }
+
+  writeBack(path: string): Promise<void> {
+    return this.#disk.writeBack(this.#actual(path))
+  }
+
   capacity(path: string): { totalBytes: number; usableBytes: number } {
     return this.#disk.capacity(this.#actual(path))
   }

@@ -7,6 +7,7 @@
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import { parentOf } from './checkpoints.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
 import type { Segment } from './segment.ts'
 import { cleanedSuffix, nameOf, renameSegment, swapSuffix } from './segment-options.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
@@ -17,6 +18,8 @@ export interface SegmentsOptions {
   readonly timers: Timers
   /** The partition's directory. */
   readonly directory: string
+  /** They are durable before the recovery point moves: recovery finds them in the batches only above it. */
+  readonly epochs: LeaderEpochs
   /** At least one, in offset order. */
   readonly list: Segment[]
   readonly recoveryPoint: number
@@ -31,6 +34,7 @@ export interface SegmentsOptions {
 export class Segments {
   readonly list: Segment[]
   readonly #disk: Disk
+  readonly #epochs: LeaderEpochs
   readonly #timers: Timers
   readonly #directory: string
   #recoveryPoint: number
@@ -63,6 +67,7 @@ export class Segments {
   constructor(options: SegmentsOptions) {
     this.list = options.list
     this.#disk = options.disk
+    this.#epochs = options.epochs
     this.#timers = options.timers
     this.#directory = options.directory
     this.#recoveryPoint = options.recoveryPoint
@@ -183,6 +188,11 @@ export class Segments {
     return found
   }
 
+  /** Something was written that no sync has covered. */
+  get isDirty(): boolean {
+    return this.#dirty.size > 0
+  }
+
   markDirty(segment: Segment): void {
     this.#dirty.add(segment)
   }
@@ -290,7 +300,7 @@ export class Segments {
     const offset = endOffset()
     const truncations = this.#truncations
     try {
-      await this.#syncDirty()
+      await this.#syncDirty(offset)
     } catch (error) {
       this.#syncFailure ??= { error }
       throw error
@@ -300,23 +310,41 @@ export class Segments {
     }
   }
 
-  async #syncDirty(): Promise<void> {
+  /** The files first, then their names: nothing is said of them before both are durable. */
+  async #syncDirty(endOffset: number): Promise<void> {
     const dirty = [...this.#dirty]
     const closed = [...this.#closed]
     this.#dirty.clear()
     this.#closed.clear()
-    if (dirty.length > 0 || this.#mustSyncNames) this.#syncNames()
-    await Promise.all(dirty.map((segment) => segment.sync()))
-    await Promise.all(closed.map((segment) => segment.syncIndexes()))
+    const [isReplaced] = await Promise.all([
+      // Nobody has to know of epochs without records.
+      this.bytes > 0 && this.#epochs.sync(endOffset),
+      ...dirty.map((segment) => segment.sync()),
+      ...closed.map((segment) => segment.syncIndexes()),
+    ])
+    if (isReplaced) this.markNames()
+    if (!this.#hasNewNames || (dirty.length === 0 && !this.#mustSyncNames)) return
+    const isDirectoryNew = this.#takeNames()
+    await Promise.all([
+      this.#disk.syncDirectoryAsync(this.#directory),
+      isDirectoryNew ? this.#disk.syncDirectoryAsync(parentOf(this.#directory)) : undefined,
+    ])
   }
 
   #syncNames(): void {
     if (!this.#hasNewNames) return
+    const isDirectoryNew = this.#takeNames()
+    this.#disk.syncDirectory(this.#directory)
+    if (isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
+  }
+
+  /** They are about to be synced; whether that of the directory is among them. */
+  #takeNames(): boolean {
+    const isDirectoryNew = this.#isDirectoryNew
     this.#hasNewNames = false
     this.#mustSyncNames = false
-    this.#disk.syncDirectory(this.#directory)
-    if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
     this.#isDirectoryNew = false
+    return isDirectoryNew
   }
 
   /** The one that follows `segment`, which may have been deleted meanwhile. */

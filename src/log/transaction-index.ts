@@ -77,7 +77,7 @@ export class TransactionIndex {
     } finally {
       file.close()
     }
-    disk.syncDirectory(parentOf(path))
+    await disk.syncDirectoryAsync(parentOf(path))
   }
 
   /**

@@ -30,6 +30,10 @@ class Offsets {
     this.topic = topic
   }
 
+  writeOut(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   close(): Promise<void> {
     return this.closing()
   }

@@ -204,10 +204,28 @@ export class MemoryDisk implements Disk {
     this.#check('syncDirectory', path)
     const directory = this.#find(path)
     if (!(directory instanceof DirectoryNode)) throw new DiskError('ENOENT', path)
-    const isOfDirectory = (step: NameStep): boolean =>
-      step.changes.some((change) => change.directory === directory)
-    for (const step of this.#steps) if (isOfDirectory(step)) settle(step)
-    this.#steps = this.#steps.filter((step) => !isOfDirectory(step))
+    this.#settleNames(directory, () => true)
+  }
+
+  syncDirectoryAsync(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const directory = this.#find(path)
+      const steps = new Set(this.#steps)
+      this.defer(() => {
+        try {
+          this.#check('syncDirectory', path)
+          if (!(directory instanceof DirectoryNode)) throw new DiskError('ENOENT', path)
+          this.#settleNames(directory, (step) => steps.has(step))
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  writeBack(): Promise<void> {
+    return Promise.resolve()
   }
 
   capacity(path: string): { totalBytes: number; usableBytes: number } {
@@ -318,6 +336,14 @@ export class MemoryDisk implements Disk {
     next.totalBytes = this.totalBytes
     next.fault = this.fault
     return next
+  }
+
+  /** Makes the names of a directory durable that were made by the steps of which `isCovered`. */
+  #settleNames(directory: DirectoryNode, isCovered: (step: NameStep) => boolean): void {
+    const isSettled = (step: NameStep): boolean =>
+      isCovered(step) && step.changes.some((change) => change.directory === directory)
+    for (const step of this.#steps) if (isSettled(step)) settle(step)
+    this.#steps = this.#steps.filter((step) => !isSettled(step))
   }
 
   #rebuild(directory: DirectoryNode, random: SeededRandom): DirectoryNode {

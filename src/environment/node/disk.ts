@@ -3,6 +3,7 @@
  * through the thread pool. A file closes once the last asynchronous call on it has ended: its number
  * could otherwise be another file's by then.
  */
+import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { type Disk, type DiskEntry, DiskError, type DiskFile, type DiskLock } from '../disk.ts'
@@ -10,6 +11,9 @@ import { lockDirectory } from './directory-lock.ts'
 
 /** Chunks that one `writev` may take: IOV_MAX of Linux and macOS. */
 const chunksPerWriteMax = 1024
+
+/** Others may have left much to be written to the same file system: it is not waited for any longer. */
+const writeBackMsMax = 5_000
 
 export interface NodeDiskOptions {
   /** What waits for a device waits in the calling thread, which has nothing else to do. */
@@ -97,6 +101,34 @@ export class NodeDisk implements Disk {
       } finally {
         fs.closeSync(descriptor)
       }
+    })
+  }
+
+  syncDirectoryAsync(directory: string): Promise<void> {
+    if (process.platform === 'win32') return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const descriptor = attempt(directory, () => fs.openSync(directory, fs.constants.O_RDONLY))
+      fs.fsync(descriptor, (error) => {
+        fs.closeSync(descriptor)
+        if (error === null) resolve()
+        else reject(diskError(directory, error))
+      })
+    })
+  }
+
+  writeBack(directory: string): Promise<void> {
+    // Elsewhere nobody can be asked for one file system.
+    if (process.platform !== 'linux') return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, writeBackMsMax)
+      const child = spawn('sync', ['-f', directory], { stdio: 'ignore' })
+      const end = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      child.once('error', end)
+      child.once('exit', end)
+      child.unref()
     })
   }
 
