@@ -37,6 +37,8 @@ export interface Examination {
   /** Batches begin at or above `baseOffset` and end below `endOffset`, which may be infinite. */
   readonly baseOffset: number
   readonly endOffset: number
+  /** Where the walk begins, and with which offset; unless it is told, at the front. */
+  readonly from?: { readonly position: number; readonly offset: number }
   /** False: the walk ends before this batch, as it does at what cannot be one. */
   readonly visit: BatchVisitor
   /** See `Link`. */
@@ -59,12 +61,13 @@ export interface Examined {
   readonly end: number
 }
 
-/** Walks a segment from its beginning on, over damage. Throws DiskError. */
+/** Walks a segment to its end, over damage. Throws DiskError. */
 export function examine(options: Examination): Examined {
   const { file, size, baseOffset, endOffset, visit } = options
-  const link = noLink(baseOffset - 1, options.unsettledFrom)
+  const from = options.from ?? { position: 0, offset: baseOffset }
+  const link = noLink(from.offset - 1, options.unsettledFrom)
   const damage: Damage[] = []
-  let position = 0
+  let { position } = from
   let mended = -1
   for (;;) {
     position = scanBatches(file, position, size, visit, link)

@@ -6,12 +6,14 @@
 import * as header from '../../protocol/records/batch.ts'
 import type { DiskFile } from '../environment/disk.ts'
 import {
+  isSound,
   lastOffsetOf,
   leaderEpochOf,
   linkedBytes,
   maxTimestampOf,
   noLink,
   peekBytes,
+  plausibleBytes,
 } from './links.ts'
 import type { IndexedBatch } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
@@ -23,6 +25,8 @@ import type { SegmentIndexes } from './segment-indexes.ts'
  */
 const unindexedBytesMax = 4 * 1024 * 1024
 const unindexedBatchesMax = 3
+/** A walk begins at no batch that is larger: it would have to be read whole to know that it is sound. */
+const resumedBytesMax = 64 * 1024 * 1024
 
 /** The log file, as far as it is written. */
 export interface Written {
@@ -72,6 +76,31 @@ export function readTail(written: Written, indexes: SegmentIndexes): IndexTail {
   return { from, end, nextOffset, leaderEpoch, maxTimestamp, maxTimestampOffset, isShort }
 }
 
+/**
+ * Cuts the indexes at the last entry that tells of a batch below `offset`. Gives that batch, if it is there
+ * and sound, and the time index knows of none before that is later; else null.
+ */
+export function keepBelow(
+  written: Written,
+  indexes: SegmentIndexes,
+  offset: number,
+): { position: number; offset: number } | null {
+  const found = indexes.offsets.floor(offset - 1)
+  if (found === null || found.position === 0 || !isBatchAt(written, found)) return null
+  const { lastOffset, position } = found
+  const first = Buffer.allocUnsafe(header.headerBytes)
+  if (written.file.read(first, position) < first.length) return null
+  const batch = Buffer.allocUnsafe(Math.max(plausibleBytes(first, 0), first.length))
+  const isWhole = position + batch.length <= written.bytes && batch.length <= resumedBytesMax
+  if (!isWhole || written.file.read(batch, position) < batch.length) return null
+  // No checksum covers the offset: index and log agree on it.
+  if (lastOffsetOf(batch, 0) !== lastOffset || !isSound(batch, 0)) return null
+  indexes.offsets.truncateTo(lastOffset + 1)
+  indexes.times.truncateTo(lastOffset + 1)
+  const isTold = isTimeRight(written, indexes, { maxTimestamp: maxTimestampOf(batch, 0) })
+  return isTold ? { position, offset: header.baseOffset(batch, 0) } : null
+}
+
 /** Whether the last entries fit to the log. */
 export function isRight(written: Written, indexes: SegmentIndexes): boolean {
   const last = indexes.offsets.last
@@ -79,7 +108,11 @@ export function isRight(written: Written, indexes: SegmentIndexes): boolean {
 }
 
 /** Whether the time index is complete, as it is when its file was written. */
-export function isTimeRight(written: Written, indexes: SegmentIndexes, tail: IndexTail): boolean {
+export function isTimeRight(
+  written: Written,
+  indexes: SegmentIndexes,
+  tail: Pick<IndexTail, 'maxTimestamp'>,
+): boolean {
   const time = indexes.times.last
   if (time === null) return tail.maxTimestamp < 0
   // The entry of the largest timestamp is written last.

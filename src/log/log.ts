@@ -34,6 +34,7 @@ import { rebuildProducers, rememberEarlier, restoreTransactions } from './produc
 import type { ProducerSnapshots, SnapshotEntry } from './producer-snapshot.ts'
 import { ProducerStates } from './producer-states.ts'
 import { type Recovered, type RecoveryOptions, recover } from './recovery.ts'
+import { RecoveryPoint } from './recovery-point.ts'
 import { countDeletable } from './retention.ts'
 import { Segment } from './segment.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
@@ -77,6 +78,7 @@ export class Log {
   readonly #producers: ProducerStates
   readonly #tail: Tail | null
   readonly #end: LogEnd
+  readonly #recoveryPoint: RecoveryPoint
   #logStartOffset: number
   #highWatermark: number
   #isClosed = false
@@ -142,6 +144,10 @@ export class Log {
       tail: this.#tail,
       isSyncedBeforeRoll: options.onDamage === 'refuse' && directoryName === undefined,
       onWritten: () => this.onWritten?.(),
+    })
+    this.#recoveryPoint = new RecoveryPoint({
+      ...{ config: () => this.#config, segments: this.#segments, snapshots: this.#snapshots },
+      ...{ producers: this.#producers, end: this.#end, isClosed: () => this.#isClosed },
     })
     this.#highWatermark = recovered.logStartOffset
     this.updateHighWatermark(checkpoints.highWatermark)
@@ -384,6 +390,8 @@ export class Log {
     this.#epochs.truncateFromEnd(nextOffset)
     this.#epochs.persist(nextOffset, { sync: false })
     this.#snapshots.keepOnly((snapshot) => snapshot <= nextOffset)
+    // One that came back would tell of producers as they never were.
+    this.#segments.markNames()
     const producersFrom = rebuildProducers({
       segments: this.#segments.list,
       snapshots: this.#snapshots,
@@ -462,6 +470,11 @@ export class Log {
     this.#checkUsable()
     await this.#end.settle()
     await this.#end.sync()
+  }
+
+  /** Moves the recovery point up where much was written since the last time. Rejects with DiskError. */
+  advance(): Promise<void> {
+    return this.#recoveryPoint.advance()
   }
 
   /**

@@ -2,11 +2,17 @@
  * What happens when a log is opened: its directory is tidied (`segment-files`), its segments are
  * listed, and what an unclean end may have left is put right.
  *
- * After a clean shutdown only the ends are read. Otherwise the segments that reach beyond the
- * recovery point are read from front to back: each batch must fit to the one before and, from the
- * recovery point on, its checksum must match. Indexes of the segments read are built anew, leader
- * epochs are taken from the batches, and producers from the newest snapshot below plus the batches
- * after it; each of these segments begins with a new snapshot.
+ * After a clean shutdown only the ends are read. Otherwise what lies beyond the recovery point is read:
+ * each batch must fit to the one before and, from the recovery point on, its checksum must match. Indexes
+ * are built anew from there on, leader epochs are taken from the batches, and producers from the newest
+ * snapshot below plus the batches after it; each of these segments begins with a new snapshot.
+ *
+ * What lies below the recovery point was synced, whichever way the process or the machine ended. So the
+ * segment that holds it is read from the last batch on of which all agree: a snapshot of the producers is
+ * at or above it, none of whom has ended a transaction, and the index has the place where it lies, sound.
+ * What the index says of places before is held against the log by whoever looks there, as after a clean
+ * shutdown. Where anything is missing or disagrees, the segment is read from front to back. The recovery
+ * point moves up while the broker runs (`recovery-point`): a restart reads what was written since.
  *
  * Damage never reaches beyond its partition. What is below the recovery point was durable, so nothing
  * there is given up because of what lies beside it:
@@ -80,7 +86,7 @@ export interface Recovered {
   readonly snapshots: ProducerSnapshots
   readonly logStartOffset: number
   readonly logEndOffset: number
-  /** Segments from this offset on were read whole. */
+  /** All from this offset on was read: segments that begin there or behind, whole. */
   readonly rebuiltFrom: number
   /** Base offsets of the segments that had a transaction index. */
   readonly transactionIndexes: ReadonlySet<number>
@@ -107,7 +113,9 @@ export function recover(given: RecoveryOptions): Recovered {
   } else if (options.isClean) {
     logEndOffset = trustEnd(segments, options)
   } else {
-    const rebuilt = rebuildFromRecoveryPoint(segments, snapshots, options)
+    const { transactionIndexes } = files
+    const found = { ...options, transactionIndexes }
+    const rebuilt = rebuildFromRecoveryPoint(segments, snapshots, found)
     rebuiltFrom = rebuilt.fromOffset
     logEndOffset = rebuilt.logEndOffset
     areProducersKnown = rebuilt.areProducersKnown
@@ -156,7 +164,8 @@ export function recover(given: RecoveryOptions): Recovered {
   if (files.bases.length === 0 && logEndOffset > 0) recovered.syncNow(logEndOffset)
   // What was read back may be in the page cache only.
   for (const segment of segments) {
-    if (segment.baseOffset >= rebuiltFrom) recovered.markDirty(segment)
+    const { baseOffset, endOffset } = segment
+    if (baseOffset >= rebuiltFrom || endOffset > rebuiltFrom) recovered.markDirty(segment)
   }
   if (!options.isClean && options.mustSync(logEndOffset - recovered.recoveryPoint)) {
     if (options.epochs.persist(logEndOffset, { sync: true })) recovered.markNames()
@@ -339,19 +348,24 @@ interface Rebuilt {
   readonly producersFrom: number
 }
 
+/** With what `tidy` found. */
+type FoundFiles = RecoveryOptions & Pick<Recovered, 'transactionIndexes'>
+
 function rebuildFromRecoveryPoint(
   segments: Segment[],
   snapshots: ProducerSnapshots,
-  options: RecoveryOptions,
+  options: FoundFiles,
 ): Rebuilt {
   const { recoveryPoint, epochs, isGapless } = options
   dropStrayEnd(segments, options)
   const endOf = (index: number) => segments[index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY
   // The one that ends there may have been cut, and the cut have been lost.
   let index = segments.findIndex((_, at) => endOf(at) >= recoveryPoint)
-  const fromOffset = (segments[index] as Segment).baseOffset
+  const first = segments[index] as Segment
+  const resumed = resumption(first, snapshots, options)
+  const fromOffset = resumed?.offset ?? first.baseOffset
   epochs.truncateFromEnd(fromOffset)
-  snapshots.keepOnly((offset) => offset <= fromOffset)
+  snapshots.keepOnly((offset) => offset <= (resumed?.snapshotOffset ?? fromOffset))
   const logStartOffset = Math.max(options.logStartOffset, (segments[0] as Segment).baseOffset)
   const before = { ...options, segments: segments.slice(0, index), snapshots, logStartOffset }
   const producersFrom = rebuildProducers({ ...before, rebuiltFrom: Number.POSITIVE_INFINITY })
@@ -374,7 +388,7 @@ function rebuildFromRecoveryPoint(
         segment,
         Math.max(baseOffset, logEndOffset),
         endOf(index),
-        producersFrom,
+        { producersFrom, ...(segment === first && resumed !== null ? { resumed } : {}) },
         options,
       )
       logEndOffset = rebuilt.endOffset
@@ -385,9 +399,34 @@ function rebuildFromRecoveryPoint(
     if (isBroken) dropFrom(index, segments, options)
   }
   for (const segment of segments.slice(0, -1)) {
-    if (segment.baseOffset >= fromOffset) segment.persistIndexes()
+    if (segment.baseOffset >= first.baseOffset) segment.persistIndexes()
   }
   return { fromOffset, logEndOffset, areProducersKnown, producersFrom }
+}
+
+/** A batch at which reading a segment begins, and the snapshot that knows the producers before. */
+interface Resumption {
+  readonly position: number
+  readonly offset: number
+  readonly snapshotOffset: number
+}
+
+/** Null where the segment is to be read from its beginning. */
+function resumption(
+  { baseOffset, contents }: Segment,
+  snapshots: ProducerSnapshots,
+  { recoveryPoint, onDamage, transactionIndexes }: FoundFiles,
+): Resumption | null {
+  // Its aborted transactions are found in the batches.
+  if (onDamage === 'refuse' || transactionIndexes.has(baseOffset)) return null
+  const snapshot = recoveryPoint > baseOffset ? snapshots.load(recoveryPoint) : null
+  if (snapshot === null || snapshot.offset <= baseOffset) return null
+  const isWithoutTransactions = snapshot.entries.every(
+    ({ coordinatorEpoch, currentTxnFirstOffset }) =>
+      coordinatorEpoch < 0 && currentTxnFirstOffset < 0,
+  )
+  const from = isWithoutTransactions ? contents.resumeBelow(snapshot.offset) : null
+  return from === null ? null : { ...from, snapshotOffset: snapshot.offset }
 }
 
 /** What lies above the recovery point, behind damage. */
@@ -411,7 +450,7 @@ function rebuildSegment(
   segment: Segment,
   expected: number,
   nextBase: number,
-  producersFrom: number,
+  { producersFrom, resumed }: { producersFrom: number; resumed?: Resumption },
   options: RecoveryOptions,
 ): { endOffset: number; isBroken: boolean; isMoved: boolean } {
   const { recoveryPoint, epochs, producers, isGapless } = options
@@ -439,8 +478,9 @@ function rebuildSegment(
     }
     return true
   }
-  segment.transactionIndex.clear()
+  if (resumed === undefined) segment.transactionIndex.clear()
   const { size } = segment.contents.rebuild(visit, {
+    ...(resumed === undefined ? {} : { from: resumed }),
     mayResume: (offset) => offset < recoveryPoint && !isRemnant,
     unsettledFrom: recoveryPoint,
   })

@@ -15,6 +15,7 @@ import {
   isBatchAt,
   isRight,
   isTimeRight,
+  keepBelow,
   readTail,
   timestampAt,
   type Written,
@@ -226,17 +227,18 @@ export class SegmentContents {
   /**
    * Builds offset and time index again from the batches; `visit` sees each one, and may refuse it
    * and everything after it. Damage is walked over where `mayResume` says so.
-   * Returns where it ended; `cut` then drops the rest.
+   * Returns where it ended; `cut` then drops the rest. It may begin where `resumeBelow` said.
    */
   rebuild(visit: BatchVisitor, how: RebuildOptions): SegmentEnd {
     const wasOpen = this.#file.isOpen
     const { baseOffset, endOffset } = this.#range()
-    this.makeEmpty()
+    if (how.from === undefined) this.makeEmpty()
+    const time = how.from === undefined ? null : this.indexes.times.last
     this.#next = null
-    this.#maxTimestamp = -1
-    this.#maxTimestampOffset = -1
+    this.#maxTimestamp = time?.timestamp ?? -1
+    this.#maxTimestampOffset = time?.offset ?? -1
     this.#bytesSinceIndexed = 0
-    let nextOffset = baseOffset
+    let nextOffset = how.from?.offset ?? baseOffset
     let leaderEpoch = -1
     const { damage, end } = examine({
       file: this.#file.open(),
@@ -270,6 +272,19 @@ export class SegmentContents {
     for (const one of this.#damage) this.#tell(one)
     if (!wasOpen) this.#file.close()
     return this.#end
+  }
+
+  /**
+   * Keeps of the indexes what lies below `offset`, where a sound batch is where the last entry left says it
+   * is: a walk may begin there. Null: there is none, and all is to be built again.
+   */
+  resumeBelow(offset: number): Required<RebuildOptions>['from'] | null {
+    const wasOpen = this.#file.isOpen
+    const indexes = SegmentIndexes.open(this.#indexOptions)
+    const from = indexes === null ? null : keepBelow(this.#written, indexes, offset)
+    if (from !== null) this.#indexes = indexes
+    if (!wasOpen) this.#file.close()
+    return from
   }
 
   /** Gives the last batch, at `position`, this offset. Returns the offset after it. */

@@ -34,7 +34,7 @@ export interface SegmentEnd {
   readonly leaderEpoch: number
 }
 
-export type RebuildOptions = Pick<Examination, 'mayResume' | 'unsettledFrom'>
+export type RebuildOptions = Pick<Examination, 'mayResume' | 'unsettledFrom' | 'from'>
 
 export const segmentSuffixes = ['.log', '.index', '.timeindex', '.txnindex'] as const
 export const deletedSuffix = '.deleted'

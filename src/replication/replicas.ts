@@ -111,6 +111,7 @@ export class Replicas {
   #topics: AssignedTopics = { byName: new Map(), byId: new Map() }
   readonly #duties = new Map<() => void, Timer>()
   #opening = { opened: 0, total: 0 }
+  #advancing: Promise<void> | null = null
   #opened: Promise<void> = Promise.resolve()
   #isClosing = false
   /** Partitions on their way to another log directory. */
@@ -205,7 +206,11 @@ export class Replicas {
       this.moves.resume(partition, directory, directoryName)
     }
     const { intervals } = this.#options
-    this.#every(intervals.checkpointMs, intervals.checkpointMs, () => void this.checkpoint())
+    this.#every(intervals.checkpointMs, intervals.checkpointMs, () => {
+      this.#advancing ??= this.#advance().finally(() => {
+        this.#advancing = null
+      })
+    })
     this.#every(intervals.firstRetentionMs, intervals.retentionMs, () => this.deleteOldSegments())
     this.#every(intervals.producerExpiryMs, intervals.producerExpiryMs, () => {
       for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
@@ -315,6 +320,20 @@ export class Replicas {
     return this.#options.directories.filter(({ failure }) => failure === null)
   }
 
+  /** Moves the recovery points up, of one log after the other, and writes down where they are. */
+  async #advance(): Promise<void> {
+    for (const partition of this.partitions()) {
+      const log = partition.openedLog
+      if (this.#isClosing || log === null || partition.isOffline) continue
+      await log.advance().catch((err: unknown) => {
+        // One that was closed meanwhile is not missed.
+        if (!log.isUsable) return
+        this.#environment.log.error('syncing a log failed', { partition: `${partition}`, err })
+      })
+    }
+    await this.checkpoint()
+  }
+
   /**
    * Writes recovery points, log starts and high watermarks, as far as they have changed, off the
    * event loop. Never rejects.
@@ -349,7 +368,7 @@ export class Replicas {
     this.#isClosing = true
     for (const timer of this.#duties.values()) timer.cancel()
     this.#duties.clear()
-    await Promise.all([this.moves.stop(), this.#compactor.stop(), this.#opened])
+    await Promise.all([this.moves.stop(), this.#compactor.stop(), this.#opened, this.#advancing])
     await Promise.all(this.#options.directories.map((directory) => directory.close(brokerEpoch)))
     for (const partition of this.partitions()) partition.release()
     this.#byName.clear()

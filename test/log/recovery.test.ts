@@ -2,6 +2,7 @@
 import t from 'tap'
 import * as header from '../../protocol/records/batch.ts'
 import { encodeMessageSet } from '../../protocol/records/message-set.ts'
+import { encodeBatch } from '../../protocol/records/record.ts'
 import { SeededRandom } from '../simulator/random.ts'
 import { Fixture, logPath } from './log-fixture.ts'
 
@@ -196,6 +197,61 @@ t.test('power losses: what was synced is there, the rest is a prefix', async (t)
     }
   }
   t.pass('80 seeds')
+})
+
+/** The marker that ends a transaction of `producerId`. */
+const abort = (producerId: number): Buffer =>
+  encodeBatch({
+    records: [{ timestamp: 0, key: Buffer.alloc(4), value: Buffer.alloc(6) }],
+    ...{ producerId, producerEpoch: 0, isTransactional: true, isControl: true },
+  })
+
+t.test('after an unclean end only what lies above the recovery point is read', async (t) => {
+  const config = { segmentBytes: 100_000, indexIntervalBytes: 500 }
+  const file = `${logPath}/${'0'.repeat(20)}.log`
+  const isDamageSeen = ({ lines }: Fixture) => lines.some((line) => /header of a batch/.test(line))
+  for (const how of ['kill', 'crash'] as const) {
+    for (const what of ['all is well', 'no index', 'a wrong index', 'no snapshot', 'an abort']) {
+      const fixture = await filled(300, { config, seed: 3 })
+      if (what === 'an abort') {
+        const begun = { producerId: 9, producerEpoch: 0, baseSequence: 600, isTransactional: true }
+        await fixture.append(['given up', 'too'], begun)
+        await fixture.world.run(fixture.log.append(abort(9), 0, 'coordinator').written)
+      }
+      await fixture.world.run(fixture.log.advance())
+      const point = fixture.log.nextOffset
+      t.equal(fixture.log.recoveryPoint, point)
+      fixture.directory.writeCheckpoints()
+      const last = { producerId: 8, producerEpoch: 0, baseSequence: 0 }
+      await fixture.append(['above it', 'and more'], last, 4)
+      if (how === 'crash') await fixture.world.run(fixture.log.flush())
+      const bytes = await fixture.readAll()
+      // The offset of the first batch.
+      fixture.disk.flipBit(file, 60)
+      const { disk } = fixture
+      const index = file.replace('.log', '.index')
+      if (what === 'no index') disk.remove(index)
+      if (what === 'a wrong index') {
+        const opened = disk.open(index, 'write')
+        opened.write([Buffer.alloc(4, 1)], opened.size() - 4)
+        opened.syncNow()
+      }
+      if (what === 'no snapshot') {
+        for (const name of fixture.files('.snapshot')) disk.remove(`${logPath}/${name}`)
+      }
+      disk.syncDirectory(logPath)
+      fixture[how]()
+      t.equal(isDamageSeen(fixture), what !== 'all is well', `${how}, ${what}: what is looked at`)
+      t.equal(fixture.log.logEndOffset, point + 2)
+      t.ok((await fixture.readAll()).equals(bytes), 'damage below is found when it is read')
+      t.ok(isDamageSeen(fixture))
+      t.equal(fixture.log.latestLeaderEpoch, 4)
+      t.equal(fixture.log.leaderEpochAt(0), 0)
+      t.match(await fixture.append(['above it', 'and more'], last, 4), { isDuplicate: true })
+      const aborted = fixture.log.abortedTransactions(0, point)
+      t.equal(aborted.length, what === 'an abort' ? 1 : 0)
+    }
+  }
 })
 
 t.test('what a kill left in the page cache is durable before it is read', async (t) => {
