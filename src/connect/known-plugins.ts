@@ -1,6 +1,7 @@
 /** The connectors, transformations and predicates that every worker has. */
 import { datagenSource } from './datagen/datagen-source.ts'
 import { deltaSink } from './delta/delta-sink.ts'
+import { deltaSource } from './delta/delta-source.ts'
 import type { TablesEnvironment } from './delta/move-offsets.ts'
 import { fileSink } from './file/file-sink.ts'
 import { fileSource } from './file/file-source.ts'
@@ -14,6 +15,7 @@ export function knownPlugins(environment: TablesEnvironment): AnyPlugin[] {
   return [
     deltaSink(environment),
     datagenSource,
+    deltaSource(environment),
     fileSink,
     fileSource,
     httpSink,

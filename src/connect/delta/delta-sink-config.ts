@@ -10,7 +10,6 @@ import {
   list,
   long,
   oneOf,
-  password,
   string,
 } from '../../config/definition.ts'
 import { partitionCheck, propertyCheck } from '../../config/table-configs.ts'
@@ -24,6 +23,7 @@ import { ConfigDef, type ConfigValue, key, required, type Settings } from '../co
 import { nullable } from './column-types.ts'
 import type { LandingSettings } from './landing-table.ts'
 import { parsePartitioning } from './partitioning.ts'
+import { storageKeys, storageVariables } from './table-storage.ts'
 
 const columnCheck = { allowed: 'a name of a column, or nothing', check: () => undefined }
 const columnName = () => string('', columnCheck)
@@ -85,28 +85,7 @@ export const deltaSinkConfig = new ConfigDef({
     'MEDIUM',
     'So many bytes in memory that wait are committed at once.',
   ),
-  'table.storage.endpoint': key(
-    string(''),
-    'MEDIUM',
-    'Address of the object store of a table at s3://…, as http://minio:9000. What is not said here and below of it is as AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, … of the worker say, or the profile that they name.',
-  ),
-  'table.storage.region': key(string(''), 'MEDIUM', 'Region of the bucket.'),
-  'table.storage.access.key.id': key(string(''), 'MEDIUM', 'Who asks the object store.'),
-  'table.storage.secret.access.key': key(
-    password(),
-    'MEDIUM',
-    'The secret that belongs to table.storage.access.key.id.',
-  ),
-  'table.storage.session.token': key(
-    password(),
-    'LOW',
-    'The token of credentials that are good for some time only.',
-  ),
-  'table.storage.virtual.hosted': key(
-    string('', oneOf('', 'true', 'false')),
-    'LOW',
-    "Whether the bucket is a part of the host's name: true unless an endpoint is given.",
-  ),
+  ...storageKeys,
   'kafka.topic.column': key(columnName(), 'LOW', 'A column for the topic: string.'),
   'kafka.partition.column': key(columnName(), 'LOW', 'A column for the partition: integer.'),
   'kafka.offset.column': key(columnName(), 'LOW', 'A column for the offset: long.'),
@@ -174,26 +153,6 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
         isUpsert,
       },
     },
-  }
-}
-
-type SinkConfig = ReturnType<typeof deltaSinkConfig.parse>
-
-function storageVariables(config: SinkConfig): Variables {
-  const accessKeyId = config['table.storage.access.key.id']
-  const given = {
-    AWS_ENDPOINT_URL_S3: config['table.storage.endpoint'],
-    AWS_REGION: config['table.storage.region'],
-    AWS_VIRTUAL_HOSTED_STYLE_REQUEST: config['table.storage.virtual.hosted'],
-  }
-  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''))
-  if (accessKeyId === '') return said
-  return {
-    ...said,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: config['table.storage.secret.access.key'] ?? '',
-    // Not that of somebody else.
-    AWS_SESSION_TOKEN: config['table.storage.session.token'] ?? '',
   }
 }
 
