@@ -28,7 +28,9 @@ t.test('V8 is nudged once a peak is over, and not for what is in use', async (t)
   t.ok(lookAt(600))
   const again = Array.from({ length: 200 }, () => lookAt(600)).flatMap((is, at) => (is ? [at] : []))
   t.same(again.slice(0, 4), [1, 4, 9, 18], 'what is in use is looked at less and less often')
-  t.ok(again.length < 12)
+  t.equal(again.length, 4, 'and in the end no more')
+  t.notOk(lookAt(670))
+  t.ok(lookAt(670), 'until there is far more')
   bytes = undefined
   collection.look()
   t.notOk(lookAt(40), 'it was given back')
@@ -59,3 +61,23 @@ t.test(
     t.strictSame(await once(child, 'exit'), [0, null])
   },
 )
+
+/** Makes garbage once it was looked how little there is, and ends when it is gone. */
+const garbage = `
+  import { collectWhenIdle } from ${JSON.stringify(collection.href)}
+  collectWhenIdle()
+  const usedMb = () => process.memoryUsage().heapUsed / 1024 / 1024
+  setTimeout(() => {
+    const living = []
+    for (let count = 0; count < 2_000_000; count++) living.push({ count, list: [count] })
+    const peakMb = usedMb()
+    setInterval(() => usedMb() < peakMb / 3 && process.exit(0), 100)
+  }, 2500)
+  setTimeout(() => process.exit(3), 110_000)
+`
+
+t.test('objects that nobody needs any more go as well', { timeout: 120_000 }, async (t) => {
+  const args = ['--input-type=module', '--eval', garbage]
+  const child = spawn(process.execPath, args, { stdio: 'inherit' })
+  t.strictSame(await once(child, 'exit'), [0, null])
+})

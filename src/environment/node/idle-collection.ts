@@ -1,10 +1,10 @@
 /**
- * Gives memory back after a peak. Buffers lie outside the JavaScript heap and go when their owners are
- * collected, and V8 collects when it is asked for more: after a flood of requests a broker that has little
+ * Gives memory back after a peak. Objects go, and with them the buffers that lie outside the JavaScript heap,
+ * when V8 collects, and it does when it is asked for more: after a flood of requests a broker that has little
  * to do would keep hundreds of megabytes of garbage for hours. So it is looked now and then how much there
  * is; where that is far more than it has been and does not rise any more, V8 is asked for memory that nobody
- * will touch, so that it collects, a step at a time beside its other work. Where nothing comes of it, all is
- * in use, and the next time is twice as far away.
+ * will touch, so that it collects, a step at a time beside its other work. Where nothing comes of it the next
+ * time is twice as far away, and in the end all is taken to be in use, until there is far more than that.
  */
 
 const lookEveryMs = 2000
@@ -12,17 +12,17 @@ const lookEveryMs = 2000
 /** More than this above the least that there was is worth a collection. */
 const garbageBytesMin = 64 * 1024 * 1024
 
-/** From one look to the next: more than this, and there is something going on. */
-const levelBytesMax = 8 * 1024 * 1024
+/** From one look to the next: more than this, which is more than new objects take, and there is something going on. */
+const levelBytesMax = 16 * 1024 * 1024
 
 /** V8 begins to collect when buffers have grown by so much. */
 const nudgeBytes = 64 * 1024 * 1024
 
-/** From one nudge to the next, at most: about a minute. */
+/** From one nudge to the next, at most: about a minute. Then there are no more. */
 const looksBetweenMax = 32
 
 export interface IdleCollectionOptions {
-  /** Bytes of all buffers, garbage among them; undefined where nobody can tell now. */
+  /** Bytes of all objects and buffers, garbage among them; undefined where nobody can tell now. */
   readonly measure: () => number | undefined
   /** Takes memory for a buffer and forgets it. */
   readonly nudge: (bytes: number) => void
@@ -51,6 +51,8 @@ export class IdleCollection {
       this.#looksBetween = 1
     } else if (this.#looksLeft > 0) {
       this.#looksLeft--
+    } else if (isLevel && this.#looksBetween === looksBetweenMax) {
+      this.#leastBytes = bytes
     } else if (isLevel) {
       this.#looksLeft = this.#looksBetween
       this.#looksBetween = Math.min(2 * this.#looksBetween, looksBetweenMax)
@@ -61,9 +63,10 @@ export class IdleCollection {
 }
 
 /** To tell, Node opens a file on Linux: it throws EMFILE while the process may open no more. */
-function bufferBytes(): number | undefined {
+function usedBytes(): number | undefined {
   try {
-    return process.memoryUsage().arrayBuffers
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
   } catch {
     // Looked at again soon.
     return undefined
@@ -73,7 +76,7 @@ function bufferBytes(): number | undefined {
 /** For the process, for as long as it lives. */
 export function collectWhenIdle(): void {
   const collection = new IdleCollection({
-    measure: bufferBytes,
+    measure: usedBytes,
     nudge: (bytes) => void Buffer.allocUnsafeSlow(bytes),
   })
   setInterval(() => collection.look(), lookEveryMs).unref()
