@@ -10,7 +10,8 @@
  * Only where they are named, since they take minutes: `compared` runs Kafka's tools against both brokers
  * and compares what they print, `access` does so where brokers have an authorizer; `differential` sends
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
- * broker and application are killed, and `streams` does so with an application of Kafka Streams; `spark`
+ * broker and application are killed, and `streams` does so with an application of Kafka Streams; `s3` does
+ * with tables in an object store what `tables` does with those in directories; `spark`
  * exchanges Delta tables with Spark; `kgo` runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -36,6 +37,7 @@ import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { moveBetweenDirectories } from '../test/interop/directories/moved.ts'
 import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
 import { runSerializers } from '../test/interop/registry/serializers.ts'
+import { exchangeInObjectStore } from '../test/interop/s3/exchange.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { exchangeTables } from '../test/interop/tables/exchange.ts'
 import { exchangeWithSpark } from '../test/interop/tables/spark.ts'
@@ -47,7 +49,7 @@ const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:POR
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
                          registry, which all run unless given; and of compared, access, differential, transactions,
-                         streams, spark and kgo, which run only where named
+                         streams, spark, s3 and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -179,7 +181,17 @@ const usual = [...clients.map(({ name }) => name), 'tools', 'directories', 'tabl
 const parts =
   flags.only === undefined
     ? usual
-    : [...usual, 'compared', 'access', 'differential', 'transactions', 'streams', 'spark', 'kgo']
+    : [
+        ...usual,
+        'compared',
+        'access',
+        'differential',
+        'transactions',
+        'streams',
+        'spark',
+        's3',
+        'kgo',
+      ]
 const chosen = new Set(choose(parts, flags.only, (part) => part))
 const work = mkdtempSync(join(tmpdir(), 'millrace-interop-run-'))
 
@@ -605,6 +617,10 @@ async function runOthers(): Promise<void> {
   if (chosen.has('tables')) {
     const python = flags['delta-python']
     await exchangeTables({ python, directory: join(work, 'tables') }, report)
+  }
+  if (chosen.has('s3')) {
+    const python = flags['delta-python']
+    await exchangeInObjectStore({ cache, python }, report)
   }
   if (chosen.has('spark'))
     await exchangeWithSpark({ cache, directory: join(work, 'spark') }, report)

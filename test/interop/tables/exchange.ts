@@ -22,35 +22,37 @@ const writers = { ours: 3, theirs: 2, commits: 20 }
 export interface ExchangeOptions {
   /** A Python that has deltalake and pyarrow. */
   readonly python: string
+  /** Or where in an object store, which both parties find by variables of this process. */
   readonly directory: string
+  readonly label?: string
 }
 
 export async function exchangeTables(
-  { python, directory }: ExchangeOptions,
+  { python, directory, label = 'tables' }: ExchangeOptions,
   report: Report,
 ): Promise<void> {
-  mkdirSync(directory, { recursive: true })
-  await attempt(report, 'tables: writers killed', () => killWriters(join(directory, 'killed')))
+  if (!directory.includes('://')) mkdirSync(directory, { recursive: true })
+  await attempt(report, `${label}: writers killed`, () => killWriters(`${directory}/killed`))
   const version = spawnSync(python, [program, 'version'], { encoding: 'utf8' })
   if (version.status !== 0) {
-    report('tables', null, `no deltalake and pyarrow in ${python}`)
+    report(label, null, `no deltalake and pyarrow in ${python}`)
     return
   }
   const theirs = (...args: string[]) => run(python, [program, ...args])
   const told = version.stdout.trim()
-  await attempt(report, 'tables: theirs are read', async () => {
+  await attempt(report, `${label}: theirs are read`, async () => {
     let rows = 0
     for (const kind of ['rich', 'partitioned', 'checkpointed', 'feed']) {
-      const path = join(directory, `theirs-${kind}`)
+      const path = `${directory}/theirs-${kind}`
       theirs('write', path, kind)
       rows += same(kind, ours('read', path, '--json'), theirs('read', path))
     }
     return `${rows} rows, ${told}`
   })
-  await attempt(report, 'tables: ours are read', async () => {
+  await attempt(report, `${label}: ours are read`, async () => {
     let rows = 0
     for (const [kind, table] of Object.entries(ourTables)) {
-      const path = join(directory, `ours-${kind}`)
+      const path = `${directory}/ours-${kind}`
       for (let batch = 0; batch < table.commits; batch++) {
         const lines = Array.from({ length: 50 }, (_, i) => table.row(batch * 50 + i))
         const options = batch === 0 ? table.options : []
@@ -60,17 +62,17 @@ export async function exchangeTables(
     }
     return `${rows} rows, ${told}`
   })
-  await attempt(report, 'tables: changes are told alike', async () => {
+  await attempt(report, `${label}: changes are told alike`, async () => {
     let rows = 0
     for (const [name, last] of Object.entries({ 'theirs-feed': 3, 'ours-tracked': 10 })) {
-      const path = join(directory, name)
+      const path = `${directory}/${name}`
       const told = ours('changes', path, '--from', '0', '--to', String(last), '--json')
       rows += same(name, told, theirs('changes', path, '0', String(last)))
     }
     return `${rows} changes, ${told}`
   })
-  await attempt(report, 'tables: brought back, put together and cleaned', async () => {
-    const path = join(directory, 'theirs-partitioned')
+  await attempt(report, `${label}: brought back, put together and cleaned`, async () => {
+    const path = `${directory}/theirs-partitioned`
     ours('restore', path, '--version', '2')
     const before = theirs('read', path)
     const rows = same('brought back', before, ours('read', path, '--version', '2'))
@@ -82,15 +84,15 @@ export async function exchangeTables(
     same('cleaned', theirs('read', path), ours('read', path))
     return `${rows} rows, then ${left}, ${told}`
   })
-  await attempt(report, 'tables: what we delete is told alike', async () => {
-    const path = join(directory, 'theirs-feed')
+  await attempt(report, `${label}: what we delete is told alike`, async () => {
+    const path = `${directory}/theirs-feed`
     ours('delete', path, '--where', 'id > 3 AND id < 23')
     const range = ['4', '4'] as const
     const changed = ours('changes', path, '--from', range[0], '--to', range[1])
     return `${same('deleted', changed, theirs('changes', path, ...range))} changes, ${told}`
   })
-  await attempt(report, 'tables: merged by key', async () => {
-    const path = join(directory, 'theirs-merged')
+  await attempt(report, `${label}: merged by key`, async () => {
+    const path = `${directory}/theirs-merged`
     theirs('write', path, 'feed')
     const rows = Array.from({ length: 20 }, (_, i) => `{"id":${i * 2},"p":"merged"}`)
     run(process.execPath, [millrace, 'tables', 'merge', path, '--on', 'id'], rows)
@@ -101,8 +103,8 @@ export async function exchangeTables(
     const changes = same('changes', changed, theirs('changes', path, ...range))
     return `${same('merged', theirs('read', path), ours('read', path))} rows, ${changes} changes`
   })
-  await attempt(report, 'tables: writers at once', async () => {
-    const path = join(directory, 'at-once')
+  await attempt(report, `${label}: writers at once`, async () => {
+    const path = `${directory}/at-once`
     run(process.execPath, [millrace, 'tables', 'append', path], ['{"id":-1}'])
     const starts = [
       ...Array.from({ length: writers.ours }, () => [process.execPath, writer]),
