@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type Command, localVerb } from './command.ts'
 import { askWorker as ask, connect } from './connect-worker.ts'
-import { exitCodes } from './failure.ts'
+import { CommandError, exitCodes } from './failure.ts'
 import { json as jsonText } from './json.ts'
 import { table } from './table.ts'
 
@@ -76,11 +76,21 @@ const create = localVerb({
   run: async ({ values, positionals, json }) => {
     const [file = '-'] = positionals
     const text = readFileSync(file === '-' ? 0 : file, 'utf8')
+    refuseBareConfig(text)
     const made = (await ask(values, 'POST', '/connectors', text)) as { readonly name: string }
     process.stdout.write(json ? jsonText(made) : `${made.name} created\n`)
     return exitCodes.ok
   },
 })
+
+/** A worker would only say that it knows nothing of a config. What is no JSON at all it tells better. */
+function refuseBareConfig(text: string): void {
+  if (!/"connector\.class"/.test(text) || /"config"\s*:/.test(text)) return
+  throw new CommandError(
+    'this is the config of a connector alone',
+    'Put it beside its name: {"name": "orders", "config": {"connector.class": …}}',
+  )
+}
 
 const offsets = localVerb({
   summary: 'Show how far a connector is',

@@ -87,6 +87,9 @@ export const tableConfigs = {
   'table.location': string('', any, {
     doc: "The directory of the table, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",
   }),
+  'table.maintenance': list(['optimize', 'vacuum'], eachOneOf('optimize', 'vacuum'), {
+    doc: 'optimize: small files are put together; vacuum: files that no version within delta.deletedFileRetentionDuration (a week) needs are deleted, once a day.',
+  }),
   'table.partition.by': list([], partitionCheck, {
     doc: 'Columns that a new table is partitioned by, or parts of a time, of a column or of the record ($timestamp): country, date(created) as day, hour($timestamp).',
   }),
@@ -139,6 +142,10 @@ export function tableLocation(
 ): string {
   const name = 'table.location'
   const given = (texts.get(name) ?? '').trim()
+  if (/^[a-z][a-z0-9+.-]*:/i.test(given)) {
+    const message = `Invalid value ${given} for configuration ${name}: it is a directory, not a URL`
+    throw new ConfigError(name, message)
+  }
   const root = tableDirectory(broker)
   const location = path.resolve(root, given === '' ? topic : given.replaceAll('${topic}', topic))
   if (broker.get('table.location.anywhere')) return location

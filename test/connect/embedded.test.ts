@@ -1,5 +1,5 @@
 /** Connectors in a broker's own process: over its HTTP port, in their thread, and there again after `kill -9`. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
@@ -96,6 +96,9 @@ t.test('a connector outlives the broker that it was made in', async (t) => {
   t.match(await cli('connectors', 'describe', 'out'), [0, /task 0 +RUNNING/])
   t.match(await cli('connectors', 'offsets', 'out', '--json'), [0, /"kafka_topic":"lines"/])
   t.match(await cli('connectors', 'pause', 'none'), [1, /Connector none not found/])
+  const bare = join(directory, 'bare.json')
+  writeFileSync(bare, JSON.stringify(config))
+  t.match(await cli('connectors', 'create', bare), [1, /beside its name: \{"name": "orders"/])
   t.match(await cli('connectors', 'restart', 'out'), [0, 'out restarted\n'])
   await produce(third, numbered(200, 250))
   await until('250 lines', () => linesOf(target).length >= 250)

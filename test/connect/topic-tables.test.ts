@@ -150,6 +150,7 @@ t.test('settings are checked, shown and taken back', async (t) => {
     [{ 'table.location': '../elsewhere' }, /tables lie below .*kafka-tables \(table.dir\)/],
     [{ 'table.location': '/etc' }, /tables lie below/],
     [{ 'table.location': '.' }, /tables lie below/],
+    [{ 'table.location': 's3://bucket/a' }, /a directory, not a URL/],
     [{ 'table.partition.by': 'week(at)' }, /week is none of date, year, month, hour/],
     [{ 'table.partition.by': 'a,a' }, /a comes twice/],
     [{ 'table.schema': 'id long' }, /neither inferred nor JSON/],

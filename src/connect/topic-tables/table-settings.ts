@@ -21,6 +21,16 @@ export function groupOf({ topic }: Pick<TopicTable, 'topic'>): string {
   return `table-${topic}`
 }
 
+/** What is done for the table beside landing rows in it. */
+export function maintenanceOf({ texts }: TopicTable): {
+  readonly optimizes: boolean
+  readonly vacuums: boolean
+} {
+  const name = 'table.maintenance'
+  const policy = parseSetting(name, tableConfigs[name], texts.get(name) ?? 'optimize,vacuum')
+  return { optimizes: policy.includes('optimize'), vacuums: policy.includes('vacuum') }
+}
+
 /** Throws ConfigError. */
 export function sinkSettings(table: TopicTable): Settings {
   const { topic, topicId, location, texts } = table

@@ -12,7 +12,8 @@ import type { TopicTable } from '../../config/table-configs.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { InOrder } from '../runtime/in-order.ts'
 import type { Worker } from '../runtime/worker.ts'
-import { groupOf } from './table-settings.ts'
+import { Maintenance } from './maintenance.ts'
+import { groupOf, maintenanceOf } from './table-settings.ts'
 import { type LandingStatus, TopicLanding } from './topic-landing.ts'
 
 /** Each takes connections of its own, and memory for records that wait. */
@@ -30,6 +31,7 @@ export class TopicTables {
   readonly #cluster: Cluster
   readonly #landings = new Map<string, TopicLanding>()
   readonly #inOrder = new InOrder()
+  readonly #maintenance: Maintenance
 
   constructor(worker: Worker, tables: TablesEnvironment) {
     this.#worker = worker
@@ -38,6 +40,11 @@ export class TopicTables {
       bootstrap: worker.bootstrap,
       clientId: 'topic-tables',
     })
+    this.#maintenance = new Maintenance(worker.environment, tables, () =>
+      [...this.#landings.values()].map(({ status: { location, version }, table }) => {
+        return { location, version, ...maintenanceOf(table) }
+      }),
+    )
   }
 
   /** From now on these topics are tables, and no others. */
@@ -80,6 +87,7 @@ export class TopicTables {
 
   /** What was read is committed, as far as that does not take too long. */
   async stop(): Promise<void> {
+    this.#maintenance.stop()
     void this.#inOrder.end()
     await Promise.all([...this.#landings.values()].map((landing) => landing.stop()))
     this.#cluster.close()
