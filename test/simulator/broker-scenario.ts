@@ -243,7 +243,7 @@ class Scenario {
       const name = isolation.replace('_', ' ')
       this.#send(reading, name, () => readLedger(stage, name, { isolation }))
       const inSession = `${name} in session`
-      if (!hasSession.chance(0.4)) continue
+      if (!hasSession.chance(0.6)) continue
       this.#send(reading, inSession, () =>
         readLedger(stage, inSession, { isolation, inSession: true }),
       )

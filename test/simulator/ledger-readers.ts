@@ -1,8 +1,9 @@
 /**
  * Who reads the ledger: one reader of everything and one of committed records, who go on from where they
- * were, one who does so in a fetch session, and an auditor who reads all of it, before clients are let in after a start and at the end. They
- * fetch for themselves, to see the ends of partitions and not only records: the last stable offset never
- * goes back, it never passes the high watermark, and it comes to it in the end.
+ * were, two who do so in fetch sessions, and an auditor who reads all of it, before clients are let in after
+ * a start and at the end. They fetch for themselves, to see the ends of partitions and not only records: the
+ * last stable offset never goes back, it never passes the high watermark, and it comes to it in the end.
+ * What can be read without a session is given in a session as well, in the same round.
  */
 import { isAnswer, isRetriable, TimeoutError } from '../../src/client/failures.ts'
 import type { IsolationLevel } from '../../src/client/offsets.ts'
@@ -124,12 +125,32 @@ class LedgerReader {
   }
 
   async #readIn(session: LedgerSession): Promise<void> {
+    const there = this.#client.random.chance(0.5) ? await this.#lookBesides() : []
     for (;;) {
       const pieces = await session.fetch(this.#places.map(({ next }) => next))
       let isMore = false
       for (const [partition, piece] of pieces) isMore = this.#take(partition, piece) || isMore
-      if (!isMore) return
+      if (!isMore) break
     }
+    if (this.#ledger.isVoid) return
+    for (const [partition, next] of there.entries()) {
+      const { next: given } = this.#places[partition] as Place
+      if (given >= next) continue
+      throw new Violation(
+        `${this.#client.name} was given ${this.#ledger.topic}-${partition} up to ${given}, ` +
+          `which could be read up to ${next} before`,
+      )
+    }
+  }
+
+  /** How far a fetch without a session comes from where this reader is, by partition. */
+  async #lookBesides(): Promise<number[]> {
+    const there: number[] = []
+    for (const [partition, { next: offset }] of this.#places.entries()) {
+      const asked = { partition, offset, isolation: this.#isolation, maxWaitMs: 0, maxBytes: 1_000 }
+      there.push((await fetchLedger(this.#client, this.#ledger, asked)).next)
+    }
+    return there
   }
 
   /** Whether it came further. */
