@@ -65,6 +65,7 @@ export const produce = (parts: ProduceParts) =>
   handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
     access: [writeTopic, writeTransactionalId],
     quota: 'bytes',
+    outlivesPeer: true,
     onError: (request, error, _version, message) =>
       request.acks === 0 ? null : refuseAll(request, error, message),
   })

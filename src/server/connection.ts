@@ -145,6 +145,7 @@ export class Connection implements Asker, Gatherer, Holder {
   settled(exchange: Exchange): void {
     const nowMs = this.#owner.clock.monotonic()
     exchange.settledMs = nowMs
+    if (!this.isOpen) exchange.abandon()
     const exchanges = this.#exchanges
     let answered = 0
     while (exchanges[answered]?.isSettled) this.#send(exchanges[answered++] as Exchange, nowMs)

@@ -251,8 +251,12 @@ export class Exchange implements RequestContext {
     this.holdsNext = true
   }
 
-  /** The connection is gone: what was answered, or will be, goes nowhere. */
+  /**
+   * The connection is gone: what was answered, or will be, goes nowhere. What still has to be read, and is
+   * done all the same, keeps what it holds; the connection comes back to it when it is settled.
+   */
   abandon(): void {
+    if (this.request === null && !this.isSettled && this.handler.outlivesPeer) return
     if (this.chunks === null) this.settle(null)
     else this.releaseUnsent()
     this.chunks = null

@@ -29,6 +29,8 @@ export interface HandlerOptions<Api extends ApiRow> {
   readonly quota?: 'bytes' | 'none'
   /** Answers that are the same for many, see `kept-answers.ts`. */
   readonly kept?: KeptAnswers
+  /** What came whole is done although its peer has gone meanwhile: it may want no answer. */
+  readonly outlivesPeer?: boolean
   /**
    * The response to a request that failed as a whole (the handler threw `KafkaError`, or something
    * unexpected: UNKNOWN_SERVER_ERROR). Without it, or where it returns null, the connection is closed.
@@ -58,6 +60,7 @@ export interface AnyHandler {
   readonly versions?: readonly [number, number]
   readonly quota?: 'bytes' | 'none'
   readonly kept?: KeptAnswers
+  readonly outlivesPeer?: boolean
   readonly handle: (request: never, context: RequestContext) => unknown
   readonly onError?: (
     request: never,

@@ -189,7 +189,7 @@ export class Router {
     const reader = new Reader(frame, start, frame.length, decodedBytesMax)
     try {
       const steps = decodeRequestInSteps(handler.api.request, apiVersion, reader)
-      this.#read(exchange, await exchange.inTurns(steps), reader)
+      this.#read(exchange, await exchange.inTurns(steps, handler.outlivesPeer), reader)
       if (!exchange.isSettled) this.#handle(exchange)
     } catch (error) {
       exchange.settle(null)

@@ -159,6 +159,23 @@ t.test('a large request takes turns with others, and keeps its place', async (t)
   )
 })
 
+t.test('what is produced is appended, though its peer has gone before it was read', async (t) => {
+  const { server, connect, settle } = await onLoopback(t)
+  const { requestBytes, replyBytes } = server.limits
+  const clients = await Promise.all(Array.from({ length: 20 }, connect))
+  for (const [id, client] of clients.entries()) {
+    client.send(produce(id, id % 2, 30_000))
+    client.stream.end()
+  }
+  await Promise.all(clients.map(({ closed }) => closed))
+  while (server.done.length < clients.length) await settle()
+  t.same(
+    server.done.toSorted((a, b) => a - b),
+    [...clients.keys()],
+  )
+  t.same([requestBytes.taken, replyBytes.taken], [0, 0], 'and nothing of it is kept')
+})
+
 t.test('what many large requests decode to is bounded over all connections', async (t) => {
   const limit = 16_000_000
   const limits = { queuedRequestBytesMax: limit }

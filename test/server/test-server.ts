@@ -104,9 +104,14 @@ export class TestServer {
       handler(apis.deleteGroups, ({ groupsNames }) => ({
         results: groupsNames.map((groupId) => ({ groupId, errorCode: 0 })),
       })),
-      handler(apis.produce, ({ acks }) => (acks === 0 ? null : { responses: [] }), {
-        quota: 'bytes',
-      }),
+      handler(
+        apis.produce,
+        ({ acks }, { correlationId }) => {
+          this.done.push(correlationId)
+          return acks === 0 ? null : { responses: [] }
+        },
+        { quota: 'bytes', outlivesPeer: true },
+      ),
       handler(
         apis.heartbeat,
         ({ groupId }) => {
@@ -183,8 +188,9 @@ export function heartbeat(correlationId: number, groupId: string): Buffer {
   return frame(apis.heartbeat.request, 0, correlationId, { groupId, generationId: 1, memberId: '' })
 }
 
-export function produce(correlationId: number, acks: number): Buffer {
-  return frame(apis.produce.request, 3, correlationId, { acks, timeoutMs: 1000, topicData: [] })
+export function produce(correlationId: number, acks: number, topics = 0): Buffer {
+  const topicData = Array.from({ length: topics }, () => ({ name: '', partitionData: [] }))
+  return frame(apis.produce.request, 3, correlationId, { acks, timeoutMs: 1000, topicData })
 }
 
 /** Answered with `replyBytes` bytes. */
