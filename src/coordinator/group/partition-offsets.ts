@@ -1,7 +1,8 @@
 /**
  * The offsets that a group committed in one topic, by partition; undoable like all recorded state. There
  * may be millions of them, so they lie in rows of numbers and become objects when somebody asks: an object
- * for each took 400 bytes, a row takes 60.
+ * for each took 400 bytes, a row takes 60. The rows lie in blocks of bounded length, so that one more costs
+ * the same in whatever order partitions come: that of a client's hash table, for most.
  */
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
 import type { Milliseconds } from '../../environment/environment.ts'
@@ -32,34 +33,34 @@ type Terms = Pick<CommittedOffset, 'metadata' | 'expireTimestampMs' | 'topicId'>
 /** Numbers of a row: offset, leader epoch, commit timestamp and order. */
 const rowLength = 4
 
+/** Of what comes behind the last of so many rows another block is made; of what comes between them, two. */
+const blockRowsMax = 1024
+
 export class PartitionOffsets {
   readonly #timeline: Timeline
-  /** Rising; each has a row, in the same order. */
-  #partitions: number[] = []
-  #numbers: number[] = []
-  /** Of each row; those in a row that say the same share theirs. */
-  #terms: Terms[] = []
+  /** With rising partitions; none of them is empty. */
+  readonly #blocks: Block[] = []
+  #size = 0
 
   constructor(timeline: Timeline) {
     this.#timeline = timeline
   }
 
   get size(): number {
-    return this.#partitions.length
+    return this.#size
   }
 
   has(partition: number): boolean {
-    return this.#partitions[this.#rowOf(partition)] === partition
+    return this.#blockOf(partition)?.has(partition) ?? false
   }
 
   get(partition: number): CommittedOffset | undefined {
-    return this.#recorded(partition)
+    return this.#blockOf(partition)?.get(partition)
   }
 
   /** -1 where nothing was committed. */
   orderOf(partition: number): number {
-    const row = this.#rowOf(partition)
-    return this.#partitions[row] === partition ? (this.#numbers[row * rowLength + 3] as number) : -1
+    return this.#blockOf(partition)?.orderOf(partition) ?? -1
   }
 
   set(partition: number, offset: CommittedOffset, order: number): void {
@@ -73,35 +74,115 @@ export class PartitionOffsets {
     this.#remove(partition)
   }
 
-  keys(): IterableIterator<number> {
-    return this.#partitions.values()
+  *keys(): Generator<number, void, void> {
+    for (const { partitions } of this.#blocks) yield* partitions
   }
 
   *[Symbol.iterator](): Generator<[number, CommittedOffset], void, void> {
-    for (const [row, partition] of this.#partitions.entries()) yield [partition, this.#at(row)]
+    for (const block of this.#blocks) {
+      for (const [row, partition] of block.partitions.entries()) yield [partition, block.at(row)]
+    }
   }
 
-  /** That of the partition, or of the next higher one that has any. */
-  #rowOf(partition: number): number {
-    const partitions = this.#partitions
+  /** The one block in which the partition has its row, if it has one. */
+  #blockOf(partition: number): Block | undefined {
+    return this.#blocks[this.#blockIndexOf(partition)]
+  }
+
+  /** That of the last block which does not begin behind the partition, else of the first. */
+  #blockIndexOf(partition: number): number {
+    const blocks = this.#blocks
     // Most groups read all partitions of a topic.
-    if (partitions[partition] === partition) return partition
+    const guess = Math.floor(partition / blockRowsMax)
+    const isRight = blocks[guess]?.first === guess * blockRowsMax
+    if (isRight && (blocks[guess + 1]?.first ?? Infinity) > partition) return guess
     let low = 0
-    let high = partitions.length
+    let high = blocks.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((partitions[middle] as number) < partition) low = middle + 1
+      if ((blocks[middle] as Block).first <= partition) low = middle + 1
       else high = middle
     }
-    return low
+    return Math.max(0, low - 1)
   }
 
-  #recorded(partition: number): RecordedOffset | undefined {
+  #put(partition: number, offset: CommittedOffset, order: number): void {
+    const index = this.#blockIndexOf(partition)
+    const block = this.#blocks[index]
+    if (block?.has(partition)) block.put(partition, offset, order)
+    else {
+      this.#blockForNew(partition, index).put(partition, offset, order)
+      this.#size++
+    }
+  }
+
+  /** A block with room for one more partition, which belongs to the one at `index`. */
+  #blockForNew(partition: number, index: number): Block {
+    const blocks = this.#blocks
+    const block = blocks[index]
+    if (block === undefined || (block.isFull && partition > block.last)) {
+      const next = new Block()
+      blocks.splice(index + 1, 0, next)
+      return next
+    }
+    if (!block.isFull) return block
+    const upper = block.halve()
+    blocks.splice(index + 1, 0, upper)
+    return partition < upper.first ? block : upper
+  }
+
+  #remove(partition: number): void {
+    const index = this.#blockIndexOf(partition)
+    const block = this.#blocks[index] as Block
+    block.remove(partition)
+    this.#size--
+    if (block.partitions.length === 0) this.#blocks.splice(index, 1)
+  }
+
+  #noteBefore(partition: number): void {
+    const before = this.#blockOf(partition)?.get(partition)
+    this.#timeline.note(() => {
+      if (before !== undefined) this.#put(partition, before, before.order)
+      else if (this.has(partition)) this.#remove(partition)
+    })
+  }
+}
+
+/** Rows of neighbours. */
+class Block {
+  /** Rising; each has a row, in the same order. */
+  partitions: number[] = []
+  #numbers: number[] = []
+  /** Of each row; those in a row that say the same share theirs. */
+  #terms: Terms[] = []
+
+  get first(): number {
+    return this.partitions[0] as number
+  }
+
+  get last(): number {
+    return this.partitions[this.partitions.length - 1] as number
+  }
+
+  get isFull(): boolean {
+    return this.partitions.length >= blockRowsMax
+  }
+
+  has(partition: number): boolean {
+    return this.partitions[this.#rowOf(partition)] === partition
+  }
+
+  get(partition: number): RecordedOffset | undefined {
     const row = this.#rowOf(partition)
-    return this.#partitions[row] === partition ? this.#at(row) : undefined
+    return this.partitions[row] === partition ? this.at(row) : undefined
   }
 
-  #at(row: number): RecordedOffset {
+  orderOf(partition: number): number {
+    const row = this.#rowOf(partition)
+    return this.partitions[row] === partition ? (this.#numbers[row * rowLength + 3] as number) : -1
+  }
+
+  at(row: number): RecordedOffset {
     const numbers = this.#numbers
     const start = row * rowLength
     const { metadata, expireTimestampMs, topicId } = this.#terms[row] as Terms
@@ -116,47 +197,66 @@ export class PartitionOffsets {
     }
   }
 
-  #put(partition: number, offset: CommittedOffset, order: number): void {
+  put(partition: number, offset: CommittedOffset, order: number): void {
     const row = this.#rowOf(partition)
-    if (this.#partitions[row] !== partition) this.#makeRow(row, partition)
+    if (this.partitions[row] !== partition) this.#makeRow(row, partition)
     const start = row * rowLength
     this.#numbers[start] = offset.offset
     this.#numbers[start + 1] = offset.leaderEpoch
     this.#numbers[start + 2] = offset.commitTimestampMs
     this.#numbers[start + 3] = order
-    this.#terms[row] = termsOf(offset, this.#terms[row === 0 ? 0 : row - 1] ?? noTerms)
+    this.#terms[row] = termsOf(offset, this.#terms[row === 0 ? 0 : row - 1] as Terms)
   }
 
-  #makeRow(row: number, partition: number): void {
-    if (this.size === 0) {
-      // Many groups have one partition: no more room than that.
-      this.#partitions = [partition]
-      this.#numbers = [0, 0, 0, 0]
-      this.#terms = [noTerms]
-    } else if (row === this.size) {
-      this.#partitions.push(partition)
-      this.#numbers.push(0, 0, 0, 0)
-      this.#terms.push(noTerms)
-    } else {
-      this.#partitions.splice(row, 0, partition)
-      this.#numbers.splice(row * rowLength, 0, 0, 0, 0, 0)
-      this.#terms.splice(row, 0, noTerms)
-    }
-  }
-
-  #remove(partition: number): void {
+  remove(partition: number): void {
     const row = this.#rowOf(partition)
-    this.#partitions.splice(row, 1)
+    this.partitions.splice(row, 1)
     this.#numbers.splice(row * rowLength, rowLength)
     this.#terms.splice(row, 1)
   }
 
-  #noteBefore(partition: number): void {
-    const before = this.#recorded(partition)
-    this.#timeline.note(() => {
-      if (before !== undefined) this.#put(partition, before, before.order)
-      else if (this.has(partition)) this.#remove(partition)
-    })
+  /** Takes the upper half out, into a block of its own. */
+  halve(): Block {
+    const row = this.partitions.length >>> 1
+    const upper = new Block()
+    upper.partitions = this.partitions.splice(row)
+    upper.#numbers = this.#numbers.splice(row * rowLength)
+    upper.#terms = this.#terms.splice(row)
+    return upper
+  }
+
+  /** That of the partition, or of the next higher one that has any. */
+  #rowOf(partition: number): number {
+    const { partitions } = this
+    const first = partitions[0] ?? 0
+    // Most groups read all partitions of a topic.
+    if (partitions[partition - first] === partition) return partition - first
+    let low = 0
+    let high = partitions.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((partitions[middle] as number) < partition) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #makeRow(row: number, partition: number): void {
+    const { length } = this.partitions
+    if (length === 0) {
+      // Many groups have one partition: no more room than that.
+      this.partitions = [partition]
+      this.#numbers = [0, 0, 0, 0]
+      this.#terms = [noTerms]
+    } else if (row === length) {
+      this.partitions.push(partition)
+      this.#numbers.push(0, 0, 0, 0)
+      this.#terms.push(noTerms)
+    } else {
+      this.partitions.splice(row, 0, partition)
+      this.#numbers.splice(row * rowLength, 0, 0, 0, 0, 0)
+      this.#terms.splice(row, 0, this.#terms[row] as Terms)
+    }
   }
 }
 
