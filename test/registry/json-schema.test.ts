@@ -267,6 +267,13 @@ t.test('what is no schema is refused, what is hostile is bounded', async (t) => 
   t.same(differences(parse(doubling(int)), parse(doubling({ type: 'number' }))), [])
   t.equal(differences(parse(doubling(int)), parse(doubling(text))).length, 100, 'and told in part')
   t.ok(parse({ type: 'string', pattern: '(a+)+$' }), 'a pattern is kept, and never run')
+
+  const anchors = Array.from({ length: 60_000 }, (_, index) => ({ $anchor: `a${index}`, ...text }))
+  const anyOf = anchors.slice(-6_000).map(({ $anchor }) => ({ $ref: `#${$anchor}` }))
+  const { user: before } = process.cpuUsage()
+  t.ok(parse({ anyOf, $defs: { ...anchors, first: { $anchor: 'a59999', ...int } } }))
+  const seconds = (process.cpuUsage().user - before) / 1e6
+  t.ok(seconds < 3, `names are looked up, and not looked for, in ${seconds} s`)
 })
 
 t.test('as the registry keeps it, and says it', async (t) => {

@@ -117,6 +117,8 @@ class SchemaReader {
   readonly #documents: ReadonlyMap<string, Json>
   /** By document and pointer; a reference may come back to where it stands. */
   readonly #targets = new Map<Json, Map<string, JsonSchema | null>>()
+  /** By document, of those in which one was asked for: what each name stands for. */
+  readonly #anchors = new Map<Json, ReadonlyMap<string, Json>>()
   /** However many references lead into a schema, and by however many names. */
   readonly #read = new Map<JsonObject, JsonSchema>()
   readonly #open: (() => void)[] = []
@@ -323,11 +325,18 @@ class SchemaReader {
       return known
     }
     targets.set(pointer, null)
-    const found = at(inside, pointer)
+    const isPointer = pointer === '' || pointer.startsWith('/')
+    const found = isPointer ? at(inside, pointer) : this.#anchored(inside, pointer)
     if (found === undefined) throw unresolved(ref)
     const schema = this.schema(found, inside, 0)
     targets.set(pointer, schema)
     return schema
+  }
+
+  #anchored(document: Json, name: string): Json | undefined {
+    const anchors = this.#anchors.get(document) ?? anchorsOf(document)
+    this.#anchors.set(document, anchors)
+    return anchors.get(name)
   }
 }
 
@@ -351,10 +360,9 @@ function idOf(document: Json): string | null {
   return typeof id === 'string' ? id : null
 }
 
-/** What a JSON pointer, or the name of an anchor, leads to. */
+/** What a JSON pointer leads to. */
 function at(document: Json, pointer: string): Json | undefined {
   if (pointer === '') return document
-  if (!pointer.startsWith('/')) return anchored(document, pointer)
   let found: Json | undefined = document
   for (const step of pointer.slice(1).split('/')) {
     const name = decoded(step)?.replaceAll('~1', '/').replaceAll('~0', '~')
@@ -376,17 +384,22 @@ function decoded(step: string): string | undefined {
   }
 }
 
-/** An anchor among the definitions. */
-function anchored(document: Json, name: string): Json | undefined {
-  if (!(document instanceof Map)) return undefined
+/** The anchors among the definitions; of two by one name the first counts. */
+function anchorsOf(document: Json): ReadonlyMap<string, Json> {
+  const anchors = new Map<string, Json>()
+  if (!(document instanceof Map)) return anchors
   for (const keyword of ['definitions', '$defs']) {
     const definitions = document.get(keyword)
     if (!(definitions instanceof Map)) continue
-    for (const each of definitions.values())
-      if (each instanceof Map && (each.get('$anchor') === name || each.get('$id') === `#${name}`))
-        return each
+    for (const each of definitions.values()) {
+      if (!(each instanceof Map)) continue
+      const [anchor, id] = [each.get('$anchor'), each.get('$id')]
+      const names = [anchor, typeof id === 'string' && id.startsWith('#') ? id.slice(1) : undefined]
+      for (const name of names)
+        if (typeof name === 'string' && !anchors.has(name)) anchors.set(name, each)
+    }
   }
-  return undefined
+  return anchors
 }
 
 function boundsOf(json: JsonObject, keywords: readonly string[]): Bounds {
