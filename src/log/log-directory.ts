@@ -15,7 +15,7 @@ import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoi
 import { FencedDisk } from './fenced-disk.ts'
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
 import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
-import { OutOfFilesLines } from './out-of-files.ts'
+import { isOutOfFiles, OutOfFilesLines } from './out-of-files.ts'
 import { readPartitionMetadata } from './partition-metadata.ts'
 
 export type { CheckpointedOffsets, MetaProperties }
@@ -170,8 +170,8 @@ export class LogDirectory {
 
   /**
    * The partitions found here, sorted by name. What a deletion left behind is removed on the way;
-   * other directories (`-stray`, the metadata log) are left alone. Throws DiskError, and is
-   * out of use then: what it holds would be missed, and begun anew.
+   * other directories (`-stray`, the metadata log) are left alone. Throws DiskError, and is out of use then,
+   * unless it is that no file can be opened now: what it holds would be missed, and begun anew.
    */
   partitions(): PartitionDirectory[] {
     const found: PartitionDirectory[] = []
@@ -191,7 +191,7 @@ export class LogDirectory {
     try {
       return this.#disk.list(this.path)
     } catch (error) {
-      if (error instanceof DiskError) this.#disk.fail(error)
+      if (error instanceof DiskError && !isOutOfFiles(error)) this.#disk.fail(error)
       throw error
     }
   }
@@ -202,7 +202,8 @@ export class LogDirectory {
     try {
       return readPartitionMetadata(this.#disk, path)
     } catch (error) {
-      if (!(error instanceof DiskError) || this.failure !== null) throw error
+      const isOfAll = !(error instanceof DiskError) || this.failure !== null || isOutOfFiles(error)
+      if (isOfAll) throw error
       this.failPartition(name, error)
       return null
     }

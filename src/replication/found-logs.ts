@@ -6,6 +6,7 @@
 import { DiskError } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
 import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
+import { isOutOfFiles } from '../log/out-of-files.ts'
 import { isOfTopic } from '../log/partition-metadata.ts'
 import type { PlacedPartition, Placement } from './placement.ts'
 
@@ -68,6 +69,16 @@ export function setAside(directory: LogDirectory, log: Logger, name: string): vo
   }
 }
 
+/** None where the directory has failed, and has said so. Throws DiskError where no file can be opened now. */
+function entriesIn(directory: LogDirectory): PartitionDirectory[] {
+  try {
+    return directory.partitions()
+  } catch (error) {
+    if (!(error instanceof DiskError) || isOutOfFiles(error)) throw error
+    return []
+  }
+}
+
 export class LogSearch {
   readonly #options: LogSearchOptions
   readonly #places = new Map<string, LogDirectory>()
@@ -79,12 +90,13 @@ export class LogSearch {
     this.#options = options
   }
 
-  /** Once. */
+  /** Once. Throws DiskError where no file can be opened now; nothing was done then. */
   run(): FoundLogs {
     const { directories, log } = this.#options
-    for (const directory of directories) {
+    const listed = directories.map((directory) => ({ directory, entries: entriesIn(directory) }))
+    for (const { directory, entries } of listed) {
       guarded(directory, log, () => {
-        for (const entry of directory.partitions()) this.#take(directory, entry)
+        for (const entry of entries) this.#take(directory, entry)
       })
     }
     for (const { directory, ...future } of this.#futures) {

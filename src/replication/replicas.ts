@@ -19,7 +19,7 @@ import { Log } from '../log/log.ts'
 import { isCompacted } from '../log/log-config.ts'
 import { isTooLongForFuture, type LogDirectory } from '../log/log-directory.ts'
 import type { LogOptions } from '../log/log-options.ts'
-import { orOutOfFiles } from '../log/out-of-files.ts'
+import { isOutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
 import type { TailCache } from '../log/tail-cache.ts'
 import { DirectoryMoves } from './directory-moves.ts'
 import { type FoundLogs, guarded, LogSearch, setAside } from './found-logs.ts'
@@ -97,6 +97,10 @@ export interface HostedTopic {
 const openingMsMax = 20
 const openingCountMax = 64
 const behindMsMax = 1
+
+/** While no file can be opened, it is tried so often; those that a start waits for, so many times. */
+const retryMs = 1000
+const openingTriesMax = 30
 const progressMs = 3_000
 
 export class Replicas {
@@ -191,14 +195,23 @@ export class Replicas {
    */
   async start(topics: AssignedTopics): Promise<void> {
     this.#topics = topics
-    const found = this.#findLogs()
+    let found = this.#findLogs()
+    while (found === null) {
+      await this.#untilFilesWereClosed()
+      if (this.#isClosing) return
+      found = this.#findLogs()
+    }
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
     const stored = [...this.partitions()].filter(({ isUnopened }) => isUnopened)
     this.#opening = { opened: 0, total: stored.length }
     // Where one that is gone ended would be forgotten by the next start, if this broker were killed now.
     const due = stored.filter(isDue)
     const behind = stored.filter((partition) => !isDue(partition))
-    await this.#openLogs(due)
+    let left = await this.#openLogs(due)
+    for (let tries = 1; left.length > 0 && tries < openingTriesMax; tries++) {
+      await this.#untilFilesWereClosed()
+      left = await this.#openLogs(left)
+    }
     if (this.#isClosing) return
     for (const { topic, partition: index, directory, directoryName } of found.copies) {
       const partition = this.get(topic, index)
@@ -216,7 +229,21 @@ export class Replicas {
       for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
     })
     this.#compactor.start()
-    this.#opened = this.#openLogs(behind, behindMsMax)
+    this.#opened = this.#openBehind([...left, ...behind])
+  }
+
+  /** As far as they can be opened, and as soon as there are files for it. */
+  async #openBehind(partitions: readonly Partition[]): Promise<void> {
+    let left = await this.#openLogs(partitions, behindMsMax)
+    while (left.length > 0) {
+      await this.#untilFilesWereClosed()
+      left = await this.#openLogs(left, behindMsMax)
+    }
+  }
+
+  /** No file can be opened now, and it has been said: time for others to close some. */
+  async #untilFilesWereClosed(): Promise<void> {
+    await new Promise<void>((resolve) => void this.#environment.timers.after(retryMs, resolve))
   }
 
   /** Resolves when all logs on disk are open, as far as they can be, once `start` has resolved. */
@@ -387,30 +414,38 @@ export class Replicas {
     }
   }
 
-  async #openLogs(partitions: readonly Partition[], sliceMsMax = openingMsMax): Promise<void> {
+  /** Gives those for which no file could be opened; none where `close` was called meanwhile. */
+  async #openLogs(
+    partitions: readonly Partition[],
+    sliceMsMax = openingMsMax,
+  ): Promise<Partition[]> {
+    const left: Partition[] = []
     const { clock, timers, log } = this.#environment
     const startMs = clock.monotonic()
     let bytes = 0
     let sliceMs = startMs
     let toldMs = startMs
     for (const partition of partitions) {
-      if (this.#isClosing) return
-      // Where it cannot be opened, the partition is offline and has said so.
-      partition.open()
+      if (this.#isClosing) return []
+      // Where it cannot be opened for good, the partition is offline and has said so.
+      const isLeft = !partition.open() && partition.isUnopened && !partition.isOffline
+      if (isLeft) left.push(partition)
       bytes += partition.openedLog?.size ?? 0
-      const { opened, total } = this.#opening
-      this.#opening = { opened: opened + 1, total }
+      const { total } = this.#opening
+      const opened = this.#opening.opened + (isLeft ? 0 : 1)
+      this.#opening = { opened, total }
       const nowMs = clock.monotonic()
       if (nowMs - toldMs >= progressMs) {
         toldMs = nowMs
         const seconds = Math.round((nowMs - startMs) / 1000)
-        const fields = { opened: opened + 1, total, bytes, seconds }
-        log.info(`opening logs: ${opened + 1} of ${total} partitions`, fields)
+        const fields = { opened, total, bytes, seconds }
+        log.info(`opening logs: ${opened} of ${total} partitions`, fields)
       }
       if (nowMs - sliceMs < sliceMsMax && this.#opening.opened % openingCountMax !== 0) continue
       await new Promise<void>((resolve) => timers.lineUp(resolve))
       sliceMs = clock.monotonic()
     }
+    return left
   }
 
   #host(topic: AssignedTopic, indexes: Iterable<number>, found?: FoundLogs): void {
@@ -478,10 +513,7 @@ export class Replicas {
     if (directory === undefined) return
     this.#placement.add(directory)
     const options = this.#logOptions(partition, directory)
-    const openAny = () => Log.open({ ...options, config: partition.config })
-    // What an unclean end has left must be in order before anybody is let in.
-    const isUnclean = isOnDisk && !directory.isClean
-    const open = isUnclean ? openAny : () => orOutOfFiles(openAny)
+    const open = () => orOutOfFiles(() => Log.open({ ...options, config: partition.config }))
     const openPlaced = () => {
       try {
         return open()
@@ -517,7 +549,8 @@ export class Replicas {
     partition.replaceLog(log)
   }
 
-  #findLogs(): FoundLogs {
+  /** Null where no file can be opened now. */
+  #findLogs(): FoundLogs | null {
     const directories = this.onlineDirectories
     const search = new LogSearch({
       directories,
@@ -527,7 +560,12 @@ export class Replicas {
       log: this.#environment.log,
       topic: (name) => this.#topics.byName.get(name),
     })
-    return search.run()
+    try {
+      return search.run()
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error
+      return null
+    }
   }
 
   #removeTopic(id: string): void {

@@ -213,8 +213,8 @@ t.test('what cannot be looked at during a start is offline, not begun anew', asy
         disk.fault = (operation, name) => {
           if (name !== unreadable) return undefined
           // The first is that of the directory's opening.
-          if (operation === 'list') return lists++ > 0 ? 'EMFILE' : undefined
-          return operation === 'stat' && name !== '/data' ? 'EMFILE' : undefined
+          if (operation === 'list') return lists++ > 0 ? 'EACCES' : undefined
+          return operation === 'stat' && name !== '/data' ? 'EACCES' : undefined
         }
       })
       for (const index of [0, 1, 2]) {
@@ -231,6 +231,43 @@ t.test('what cannot be looked at during a start is offline, not begun anew', asy
     }
   }
 })
+
+t.test(
+  'a start waits for files that it may open, and what it cannot open is opened later',
+  async (t) => {
+    for (const end of ['close', 'kill'] as const) {
+      for (const operation of ['list', 'stat', 'open', 'read'] as const) {
+        const path = new DataPath()
+        path.createTopic('orders', { partitions: 3 })
+        for (const index of [0, 1, 2]) {
+          const { written } = path.partition('orders', index).append(batchOf(['a']), { acks: 1 })
+          await path.world.run(written)
+        }
+        if (end === 'close') await path.world.run(path.replicas.close(5))
+        let lists = 0
+        path.restart('kill', (disk) => {
+          disk.fault = (done, name) => {
+            // The first is that of the directory's opening.
+            if (name === '/data') return done === operation && lists++ > 0 ? 'EMFILE' : undefined
+            return done === operation && name.includes('/orders-') ? 'EMFILE' : undefined
+          }
+        })
+        const { timers } = path.process.environment
+        const sleep = (ms: number) =>
+          path.world.run(new Promise((done) => timers.after(ms, () => done(0))))
+        await sleep(40_000)
+        path.process.disk.fault = undefined
+        await sleep(2_000)
+        for (const index of [0, 1, 2]) {
+          const what = `${index}, ${operation} after ${end}`
+          t.equal(path.partition('orders', index).leaderError(), null, what)
+          t.equal(path.partition('orders', index).highWatermark, 1, what)
+        }
+        await path.world.run(path.replicas.opened)
+      }
+    }
+  },
+)
 
 t.test('a partition whose directory is no longer there is offline, not begun anew', async (t) => {
   const lines: string[] = []
