@@ -42,7 +42,7 @@
 import * as header from '../../protocol/records/batch.ts'
 import { type Disk, DiskError } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
+import type { EpochStart, LeaderEpochs } from './leader-epochs.ts'
 import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
 import type { OnDamage } from './log-options.ts'
 import { rebuildProducers, rememberEarlier } from './producer-rebuild.ts'
@@ -97,6 +97,7 @@ export interface Recovered {
  */
 export function recover(given: RecoveryOptions): Recovered {
   let options = given
+  const storedEpochs = [...given.epochs.entries]
   const files = tidy(options)
   const segments = files.bases.map(options.openSegment)
   boundSegments(segments)
@@ -144,7 +145,7 @@ export function recover(given: RecoveryOptions): Recovered {
   ;(segments.at(-1) as Segment).endOffset = logEndOffset
   const first = segments[0] as Segment
   const logStartOffset = Math.max(options.logStartOffset, first.baseOffset)
-  recoverEpochs(segments, { logStartOffset, logEndOffset, rebuiltFrom }, options)
+  recoverEpochs(segments, { logStartOffset, logEndOffset, rebuiltFrom, storedEpochs }, options)
   dropStraySnapshots(snapshots, segments, logEndOffset)
   if (!areProducersKnown) {
     for (const { baseOffset, transactionIndex } of segments) {
@@ -520,10 +521,15 @@ function remove(segment: Segment, { disk }: RecoveryOptions): void {
 
 function recoverEpochs(
   segments: readonly Segment[],
-  known: { logStartOffset: number; logEndOffset: number; rebuiltFrom: number },
+  known: {
+    logStartOffset: number
+    logEndOffset: number
+    rebuiltFrom: number
+    storedEpochs: readonly EpochStart[]
+  },
   { epochs, directory, log }: RecoveryOptions,
 ): void {
-  const { logStartOffset, logEndOffset, rebuiltFrom } = known
+  const { logStartOffset, logEndOffset, rebuiltFrom, storedEpochs } = known
   const { lastLeaderEpoch } = (segments.at(-1) as Segment).contents
   const isAllRead = rebuiltFrom <= (segments[0] as Segment).baseOffset
   epochs.truncateFromEnd(logEndOffset)
@@ -532,6 +538,12 @@ function recoverEpochs(
     const fields = { partition: nameOf(directory) }
     log.warn('the leader epochs are missing or damaged and are taken from the batches', fields)
     rebuildEpochs(segments, epochs)
+  } else if (lastLeaderEpoch >= 0) {
+    const isUnknown = ({ epoch, startOffset }: EpochStart) =>
+      startOffset > logEndOffset || (startOffset < logEndOffset && epoch > lastLeaderEpoch)
+    const fields = { partition: nameOf(directory), epochs: storedEpochs.filter(isUnknown) }
+    const message = 'the leader epochs had some of which there are no batches; they are dropped'
+    if (fields.epochs.length > 0) log.warn(message, fields)
   }
   epochs.truncateFromStart(logStartOffset)
 }
