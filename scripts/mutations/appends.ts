@@ -35,8 +35,8 @@ export const acknowledgements: readonly Mutation[] = [
     name: 'failed-sync-acknowledged',
     breaks: 'a sync that failed counts as one that succeeded',
     file: 'src/log/segments.ts',
-    find: 'await Promise.all(dirty.map((segment) => segment.sync()))',
-    replace: 'await Promise.allSettled(dirty.map((segment) => segment.sync()))',
+    find: '...dirty.map((segment) => segment.sync()),',
+    replace: '...dirty.map((segment) => segment.sync().catch(() => undefined)),',
   },
   {
     name: 'failed-write-acknowledged',
