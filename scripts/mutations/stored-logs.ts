@@ -118,14 +118,14 @@ export const recovery: readonly Mutation[] = [
     name: 'segment-name-not-synced',
     breaks: 'the directory is not synced when it has a new segment',
     file: 'src/log/segments.ts',
-    find: 'this.#mustSyncNames = false\n    this.#disk.syncDirectory(this.#directory)\n',
-    replace: 'this.#mustSyncNames = false\n',
+    find: 'this.#disk.syncDirectoryAsync(this.#directory),',
+    replace: '',
   },
   {
     name: 'partition-name-not-synced',
     breaks: 'the log directory is not synced when it has a new partition',
     file: 'src/log/segments.ts',
-    find: 'this.#disk.syncDirectory(parentOf(this.#directory))',
+    find: 'isDirectoryNew ? this.#disk.syncDirectoryAsync(parentOf(this.#directory)) : undefined,',
     replace: '',
   },
   {
