@@ -4,6 +4,7 @@
  */
 import { ConfigError } from './config/definition.ts'
 import type { TopicTable } from './config/table-configs.ts'
+import { ConfigProviders } from './connect/config-providers.ts'
 import type { StorageAt } from './connect/delta/move-offsets.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
 import { Plugins } from './connect/plugins.ts'
@@ -66,6 +67,10 @@ function workerOf({ bootstrap, settings, workerId, logLevel }: ConnectStart): Wo
     plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
     bootstrap,
     settings,
+    providers: new ConfigProviders(settings, {
+      disk: environment.disk,
+      variables: process.env,
+    }),
     config: parseConnectConfig(settings),
     workerId,
   }

@@ -15,6 +15,7 @@ import {
   type WorkerMode,
   withoutEffect,
 } from './config/worker-configs.ts'
+import { ConfigProviders } from './connect/config-providers.ts'
 import type { StorageAt } from './connect/delta/move-offsets.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
 import { Plugins } from './connect/plugins.ts'
@@ -33,6 +34,7 @@ import { FileStorage } from './connect/storage/file-storage.ts'
 import { unreadable } from './environment/disk.ts'
 import type { Environment, Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
+import { NodeDisk } from './environment/node/disk.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
@@ -107,6 +109,7 @@ function connectorFile(path: string, text: string): ConnectorRequest {
 class WorkerProcess {
   readonly #mode: WorkerMode
   readonly #settings: ReadonlyMap<string, string>
+  readonly #providers: ConfigProviders
   readonly #config: WorkerConfig
   readonly #environment: Environment
   readonly #log: Logger
@@ -118,8 +121,11 @@ class WorkerProcess {
   /** Throws ConfigError. */
   constructor(mode: WorkerMode, settings: ReadonlyMap<string, string>) {
     this.#mode = mode
-    this.#settings = settings
-    this.#config = parseWorkerConfig(mode, settings)
+    const surroundings = { disk: new NodeDisk(), variables: process.env }
+    this.#providers = new ConfigProviders(settings, surroundings)
+    // The worker's own settings may have references too.
+    this.#settings = this.#providers.resolve(settings)
+    this.#config = parseWorkerConfig(mode, this.#settings)
     this.#bootstrap = (this.#config['bootstrap.servers'] ?? []).map((text) => {
       const endpoint = parseAddress(text)
       if (endpoint === null)
@@ -190,6 +196,7 @@ class WorkerProcess {
       plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
       bootstrap: this.#bootstrap,
       settings: this.#settings,
+      providers: this.#providers,
       config: this.#config,
       workerId,
     }

@@ -1,7 +1,7 @@
 /**
  * Settings of the connector runtime: Kafka Connect's worker settings, with its names and defaults. A
  * broker, which runs a worker within it, has them behind `connect.`: `connect.offset.flush.interval.ms`.
- * Options of converters follow the converter's name: `connect.value.converter.schemas.enable`.
+ * Options of converters and of config providers follow their names: `connect.value.converter.schemas.enable`.
  */
 import {
   atLeast,
@@ -49,12 +49,12 @@ export type ConnectConfig = {
 
 export const connectPrefix = 'connect.'
 
-const converterOption = /^connect\.(key|value|header)\.converter\../
+const open = /^connect\.((key|value|header)\.converter\.|config\.providers(\.|$))/
 
 /** The definition of a setting that begins with `connect.`; undefined: nobody knows it. */
 export function connectConfig(name: string): Definition | undefined {
   if (!name.startsWith(connectPrefix)) return undefined
   const own = name.slice(connectPrefix.length)
   if (Object.hasOwn(connectConfigs, own)) return connectConfigs[own as ConnectConfigName]
-  return converterOption.test(name) ? string(null) : undefined
+  return open.test(name) ? string(null) : undefined
 }

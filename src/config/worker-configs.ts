@@ -62,7 +62,7 @@ const workerConfigs: Readonly<Record<string, Definition>> = { ...connectConfigs,
 
 /** Those that are passed on, to clients, converters, providers and plug-ins. */
 const open =
-  /^(key|value|header)\.converter\.|^(consumer|producer|admin)\.|^(config|offset|status)\.storage\.|^config\.providers\./
+  /^(key|value|header)\.converter\.|^(consumer|producer|admin)\.|^(config|offset|status)\.storage\.|^config\.providers(\.|$)/
 
 /** Throws ConfigError for what is missing and for what is not valid. */
 export function parseWorkerConfig(

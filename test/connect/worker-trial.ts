@@ -6,6 +6,7 @@ import { Cluster } from '../../src/client/cluster.ts'
 import { Consumer } from '../../src/client/consumer.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { ConfigDef } from '../../src/connect/config-def.ts'
+import { ConfigProviders } from '../../src/connect/config-providers.ts'
 import { fileSink } from '../../src/connect/file/file-sink.ts'
 import { fileSource } from '../../src/connect/file/file-source.ts'
 import type { SinkPlugin, SinkTask } from '../../src/connect/plugin.ts'
@@ -61,6 +62,8 @@ export class WorkerTrial {
       ['key.converter', 'org.apache.kafka.connect.storage.StringConverter'],
       ['value.converter', 'org.apache.kafka.connect.storage.StringConverter'],
       ['task.shutdown.graceful.timeout.ms', '2000'],
+      ['config.providers', 'file'],
+      ['config.providers.file.class', 'FileConfigProvider'],
     ])
     this.#herder = new SoloHerder({
       environment,
@@ -73,6 +76,10 @@ export class WorkerTrial {
       ]),
       bootstrap: [this.#bootstrap],
       settings,
+      providers: new ConfigProviders(settings, {
+        disk: environment.disk,
+        variables: {},
+      }),
       config: parseConnectConfig(settings),
       workerId: 'worker:8083',
     })

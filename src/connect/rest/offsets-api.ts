@@ -45,7 +45,7 @@ export function offsetRoutes(herder: Herder): Route[] {
 }
 
 async function offsets(herder: Herder, name: string) {
-  const settings = herder.require(name)
+  const settings = herder.resolved(name)
   if (herder.typeOf(settings) === 'sink') {
     const committed = await fetchCommitted(herder.cluster, groupIdOf(herder, name), null)
     return json(200, {
@@ -150,7 +150,7 @@ async function alterSink(
 }
 
 async function resetSink(herder: Herder, name: string, plugin: Of<'sink'>): Promise<boolean> {
-  const settings = herder.require(name)
+  const settings = herder.resolved(name)
   const groupId = groupIdOf(herder, name)
   const pattern = (settings.get('topics.regex') ?? '').trim()
   const matches = pattern === '' ? null : topicsPattern(pattern)
@@ -179,7 +179,7 @@ async function moveSink(
   offsets: readonly SinkOffset[],
   moveGroup: () => Promise<void>,
 ): Promise<boolean> {
-  const settings = herder.require(name)
+  const settings = herder.resolved(name)
   const connector = plugin.connector()
   await asked(() => connector.checkOffsets?.(settings, offsets))
   await whileUnused(name, moveGroup)
@@ -229,7 +229,7 @@ async function moveSource(
   plugin: Of<'source'>,
   moves: readonly (readonly [SourcePosition, SourcePosition | null])[],
 ): Promise<boolean> {
-  const settings = herder.require(name)
+  const settings = herder.resolved(name)
   const isMoved = await asked(() => plugin.connector().alterOffsets?.(settings, moves))
   await herder.putOffsets(
     moves.map(([partition, offset]) => herder.offsets.entry(name, partition, offset)),
@@ -275,7 +275,7 @@ async function whileUnused(name: string, work: () => Promise<void>): Promise<voi
 
 function groupIdOf(herder: Herder, name: string): string {
   const { worker } = herder
-  return sinkConsumerSettings(herder.require(name), name, worker.settings).options.groupId
+  return sinkConsumerSettings(herder.resolved(name), name, worker.settings).options.groupId
 }
 
 /** Numbers may be texts. Throws HttpError 400 in Kafka's words. */

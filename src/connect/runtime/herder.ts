@@ -6,6 +6,7 @@
 import { Cluster } from '../../client/cluster.ts'
 import { HttpError } from '../../http/routes.ts'
 import type { Settings } from '../config-def.ts'
+import { hasReference } from '../config-providers.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
 import type { ConfigState, RestartRequest, TargetState } from '../storage/config-state.ts'
 import type { OffsetState } from '../storage/offset-state.ts'
@@ -85,7 +86,19 @@ export abstract class Herder {
 
   /** Throws HttpError 400 for a class that is none of a connector. */
   async validate(settings: Settings): Promise<ConfigInfos> {
-    return validateConnector(this.pluginOf(settings), this.worker.plugins, settings)
+    const { plugins, providers } = this.worker
+    const infos = await validateConnector(
+      this.pluginOf(settings),
+      plugins,
+      providers.resolve(settings),
+    )
+    // What a reference stands for is told to nobody.
+    const configs = infos.configs.map((config) => {
+      const given = settings.get(config.value.name)
+      if (given === undefined || !hasReference(given)) return config
+      return { ...config, value: { ...config.value, value: given } }
+    })
+    return { ...infos, configs }
   }
 
   /** Changes some settings; a null removes one. Rejects with HttpError 400, 404. */
@@ -112,6 +125,11 @@ export abstract class Herder {
     const settings = this.configs.connector(name)
     if (settings === undefined) throw new HttpError(404, `Connector ${name} not found`)
     return settings
+  }
+
+  /** As `require`, with what references stand for. Throws ConfigError too. */
+  resolved(name: string): Settings {
+    return this.worker.providers.resolve(this.require(name))
   }
 
   /** `unknown` where the worker has no such class any more. */

@@ -3,6 +3,7 @@
  * is its own failure, told in its status.
  */
 import type { Settings } from '../config-def.ts'
+import { unresolved } from '../config-providers.ts'
 import { TooManyTasks } from '../failures.ts'
 import type { Connector, ConnectorPlugin } from '../plugin.ts'
 import { pausedFor } from './pause.ts'
@@ -67,7 +68,7 @@ export class RunningConnector {
     const instance = plugin.connector()
     this.#instance = instance
     try {
-      await instance.start(settings, {
+      await instance.start(worker.providers.resolve(settings), {
         environment: worker.environment,
         log: worker.environment.log.child({ connector: name }),
         requestTaskReconfiguration: () => {
@@ -98,7 +99,9 @@ export class RunningConnector {
       const value = this.#options.settings.get(setting)
       if (plugin.type === 'sink' && value !== undefined) common.push([setting, value])
     }
-    return configs.map((config) => new Map([...config, ...common]))
+    return configs.map((config) =>
+      unresolved(new Map([...config, ...common]), this.#options.settings),
+    )
   }
 
   /** Never rejects: what cannot be stopped is logged, or left. */
@@ -121,13 +124,20 @@ export class RunningConnector {
     { isPaused, isCurrent }: { isPaused: boolean; isCurrent: () => boolean },
   ): void {
     const { name, worker, plugin, offsets, events } = this.#options
+    let resolved: Settings
+    try {
+      resolved = worker.providers.resolve(new Map([...this.#options.settings, ...settings]))
+    } catch (error) {
+      events.onTaskState(task, 'FAILED', error)
+      return
+    }
     let run: RunningTask | null = null
     const isHeard = () => isCurrent() && !(run !== null && this.#givenUp.has(run))
     const options = {
       id: { connector: name, task },
       worker,
       // Converters and transformations are set for the connector, and are its tasks'.
-      settings: new Map([...this.#options.settings, ...settings]),
+      settings: resolved,
       isPaused,
       onState: (state: TaskState, error?: unknown) => {
         if (isHeard()) events.onTaskState(task, state, error)

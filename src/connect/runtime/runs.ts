@@ -147,7 +147,9 @@ export class Runs {
     const settings = configs.connector(name)
     if (connector?.isStarted !== true || settings === undefined) return null
     const table = connector.isSink ? sinkConfig : sourceConfig
-    const { 'tasks.max': max, 'tasks.max.enforce': isEnforced } = table.parse(settings)
+    const { 'tasks.max': max, 'tasks.max.enforce': isEnforced } = table.parse(
+      this.#worker.providers.resolve(settings),
+    )
     const wanted = await connector.taskConfigs(max, isEnforced)
     const before = configs.tasks(name)
     const isSame =

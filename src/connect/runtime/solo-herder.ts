@@ -142,7 +142,8 @@ export class SoloHerder extends Herder {
     if (settings === undefined || this.typeOf(settings) !== 'sink') return
     const { log } = this.worker.environment
     try {
-      const { groupId } = sinkConsumerSettings(settings, name, this.worker.settings).options
+      const { providers, settings: ofWorker } = this.worker
+      const { groupId } = sinkConsumerSettings(providers.resolve(settings), name, ofWorker).options
       await removeOrphans(this.cluster, groupId, sinkClientId(name))
     } catch (error) {
       log.warn(`The group of connector ${name} is not known`, { reason: String(error) })

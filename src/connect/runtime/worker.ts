@@ -4,6 +4,7 @@ import { parseSetting } from '../../config/definition.ts'
 import type { Environment } from '../../environment/environment.ts'
 import type { Endpoint } from '../../environment/network.ts'
 import type { Settings } from '../config-def.ts'
+import type { ConfigProviders } from '../config-providers.ts'
 import type { Plugins } from '../plugins.ts'
 
 export interface Worker {
@@ -13,6 +14,8 @@ export interface Worker {
   /** As they were given: converters find their options here. */
   readonly settings: Settings
   readonly config: ConnectConfig
+  /** Who knows what references in settings stand for. */
+  readonly providers: ConfigProviders
   /** `host:port` of its REST interface, as statuses tell it. */
   readonly workerId: string
 }
