@@ -37,6 +37,7 @@ t.test('a group of two', async (t) => {
   }
   const first = await startWorker('distributed', directory, settings)
   const second = await startWorker('distributed', directory, settings)
+  for (const { child } of [first, second]) t.teardown(() => child.interrupt())
   const told = async (url: string, name: string): Promise<Told | null> => {
     const { status, body } = await ask(`${url}/connectors/${name}/status`)
     return status === 200 ? body : null

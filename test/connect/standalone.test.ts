@@ -79,6 +79,7 @@ t.test('files of connectors run, and go on where they were with the next start',
   const lines = () => (existsSync(output) ? readFileSync(output, 'utf8') : '')
   writeFileSync(input, 'one\ntwo\n')
   const first = await startWorker('standalone', directory, settings, [source, sink])
+  t.teardown(() => first.child.interrupt())
   await until('two lines are out', () => lines() === 'one\ntwo\n')
   first.child.interrupt()
   const { code, stdout } = await first.child.ended
@@ -86,6 +87,7 @@ t.test('files of connectors run, and go on where they were with the next start',
   t.match(stdout, /no\.such\.setting has no effect/)
   writeFileSync(input, 'one\ntwo\nthree\n')
   const second = await startWorker('standalone', directory, settings, [source, sink])
+  t.teardown(() => second.child.interrupt())
   await until('the third line is out', () => lines() === 'one\ntwo\nthree\n')
   second.child.interrupt()
   t.equal((await second.child.ended).code, 0)

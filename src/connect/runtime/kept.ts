@@ -3,7 +3,7 @@ import { HttpError } from '../../http/routes.ts'
 import { ConfigState } from '../storage/config-state.ts'
 import { OffsetState } from '../storage/offset-state.ts'
 import { StatusState } from '../storage/status-state.ts'
-import type { Apply, Entry, States, Storage } from '../storage/storage.ts'
+import type { Apply, Entry, Kind, States, Storage } from '../storage/storage.ts'
 import type { Worker } from './worker.ts'
 
 export class Kept {
@@ -44,9 +44,9 @@ export class Kept {
     await this.#open.put('configs', entries)
   }
 
-  /** Resolves when all settings are applied that anybody has written by now. */
-  async catchUp(): Promise<void> {
-    await this.#open.catchUp('configs')
+  /** Resolves when all of it is applied that anybody has written by now. */
+  async catchUp(kind: Kind): Promise<void> {
+    await this.#open.catchUp(kind)
   }
 
   async putOffsets(entries: readonly Entry[]): Promise<void> {

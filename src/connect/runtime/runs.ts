@@ -66,6 +66,7 @@ export class Runs {
       plugin,
       settings,
       offsets: {
+        catchUp: () => this.#kept.catchUp('offsets'),
         offset: (partition) => offsets.offset(name, partition),
         put: (rows) =>
           this.#kept.putOffsets(

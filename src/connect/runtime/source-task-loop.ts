@@ -29,6 +29,8 @@ import { TopicCreation } from './topic-creation.ts'
 
 /** Where the offsets of a connector are kept. */
 export interface SourceOffsets {
+  /** Resolves when all is known that whoever had the task before, or a user, has kept. */
+  catchUp(): Promise<void>
   offset(partition: SourcePosition): SourcePosition | null
   /** Resolves when they are kept. */
   put(offsets: readonly { partition: SourcePosition; offset: SourcePosition }[]): Promise<void>
@@ -127,6 +129,7 @@ export class SourceTaskLoop implements RunningTask {
     const { worker, settings, onState } = this.#options
     const { environment } = worker
     try {
+      await this.#offsets.catchUp()
       await this.#task.start(settings, {
         environment,
         log: logOf(this.#options),

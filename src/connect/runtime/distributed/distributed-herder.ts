@@ -295,7 +295,7 @@ export class DistributedHerder extends Herder {
   /** Rejects with ConnectException where it takes longer than `worker.sync.timeout.ms`. */
   async #catchUp(): Promise<void> {
     const { environment } = this.worker
-    const caughtUp = this.kept.catchUp().then(() => true)
+    const caughtUp = this.kept.catchUp('configs').then(() => true)
     const isDone = await Promise.race([
       caughtUp,
       pausedFor(environment, this.#config['worker.sync.timeout.ms']),
