@@ -7,14 +7,17 @@ import type { TopicTable } from './config/table-configs.ts'
 import { ConfigProviders } from './connect/config-providers.ts'
 import type { StorageAt } from './connect/delta/move-offsets.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
+import { pluginsOf } from './connect/plugin-path.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
 import { TopicTables } from './connect/topic-tables/topic-tables.ts'
+import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import type { LogLevel } from './environment/node/logger.ts'
+import { loadModule } from './environment/node/modules.ts'
 import { answerQuestions } from './environment/node/threads.ts'
 import type { HttpAnswer, HttpRequest } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
@@ -43,7 +46,7 @@ export type ConnectQuestion =
   | { readonly kind: 'watch' }
   | { readonly kind: 'stop' }
 
-let worker: Worker | null = null
+let worker: Promise<Worker> | null = null
 let herder: SoloHerder | null = null
 let topicTables: TopicTables | null = null
 let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
@@ -51,20 +54,35 @@ let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
 // Timers of the environment keep nothing alive, and neither do connections that wait.
 setInterval(() => undefined, 2 ** 30)
 
-const storageAt: StorageAt = (location, variables) =>
-  tableStorage(location, worker!.environment, variables)
+const storageIn =
+  (environment: Environment): StorageAt =>
+  (location, variables) =>
+    tableStorage(location, environment, variables)
 
 /** What connectors and the tables of topics share. */
-function workerOf({ bootstrap, settings, workerId, logLevel }: ConnectStart): Worker {
-  if (worker !== null) return worker
+function workerOf(asked: ConnectStart): Promise<Worker> {
+  worker ??= makeWorker(asked).catch((error: unknown) => {
+    worker = null
+    throw error
+  })
+  return worker
+}
+
+async function makeWorker(asked: ConnectStart): Promise<Worker> {
+  const { bootstrap, settings, workerId, logLevel } = asked
   const environment = createNodeEnvironment({ log: { level: logLevel as LogLevel } })
   const { clock, random } = environment
   process.on('unhandledRejection', (err) => {
     environment.log.error('A connector left an error that nobody looks at', { err })
   })
-  worker = {
+  const { disk, log } = environment
+  const ofOthers = await pluginsOf(settings, { disk, log, load: loadModule })
+  return {
     environment,
-    plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
+    plugins: new Plugins([
+      ...knownPlugins({ clock, random, storageAt: storageIn(environment) }),
+      ...ofOthers,
+    ]),
     bootstrap,
     settings,
     providers: new ConfigProviders(settings, {
@@ -74,11 +92,10 @@ function workerOf({ bootstrap, settings, workerId, logLevel }: ConnectStart): Wo
     config: parseConnectConfig(settings),
     workerId,
   }
-  return worker
 }
 
 async function start(asked: ConnectStart): Promise<void> {
-  const started = new SoloHerder(workerOf(asked))
+  const started = new SoloHerder(await workerOf(asked))
   herder = started
   answer = connectApi(started)
   try {
@@ -90,10 +107,10 @@ async function start(asked: ConnectStart): Promise<void> {
   }
 }
 
-function setTables(asked: ConnectStart, tables: readonly TopicTable[]): void {
-  const all = workerOf(asked)
+async function setTables(asked: ConnectStart, tables: readonly TopicTable[]): Promise<void> {
+  const all = await workerOf(asked)
   const { clock, random } = all.environment
-  topicTables ??= new TopicTables(all, { clock, random, storageAt })
+  topicTables ??= new TopicTables(all, { clock, random, storageAt: storageIn(all.environment) })
   topicTables.set(tables)
 }
 
@@ -109,7 +126,7 @@ answerQuestions(async (asked) => {
   if (question.kind === 'statuses') return (await topicTables?.statuses()) ?? []
   try {
     if (question.kind === 'start') await start(question.start)
-    else if (question.kind === 'tables') setTables(question.start, question.tables)
+    else if (question.kind === 'tables') await setTables(question.start, question.tables)
     else await Promise.all([topicTables?.stop(), herder?.stop()])
     return null
   } catch (error) {

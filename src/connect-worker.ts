@@ -18,6 +18,7 @@ import {
 import { ConfigProviders } from './connect/config-providers.ts'
 import type { StorageAt } from './connect/delta/move-offsets.ts'
 import { knownPlugins } from './connect/known-plugins.ts'
+import { pluginsOf } from './connect/plugin-path.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import {
@@ -36,6 +37,7 @@ import type { Environment, Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { NodeDisk } from './environment/node/disk.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
+import { loadModule } from './environment/node/modules.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
@@ -180,20 +182,21 @@ class WorkerProcess {
         load: () => answering,
       },
     ])
-    const herder = this.#make(await this.#workerId(at.host, this.#http.address.port))
+    const herder = await this.#make(await this.#workerId(at.host, this.#http.address.port))
     this.#herder = herder
     await herder.start()
     begin(connectApi(herder))
   }
 
-  #make(workerId: string): Herder {
+  async #make(workerId: string): Promise<Herder> {
     const environment = this.#environment
-    const { clock, random } = environment
+    const { clock, random, disk, log } = environment
+    const ofOthers = await pluginsOf(this.#settings, { disk, log, load: loadModule })
     const storageAt: StorageAt = (location, variables) =>
       tableStorage(location, environment, variables)
     const worker: Worker = {
       environment,
-      plugins: new Plugins(knownPlugins({ clock, random, storageAt })),
+      plugins: new Plugins([...knownPlugins({ clock, random, storageAt }), ...ofOthers]),
       bootstrap: this.#bootstrap,
       settings: this.#settings,
       providers: this.#providers,
