@@ -4,11 +4,13 @@
  */
 
 import { crc32 } from '../../../protocol/records/crc32.ts'
-import type { Storage } from '../../environment/storage.ts'
+import type { FileInMaking, Storage } from '../../environment/storage.ts'
 import type { DeletionVectorDescriptor } from './actions.ts'
+import { randomUuid } from './data-writer.ts'
 import { corrupt, unsupported } from './delta-error.ts'
 import { fileNameOf } from './paths.ts'
-import { RowBitmap } from './row-bitmap.ts'
+import { RowBitmap, type RowBitmapBuilder } from './row-bitmap.ts'
+import type { TableEnvironment } from './table-environment.ts'
 
 const formatVersion = 1
 /** One bit for each of 2^34 rows: more are in no file. */
@@ -46,6 +48,52 @@ export async function readDeletionVector(
   }
 }
 
+/** Puts vectors behind one another into one file, which nobody sees before a commit names it. */
+export class VectorWriter {
+  readonly #file: FileInMaking
+  readonly #id: string
+  #size = 1
+
+  private constructor(file: FileInMaking, id: string) {
+    this.#file = file
+    this.#id = id
+  }
+
+  /** Rejects with DiskError, as all do. */
+  static async create({ storage, random }: TableEnvironment): Promise<VectorWriter> {
+    const uuid = randomUuid(random)
+    const file = await storage.create(`deletion_vector_${uuid}.bin`)
+    await file.write(Uint8Array.of(formatVersion))
+    return new VectorWriter(file, encodeZ85(Buffer.from(uuid.replaceAll('-', ''), 'hex')))
+  }
+
+  async add(rows: RowBitmapBuilder): Promise<DeletionVectorDescriptor> {
+    const bitmap = rows.finish()
+    const frame = Buffer.alloc(bitmap.length + 8)
+    frame.writeUInt32BE(bitmap.length)
+    bitmap.copy(frame, 4)
+    frame.writeUInt32BE(crc32(bitmap) >>> 0, bitmap.length + 4)
+    await this.#file.write(frame)
+    const offset = this.#size
+    this.#size += frame.length
+    return {
+      storageType: 'u',
+      pathOrInlineDv: this.#id,
+      offset,
+      sizeInBytes: bitmap.length,
+      cardinality: rows.count,
+    }
+  }
+
+  finish(): Promise<void> {
+    return this.#file.finish()
+  }
+
+  discard(): Promise<void> {
+    return this.#file.discard()
+  }
+}
+
 /** The storage's name of the file with the vector. */
 export function vectorFileName({ storageType, pathOrInlineDv }: DeletionVectorDescriptor): string {
   if (storageType === 'p') return fileNameOf(pathOrInlineDv)
@@ -78,4 +126,19 @@ export function decodeZ85(text: string, length: number): Buffer {
     bytes.writeUInt32BE(word, (i / 5) * 4)
   }
   return bytes.subarray(0, length)
+}
+
+/** Of a multiple of four bytes. */
+function encodeZ85(bytes: Buffer): string {
+  let text = ''
+  for (let i = 0; i < bytes.length; i += 4) {
+    let word = bytes.readUInt32BE(i)
+    let digits = ''
+    for (let j = 0; j < 5; j++) {
+      digits = z85Digits[word % 85]! + digits
+      word = Math.floor(word / 85)
+    }
+    text += digits
+  }
+  return text
 }

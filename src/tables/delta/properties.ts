@@ -31,13 +31,41 @@ const values: Readonly<Record<string, { readonly form: RegExp; readonly says: st
   'delta.enableRowTracking': boolean,
   'delta.enableTypeWidening': boolean,
 }
+/** Further ones that engines know, whatever they may be. */
+const others = new Set([
+  'delta.autoOptimize',
+  'delta.autoOptimize.autoCompact',
+  'delta.autoOptimize.optimizeWrite',
+  'delta.columnMapping.maxColumnId',
+  'delta.compatibility.symlinkFormatManifest.enabled',
+  'delta.dataSkippingStatsColumns',
+  'delta.enableFullRetentionRollback',
+  'delta.inCommitTimestampEnablementTimestamp',
+  'delta.inCommitTimestampEnablementVersion',
+  'delta.isolationLevel',
+  'delta.parquet.compression.codec',
+  'delta.parquet.format.version',
+  'delta.randomPrefixLength',
+  'delta.randomizeFilePrefixes',
+  'delta.sampling.enabled',
+  'delta.targetFileSize',
+  'delta.tuneFileSizesForRewrites',
+  'delta.universalFormat.enabledFormats',
+  'delta.enableIcebergCompatV1',
+  'delta.enableIcebergCompatV2',
+  'delta.rowTracking.materializedRowIdColumnName',
+  'delta.rowTracking.materializedRowCommitVersionColumnName',
+])
 const durations = [
   'delta.deletedFileRetentionDuration',
   'delta.logRetentionDuration',
   'delta.setTransactionRetentionDuration',
 ]
 
-/** Throws DeltaError for a value that would be kept and then not understood. Names that are not known may be anyone's. */
+/**
+ * Throws DeltaError for a value that would be kept and then not understood, and for a name that begins with `delta.` and
+ * is none that engines know: it was mistyped. Other names are anyone's.
+ */
 export function refuseValues(properties: Configuration): void {
   for (const [property, text] of properties) {
     const known = Object.hasOwn(values, property) ? values[property] : undefined
@@ -45,7 +73,23 @@ export function refuseValues(properties: Configuration): void {
       throw invalid(`${property}=${text}: expected ${known.says}`)
     }
     if (durations.includes(property)) durationMs(property, text)
+    else if (known === undefined && isMistyped(property)) {
+      throw invalid(`there is no property ${property}${similarTo(property)}`)
+    }
   }
+}
+
+function isMistyped(property: string): boolean {
+  if (!/^delta\./i.test(property) || others.has(property)) return false
+  return !property.startsWith('delta.constraints.') && !property.startsWith('delta.feature.')
+}
+
+/** The name that was meant, where it is plain. */
+function similarTo(property: string): string {
+  const bare = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '')
+  const all = [...Object.keys(values), ...others, ...durations]
+  const meant = all.find((name) => bare(name) === bare(property))
+  return meant === undefined ? '' : `: ${meant} is meant`
 }
 
 /** A checkpoint is written at every version that this divides. */

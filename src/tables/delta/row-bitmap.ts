@@ -63,6 +63,83 @@ export class RowBitmap {
   }
 }
 
+/** Makes the bytes of a set of positions, which come in rising order. */
+export class RowBitmapBuilder {
+  /** By the position's upper bits, in rising order. */
+  readonly #containers = new Map<
+    number,
+    { count: number; values: Uint16Array | null; bits: Buffer }
+  >()
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(position: number): void {
+    const key = Math.floor(position / 65536)
+    const lower = position % 65536
+    let container = this.#containers.get(key)
+    if (container === undefined) {
+      container = { count: 0, values: new Uint16Array(arrayLengthMax), bits: Buffer.alloc(0) }
+      this.#containers.set(key, container)
+    }
+    if (container.values !== null && container.count === arrayLengthMax) {
+      container.bits = Buffer.alloc(bitsetBytes)
+      for (const value of container.values) container.bits[value >> 3]! |= 1 << (value & 7)
+      container.values = null
+    }
+    if (container.values === null) container.bits[lower >> 3]! |= 1 << (lower & 7)
+    else container.values[container.count] = lower
+    container.count++
+    this.#count++
+  }
+
+  finish(): Buffer {
+    const buckets = new Map<number, number[]>()
+    for (const key of this.#containers.keys()) {
+      const upper = Math.floor(key / 65536)
+      const keys = buckets.get(upper)
+      if (keys === undefined) buckets.set(upper, [key])
+      else keys.push(key)
+    }
+    const head = words(magic, buckets.size, 0)
+    return Buffer.concat([
+      head,
+      ...[...buckets].flatMap(([upper, keys]) => [words(upper), ...this.#bucket(keys)]),
+    ])
+  }
+
+  #bucket(keys: readonly number[]): Buffer[] {
+    const header = Buffer.alloc(4 * keys.length)
+    const offsets = Buffer.alloc(4 * keys.length)
+    const bodies: Buffer[] = []
+    let at = 8 + header.length + offsets.length
+    for (const [i, key] of keys.entries()) {
+      const { count, values, bits } = this.#containers.get(key)!
+      header.writeUInt16LE(key % 65536, 4 * i)
+      header.writeUInt16LE(count - 1, 4 * i + 2)
+      offsets.writeUInt32LE(at, 4 * i)
+      const body = values === null ? bits : shorts(values.subarray(0, count))
+      bodies.push(body)
+      at += body.length
+    }
+    return [words(cookieWithoutRuns, keys.length), header, offsets, ...bodies]
+  }
+}
+
+function words(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length)
+  for (const [i, value] of values.entries()) bytes.writeUInt32LE(value, 4 * i)
+  return bytes
+}
+
+function shorts(values: Uint16Array): Buffer {
+  const bytes = Buffer.alloc(2 * values.length)
+  for (let i = 0; i < values.length; i++) bytes.writeUInt16LE(values[i]!, 2 * i)
+  return bytes
+}
+
 function readBucket(reader: Reader, base: number, into: Map<number, Container>): void {
   const cookie = reader.uint32()
   const hasRuns = (cookie & 0xffff) === cookieWithRuns

@@ -9,8 +9,10 @@ import { joinColumns, takeBatch, takeRows } from '../columns/batches.ts'
 import type { ColumnBatch } from '../columns/column.ts'
 import type { AddAction } from './actions.ts'
 import { changesBatch } from './changes.ts'
+import { readDeletionVector } from './deletion-vector.ts'
 import { unsupported } from './delta-error.ts'
-import { scanFiles } from './scan.ts'
+import { RowBitmapBuilder } from './row-bitmap.ts'
+import { scanFile, scanFiles } from './scan.ts'
 import type { TableField } from './schema.ts'
 import type { TableEnvironment } from './table-environment.ts'
 import type { Transaction } from './transaction.ts'
@@ -69,8 +71,13 @@ export class RowChanges {
     for (const file of files) await this.#look(file)
     const writesFeed = this.writesFeed
     for (const touched of this.#touched) {
-      if (writesFeed || !isWhole(touched)) await this.#rewrite(touched.file, writesFeed)
-      this.#transaction.remove(touched.file, true)
+      const { file, goes, changes, rows } = touched
+      if (this.#transaction.writesVectors && goes + changes < rows) {
+        await this.#markDeleted(touched, writesFeed)
+        continue
+      }
+      if (writesFeed || !isWhole(touched)) await this.#rewrite(file, { writesFeed, copies: true })
+      this.#transaction.remove(file, true)
     }
     const sum = (of: (touched: Touched) => number): number =>
       this.#touched.reduce((all, touched) => all + of(touched), 0)
@@ -99,17 +106,42 @@ export class RowChanges {
     if (goes + changes > 0) this.#touched.push({ file, rows, goes, changes })
   }
 
+  /** Leaves a file where it is, with a vector of the rows that go or change. */
+  async #markDeleted({ file, changes }: Touched, writesFeed: boolean): Promise<void> {
+    const { schema } = this.#transaction
+    const { storage } = this.#environment
+    const { deletionVector } = file
+    const before = deletionVector && (await readDeletionVector(storage, deletionVector))
+    const deleted = new RowBitmapBuilder()
+    let rowCount = 0
+    const scan = { fields: this.#decision.fields, isWanted: null }
+    for await (const batch of scanFile(storage, schema, file, scan)) {
+      const fates = this.#decision.fatesOf(batch)
+      for (let row = 0; row < batch.rowCount; row++) {
+        const position = batch.firstRow + row
+        if (fates[row] !== fate.stays || before?.has(position)) deleted.add(position)
+      }
+      rowCount += batch.rowCount
+    }
+    if (changes > 0 || writesFeed) await this.#rewrite(file, { writesFeed, copies: false })
+    await this.#transaction.removeRows(file, deleted, rowCount)
+  }
+
   #scan(file: AddAction, fields: readonly TableField[]): AsyncGenerator<ColumnBatch> {
     const { schema } = this.#transaction
     return scanFiles(this.#environment.storage, { schema }, [file], fields)
   }
 
-  async #rewrite(file: AddAction, writesFeed: boolean): Promise<void> {
+  /** Writes the rows of a file that are left, or, where the others need not be copied, those that change. */
+  async #rewrite(
+    file: AddAction,
+    { writesFeed, copies }: { readonly writesFeed: boolean; readonly copies: boolean },
+  ): Promise<void> {
     for await (const batch of this.#scan(file, this.#transaction.schema.fields)) {
       const fates = this.#decision.fatesOf(batch)
       const before = takeBatch(batch, rowsWith(fates, fate.changes))
       const after = before.rowCount === 0 ? before : this.#decision.changed(before)
-      const left = replaced(batch, fates, after)
+      const left = copies ? replaced(batch, fates, after) : after
       if (left.rowCount > 0) await this.#transaction.append(left)
       this.#copied += left.rowCount - after.rowCount
       if (!writesFeed) continue

@@ -110,12 +110,17 @@ export interface FileScan {
   readonly filter?: Predicate | null
 }
 
+export interface ScannedBatch extends ColumnBatch {
+  /** The first row's place in the file, from 0; of one from which rows were taken, that of the first there was. */
+  readonly firstRow: number
+}
+
 export async function* scanFile(
   storage: Storage,
   schema: TableSchema,
   file: ScannedFile,
   scan: FileScan,
-): AsyncGenerator<ColumnBatch> {
+): AsyncGenerator<ScannedBatch> {
   const name = fileNameOf(file.path)
   const source = await storage.open(name)
   try {
@@ -158,9 +163,10 @@ class FileColumns {
     this.paths = paths
   }
 
-  tableBatch(batch: FileBatch): ColumnBatch {
+  tableBatch(batch: FileBatch): ScannedBatch {
     const columns = this.#sources.map((source) => source(batch))
-    const whole = { rowCount: batch.rowCount, fields: this.#scan.fields, columns }
+    const { rowCount, firstRow } = batch
+    const whole = { rowCount, fields: this.#scan.fields, columns, firstRow }
     const { isWanted } = this.#scan
     if (isWanted === null) return whole
     const positions = new Int32Array(batch.rowCount)
@@ -168,7 +174,8 @@ class FileColumns {
     for (let row = 0; row < batch.rowCount; row++) {
       if (isWanted(batch.firstRow + row)) positions[kept++] = row
     }
-    return kept === batch.rowCount ? whole : takeBatch(whole, positions.subarray(0, kept))
+    if (kept === batch.rowCount) return whole
+    return { ...takeBatch(whole, positions.subarray(0, kept)), firstRow }
   }
 }
 

@@ -5,11 +5,12 @@
  * beyond year 9999 nor text that is not UTF-8 is written alike by all.
  */
 import { type Column, type ColumnBatch, isValid } from '../columns/column.ts'
-import { type Json, jsonText, NumberText } from '../columns/exact-json.ts'
+import { type Json, jsonText, NumberText, parseJson } from '../columns/exact-json.ts'
 import { dateText, decimalText, timestampText } from '../columns/json-text.ts'
 import { compareScalars, type Scalar } from '../columns/predicate.ts'
 import { scalarOf } from '../parquet/bounds.ts'
 import type { ColumnSummary } from '../parquet/parquet-writer.ts'
+import type { AddAction } from './actions.ts'
 import type { TableField } from './schema.ts'
 
 /** UTF-16 units of text in a bound; up to twice as many where the greatest needs more. */
@@ -118,6 +119,22 @@ export class FileStats {
       ...(this.#saysTight ? { tightBounds: true } : {}),
     })
   }
+}
+
+/** A file's statistics where rows of it are deleted by a vector: they count and bound more than there is. */
+export function looseStats({ stats }: Pick<AddAction, 'stats'>, rowCount: number): string {
+  let known: Json = {}
+  try {
+    known = parseJson(stats ?? '{}')
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  const isObject = typeof known === 'object' && known !== null && !Array.isArray(known)
+  return jsonText({
+    ...(isObject ? (known as object) : {}),
+    numRecords: rowCount,
+    tightBounds: false,
+  })
 }
 
 /** Lists and maps are leaves of their own: what is in them has no statistics. */

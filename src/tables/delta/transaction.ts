@@ -19,13 +19,15 @@ import { commitActions } from './commit.ts'
 import { CommitNumbers } from './commit-numbers.ts'
 import { type Isolation, nothingRead, type ReadSet } from './conflicts.ts'
 import { DataWriter, randomUuid } from './data-writer.ts'
+import { VectorWriter } from './deletion-vector.ts'
 import { DeltaError, invalid, unsupported } from './delta-error.ts'
 import { refuseWriting, writerFeaturesOf } from './features.ts'
 import type { NewTable } from './new-table.ts'
 import { checkpointInterval } from './properties.ts'
+import type { RowBitmapBuilder } from './row-bitmap.ts'
 import { readTableSchema, type TableSchema } from './schema.ts'
 import { readSnapshot, refreshSnapshot, type Snapshot } from './snapshot.ts'
-import { noStats, statsChoice } from './stats.ts'
+import { looseStats, noStats, statsChoice } from './stats.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
 const engineInfo = 'Millrace/0.1.0'
@@ -69,6 +71,7 @@ export class Transaction {
   #changesProtocol: boolean
   #writer: DataWriter | null = null
   #changes: DataWriter | null = null
+  #vectors: VectorWriter | null = null
   readonly #others: Action[] = []
   readonly #progress = new Map<string, bigint>()
 
@@ -114,6 +117,14 @@ export class Transaction {
   /** The table's properties, as they are behind this transaction. */
   get metadata(): MetadataAction {
     return this.#metadata
+  }
+
+  /** Whether rows are deleted by vectors, and files stay. */
+  get writesVectors(): boolean {
+    return (
+      this.#metadata.configuration.get('delta.enableDeletionVectors') === 'true' &&
+      writerFeaturesOf(this.#protocol).includes('deletionVectors')
+    )
   }
 
   /** All of the table was read: whatever rows another adds or removes are a conflict. */
@@ -170,6 +181,14 @@ export class Transaction {
     await this.#changes.append(batch)
   }
 
+  /** Of a file in the snapshot, which stays with all rows deleted that the vector names; those that were before too. */
+  async removeRows(file: AddAction, rows: RowBitmapBuilder, rowCount: number): Promise<void> {
+    this.#vectors ??= await VectorWriter.create(this.#environment)
+    const deletionVector = await this.#vectors.add(rows)
+    this.remove(file, true)
+    this.add({ ...file, deletionVector, dataChange: true, stats: looseStats(file, rowCount) })
+  }
+
   /** A file that lies there already: one restored, or changed but for its rows. */
   add(file: AddAction): void {
     this.#others.push({ kind: 'add', add: file })
@@ -208,15 +227,17 @@ export class Transaction {
 
   /** Removes the files that were staged. */
   async discard(): Promise<void> {
-    const [writer, changes] = [this.#writer, this.#changes]
-    this.#writer = this.#changes = null
+    const [writer, changes, vectors] = [this.#writer, this.#changes, this.#vectors]
+    this.#writer = this.#changes = this.#vectors = null
     await writer?.discard()
     await changes?.discard()
+    await vectors?.discard()
   }
 
   async #commit(description: CommitDescription): Promise<Committed> {
     const staged = (await this.#writer?.finish()) ?? []
     const changes = (await this.#changes?.finish()) ?? []
+    await this.#vectors?.finish()
     const now = this.#environment.clock.now()
     const actions: Action[] = []
     if (this.#changesProtocol) actions.push({ kind: 'protocol', protocol: this.#protocol })
@@ -248,7 +269,7 @@ export class Transaction {
         txnId: randomUuid(this.#environment.random),
       },
     })
-    this.#writer = this.#changes = null
+    this.#writer = this.#changes = this.#vectors = null
     const checkpointFailure = await this.#checkpointIfDue(version)
     return { version, files: staged.length, rows, checkpointFailure }
   }

@@ -103,6 +103,18 @@ export async function exchangeTables(
     const changes = same('changes', changed, theirs('changes', path, ...range))
     return `${same('merged', theirs('read', path), ours('read', path))} rows, ${changes} changes`
   })
+  await attempt(report, `${label}: rows deleted by vectors`, async () => {
+    const path = `${directory}/ours-vectors`
+    const property = ['--property', 'delta.enableDeletionVectors=true']
+    const rows = Array.from({ length: 5000 }, (_, i) => `{"id":${i},"n":${i % 10}}`)
+    run(process.execPath, [millrace, 'tables', 'append', path, ...property], rows)
+    ours('delete', path, '--where', 'id < 4500 AND n <> 3 OR id = 4999')
+    ours('update', path, '--set', 'n = n + 100', '--where', 'id IN (3, 4500, 4998)')
+    const some = ['{"id":13,"n":1}', '{"id":7}', '{"id":23,"gone":true}']
+    const merge = ['merge', path, '--on', 'id', '--delete-marker', 'gone']
+    run(process.execPath, [millrace, 'tables', ...merge], some)
+    return `${same('left', theirs('read', path), ours('read', path))} rows, ${told}`
+  })
   await attempt(report, `${label}: writers at once`, async () => {
     const path = `${directory}/at-once`
     run(process.execPath, [millrace, 'tables', 'append', path], ['{"id":-1}'])

@@ -2,9 +2,13 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { batchOf } from '../../../src/tables/columns/column-builder.ts'
 import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
 import { conditionOn } from '../../../src/tables/delta/conditions.ts'
 import { deleteRows } from '../../../src/tables/delta/delete.ts'
+import { mergeRows, stageMerge } from '../../../src/tables/delta/merge.ts'
+import { optimizeTable } from '../../../src/tables/delta/optimize.ts'
+import { restoreTable } from '../../../src/tables/delta/restore.ts'
 import { scanTable } from '../../../src/tables/delta/scan.ts'
 import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
 import { updateRows } from '../../../src/tables/delta/update.ts'
@@ -177,4 +181,77 @@ t.test('statistics are believed only as far as they can be', async (t) => {
     t.equal(await withStats(wrong, 'id = 1'), 1, wrong)
     t.equal(await withStats(wrong, 'id IS NULL'), 1, wrong)
   }
+})
+
+const vectors = { 'delta.enableDeletionVectors': 'true' }
+
+t.test(
+  'where a table has deletion vectors, files stay and name the rows that are gone',
+  async (t) => {
+    const rows = Array.from({ length: 70_000 }, (_, i) => `{"id":${i},"n":${i % 7}}`)
+    const made = await tableOf([rows], { ...vectors, 'delta.enableChangeDataFeed': 'true' })
+    const live = async () => new Set((await made.rows()).map((row) => JSON.parse(row).id as number))
+    t.match(await deleteRows(made.environment, 'id IN (0, 65535, 65536, 69999)'), {
+      deleted: 4,
+      files: 0,
+      copied: 0,
+    })
+    const [, remove, add, ...cdc] = made.log(1) as Record<string, Record<string, unknown>>[]
+    t.equal(remove!['remove']!['path'], add!['add']!['path'], 'the file stays')
+    t.match(add, {
+      add: {
+        dataChange: true,
+        deletionVector: { storageType: 'u', offset: 1, cardinality: 4 },
+        stats: /"numRecords":70000.*"tightBounds":false/,
+      },
+    })
+    t.equal(cdc.length, 1)
+    t.equal((await live()).size, 69_996)
+    t.match(await deleteRows(made.environment, 'id < 60000 AND n < 6'), { deleted: 51_428 })
+    t.match(made.log(2)[1], { remove: { deletionVector: { cardinality: 4 } } })
+    t.match(made.log(2)[2], { add: { deletionVector: { cardinality: 51_432 } } })
+    const done = await update(made, 'n = 100', 'id = 6 OR id > 69990')
+    t.match(done, { updated: 9, copied: 0, files: 1 })
+    const left = await live()
+    t.ok(
+      left.has(6) && left.has(65_537) && !left.has(65_536) && !left.has(5) && left.size === 18_568,
+    )
+    t.equal((await found(made, 'n = 100')).length, 9)
+    t.equal((await changesOf(made, 3)).length, 18, 'each with both images')
+    t.match(await deleteRows(made.environment, 'id >= 0'), { deleted: 18_568 })
+    t.strictSame(await made.rows(), [])
+    t.match(
+      made.log(4).filter((line) => line['add'] !== undefined),
+      [],
+      'files without rows go',
+    )
+    await restoreTable(made.environment, 2)
+    t.equal((await live()).size, 18_568)
+    await optimizeTable(made.environment)
+    t.equal((await live()).size, 18_568)
+    t.ok((await readSnapshot(made.storage)).files.values().next().value!.deletionVector === null)
+  },
+)
+
+t.test('a merge marks what it matches, and writes what is new', async (t) => {
+  const made = await tableOf([['{"id":1}', '{"id":2}', '{"id":3}'], ['{"id":9}']], vectors)
+  const batch = batchOf(fields.slice(0, 2), [
+    { id: 2n, p: 'x' },
+    { id: 3n },
+    { id: 4n },
+    { id: 9n },
+  ])
+  const deletes = Uint8Array.of(0, 1, 0, 0)
+  const done = await mergeRows(made.environment, { on: ['id'], batch, deletes })
+  t.match(done, { updated: 2, deleted: 1, inserted: 1, copied: 0, files: 1 })
+  const expected = ['{"id":1}', '{"id":2,"p":"x"}', '{"id":4}', '{"id":9}']
+  const bare = (row: string) => row.replace(/,"\w+":null/g, '')
+  t.strictSame((await made.rows()).map(bare).sort(), expected)
+  const transaction = await made.change()
+  const source = { on: ['id'], batch, deletes }
+  await stageMerge(made.environment, transaction, source)
+  await deleteRows(made.environment, 'id = 1')
+  await t.rejects(transaction.commit({ operation: 'MERGE' }), { message: /came first/ })
+  const count = made.files().filter((name) => name.includes('deletion_vector')).length
+  t.equal(count, 1, 'what lost leaves no vectors behind')
 })

@@ -305,6 +305,13 @@ t.test('what a table asks of writers is done or refused by name', async (t) => {
       message: new RegExp(`^${name}=${value}: expected ${expected}`),
     })
   }
+  const making = (name: string) => () =>
+    new Made().create({ fields: [id], properties: new Map([[name, 'true']]) })
+  t.throws(making('delta.enableChangeDatafeed'), {
+    message: /delta.enableChangeDataFeed is meant$/,
+  })
+  t.throws(making('delta.nope'), { message: /^there is no property delta.nope$/ })
+  t.doesNotThrow(making('shop.owner'), 'names without delta are anyone’s')
   t.throws(() => new Made().create({ fields: [field('a b', 'int64')] }), {
     message: /columnMapping/,
   })
