@@ -220,7 +220,8 @@ export class Transaction {
       return await this.#commit(description)
     } catch (error) {
       const isUncertain = error instanceof DeltaError && error.reason === 'uncertain'
-      if (!isUncertain) await this.discard()
+      // Files that cannot be removed are left to vacuum: what counts is why nothing was committed.
+      if (!isUncertain) await Promise.allSettled([this.discard()])
       throw error
     }
   }
