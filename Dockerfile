@@ -17,13 +17,14 @@ COPY --from=build /millrace/package.json ./
 COPY --from=build /millrace/node_modules node_modules
 COPY --from=build /millrace/build/bundle build/bundle
 # The user is a number, so that an orchestrator can see that it is not root.
-RUN mkdir /var/lib/millrace && chown 1000:1000 /var/lib/millrace \
+RUN mkdir /var/lib/millrace /var/lib/millrace-tables \
+    && chown 1000:1000 /var/lib/millrace /var/lib/millrace-tables \
     && ln -s /millrace/build/bundle/cli.js /usr/local/bin/millrace
 ENV NODE_ENV=production \
     KAFKA_LOG_DIRS=/var/lib/millrace \
     KAFKA_HTTP_LISTENERS=http://0.0.0.0:8083
 USER 1000:1000
-VOLUME /var/lib/millrace
+VOLUME /var/lib/millrace /var/lib/millrace-tables
 EXPOSE 9092 8083
 # By bash alone, which costs 3 ms of CPU; the port is the one at the end of http.listeners, whichever of
 # its variables is set.

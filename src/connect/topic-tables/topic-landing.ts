@@ -148,7 +148,8 @@ export class TopicLanding {
     onCommitted: ({ version }) => {
       this.#state = 'RUNNING'
       this.#error = null
-      this.#restartMs = restartMsMin
+      // One that fails at the same record again finds before it that all else is there.
+      if (version !== this.#version) this.#restartMs = restartMsMin
       this.#version = version
       this.#committedMs = this.#options.worker.environment.clock.now()
     },
