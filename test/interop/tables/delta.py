@@ -17,7 +17,7 @@ import sys
 
 import deltalake
 import pyarrow as pa
-from deltalake import DeltaTable, QueryBuilder, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, WriterProperties, write_deltalake
 
 # Node before 22.15 reads no zstd, which some of its operations write by default.
 SNAPPY = WriterProperties(compression="SNAPPY")
@@ -148,7 +148,9 @@ def merge(path):
 def append(path, first, count):
     for n in range(int(first), int(first) + int(count)):
         rows = pa.table({"id": pa.array([n], pa.int64())})
-        write_deltalake(path, rows, mode="append")
+        # As patient as our writers are: 15 lost races, after which it gives up by itself, are few among five.
+        patient = CommitProperties(max_commit_retries=200)
+        write_deltalake(path, rows, mode="append", commit_properties=patient)
 
 
 def changes(path, first, last):
