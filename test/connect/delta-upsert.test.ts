@@ -50,6 +50,22 @@ t.test('the last record of a key is its row, and one without a value takes it aw
   t.equal(snapshot.transactions.get('lander/flights/0')?.version, 11n)
 })
 
+t.test('a key that was taken away comes back in a table with deletion vectors', async (t) => {
+  const { location } = await landed(
+    [
+      [row(0, 'a', { n: 1 }), row(1, 'b', { n: 1 }), row(2, 'c', { n: 1 })],
+      [row(3, 'a', null)],
+      [row(4, 'a', { n: 2 }), row(5, 'b', { n: 2 })],
+    ],
+    { 'table.properties': 'delta.enableDeletionVectors=true' },
+  )
+  t.strictSame(await sorted(location), [
+    { key: 'a', n: 2 },
+    { key: 'b', n: 2 },
+    { key: 'c', n: 1 },
+  ])
+})
+
 t.test('columns that must have a value, partitions, and what has no key', async (t) => {
   const fields = [
     { name: 'key', type: 'string', nullable: false, metadata: {} },

@@ -11,8 +11,8 @@ import type { AddAction } from './actions.ts'
 import { changesBatch } from './changes.ts'
 import { readDeletionVector } from './deletion-vector.ts'
 import { unsupported } from './delta-error.ts'
-import { RowBitmapBuilder } from './row-bitmap.ts'
-import { scanFile, scanFiles } from './scan.ts'
+import { type RowBitmap, RowBitmapBuilder } from './row-bitmap.ts'
+import { type ScannedBatch, scanFile, scanFiles } from './scan.ts'
 import type { TableField } from './schema.ts'
 import type { TableEnvironment } from './table-environment.ts'
 import type { Transaction } from './transaction.ts'
@@ -23,7 +23,7 @@ export const fate = { stays: 0, goes: 1, changes: 2 } as const
 export interface Decision {
   /** Columns that it takes to decide. */
   readonly fields: readonly TableField[]
-  /** A fate for each row; the same whenever it is asked. The batch has these columns, or all. */
+  /** A fate for each row, all of them live; the same whenever it is asked. The batch has these columns, or all. */
   fatesOf(batch: ColumnBatch): Uint8Array
   /** Rows that change, with all columns, as they are afterwards. */
   changed(batch: ColumnBatch): ColumnBatch
@@ -106,7 +106,7 @@ export class RowChanges {
     if (goes + changes > 0) this.#touched.push({ file, rows, goes, changes })
   }
 
-  /** Leaves a file where it is, with a vector of the rows that go or change. */
+  /** Leaves a file where it is, with a vector of the rows that go or change, and of those deleted before, unasked. */
   async #markDeleted({ file, changes }: Touched, writesFeed: boolean): Promise<void> {
     const { schema } = this.#transaction
     const { storage } = this.#environment
@@ -116,10 +116,13 @@ export class RowChanges {
     let rowCount = 0
     const scan = { fields: this.#decision.fields, isWanted: null }
     for await (const batch of scanFile(storage, schema, file, scan)) {
-      const fates = this.#decision.fatesOf(batch)
+      const live = rowsWithout(before, batch)
+      const isAll = live.length === batch.rowCount
+      const fates = this.#decision.fatesOf(isAll ? batch : takeBatch(batch, live))
+      let asked = 0
       for (let row = 0; row < batch.rowCount; row++) {
-        const position = batch.firstRow + row
-        if (fates[row] !== fate.stays || before?.has(position)) deleted.add(position)
+        const stays = live[asked] === row && fates[asked++] === fate.stays
+        if (!stays) deleted.add(batch.firstRow + row)
       }
       rowCount += batch.rowCount
     }
@@ -157,6 +160,16 @@ export class RowChanges {
 /** Whether all rows of a file go. */
 function isWhole({ rows, goes }: Touched): boolean {
   return goes === rows
+}
+
+/** The rows of a batch that are not deleted yet. */
+function rowsWithout(deleted: RowBitmap | null, batch: ScannedBatch): Int32Array {
+  const rows = new Int32Array(batch.rowCount)
+  let count = 0
+  for (let row = 0; row < batch.rowCount; row++) {
+    if (deleted?.has(batch.firstRow + row) !== true) rows[count++] = row
+  }
+  return rows.subarray(0, count)
 }
 
 function rowsWith(fates: Uint8Array, wanted: number): Int32Array {

@@ -255,3 +255,27 @@ t.test('a merge marks what it matches, and writes what is new', async (t) => {
   const count = made.files().filter((name) => name.includes('deletion_vector')).length
   t.equal(count, 1, 'what lost leaves no vectors behind')
 })
+
+t.test('a row that a vector marks as deleted is asked nothing any more', async (t) => {
+  const made = await tableOf(
+    [['{"id":1,"p":"x"}', '{"id":2,"p":"5"}', '{"id":3,"p":"7"}']],
+    vectors,
+  )
+  await deleteRows(made.environment, 'id = 1')
+  const batch = batchOf(fields.slice(0, 2), [
+    { id: 1n, p: '9' },
+    { id: 2n, p: '6' },
+  ])
+  const done = await mergeRows(made.environment, { on: ['id'], batch })
+  t.match(done, { inserted: 1, updated: 1, deleted: 0, copied: 0 }, 'a deleted key is new again')
+  const bare = async () => (await made.rows()).map((row) => row.replace(/,"\w+":null/g, '')).sort()
+  t.strictSame(await bare(), ['{"id":1,"p":"9"}', '{"id":2,"p":"6"}', '{"id":3,"p":"7"}'])
+  const rows = [1, 2, 3, 4].map((id) => `{"id":${id},"p":"${id === 1 ? 'x' : id + 3}"}`)
+  const other = await tableOf([rows], vectors)
+  const { environment } = other
+  await deleteRows(environment, 'id = 1')
+  t.match(await update(other, 'n = 1', '10 / (id - 1) = 5'), { updated: 1, copied: 0 })
+  t.match(await deleteRows(environment, 'CAST(p AS INT) = 5'), { deleted: 1, files: 0 })
+  t.equal((await found(other, 'n = 1')).length, 1)
+  t.match(await deleteRows(environment, 'id > 0'), { deleted: 2, removed: 2 })
+})
