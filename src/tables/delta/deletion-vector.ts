@@ -21,8 +21,7 @@ export async function readDeletionVector(
   storage: Storage,
   vector: DeletionVectorDescriptor,
 ): Promise<RowBitmap> {
-  if (vector.storageType === 'i')
-    return RowBitmap.read(decodeZ85(vector.pathOrInlineDv, vector.sizeInBytes))
+  if (!isInFile(vector)) return RowBitmap.read(decodeZ85(vector.pathOrInlineDv, vector.sizeInBytes))
   const name = vectorFileName(vector)
   const { offset, sizeInBytes } = vector
   if (sizeInBytes < 0 || sizeInBytes > vectorBytesMax || (offset ?? 0) < 0) {
@@ -92,6 +91,11 @@ export class VectorWriter {
   discard(): Promise<void> {
     return this.#file.discard()
   }
+}
+
+/** Or in the log itself. */
+export function isInFile({ storageType }: DeletionVectorDescriptor): boolean {
+  return storageType !== 'i'
 }
 
 /** The storage's name of the file with the vector. */

@@ -6,7 +6,8 @@
 import { DiskError } from '../../environment/disk.ts'
 import type { Storage } from '../../environment/storage.ts'
 import { linesOf } from './action-lines.ts'
-import type { MetadataAction } from './actions.ts'
+import type { AddAction, MetadataAction } from './actions.ts'
+import { isInFile, vectorFileName } from './deletion-vector.ts'
 import { missing } from './delta-error.ts'
 import { fileNameOf } from './paths.ts'
 import { readSnapshot } from './snapshot.ts'
@@ -29,7 +30,7 @@ export async function restoreTable(
   const transaction = Transaction.on(environment, now)
   const removed = [...now.files].filter(([key]) => !then.files.has(key))
   const added = [...then.files].filter(([key]) => !now.files.has(key))
-  for (const [, file] of added) await refuseMissing(storage, file.path, version)
+  for (const [, file] of added) await refuseMissing(storage, file, version)
   for (const [, file] of removed) transaction.remove(file, true)
   for (const [, file] of added) transaction.add({ ...file, dataChange: true })
   const isOther = !textOf(then.metadata).equals(textOf(now.metadata))
@@ -48,12 +49,19 @@ function textOf(metaData: MetadataAction): Buffer {
   return linesOf([{ kind: 'metaData', metaData }])
 }
 
-async function refuseMissing(storage: Storage, path: string, version: number): Promise<void> {
-  try {
-    const file = await storage.open(fileNameOf(path))
-    await file.close()
-  } catch (error) {
-    if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error
-    throw missing(`version ${version} cannot be restored: its file ${path} was vacuumed`)
+/** Nobody reads a file whose deletion vector is gone, either. */
+async function refuseMissing(storage: Storage, file: AddAction, version: number): Promise<void> {
+  const { path, deletionVector } = file
+  const names = [fileNameOf(path)]
+  if (deletionVector !== null && isInFile(deletionVector))
+    names.push(vectorFileName(deletionVector))
+  for (const name of names) {
+    try {
+      const opened = await storage.open(name)
+      await opened.close()
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error
+      throw missing(`version ${version} cannot be restored: its file ${name} was vacuumed`)
+    }
   }
 }

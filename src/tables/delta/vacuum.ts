@@ -7,7 +7,7 @@
 import type { Storage, StoredEntry } from '../../environment/storage.ts'
 import type { FileAction } from './actions.ts'
 import { changesDirectory } from './changes.ts'
-import { vectorFileName } from './deletion-vector.ts'
+import { isInFile, vectorFileName } from './deletion-vector.ts'
 import { invalid } from './delta-error.ts'
 import { refuseUnknownWriting } from './features.ts'
 import { logDirectory } from './log-files.ts'
@@ -77,7 +77,7 @@ class KeptFiles {
 
   #keep({ path, deletionVector }: FileAction): void {
     this.#keepName(fileNameOf(path))
-    if (deletionVector !== null && deletionVector.storageType !== 'i') {
+    if (deletionVector !== null && isInFile(deletionVector)) {
       this.#keepName(vectorFileName(deletionVector))
     }
   }

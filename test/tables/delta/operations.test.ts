@@ -153,6 +153,24 @@ t.test('a version is brought back by a new one', async (t) => {
   await t.rejects(restoreTable(made.environment, 1), { message: /was vacuumed/ })
 })
 
+t.test('a version is not brought back whose deletion vectors were vacuumed', async (t) => {
+  const vectors = { 'delta.enableDeletionVectors': 'true' }
+  const made = await tableOf(['{"id":1}', '{"id":2}', '{"id":3}'], vectors)
+  await deleted(made, 'id = 1')
+  await deleted(made, 'id = 2')
+  t.match(await restoreTable(made.environment, 1), { version: 3, added: 1, removed: 1 })
+  t.equal((await made.rows()).length, 2, 'the file of the vector is there')
+  await restoreTable(made.environment, 2)
+  made.now = Date.now() + hourMs
+  const { files } = await vacuumTable(made.environment, { retentionMs: 0, force: true })
+  t.match(files, [/^deletion_vector_/], 'the data file is still needed')
+  await t.rejects(restoreTable(made.environment, 1), {
+    reason: 'missing',
+    message: /version 1 cannot be restored: its file deletion_vector_\S+ was vacuumed/,
+  })
+  t.strictSame(await made.rows(), ['{"id":3,"p":null}'])
+})
+
 t.test('small files become large ones, and no row changes', async (t) => {
   const made = await tableOf(['{"id":0,"p":"a"}', '{"id":1,"p":"b"}'], {}, ['p'])
   for (let i = 2; i < 8; i++) await made.append([`{"id":${i},"p":"${i % 2 === 0 ? 'a' : 'b'}"}`])
