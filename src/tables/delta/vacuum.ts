@@ -2,7 +2,7 @@
  * Files deleted that no version within the retention needs: those removed from the table before it, those of writers
  * that never committed them, files of changes by their age alone, and what processes left hidden that died. Whatever is
  * younger than the retention stays, since a writer may be about to commit it; so does what a symbolic link leads to, which
- * may be another's or the table's by another name, and the link itself.
+ * may be another's or the table's by another name, and the link itself; and so does a table that lies within this one.
  */
 import type { Storage, StoredEntry } from '../../environment/storage.ts'
 import type { FileAction } from './actions.ts'
@@ -104,14 +104,16 @@ function normalized(name: string): string {
     .replace(/^/, name.startsWith('/') ? '/' : '')
 }
 
-/** All files that may be the table's. */
+/** All files that may be the table's; those of a table that lies within it are not, whatever they are called. */
 async function* walk(
   storage: Storage,
   directory: string,
   depth: number,
 ): AsyncGenerator<{ name: string; entry: StoredEntry }> {
   if (depth > depthMax) throw invalid(`directories lie more than ${depthMax} deep: ${directory}`)
-  for (const entry of await storage.list(directory)) {
+  const entries = await storage.list(directory)
+  if (directory !== '' && entries.some(({ name }) => name === logDirectory)) return
+  for (const entry of entries) {
     if (entry.isLink) continue
     const name = directory === '' ? entry.name : `${directory}/${entry.name}`
     if (entry.isDirectory) {

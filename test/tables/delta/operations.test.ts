@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
 import { deleteRows } from '../../../src/tables/delta/delete.ts'
+import { newTable } from '../../../src/tables/delta/new-table.ts'
 import { optimizeTable } from '../../../src/tables/delta/optimize.ts'
 import { restoreTable } from '../../../src/tables/delta/restore.ts'
 import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
+import { Transaction } from '../../../src/tables/delta/transaction.ts'
 import { vacuumTable } from '../../../src/tables/delta/vacuum.ts'
 import {
   add,
@@ -275,6 +277,26 @@ t.test('vacuum stays out of what symbolic links lead to', async (t) => {
   const links = (await storage.list('')).filter(({ isLink }) => isLink).map(({ name }) => name)
   t.strictSame(links, [hidden, '_change_data', 'alias', 'file.parquet', 'linked'])
   t.match(await storage.list('p=a'), [{ name: 'nested', isDirectory: true, isLink: true }, {}])
+})
+
+t.test('vacuum stays out of tables that lie within', async (t) => {
+  const made = await tableOf(['{"id":1,"p":"a"}'], {}, ['p'])
+  for (const name of ['orphan.parquet', 'deep/orphan.parquet']) made.put(name, 'x')
+  const inner = (name: string) => new LocalStorage(join(made.root, name))
+  for (const name of ['inner', 'deep/inner', 'p=a/inner']) {
+    const environment = { ...made.environment, storage: inner(name) }
+    const table = newTable({ fields: [id] }, environment)
+    const transaction = Transaction.creating(environment, table)
+    await stage(transaction, ['{"id":1}'])
+    await transaction.commit({ operation: 'WRITE' })
+  }
+  made.now = Date.now() + 200 * hourMs
+  const { files } = await vacuumTable(made.environment)
+  t.strictSame(files, ['deep/orphan.parquet', 'orphan.parquet'])
+  for (const name of ['inner', 'deep/inner', 'p=a/inner']) {
+    const { files } = await readSnapshot(inner(name))
+    for (const path of files.keys()) t.ok(existsSync(join(made.root, name, path)), name)
+  }
 })
 
 t.test('a table may have more files than a call has arguments', async (t) => {
