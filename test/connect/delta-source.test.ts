@@ -1,6 +1,8 @@
 /** A Delta table as a topic: rows as they are committed, changes of rows, and where reading begins and goes on. */
 import t from 'tap'
+import type { Struct } from '../../src/connect/data.ts'
 import { deltaSource } from '../../src/connect/delta/delta-source.ts'
+import type { Environment } from '../../src/environment/environment.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { deleteRows } from '../../src/tables/delta/delete.ts'
@@ -117,6 +119,37 @@ t.test('where reading begins', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 300))
   await table.add({ id: 4 })
   t.strictSame(await read('late', 1), [{ id: 4 }])
+})
+
+t.test('of a table that comes later all is read, from its first version on', async (t) => {
+  const table = new Table()
+  const source = deltaSource({ storageAt })
+  const task = source.task()
+  let waits = 0
+  // Whoever waits goes on at once.
+  const timers = {
+    after: (_delayMs: number, callback: () => void) => {
+      waits++
+      queueMicrotask(callback)
+      return { cancel: () => undefined }
+    },
+  }
+  const clock = { now: () => 1, monotonic: () => 0 }
+  const environment = { clock, timers } as unknown as Environment
+  const settings = new Map([
+    ['table.path', table.location],
+    ['kafka.topic', 'late'],
+    ['table.starting.version', 'latest'],
+  ])
+  const context = { environment, settings, log: environment.log, offset: () => null }
+  await task.start(settings, context)
+  t.equal(await task.poll(), null)
+  t.equal(waits, 1)
+  await table.begin()
+  await table.add({ id: 0 })
+  await table.add({ id: 1 })
+  const ids = (await task.poll())?.map(({ value }) => (value as Struct).get('id'))
+  t.strictSame(ids, [0n, 1n])
 })
 
 t.test(

@@ -128,7 +128,7 @@ class DeltaSourceTask implements SourceTask {
   #config: ReturnType<typeof config.parse> | null = null
   #storage: Storage | null = null
   #partition: SourcePosition = new Map()
-  /** Null: not known before there is a table. */
+  /** Null: not known yet. */
   #place: Place | null = null
   #reading: Reading | null = null
   #isFirst = true
@@ -169,7 +169,10 @@ class DeltaSourceTask implements SourceTask {
   /** Of the next version; false where there is none yet. */
   async #begin(): Promise<boolean> {
     const latest = await this.#latest()
-    if (latest === null) return false
+    if (latest === null) {
+      this.#expectFirst()
+      return false
+    }
     this.#place ??= { version: await this.#startingVersion(latest), rows: 0 }
     const { version } = this.#place
     if (version > latest) return false
@@ -184,6 +187,12 @@ class DeltaSourceTask implements SourceTask {
       left -= this.#reading.row
     }
     return true
+  }
+
+  /** Of a table that is not there yet, all that comes is new. */
+  #expectFirst(): void {
+    const { 'table.starting.version': starting, 'table.starting.timestamp': time } = this.#config!
+    if (starting === 'latest' && time === '') this.#place ??= { version: 0, rows: 0 }
   }
 
   /** Null: there is no table, or nothing of the next version. */
