@@ -18,7 +18,6 @@ import type { Environment, Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
-import { keepCollectionsShort } from './environment/node/new-objects.ts'
 import type { Threads } from './environment/threads.ts'
 import type { Gather } from './http/exposition.ts'
 import { healthService, type Page } from './http/health.ts'
@@ -149,7 +148,6 @@ async function run(start: Start): Promise<void> {
   })
   const { log } = environment
   collectWhenIdle()
-  keepCollectionsShort()
   process.on('uncaughtException', (err) => {
     log.error('A bug: the process ends, what was acknowledged is on disk', { err })
     process.exit(70)
