@@ -56,7 +56,9 @@ function placeOf(
   config: BrokerConfig,
 ): Pick<TopicTable, 'location' | 'refusal'> {
   try {
-    return { location: tableLocation(topic, texts, config), refusal: null }
+    const location = tableLocation(topic, texts, config)
+    const isLoop = texts.get('table.dead.letter.topic') === topic
+    return { location, refusal: isLoop ? 'It is its own table.dead.letter.topic' : null }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { location: texts.get(error.setting) ?? '', refusal: error.message }

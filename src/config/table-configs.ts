@@ -82,7 +82,7 @@ export const tableConfigs = {
     doc: 'What keys are, where they have a column.',
   }),
   'table.key.mode': string('append', oneOf('append', 'upsert'), {
-    doc: 'append: each record is a row. upsert: each key has one row, that of its last record, in the column kafka_key; a record without a value deletes it.',
+    doc: 'append: each record is a row. upsert: each key has one row, that of its last record in its partition, in the column kafka_key; a record without a value deletes it.',
   }),
   'table.location': string('', any, {
     doc: "The directory of the table, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",
@@ -100,7 +100,7 @@ export const tableConfigs = {
     doc: "Columns of a new table, as Delta's schemaString has them; inferred: those that the records need.",
   }),
   'table.schema.evolution': string('add', oneOf('none', 'add', 'widen'), {
-    doc: 'What may become of columns: none: nothing; add: new ones, which may be empty; widen: also wider types, where the table has delta.enableTypeWidening.',
+    doc: 'What may become of the columns of a table that is there: none: nothing; add: new ones, which may be empty; widen: also wider types, where the table has delta.enableTypeWidening.',
   }),
   'table.value.format': string('json', oneOf('json', 'string', 'bytes'), {
     doc: 'What values are: json: objects, each field of which has a column; string, bytes: the column value holds them.',

@@ -100,6 +100,27 @@ t.test('a Connect schema has its columns, and values all their digits', async (t
   })
 })
 
+t.test(
+  'where columns stay as they are, a new table has those that its first rows need',
+  async (t) => {
+    const fixed = { 'table.schema.evolution': 'none', 'kafka.offset.column': 'offset' }
+    const given = {
+      type: 'struct',
+      fields: [{ name: 'id', type: 'long', nullable: true, metadata: {} }],
+    }
+    const records = [record(0, json({ id: 1 })), record(1, json({ id: 2, more: 'x' }))]
+    const schema = { 'table.schema': JSON.stringify(given) }
+    const { location, trial, columns } = await landed(records, { ...fixed, ...schema })
+    t.strictSame(columns, { id: 'long', offset: 'long' })
+    t.strictSame(await rowsOf(location), [{ id: 1, offset: 0 }])
+    t.match(trial.reported, [/^1.*there is no column more/])
+    const { trial: inferred, columns: found } = await landed(records, fixed)
+    t.strictSame(found, { offset: 'long', id: 'long', more: 'string' })
+    await inferred.read(new Map([['flights-0', [...records, record(2, json({ other: 1 }))]]]), 1000)
+    t.match(inferred.reported, [/^2.*there is no column other/])
+  },
+)
+
 t.test('columns of JSON grow with it; what shows no type has none', async (t) => {
   const { location, trial, columns } = await landed(
     [

@@ -66,6 +66,13 @@ t.test('a key that was taken away comes back in a table with deletion vectors', 
   ])
 })
 
+t.test('keys that are no text, and would be one as text, are refused', async (t) => {
+  const keys = [[0x80], [0xff], [0x61]].map((bytes) => Buffer.from(bytes).toString())
+  const { location, trial } = await landed([keys.map((key, n) => row(n, key, { n }))])
+  t.strictSame(await sorted(location), [{ key: 'a', n: 2 }])
+  t.match(trial.reported, [/^0.*no UTF-8 text/, /^1.*no UTF-8 text/])
+})
+
 t.test('columns that must have a value, partitions, and what has no key', async (t) => {
   const fields = [
     { name: 'key', type: 'string', nullable: false, metadata: {} },

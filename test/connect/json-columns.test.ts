@@ -20,7 +20,7 @@ const plain: RowSettings = {
   evolution: 'add',
   isUpsert: false,
 }
-const empty: TableShape = { fields: [], kept: [], mayWiden: false, isMapped: true }
+const empty: TableShape = { fields: [], kept: [], mayWiden: false, isNew: false, isMapped: true }
 
 /** Rows as text, and what became of each record. */
 function rowsOf(
@@ -153,7 +153,7 @@ t.test('a shape that was given, with types that no JSON shows by itself', async 
   const map = { type: 'map', keyType: 'string', valueType: 'long', valueContainsNull: true }
   schema.fields.push(needed, { name: 'm', type: map as never, nullable: true, metadata: {} })
   const fields = fieldsOfText(JSON.stringify(schema), new Map())
-  const shape = { fields, kept: fields, mayWiden: false, isMapped: true }
+  const shape = { fields, kept: fields, mayWiden: false, isNew: false, isMapped: true }
   const settings: RowSettings = { ...plain, evolution: 'none' }
   const ints = [
     '127',

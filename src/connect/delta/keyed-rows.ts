@@ -13,14 +13,23 @@ import { conformed } from './conforming.ts'
 
 /** Whether a row can be found by the key of a record. */
 export function hasKey({ key }: Pick<SinkRecord, 'key'>): boolean {
-  if (key === null || key === undefined) return false
+  if (key === null || key === undefined || isBroken(key)) return false
   return !(Array.isArray(key) || key instanceof Map || key instanceof Struct)
+}
+
+/** Bytes that are no UTF-8 all became the same character: keys that differ would be one. */
+function isBroken(key: unknown): boolean {
+  return typeof key === 'string' && key.includes('\uFFFD')
 }
 
 /** Throws DataException where it cannot. */
 export function refuseNoKey(record: Pick<SinkRecord, 'key'>): void {
   if (hasKey(record)) return
   const { key } = record
+  if (isBroken(key))
+    throw new DataException(
+      'The key has bytes that are no UTF-8 text: keys that are bytes need table.key.format=bytes (of a topic) or a ByteArrayConverter',
+    )
   throw new DataException(
     key === null || key === undefined
       ? 'The record has no key, by which its row would be found'

@@ -295,13 +295,14 @@ export class LandingTable {
     const configuration = snapshot?.metadata.configuration ?? properties
     const isMapped = (configuration.get('delta.columnMapping.mode') ?? 'none') !== 'none'
     if (snapshot === null) {
-      return { fields: fields ?? [], kept: fields ?? [], mayWiden: false, isMapped }
+      return { fields: fields ?? [], kept: fields ?? [], mayWiden: false, isNew: true, isMapped }
     }
     const mayWiden =
       rows.evolution === 'widen' &&
       configuration.get('delta.enableTypeWidening') === 'true' &&
       writerFeaturesOf(snapshot.protocol).includes('typeWidening')
-    return { fields: snapshot.schema.fields, kept: snapshot.schema.fields, mayWiden, isMapped }
+    const { fields: inTable } = snapshot.schema
+    return { fields: inTable, kept: inTable, mayWiden, isNew: false, isMapped }
   }
 }
 

@@ -58,6 +58,8 @@ export interface TableShape {
   /** Files have values of these. */
   readonly kept: readonly Field[]
   readonly mayWiden: boolean
+  /** There is no table yet: it is made of the fields, and of what its first rows need. */
+  readonly isNew: boolean
   /** Names may have any characters (column mapping). */
   readonly isMapped: boolean
 }
@@ -217,9 +219,11 @@ export class RowBuffer {
 
   #grownFor(record: SinkRecord, misfit: Misfit | null): Value[] {
     const { evolution } = this.#settings
-    const { fields, kept, mayWiden, isMapped } = this.#shape
-    const wanted = this.#wanted(record)
-    const merged = evolution === 'none' ? fields : mergedFields(fields, wanted, { kept, mayWiden })
+    const { fields, kept, mayWiden, isNew, isMapped } = this.#shape
+    const merged =
+      evolution === 'none' && !isNew
+        ? fields
+        : mergedFields(fields, this.#wanted(record), { kept, mayWiden })
     if (merged === fields) {
       if (misfit !== null) throw misfit
       return this.#fitted(record, fields)
@@ -247,7 +251,7 @@ export class RowBuffer {
 
   /** The columns that a record would need if there were none. */
   #wanted(record: SinkRecord): Field[] {
-    const { kafka, valueColumn, partitioning } = this.#settings
+    const { kafka, partitioning, evolution } = this.#settings
     const wanted: Field[] = []
     const column = (name: string | null, type: DataType | null) => {
       if (name !== null && type !== null) wanted.push(nullable(name, type))
@@ -258,12 +262,21 @@ export class RowBuffer {
     column(kafka.timestamp, timestampType)
     if (kafka.key !== null) column(kafka.key, shownType(record.keySchema, record.key, 'the key'))
     column(kafka.headers, headersType)
-    const { valueSchema, value } = record
-    if (valueColumn !== null) column(valueColumn, shownType(valueSchema, value, 'the value'))
-    else if (value instanceof Struct) wanted.push(...fieldsOfSchema(value.schema))
-    else if (value instanceof Map) wanted.push(...fieldsOfMap(value))
+    // Where nothing is added, columns that were given are all that values have.
+    if (evolution !== 'none' || this.#shape.kept.length === 0)
+      wanted.push(...this.#wantedOfValue(record))
     for (const { field } of partitioning.derived) wanted.push(field)
     return wanted
+  }
+
+  #wantedOfValue({ valueSchema, value }: SinkRecord): Field[] {
+    const { valueColumn } = this.#settings
+    if (valueColumn !== null) {
+      const type = shownType(valueSchema, value, 'the value')
+      return type === null ? [] : [nullable(valueColumn, type)]
+    }
+    if (value instanceof Struct) return fieldsOfSchema(value.schema)
+    return value instanceof Map ? fieldsOfMap(value) : []
   }
 
   #fitted(record: SinkRecord, fields: readonly Field[]): Value[] {
