@@ -223,3 +223,12 @@ t.test('records by chance', async (t) => {
       Array.from({ length: 40 }, () => object(0)),
     )
 })
+
+t.test('records that each bring a column count for what all columns take', async (t) => {
+  const rows = new RowBuffer(plain, empty)
+  for (let n = 0; n < 500; n++) {
+    const json = Buffer.from(`{"user_${n}":1}`)
+    rows.add(record(n, converter.toConnectData('t', json).value))
+  }
+  t.ok(rows.bytes > 32 * 1024 * 1024, `${rows.bytes} bytes`)
+})

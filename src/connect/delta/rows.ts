@@ -66,6 +66,8 @@ export interface TableShape {
 
 /** Columns and fields within them at most: each costs every commit, and records may be hostile. */
 const columnsMax = 2000
+/** What a column of a batch takes besides its values, about: each new column begins a batch of all. */
+const columnBytes = 512
 /** Rows in a batch. */
 const batchRows = 16_384
 
@@ -234,6 +236,7 @@ export class RowBuffer {
     this.#refuseLoss(fields, merged)
     this.#shape = { ...this.#shape, fields: merged }
     this.#builder = this.#begun(merged)
+    this.#bytes += merged.length * columnBytes
     return row
   }
 
