@@ -121,6 +121,20 @@ t.test(
   },
 )
 
+t.test('decimals are numbers of few digits, or text', async (t) => {
+  const price = { name: 'price', type: 'decimal(20,2)', nullable: true, metadata: {} }
+  const settings = { 'table.schema': JSON.stringify({ type: 'struct', fields: [price] }) }
+  const values = [1.05, '1.05', -0.5, 7, '123456789012345678.90', 1.005, '1,5', 0.1 + 0.2, '']
+  const records = values.map((value, offset) => record(offset, json({ price: value })))
+  const { location, trial } = await landed(records, settings)
+  const rows = await rowsOf(location)
+  t.strictSame(
+    rows.map((row) => row['price']),
+    [1.05, 1.05, -0.5, 7, 123456789012345678.9],
+  )
+  t.equal(trial.reported.length, 4)
+})
+
 t.test('columns of JSON grow with it; what shows no type has none', async (t) => {
   const { location, trial, columns } = await landed(
     [

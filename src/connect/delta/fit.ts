@@ -94,10 +94,25 @@ function float(value: Present, held: (number: number) => number): number | undef
   return Object.is(held(value), value) ? value : undefined
 }
 
+/** Of so many digits, a number of binary digits stands for one of decimal digits and no other. */
+const exactDigitsMax = 15
+
+/** What JSON has for a decimal: a number, or a text where the number is too long for one. */
+function decimalOf(value: Present): Decimal | undefined {
+  if (value instanceof Decimal) return value
+  if (typeof value === 'bigint') return new Decimal(value, 0)
+  const text = typeof value === 'number' || typeof value === 'string' ? String(value) : ''
+  const [, whole = '', fraction = ''] = /^(-?\d{1,76})(?:\.(\d{1,76}))?$/.exec(text) ?? []
+  if (whole === '') return undefined
+  const digits = whole.length + fraction.length
+  if (typeof value === 'number' && !Number.isSafeInteger(value) && digits > exactDigitsMax)
+    return undefined
+  return new Decimal(BigInt(whole + fraction), fraction.length)
+}
+
 function decimal(type: DataType & { kind: 'decimal' }, value: Present): bigint | undefined {
-  const integerOf = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
-  const given = typeof integerOf === 'bigint' ? new Decimal(integerOf, 0) : integerOf
-  if (!(given instanceof Decimal)) return undefined
+  const given = decimalOf(value)
+  if (given === undefined) return undefined
   const shift = type.scale - given.scale
   // Any more digits are too many, but of zero; and powers of that size take their time.
   if (Math.abs(shift) > 76 + given.unscaled.toString().length) {
