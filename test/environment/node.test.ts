@@ -10,6 +10,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../../src/environment/disk.ts'
 import type { Stream } from '../../src/environment/network.ts'
 import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
+import { NodeDisk } from '../../src/environment/node/disk.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { createLogger, readable } from '../../src/environment/node/logger.ts'
 import { NodeTimers } from '../../src/environment/node/timers.ts'
@@ -171,6 +172,29 @@ t.test('files: written by chunks, read back, cut, synced', async (t) => {
   const reader = disk.open(path, 'read')
   t.throws(() => reader.write([target], 0), { code: 'EBADF' })
 })
+
+t.test(
+  'what is written back is waited for so long and no longer, and may fail to begin',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const directory = t.testdir({ sync: '#!/bin/sh\necho $$ > "$2/pid"\nexec sleep 300\n' })
+    await disk.writeBack(directory)
+    // Refused in place, as with no memory left.
+    await disk.writeBack('no\0path')
+    fs.chmodSync(join(directory, 'sync'), 0o755)
+    const { PATH } = process.env
+    process.env['PATH'] = `${directory}:${PATH}`
+    t.teardown(() => {
+      process.env['PATH'] = PATH
+    })
+    await new NodeDisk({ writeBackMsMax: 1_000 }).writeBack(directory)
+    const pid = Number(fs.readFileSync(join(directory, 'pid'), 'utf8'))
+    t.ok(pid > 0)
+    const isRunning = () => fs.existsSync(`/proc/${pid}`)
+    for (let tries = 0; isRunning() && tries < 500; tries++) await sleep(10)
+    t.notOk(isRunning(), 'nothing is left running')
+  },
+)
 
 t.test('names: listed in order, renamed over, removed', async (t) => {
   const directory = t.testdir({ b: 'old', a: 'new', z: { deep: { file: '' } } })

@@ -3,7 +3,7 @@
  * through the thread pool. A file closes once the last asynchronous call on it has ended: its number
  * could otherwise be another file's by then.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { type Disk, type DiskEntry, DiskError, type DiskFile, type DiskLock } from '../disk.ts'
@@ -12,19 +12,22 @@ import { lockDirectory } from './directory-lock.ts'
 /** Chunks that one `writev` may take: IOV_MAX of Linux and macOS. */
 const chunksPerWriteMax = 1024
 
-/** Others may have left much to be written to the same file system: it is not waited for any longer. */
-const writeBackMsMax = 5_000
+const writeBackMsMaxDefault = 5_000
 
 export interface NodeDiskOptions {
   /** What waits for a device waits in the calling thread, which has nothing else to do. */
   readonly mayBlock?: boolean
+  /** So long at most others are waited for that left much to be written to the same file system. */
+  readonly writeBackMsMax?: number
 }
 
 export class NodeDisk implements Disk {
   readonly #mayBlock: boolean
+  readonly #writeBackMsMax: number
 
-  constructor({ mayBlock = false }: NodeDiskOptions = {}) {
+  constructor({ mayBlock = false, writeBackMsMax = writeBackMsMaxDefault }: NodeDiskOptions = {}) {
     this.#mayBlock = mayBlock
+    this.#writeBackMsMax = writeBackMsMax
   }
 
   open(filePath: string, mode: 'read' | 'write' | 'create'): DiskFile {
@@ -120,8 +123,12 @@ export class NodeDisk implements Disk {
     // Elsewhere nobody can be asked for one file system.
     if (process.platform !== 'linux') return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, writeBackMsMax)
-      const child = spawn('sync', ['-f', directory], { stdio: 'ignore' })
+      const child = startIfPossible('sync', ['-f', directory])
+      if (child === null) return resolve()
+      const timer = setTimeout(() => {
+        child.kill()
+        resolve()
+      }, this.#writeBackMsMax)
       const end = () => {
         clearTimeout(timer)
         resolve()
@@ -141,6 +148,16 @@ export class NodeDisk implements Disk {
 
   lock(directory: string): DiskLock {
     return attempt(directory, () => lockDirectory(path.resolve(directory)))
+  }
+}
+
+/** Null where the system refuses; what it refuses later is an event of the process. */
+function startIfPossible(command: string, parameters: readonly string[]): ChildProcess | null {
+  try {
+    return spawn(command, parameters, { stdio: 'ignore' })
+  } catch {
+    // No memory, or not allowed: what is not asked for is not done.
+    return null
   }
 }
 
