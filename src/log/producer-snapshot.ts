@@ -16,6 +16,13 @@ import { fileNameOf, nameOf } from './segment-options.ts'
 
 export type SnapshotEntry = ProducerSnapshot['producerEntries'][number]
 
+/**
+ * Whether nothing is known of a transaction of a producer, open or ended. A segment is read back from within
+ * (`recovery`) only if that holds for all its producers: the batches before tell what was aborted.
+ */
+export const isWithoutTransaction = (coordinatorEpoch: number, firstOffset: number): boolean =>
+  coordinatorEpoch < 0 && firstOffset < 0
+
 export const snapshotSuffix = '.snapshot'
 
 const version = 1

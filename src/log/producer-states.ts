@@ -9,7 +9,7 @@
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { Milliseconds } from '../environment/environment.ts'
-import type { SnapshotEntry } from './producer-snapshot.ts'
+import { isWithoutTransaction, type SnapshotEntry } from './producer-snapshot.ts'
 
 /** The fields of a batch header that concern producers. */
 export interface ProducerBatch {
@@ -226,6 +226,14 @@ export class ProducerStates {
       if (first === null || firstOffset < first) first = firstOffset
     }
     return first
+  }
+
+  /** Whether no producer that is known has, or had, a transaction here. */
+  get areWithoutTransactions(): boolean {
+    for (const { coordinatorEpoch, transactionFirstOffset } of this.#producers.values()) {
+      if (!isWithoutTransaction(coordinatorEpoch, transactionFirstOffset)) return false
+    }
+    return true
   }
 
   /** Whether `producerId` has a transaction open here, under this epoch. */

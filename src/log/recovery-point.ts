@@ -46,13 +46,16 @@ export class RecoveryPoint {
     const offset = end.nextOffset
     active.persistIndexes()
     segments.markNames()
-    snapshots.take(offset, producers.entries())
+    // Of transactions the segment is read from its beginning, whatever snapshot there is.
+    const isSnapshotOfUse = producers.areWithoutTransactions
+    if (isSnapshotOfUse) snapshots.take(offset, producers.entries())
     await end.sync()
     // By now the files may be those of another topic of the same name.
     if (isClosed()) return
     await Promise.all([active.syncIndexes(), active.transactionIndex.sync()])
     // Those taken before within the segment tell less.
-    if (!isClosed()) snapshots.keepOnly((one) => one <= active.baseOffset || one >= offset)
+    if (isClosed() || !isSnapshotOfUse) return
+    snapshots.keepOnly((one) => one <= active.baseOffset || one >= offset)
   }
 
   #isMuch(active: Segment): boolean {

@@ -47,7 +47,7 @@ import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
 import type { OnDamage } from './log-options.ts'
 import { rebuildProducers, rememberEarlier } from './producer-rebuild.ts'
 import { applyBatch } from './producer-replay.ts'
-import { ProducerSnapshots } from './producer-snapshot.ts'
+import { isWithoutTransaction, ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
 import type { Segment } from './segment.ts'
 import { tidy } from './segment-files.ts'
@@ -422,9 +422,8 @@ function resumption(
   if (onDamage === 'refuse' || transactionIndexes.has(baseOffset)) return null
   const snapshot = recoveryPoint > baseOffset ? snapshots.load(recoveryPoint) : null
   if (snapshot === null || snapshot.offset <= baseOffset) return null
-  const isWithoutTransactions = snapshot.entries.every(
-    ({ coordinatorEpoch, currentTxnFirstOffset }) =>
-      coordinatorEpoch < 0 && currentTxnFirstOffset < 0,
+  const isWithoutTransactions = snapshot.entries.every((entry) =>
+    isWithoutTransaction(entry.coordinatorEpoch, entry.currentTxnFirstOffset),
   )
   const from = isWithoutTransactions ? contents.resumeBelow(snapshot.offset) : null
   return from === null ? null : { ...from, snapshotOffset: snapshot.offset }
