@@ -18,6 +18,7 @@ import {
 import type { IndexedBatch } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
 import type { SegmentIndexes } from './segment-indexes.ts'
+import type { IndexedTimestamp } from './time-index.ts'
 
 /**
  * More than so much behind the last entry, and more batches: entries are missing. Older releases of
@@ -78,13 +79,15 @@ export function readTail(written: Written, indexes: SegmentIndexes): IndexTail {
 
 /**
  * Cuts the indexes at the last entry that tells of a batch below `offset`. Gives that batch, if it is there
- * and sound, and the time index knows of none before that is later; else null.
+ * and sound, and the time index knows of none before that is later; else null. All entries are looked at,
+ * though not held against the log: a search among some that do not rise would cut anywhere.
  */
 export function keepBelow(
   written: Written,
   indexes: SegmentIndexes,
   offset: number,
 ): { position: number; offset: number } | null {
+  if (!indexes.offsets.isInOrder || !indexes.times.isInOrder) return null
   const found = indexes.offsets.floor(offset - 1)
   if (found === null || found.position === 0 || !isBatchAt(written, found)) return null
   const { lastOffset, position } = found
@@ -116,8 +119,36 @@ export function isTimeRight(
   const time = indexes.times.last
   if (time === null) return tail.maxTimestamp < 0
   // The entry of the largest timestamp is written last.
-  if (time.timestamp < tail.maxTimestamp) return false
-  return timestampAt(written, indexes, time.offset) === time.timestamp
+  return time.timestamp >= tail.maxTimestamp && isTimeThere(written, indexes, time)
+}
+
+/** Whether the last entries of both are those of batches. More may be missing behind. */
+export function areLastThere(written: Written, indexes: SegmentIndexes): boolean {
+  const time = indexes.times.last
+  return isRight(written, indexes) && (time === null || isTimeThere(written, indexes, time))
+}
+
+/**
+ * Whether the batch that an entry tells of is there, and the first of those that can be seen from the
+ * entry of the offset index before that has so large a timestamp.
+ */
+export function isTimeThere(
+  written: Written,
+  indexes: SegmentIndexes,
+  { timestamp, offset }: IndexedTimestamp,
+): boolean {
+  const { file, bytes, baseOffset } = written
+  if (offset < baseOffset) return false
+  const before = indexes.offsets.floor(offset - 1)
+  if (before !== null && !isBatchAt(written, before)) return false
+  let isThere = false
+  scanBatches(file, before?.position ?? 0, bytes, (buffer, at) => {
+    const isHere = lastOffsetOf(buffer, at) >= offset
+    const found = maxTimestampOf(buffer, at)
+    isThere = isHere && header.baseOffset(buffer, at) <= offset && found === timestamp
+    return !isHere && found < timestamp
+  })
+  return isThere
 }
 
 /** Whether the batch that an entry tells of is there. */
@@ -132,21 +163,4 @@ export function isBatchAt({ file, bytes, baseOffset }: Written, indexed: Indexed
 export function isBatchIn(window: Buffer, { lastOffset }: IndexedBatch): boolean {
   // Older releases of Kafka wrote one entry for all batches of an append.
   return linkedBytes(window, 0, peekBytes, noLink()) > 0 && lastOffsetOf(window, 0) <= lastOffset
-}
-
-/** The largest timestamp of the batch that holds `offset`; -1 where there is none. */
-export function timestampAt(
-  { file, bytes, baseOffset }: Written,
-  { offsets }: SegmentIndexes,
-  offset: number,
-): number {
-  const position = offsets.floor(offset)?.position ?? 0
-  if (position < 0 || offset < baseOffset) return -1
-  let timestamp = -1
-  scanBatches(file, position, bytes, (buffer, at) => {
-    if (lastOffsetOf(buffer, at) < offset) return true
-    if (header.baseOffset(buffer, at) <= offset) timestamp = maxTimestampOf(buffer, at)
-    return false
-  })
-  return timestamp
 }

@@ -93,6 +93,18 @@ export class IndexFile {
     return low - 1
   }
 
+  /** The entries that the file holds, in one read. */
+  readStored(): DataView {
+    const stored = new DataView(new ArrayBuffer(this.#stored * this.entrySize))
+    const file = this.#disk.open(this.path, 'read')
+    try {
+      file.read(new Uint8Array(stored.buffer), 0)
+    } finally {
+      file.close()
+    }
+    return stored
+  }
+
   /** Ends a series of reads (`int32`, `int64`, `floor`): no descriptor stays open. */
   release(): void {
     this.#file?.close()

@@ -73,6 +73,19 @@ export class OffsetIndex {
     return { lastOffset: this.#lastOffset, position: this.#lastPosition }
   }
 
+  /** Whether the entries in the file rise, all of them, as a search expects. */
+  get isInOrder(): boolean {
+    if (this.#file.count > this.#entriesMax) return false
+    const entries = this.#file.readStored()
+    let [offset, position] = [-1, -1]
+    for (let at = 0; at < entries.byteLength; at += entrySize) {
+      if (entries.getInt32(at) <= offset || entries.getInt32(at + 4) <= position) return false
+      offset = entries.getInt32(at)
+      position = entries.getInt32(at + 4)
+    }
+    return true
+  }
+
   /** Drops the entries at and above `offset`. */
   truncateTo(offset: number): void {
     const relative = offset - this.#baseOffset

@@ -11,13 +11,14 @@
 import * as header from '../../protocol/records/batch.ts'
 import { type Damage, examine } from './damage.ts'
 import {
+  areLastThere,
   type IndexTail,
   isBatchAt,
   isRight,
   isTimeRight,
+  isTimeThere,
   keepBelow,
   readTail,
-  timestampAt,
   type Written,
 } from './index-checks.ts'
 import { type Link, lastOffsetOf, leaderEpochOf, maxTimestampOf, noLink } from './links.ts'
@@ -198,8 +199,7 @@ export class SegmentContents {
     for (;;) {
       const entry = this.indexes.times.floor(timestamp)
       if (entry === null) return this.#options.baseOffset
-      const { timestamp: expected, offset } = entry
-      if (timestampAt(this.#written, this.indexes, offset) === expected) return offset
+      if (isTimeThere(this.#written, this.indexes, entry)) return entry.offset
       if (this.#isExamined) return this.#options.baseOffset
       this.examine()
     }
@@ -336,7 +336,9 @@ export class SegmentContents {
     this.#next = null
     indexes.offsets.truncateTo(offset)
     indexes.times.truncateTo(offset)
-    this.#continueFrom(readTail(this.#written, indexes))
+    // These are other entries than those that were last when the indexes were opened.
+    if (areLastThere(this.#written, indexes)) this.#continueFrom(readTail(this.#written, indexes))
+    else this.examine()
   }
 
   /** Writes the index files, unsynced; the largest timestamp gets its entry first. */

@@ -195,7 +195,8 @@ export class Segment {
     const { link } = start
     const endPosition = contents.soundUntil(position)
     // No batch is there: an entry of the index is damaged, whatever the log is.
-    if (start.indexed !== null && position >= endPosition) return 'damaged'
+    const isOutside = position < 0 || position >= endPosition
+    if (start.indexed !== null && isOutside) return 'damaged'
     let wanted = Math.max(options.maxBytes, 0) + this.#options.indexIntervalBytes
     while (position < endPosition) {
       const asked = Math.min(Math.max(wanted, peekBytes), endPosition - position)

@@ -75,6 +75,20 @@ export class TimeIndex {
     return { timestamp: this.#lastTimestamp, offset: this.#lastOffset }
   }
 
+  /** Whether the entries in the file rise, all of them, as a search expects. */
+  get isInOrder(): boolean {
+    if (this.#file.count > this.#entriesMax) return false
+    const entries = this.#file.readStored()
+    let timestamp = -1n
+    let offset = 0
+    for (let at = 0; at < entries.byteLength; at += entrySize) {
+      if (entries.getBigInt64(at) <= timestamp || entries.getInt32(at + 8) < offset) return false
+      timestamp = entries.getBigInt64(at)
+      offset = entries.getInt32(at + 8)
+    }
+    return true
+  }
+
   /** Drops the entries at and above `offset`. */
   truncateTo(offset: number): void {
     const relative = offset - this.#baseOffset

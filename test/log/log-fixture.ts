@@ -152,3 +152,24 @@ export class Fixture {
     return Log.open(options)
   }
 }
+
+/** Of a log with many segments. */
+export const small = { segmentBytes: 700, indexIntervalBytes: 100 }
+
+export async function filled(batches = 12, options: ConstructorParameters<typeof Fixture>[0] = {}) {
+  const fixture = new Fixture({ ...options, config: { ...small, ...options.config } })
+  for (let index = 0; index < batches; index++) {
+    await fixture.append([`value ${index}`, 'second'], {
+      producerId: 9,
+      producerEpoch: 0,
+      baseSequence: index * 2,
+    })
+  }
+  return fixture
+}
+
+export function overwrite(fixture: Fixture, path: string, bytes: Buffer, at: number): void {
+  const file = fixture.disk.open(path, 'write')
+  file.write([bytes], at)
+  file.close()
+}

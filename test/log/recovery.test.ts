@@ -2,24 +2,10 @@
 import t from 'tap'
 import * as header from '../../protocol/records/batch.ts'
 import { encodeMessageSet } from '../../protocol/records/message-set.ts'
-import { encodeBatch } from '../../protocol/records/record.ts'
 import { SeededRandom } from '../simulator/random.ts'
-import { Fixture, logPath } from './log-fixture.ts'
+import { Fixture, filled, logPath, overwrite, small } from './log-fixture.ts'
 
-const small = { segmentBytes: 700, indexIntervalBytes: 100 }
 const lastLog = (fixture: Fixture) => `${logPath}/${fixture.files('.log').at(-1)}`
-
-async function filled(batches = 12, options: ConstructorParameters<typeof Fixture>[0] = {}) {
-  const fixture = new Fixture({ ...options, config: { ...small, ...options.config } })
-  for (let index = 0; index < batches; index++) {
-    await fixture.append([`value ${index}`, 'second'], {
-      producerId: 9,
-      producerEpoch: 0,
-      baseSequence: index * 2,
-    })
-  }
-  return fixture
-}
 
 t.test('a clean restart finds everything, and reads nothing to do so', async (t) => {
   const fixture = await filled()
@@ -222,61 +208,6 @@ t.test('power losses: what was synced is there, the rest is a prefix', async (t)
   t.pass('80 seeds')
 })
 
-/** The marker that ends a transaction of `producerId`. */
-const abort = (producerId: number): Buffer =>
-  encodeBatch({
-    records: [{ timestamp: 0, key: Buffer.alloc(4), value: Buffer.alloc(6) }],
-    ...{ producerId, producerEpoch: 0, isTransactional: true, isControl: true },
-  })
-
-t.test('after an unclean end only what lies above the recovery point is read', async (t) => {
-  const config = { segmentBytes: 100_000, indexIntervalBytes: 500 }
-  const file = `${logPath}/${'0'.repeat(20)}.log`
-  const isDamageSeen = ({ lines }: Fixture) => lines.some((line) => /header of a batch/.test(line))
-  for (const how of ['kill', 'crash'] as const) {
-    for (const what of ['all is well', 'no index', 'a wrong index', 'no snapshot', 'an abort']) {
-      const fixture = await filled(300, { config, seed: 3 })
-      if (what === 'an abort') {
-        const begun = { producerId: 9, producerEpoch: 0, baseSequence: 600, isTransactional: true }
-        await fixture.append(['given up', 'too'], begun)
-        await fixture.world.run(fixture.log.append(abort(9), 0, 'coordinator').written)
-      }
-      await fixture.world.run(fixture.log.advance())
-      const point = fixture.log.nextOffset
-      t.equal(fixture.log.recoveryPoint, point)
-      fixture.directory.writeCheckpoints()
-      const last = { producerId: 8, producerEpoch: 0, baseSequence: 0 }
-      await fixture.append(['above it', 'and more'], last, 4)
-      if (how === 'crash') await fixture.world.run(fixture.log.flush())
-      const bytes = await fixture.readAll()
-      // The offset of the first batch.
-      fixture.disk.flipBit(file, 60)
-      const { disk } = fixture
-      const index = file.replace('.log', '.index')
-      if (what === 'no index') disk.remove(index)
-      if (what === 'a wrong index') {
-        const opened = disk.open(index, 'write')
-        opened.write([Buffer.alloc(4, 1)], opened.size() - 4)
-        opened.syncNow()
-      }
-      if (what === 'no snapshot') {
-        for (const name of fixture.files('.snapshot')) disk.remove(`${logPath}/${name}`)
-      }
-      disk.syncDirectory(logPath)
-      fixture[how]()
-      t.equal(isDamageSeen(fixture), what !== 'all is well', `${how}, ${what}: what is looked at`)
-      t.equal(fixture.log.logEndOffset, point + 2)
-      t.ok((await fixture.readAll()).equals(bytes), 'damage below is found when it is read')
-      t.ok(isDamageSeen(fixture))
-      t.equal(fixture.log.latestLeaderEpoch, 4)
-      t.equal(fixture.log.leaderEpochAt(0), 0)
-      t.match(await fixture.append(['above it', 'and more'], last, 4), { isDuplicate: true })
-      const aborted = fixture.log.abortedTransactions(0, point)
-      t.equal(aborted.length, what === 'an abort' ? 1 : 0)
-    }
-  }
-})
-
 t.test('what a kill left in the page cache is durable before it is read', async (t) => {
   for (const config of [{ flushMessages: 1 }, { flushMs: 500 }]) {
     for (let seed = 1; seed <= 10; seed++) {
@@ -422,12 +353,6 @@ t.test('a directory: partitions, deletion, identity', async (t) => {
   directory.writeCheckpoints()
   t.equal(disk.readFile('/data/recovery-point-offset-checkpoint').toString(), '0\n0\n')
 })
-
-function overwrite(fixture: Fixture, path: string, bytes: Buffer, at: number): void {
-  const file = fixture.disk.open(path, 'write')
-  file.write([bytes], at)
-  file.close()
-}
 
 t.test('a read ends before damage, and never walks on in it', async (t) => {
   for (const length of [-12, -13, 0, 5, 2 ** 31 - 1, 100_000]) {

@@ -424,6 +424,8 @@ class MemoryFile implements DiskFile {
 
   read(target: Uint8Array, position: number): number {
     this.#check('read')
+    // As the calls of Node do.
+    if (position < 0) throw new RangeError(`a read at ${position}`)
     const { content, size } = this.#node
     const bytes = Math.max(0, Math.min(target.length, size - position))
     target.set(content.subarray(position, position + bytes))
