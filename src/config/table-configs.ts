@@ -19,6 +19,7 @@ import {
   oneOf,
   string,
 } from './definition.ts'
+import { isInternalTopic } from './internal-topics.ts'
 
 /** Each is the column `kafka_…` where `table.kafka.columns` has it. */
 export const kafkaCoordinates = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers']
@@ -46,12 +47,13 @@ export const propertyCheck: Check<readonly string[]> = {
   },
 }
 
-const topicNameCheck: Check<string> = {
-  allowed: 'the name of a topic, or nothing',
+const deadLetterCheck: Check<string> = {
+  allowed: 'the name of a topic, none of the broker itself, or nothing',
   check: (name) => {
     if (!/^[\w.-]{0,249}$/.test(name) || name === '.' || name === '..') {
       throw new Error('Value must be the name of a topic')
     }
+    if (isInternalTopic(name)) throw new Error(`${name} takes no dead letters`)
   },
 }
 
@@ -59,7 +61,7 @@ export const tableConfigs = {
   'table.commit.interval.ms': long(5000, atLeast(100), {
     doc: 'How long a record waits at most until it is in the table.',
   }),
-  'table.dead.letter.topic': string('', topicNameCheck, {
+  'table.dead.letter.topic': string('', deadLetterCheck, {
     doc: 'The topic for records that fit no row, with headers that say why; it is made where it is missing. Without it table.errors.tolerance decides.',
   }),
   'table.enable': boolean(false, {

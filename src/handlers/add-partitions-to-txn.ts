@@ -8,11 +8,11 @@ import type {
   AddPartitionsToTxnRequest,
   AddPartitionsToTxnResponse,
 } from '../../protocol/messages/add-partitions-to-txn.ts'
+import { isInternalTopic } from '../config/internal-topics.ts'
 import type { TopicLookup } from '../coordinator/group/topics.ts'
 import type { PartitionName, TopicPartitions } from '../coordinator/transaction/participants.ts'
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.ts'
 import { atOnce, mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
-import { isInternalTopic } from '../metadata/image.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'

@@ -10,9 +10,9 @@ import type {
   DeleteRecordsRequest,
   DeleteRecordsResponse,
 } from '../../protocol/messages/delete-records.ts'
+import { isInternalTopic } from '../config/internal-topics.ts'
 import { DiskError } from '../environment/disk.ts'
 import { mapInSteps, mapSteps } from '../environment/in-turns.ts'
-import { isInternalTopic } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'

@@ -8,14 +8,10 @@ import type {
 } from '../../protocol/messages/describe-topic-partitions.ts'
 import { zeroUuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
+import { isInternalTopic } from '../config/internal-topics.ts'
 import { distinctInSteps, mapInSteps, type Steps, sortInSteps } from '../environment/in-turns.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
-import {
-  isInternalTopic,
-  type MetadataImage,
-  type PartitionImage,
-  type TopicImage,
-} from '../metadata/image.ts'
+import type { MetadataImage, PartitionImage, TopicImage } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'

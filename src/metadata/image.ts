@@ -225,15 +225,6 @@ export function isActive(image: MetadataImage, brokerId: number): boolean {
   return broker !== undefined && !broker.fenced && !broker.inControlledShutdown
 }
 
-/** Topics that the broker keeps its own state in. */
-export function isInternalTopic(name: string): boolean {
-  return (
-    name === '__consumer_offsets' ||
-    name === '__transaction_state' ||
-    name === '__share_group_state'
-  )
-}
-
 export function quotaKey(entity: readonly QuotaEntity[]): string {
   const parts = entity.map(({ entityType, entityName }) => [entityType, entityName])
   parts.sort((a, b) => ((a[0] ?? '') < (b[0] ?? '') ? -1 : 1))

@@ -161,6 +161,7 @@ t.test('settings are checked, shown and taken back', async (t) => {
     [{ 'table.commit.interval.ms': '1' }, /at least 100/],
     [{ 'table.kafka.columns': 'partition,ofset' }, /String must be one of: topic, partition/],
     [{ 'table.dead.letter.topic': 'a b' }, /must be the name of a topic/],
+    [{ 'table.dead.letter.topic': '__consumer_offsets' }, /takes no dead letters/],
     [{ 'table.enabled': 'true' }, /Unknown topic config name: table.enabled/],
   ]
   for (const [changes, message] of refused) {
