@@ -8,7 +8,13 @@ import { listGroups } from '../../src/client/admin/groups.ts'
 import { createPartitions, createTopics, deleteTopics } from '../../src/client/admin/topics.ts'
 import { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
+import type { TopicTable } from '../../src/config/table-configs.ts'
+import { nullable } from '../../src/connect/delta/column-types.ts'
+import { admitted } from '../../src/connect/topic-tables/admission.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { LocalStorage } from '../../src/environment/node/local-storage.ts'
+import { newTable } from '../../src/tables/delta/new-table.ts'
+import { Transaction } from '../../src/tables/delta/transaction.ts'
 import { ended, killAll, type Started, start } from '../broker-process.ts'
 import { start as command } from '../cli/running-broker.ts'
 import { rowsOf } from './delta-trial.ts'
@@ -272,3 +278,89 @@ t.test(
     t.equal(await ended(broker), 0)
   },
 )
+
+t.test('of two topics that want one place the one whose rows lie there keeps it', async (t) => {
+  const directory = t.testdir({})
+  const data = join(directory, 'kafka')
+  const place = join(directory, 'kafka-tables/finance/first')
+  let broker = await start(data)
+  const one = async (topic: string) => (await told(broker)).find((each) => each.topic === topic)
+  await make(broker, 'first', { ...fast, 'table.location': 'finance/first' })
+  await produce(broker, 'first', flights(0, 4))
+  await until('it lands', async () => (await ids(place)).length === 4)
+  await make(broker, 'around', { ...fast, 'table.location': 'finance' })
+  await make(broker, 'twin', {
+    ...{ ...fast, 'table.location': 'finance/first', 'table.key.mode': 'upsert' },
+  })
+  await produce(broker, 'twin', flights(100, 104))
+  const onlyTheFirstLands = async (have: number) => {
+    await until('all are told', async () => (await told(broker)).length === 3)
+    await produce(broker, 'first', flights(have, have + 4))
+    await until('it lands on', async () => (await ids(place)).length === have + 4)
+    t.equal((await one('first'))?.state, 'RUNNING')
+    t.match(await one('around'), {
+      state: 'FAILED',
+      error: /finance has .*finance\/first in it, the table of first/,
+    })
+    t.match(await one('twin'), { state: 'FAILED', error: /finance\/first is the table of first/ })
+  }
+  await onlyTheFirstLands(4)
+  broker.child.kill('SIGKILL')
+  await ended(broker)
+  broker = await start(data)
+  await onlyTheFirstLands(8)
+
+  t.equal(await alter(broker, 'around', { 'table.enable': null }), null)
+  t.equal(await alter(broker, 'first', { 'table.enable': null }), null)
+  await until('only one is left', async () => (await told(broker)).length === 1)
+  await until('it is refused', async () => (await one('twin'))?.state === 'FAILED')
+  t.match(await one('twin'), { error: /finance\/first is the table of first/ })
+  t.strictSame(await ids(place), numbers(0, 12), 'also where it is off the rows are not touched')
+
+  await within(broker, (cluster) => deleteTopics(cluster, ['first']))
+  await until('it goes on', async () => (await ids(place)).length === 16)
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('who is first is the same in whatever order topics are told', async (t) => {
+  const directory = t.testdir({})
+  const place = (name: string) => join(directory, name)
+  const table = (topic: string, topicId: string, name: string): TopicTable => ({
+    ...{ topic, topicId, partitionCount: 1, location: place(name), refusal: null },
+    texts: new Map(),
+  })
+  const tables = [
+    table('outer', '3', 'x'),
+    table('inner', '1', 'x/y/z'),
+    table('same', '2', 'x/y/z'),
+    table('alone', '4', 'x-y'),
+  ]
+  const environmentOf = {
+    ...{ clock: environment.clock, random: environment.random },
+    storageAt: (location: string) => new LocalStorage(location),
+  }
+  const refusedOf = async (wanted: readonly TopicTable[], running: readonly string[] = []) =>
+    (
+      await admitted(wanted, {
+        tables: environmentOf,
+        isRunning: ({ topic }) => running.includes(topic),
+      })
+    )
+      .flatMap(({ topic, refusal }) => (refusal === null ? [] : topic))
+      .sort()
+  t.strictSame(await refusedOf(tables), ['outer', 'same'], 'the lower id')
+  t.strictSame(await refusedOf(tables.toReversed()), ['outer', 'same'])
+  t.strictSame(await refusedOf(tables, ['same']), ['inner', 'outer'], 'the one that is running')
+  t.strictSame(await refusedOf(tables.toReversed(), ['outer']), ['inner', 'same'])
+
+  const storage = new LocalStorage(place('x/y/z'))
+  const { clock, random } = environment
+  const transaction = Transaction.creating(
+    { clock, random, storage },
+    newTable({ fields: [nullable('id', { kind: 'int64' })] }, { clock, random }),
+  )
+  transaction.progress('topic-table/0/same/0', 1n)
+  await transaction.commit({ operation: 'STREAMING UPDATE', parameters: {} })
+  t.strictSame(await refusedOf(tables, ['outer']), ['inner', 'outer'], 'whose rows lie there')
+})

@@ -16,8 +16,10 @@ import type { StorageAt } from './move-offsets.ts'
 
 /** Who looks after a task. */
 export interface LandingWatch {
+  /** Rejects where nothing must be written to the table. */
+  onOpened(table: LandingTable): Promise<void>
   /** Rejects where rows that have been read must not be committed. */
-  beforeCommit(): Promise<void>
+  beforeCommit(table: LandingTable): Promise<void>
   /** Whether there was anything to commit or not. */
   onCommitted(table: LandingTable): void
 }
@@ -125,6 +127,7 @@ export class DeltaSinkTask implements SinkTask {
     const { clock, random } = this.#context!.environment
     const environment = { clock, random, storage: this.#storageAt(location, settings.storage) }
     const table = await LandingTable.open(location, environment, settings.landing)
+    await this.#watch?.onOpened(table)
     this.#tables.set(location, table)
     return table
   }
@@ -168,7 +171,7 @@ export class DeltaSinkTask implements SinkTask {
     let isWhole = true
     for (const table of this.#tables.values()) {
       try {
-        if (table.isBehind) await this.#watch?.beforeCommit()
+        if (table.isBehind) await this.#watch?.beforeCommit(table)
         await table.commit()
         this.#watch?.onCommitted(table)
       } catch (error) {

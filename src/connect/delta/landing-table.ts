@@ -99,6 +99,11 @@ export class LandingTable {
     return this.#snapshot?.version ?? null
   }
 
+  /** Whose progress the table knows, of whatever application, as it was last looked at. */
+  get appIds(): Iterable<string> {
+    return this.#snapshot?.transactions.keys() ?? []
+  }
+
   /**
    * Where to begin to read partitions that are new here: what the table says, or else `unknown`; where that is null
    * they are left out.

@@ -21,6 +21,19 @@ export function groupOf({ topic }: Pick<TopicTable, 'topic'>): string {
   return `table-${topic}`
 }
 
+const connectorPrefix = 'topic-table/'
+
+/** The topics whose records a table has, by the applications of which it knows how far they are. */
+export function topicsOf(appIds: Iterable<string>): Set<string> {
+  const topics = new Set<string>()
+  for (const appId of appIds) {
+    if (!appId.startsWith(connectorPrefix)) continue
+    const [, topic] = appId.slice(connectorPrefix.length).split('/')
+    if (topic !== undefined) topics.add(topic)
+  }
+  return topics
+}
+
 /** What is done for the table beside landing rows in it. */
 export function maintenanceOf({ texts }: TopicTable): {
   readonly optimizes: boolean
@@ -48,7 +61,7 @@ export function sinkSettings(table: TopicTable): Settings {
     coordinates.includes(name) || (name === 'key' && keyMode === 'upsert')
   return new Map([
     // What the table knows of progress is of this very topic, and of none that gets its name later.
-    ['name', `topic-table/${topicId}`],
+    ['name', `${connectorPrefix}${topicId}`],
     ['topics', topic],
     ['consumer.override.group.id', groupOf(table)],
     ['consumer.override.isolation.level', 'read_committed'],

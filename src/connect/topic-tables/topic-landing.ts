@@ -8,6 +8,7 @@ import type { TopicTable } from '../../config/table-configs.ts'
 import type { Milliseconds, Timer } from '../../environment/environment.ts'
 import { deltaSink } from '../delta/delta-sink.ts'
 import type { LandingWatch } from '../delta/delta-sink-task.ts'
+import type { LandingTable } from '../delta/landing-table.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { ConnectException } from '../failures.ts'
 import { sinkClientId } from '../runtime/client-settings.ts'
@@ -16,7 +17,7 @@ import { pausedFor } from '../runtime/pause.ts'
 import { SinkTaskLoop } from '../runtime/sink-task-loop.ts'
 import type { RunningTask } from '../runtime/task.ts'
 import type { Worker } from '../runtime/worker.ts'
-import { groupOf, sinkSettings } from './table-settings.ts'
+import { groupOf, sinkSettings, topicsOf } from './table-settings.ts'
 
 const restartMsMin = 1_000
 const restartMsMax = 60_000
@@ -134,15 +135,26 @@ export class TopicLanding {
     this.#retry = timers.after(againMs, () => this.#run())
   }
 
+  /** A topic that was made anew goes on in its table; rows of another that is still there are not touched. */
+  async #refuseOthers({ location, appIds }: LandingTable): Promise<void> {
+    const topics = topicsOf(appIds)
+    if (topics.has(this.table.topic)) return
+    if (topics.size === 0) return
+    const other = (await this.#options.cluster.allTopics()).find(({ name }) => topics.has(name))
+    if (other === undefined) return
+    throw new ConnectException(`${location} is the table of ${other.name}`)
+  }
+
   readonly #watch: LandingWatch = {
     /**
      * Records were read by the topic's name. Ids of topics never come back: where it is this topic now, all that was
      * read before is of this one too.
      */
-    beforeCommit: async () => {
+    onOpened: (table) => this.#refuseOthers(table),
+    beforeCommit: async (table) => {
       const { topic: name, topicId } = this.table
       const found = await this.#options.cluster.topic(name, { fresh: true })
-      if (found.topicId === topicId) return
+      if (found.topicId === topicId) return await this.#refuseOthers(table)
       throw new ConnectException(`The topic ${name} was deleted, and there is another of its name`)
     },
     onCommitted: ({ version }) => {

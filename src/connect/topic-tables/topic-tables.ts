@@ -3,7 +3,6 @@
  * is told as a whole, again and again; one whose settings have changed, or that was deleted and made anew, is
  * stopped and begins again where its table says. Tables outlive their topics, and the setting.
  */
-import path from 'node:path'
 import { deleteGroups } from '../../client/admin/groups.ts'
 import { Cluster } from '../../client/cluster.ts'
 import { earliest, fetchCommitted, latest, listOffsets } from '../../client/offsets.ts'
@@ -12,12 +11,10 @@ import type { TopicTable } from '../../config/table-configs.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { InOrder } from '../runtime/in-order.ts'
 import type { Worker } from '../runtime/worker.ts'
+import { admitted } from './admission.ts'
 import { Maintenance } from './maintenance.ts'
 import { groupOf, maintenanceOf } from './table-settings.ts'
 import { type LandingStatus, TopicLanding } from './topic-landing.ts'
-
-/** Each takes connections of its own, and memory for records that wait. */
-const tablesMax = 500
 
 export interface TableStatus extends LandingStatus {
   readonly group: string
@@ -31,6 +28,7 @@ export class TopicTables {
   readonly #cluster: Cluster
   readonly #landings = new Map<string, TopicLanding>()
   readonly #inOrder = new InOrder()
+  readonly #admissions = new InOrder()
   readonly #maintenance: Maintenance
 
   constructor(worker: Worker, tables: TablesEnvironment) {
@@ -50,7 +48,21 @@ export class TopicTables {
   /** From now on these topics are tables, and no others. */
   set(wanted: readonly TopicTable[]): void {
     if (this.#inOrder.isEnded) return
-    const tables = admitted(wanted)
+    void this.#admissions.run('', async () => {
+      const tables = await admitted(wanted, {
+        tables: this.#tables,
+        isRunning: (table) => this.#isRunning(table),
+      })
+      if (!this.#inOrder.isEnded) this.#apply(tables)
+    })
+  }
+
+  #isRunning({ topic, topicId, location }: TopicTable): boolean {
+    const table = this.#landings.get(topic)?.table
+    return table?.topicId === topicId && table.location === location && table.refusal === null
+  }
+
+  #apply(tables: readonly TopicTable[]): void {
     const topics = new Set(tables.map(({ topic }) => topic))
     for (const [topic, landing] of this.#landings) {
       if (topics.has(topic)) continue
@@ -133,27 +145,4 @@ export class TopicTables {
 function isSame(left: TopicTable, right: TopicTable): boolean {
   const shown = (table: TopicTable) => JSON.stringify({ ...table, texts: [...table.texts].sort() })
   return shown(left) === shown(right)
-}
-
-/** As far as they can be kept here; the others are told why not. */
-function admitted(tables: readonly TopicTable[]): TopicTable[] {
-  const owners = new Map(tables.map(({ location, topic }) => [location, topic]))
-  return tables.map((table, at) => {
-    const refusal = table.refusal ?? refusalOf(table, at, owners)
-    return { ...table, refusal }
-  })
-}
-
-function refusalOf(
-  { location }: TopicTable,
-  at: number,
-  owners: ReadonlyMap<string, string>,
-): string | null {
-  if (at >= tablesMax) return `A node keeps at most ${tablesMax} topics as tables`
-  // Within another it would be taken for files of the other that nobody needs.
-  for (let up = path.dirname(location); up !== path.dirname(up); up = path.dirname(up)) {
-    const owner = owners.get(up)
-    if (owner !== undefined) return `${location} lies within ${up}, the table of ${owner}`
-  }
-  return null
 }
