@@ -267,8 +267,11 @@ export function string<D extends string | null>(
   return define<string>('string', preset, (text) => text, check, extras) as never
 }
 
-export function password(extras: Extras = {}): Definition<string | null> {
-  return define<string>('password', null, (text) => text, any, extras) as never
+export function password(
+  extras: Extras = {},
+  check: Check<string> = any,
+): Definition<string | null> {
+  return define<string>('password', null, (text) => text, check, extras) as never
 }
 
 /** Kafka's classes have no meaning here; the name is kept so that it can be described. */

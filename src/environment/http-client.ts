@@ -23,3 +23,8 @@ export interface ClientAnswer {
  * Redirections are answers like others: who asks knows whom.
  */
 export type HttpClient = (url: string, request: ClientRequest) => Promise<ClientAnswer>
+
+/** An address as it may be told: users, passwords and keys are in the parts that are left out. */
+export function shownUrl(url: string): string {
+  return url.replace(/^(https?:\/\/)[^/?#]*@/i, '$1[hidden]@').replace(/[?#].*$/s, '?[hidden]')
+}

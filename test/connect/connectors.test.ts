@@ -179,6 +179,53 @@ t.test('an outage that does not end fails the task', async (t) => {
   t.match(body.tasks[0].trace, /answers 500.*it was tried 3 times/)
 })
 
+t.test(
+  'what lets us in is not told: not in states, and not where settings are shown',
+  async (t) => {
+    const trial = await worker(t)
+    const { url, asked } = await server(t, () => ({ status: 403 }))
+    const address = `${url.replace('://', '://user:secret@')}/in?key=secret`
+    await trial.topic('posted')
+    await trial.produce('posted', ['1'])
+    const sink = {
+      ...{ 'connector.class': 'HttpSink', topics: 'posted', 'http.url': address },
+      'http.headers.additional': 'Authorization:secret',
+    }
+    const source = {
+      ...{ 'connector.class': 'HttpSource', 'kafka.topic': 'x', 'http.request.url': address },
+      'http.request.headers': 'X-Key: secret, X-From:mill',
+    }
+    for (const [name, config] of Object.entries({ sink, source })) {
+      await trial.ask('PUT', `/connectors/${name}/config`, config)
+      await trial.untilStates(name, 'RUNNING', 'FAILED')
+      const { body } = await trial.ask('GET', `/connectors/${name}/status`)
+      t.match(body.tasks[0].trace, /\[hidden\]@127\.0\.0\.1:\d+\/in\?\[hidden\] answers 403/)
+      t.notMatch(body.tasks[0].trace, /secret/)
+      const className = config['connector.class']
+      const validated = await trial.ask('PUT', `/connector-plugins/${className}/config/validate`, {
+        ...{ name, ...config },
+      })
+      t.equal(validated.body.error_count, 0)
+      const headers = validated.body.configs.find(({ value }: { value: { name: string } }) =>
+        /additional|request.headers/.test(value.name),
+      )
+      t.match(headers, { definition: { type: 'PASSWORD' }, value: { value: '[hidden]' } })
+    }
+    t.ok(asked.some(({ headers }) => headers['x-key'] === 'secret' && headers['x-from'] === 'mill'))
+    t.ok(asked.some(({ headers }) => headers.authorization === 'secret'))
+
+    const wrong = await trial.ask('PUT', '/connector-plugins/HttpSource/config/validate', {
+      ...{ name: 'x', ...source, 'http.request.headers': 'a:1,X-Key secret' },
+    })
+    const errors = wrong.body.configs.flatMap(
+      ({ value }: { value: { errors: string[] } }) => value.errors,
+    )
+    t.strictSame(errors, [
+      'Invalid value [hidden] for configuration http.request.headers: Header 2 is not NAME:VALUE',
+    ])
+  },
+)
+
 t.test('answers become records, each once, and over a restart', async (t) => {
   const trial = await worker(t)
   const orders = Array.from({ length: 7 }, (_, at) => ({ id: at + 1, name: `order ${at + 1}` }))
@@ -226,7 +273,7 @@ t.test('settings that are wrong are named before anything runs', async (t) => {
     ['HttpSink', { topics: 'x', 'http.url': 'ftp://x' }, 'http.url'],
     [
       'HttpSink',
-      { topics: 'x', 'http.url': 'http://x', 'http.headers.additional': 'no' },
+      { topics: 'x', 'http.url': 'http://x', 'http.headers.additional': 'secret' },
       'http.headers.additional',
     ],
     [

@@ -5,6 +5,7 @@
  * partition.
  */
 import { atLeast, boolean, int, long, password, string } from '../../config/definition.ts'
+import { shownUrl } from '../../environment/http-client.ts'
 import { ConfigDef, key, required, type Settings } from '../config-def.ts'
 import { JsonConverter } from '../converters/json.ts'
 import { ConnectException, DataException, RetriableException } from '../failures.ts'
@@ -134,11 +135,11 @@ class HttpSinkTask implements SinkTask {
         this.#tries = 0
         return null
       }
-      problem = `${url} answers ${status}: ${said.toString().slice(0, 200)}`
+      problem = `${shownUrl(url)} answers ${status}: ${said.toString().slice(0, 200)}`
       const mayPass = status === 408 || status === 429 || status >= 500
       if (!mayPass && status >= 400) return new DataException(problem)
     } catch (error) {
-      problem = `${url} cannot be asked: ${(error as Error).message}`
+      problem = `${shownUrl(url)} cannot be asked: ${(error as Error).message}`
     }
     return this.#failed(problem)
   }

@@ -7,7 +7,7 @@
  *     http.response.list.pointer=/orders, http.response.record.offset.pointer=/id, http.offset.initial=0
  */
 import { atLeast, long, matching, string } from '../../config/definition.ts'
-import type { ClientAnswer } from '../../environment/http-client.ts'
+import { type ClientAnswer, shownUrl } from '../../environment/http-client.ts'
 import { ConfigDef, key, required, type Settings } from '../config-def.ts'
 import { JsonValues } from '../converters/json.ts'
 import { primitive } from '../data.ts'
@@ -117,7 +117,7 @@ class HttpSourceTask implements SourceTask {
     if (answer === null) return null
     const items = at(answer, this.#config!['http.response.list.pointer'])
     if (items === undefined) {
-      log.warn(`${url} answers without anything at http.response.list.pointer`)
+      log.warn(`${shownUrl(url)} answers without anything at http.response.list.pointer`)
       return null
     }
     return this.#newOf(Array.isArray(items) ? items : [items]).map((item) => this.#recordOf(item))
@@ -136,23 +136,23 @@ class HttpSourceTask implements SourceTask {
     try {
       answer = await environment.http!(url, { method: 'GET', headers })
     } catch (error) {
-      log.warn(`${url} cannot be asked`, { reason: String(error) })
+      log.warn(`${shownUrl(url)} cannot be asked`, { reason: String(error) })
       return null
     }
     const { status } = answer
     const body = answer.body.toString()
     const mayPass = status === 408 || status === 429 || status >= 500
     if (status >= 400 && !mayPass) {
-      throw new ConnectException(`${url} answers ${status}: ${body.slice(0, 200)}`)
+      throw new ConnectException(`${shownUrl(url)} answers ${status}: ${body.slice(0, 200)}`)
     }
     if (status !== 200) {
-      if (status !== 204) log.warn(`${url} answers ${status}`)
+      if (status !== 204) log.warn(`${shownUrl(url)} answers ${status}`)
       return null
     }
     try {
       return parseJson(body)
     } catch (cause) {
-      const message = `${url} answers with what is no JSON: ${(cause as Error).message}`
+      const message = `${shownUrl(url)} answers with what is no JSON: ${(cause as Error).message}`
       throw new ConnectException(message, { cause })
     }
   }

@@ -1,5 +1,5 @@
 /** What connectors that speak HTTP have in common: whom they ask, and with which headers. */
-import { list, matching } from '../../config/definition.ts'
+import { matching, password } from '../../config/definition.ts'
 import { key } from '../config-def.ts'
 
 export const urlCheck = matching(
@@ -9,22 +9,25 @@ export const urlCheck = matching(
 
 const headersCheck = {
   allowed: 'NAME:VALUE, …',
-  check: (items: readonly string[]) => void headersOf(items),
+  check: (text: string) => void headersOf(text),
 }
 
+/** One of them may be what lets us in. */
 export const headersSetting = key(
-  list([], headersCheck),
+  password({}, headersCheck),
   'LOW',
   'Further headers of each request: NAME:VALUE, …',
 )
 
-/** Throws an Error whose message says what is expected. */
-export function headersOf(items: readonly string[]): Readonly<Record<string, string>> {
+/** Null: there are none. Throws an Error that says what is expected, and nothing of what was given. */
+export function headersOf(text: string | null): Readonly<Record<string, string>> {
+  const items = (text ?? '').split(',').filter((item) => item.trim() !== '')
   return Object.fromEntries(
-    items.map((item) => {
-      const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):\s*([\x20-\x7e]*)$/.exec(item) ?? []
-      if (name === undefined) throw new Error(`${item} is not NAME:VALUE`)
-      return [name.toLowerCase(), value!]
+    items.map((item, at) => {
+      const found = /^([\w!#$%&'*+.^`|~-]+):\s*([\x20-\x7e]*)$/.exec(item.trim())
+      if (found === null) throw new Error(`Header ${at + 1} is not NAME:VALUE`)
+      const [, name = '', value = ''] = found
+      return [name.toLowerCase(), value]
     }),
   )
 }

@@ -4,7 +4,7 @@
  */
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
-import type { ClientAnswer, ClientRequest, HttpClient } from '../http-client.ts'
+import { type ClientAnswer, type ClientRequest, type HttpClient, shownUrl } from '../http-client.ts'
 
 const answerMsDefault = 30_000
 const answerBytesDefault = 8 * 1024 * 1024
@@ -27,7 +27,7 @@ export const nodeHttpClient: HttpClient = async (url, request) => {
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const said = signal.aborted ? `no answer within ${answerMsMax} ms` : message
-    const told = new Error(`${url}: ${said}`, { cause: error })
+    const told = new Error(`${shownUrl(url)}: ${said}`, { cause: error })
     throw Object.assign(told, signal.aborted ? { code: 'ETIMEDOUT' } : code && { code })
   } finally {
     clearTimeout(timeout)
