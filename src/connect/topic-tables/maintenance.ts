@@ -86,10 +86,16 @@ export class Maintenance {
   async #maintain({ location, version, optimizes, vacuums }: MaintainedTable): Promise<void> {
     if (version === null) return
     const { clock } = this.#environment
-    // A restart is no reason to vacuum: it is a day's work, not a start's.
-    const unseen = { version: -smallFilesMin, vacuumedMs: clock.now() }
-    const looked = keptIn(this.#looked, location, (): Looked => unseen)
     const { random, storageAt } = this.#tables
+    const looked = keptIn(
+      this.#looked,
+      location,
+      (): Looked => ({
+        version: -smallFilesMin,
+        // A restart is no reason to vacuum, nor, where there is one each day, to do so never.
+        vacuumedMs: clock.now() - random.float() * vacuumMs,
+      }),
+    )
     const environment = { clock, random, storage: storageAt(location, noVariables) }
     if (optimizes && version - looked.version >= smallFilesMin) {
       looked.version = version
