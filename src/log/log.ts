@@ -314,12 +314,13 @@ export class Log {
    */
   read(options: ReadOptions): ReadResult | Promise<ReadResult> {
     this.#checkUsable()
-    const { offset } = options
+    const { offset, maxBytes, minOneBatch } = options
     if (offset < this.#logStartOffset || offset > this.logEndOffset) {
       throw this.#outOfRange(offset)
     }
     const upToOffset = Math.min(options.upToOffset, this.logEndOffset)
-    if (offset >= upToOffset) return nothingAt(offset)
+    const isAnyAllowed = maxBytes > 0 || minOneBatch
+    if (offset >= upToOffset || !isAnyAllowed) return nothingAt(offset)
     const bounded = { ...options, upToOffset }
     if (this.#tail !== null && offset >= this.#tail.startOffset) {
       return this.#tail.read(bounded, this.#environment.buffers)

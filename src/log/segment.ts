@@ -206,6 +206,7 @@ export class Segment {
       if (position === start.position && !isStart(window, start)) return 'damaged'
       const isLast = position + asked === endPosition
       const taken = take({ bytes: window, isLast, endOffset: this.endOffset }, link, options)
+      if (taken.kind !== 'found') this.#options.buffers.release(window)
       if (taken.kind === 'damaged') return 'damaged'
       if (taken.kind === 'limited') return nothingAt(offset)
       if (taken.kind === 'ended') return null

@@ -7,7 +7,7 @@ import { Log } from '../../src/log/log.ts'
 import { defaultLogConfig, type LogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
 import type { LogOptions, OnDamage } from '../../src/log/log-options.ts'
-import type { ReadResult } from '../../src/log/segment-read.ts'
+import type { ReadOptions, ReadResult } from '../../src/log/segment-read.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
 
@@ -96,7 +96,7 @@ export class Fixture {
     return encodeBatch({ records, ...batch })
   }
 
-  async read(offset: number, limits: { maxBytes?: number; upToOffset?: number } = {}) {
+  async read(offset: number, limits: Partial<Omit<ReadOptions, 'offset'>> = {}) {
     return this.world.run(
       Promise.resolve(
         this.log.read({

@@ -2,6 +2,7 @@
 import t from 'tap'
 import * as header from '../../protocol/records/batch.ts'
 import { readBatch } from '../../protocol/records/record.ts'
+import type { BufferPool } from '../../src/environment/node/buffer-pool.ts'
 import { answer, Fixture, logPath } from './log-fixture.ts'
 
 const small = { segmentBytes: 1000, indexIntervalBytes: 100 }
@@ -97,6 +98,18 @@ t.test('a batch larger than the fetch, and larger than a read window', async (t)
   t.equal((await fixture.read(0, { maxBytes: 100 })).nextOffset, 1)
   t.equal(offsetsIn(await fixture.readAll()).length, 3)
   t.equal(fixture.kill().log.logEndOffset, 3, 'recovery reads over it, too')
+})
+
+t.test('a read that is allowed nothing gives back the memory it read into', async (t) => {
+  const fixture = new Fixture()
+  await fixture.append(['y'.repeat(300_000)])
+  const buffers = fixture.process.environment.buffers as BufferPool
+  const before = buffers.idleBytes
+  t.equal((await fixture.read(0, { maxBytes: 100_000, minOneBatch: false })).bytes, 0)
+  const readBytes = 2 ** Math.ceil(Math.log2(100_000 + fixture.config.indexIntervalBytes))
+  t.equal(buffers.idleBytes, before + readBytes)
+  t.equal((await fixture.read(0, { maxBytes: 0, minOneBatch: false })).bytes, 0)
+  t.equal(buffers.idleBytes, before + readBytes, 'and of nothing nothing is read')
 })
 
 t.test('segments roll by size, age and index', async (t) => {
