@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 export const kafkaVersion = '4.3.1'
 
-const cache = join(tmpdir(), 'millrace-interop')
+/** Where what is fetched is kept from run to run. */
+export const cache = join(tmpdir(), 'millrace-interop')
 const jars = join(cache, `java-${kafkaVersion}`)
 /** What makes Kafka log to stderr: its own packages bring no logger. */
 const loggerJars = join(cache, 'java-logger')

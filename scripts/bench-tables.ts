@@ -1,24 +1,30 @@
 /**
  * `npm run bench -- tables`: a topic of JSON landed in a Delta table by our sink, and by what somebody has for it today,
- * a consumer in Python around confluent-kafka, pyarrow and delta-rs; how soon readers of the table see what was written,
- * and what that costs those who write; and the table read by us, pyarrow and DuckDB.
+ * Spark Structured Streaming and a consumer in Python around confluent-kafka, pyarrow and delta-rs; how soon readers of
+ * the table see what was written, and what that costs those who write; and the table read by us, pyarrow and DuckDB.
  *
  * All share the machine, so the figure to trust first is CPU seconds. Ours are those of one process, broker and sink;
- * those of Python are its own and the broker's.
+ * those of Spark and Python are their own and the broker's.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { LocalStorage } from '../src/environment/node/local-storage.ts'
+import { rowCountOf } from '../src/tables/delta/file-bounds.ts'
 import { fileNameOf } from '../src/tables/delta/paths.ts'
+import { readSnapshot } from '../src/tables/delta/snapshot.ts'
 import { cpuSeconds, memoryMb } from '../test/bench/broker-cpu.ts'
 import { sinkAlone } from '../test/bench/sink-alone.ts'
 import { fill, TableWatch, type Written, writeSteadily } from '../test/bench/table-load.ts'
-import { type Shape, shapes } from '../test/bench/table-records.ts'
+import { recordText, type Shape, shapes } from '../test/bench/table-records.ts'
 import { freePort } from '../test/free-port.ts'
+import { JavaProgram } from '../test/interop/java-program.ts'
+import { fetchSpark, sparkFlags, sparkJars } from '../test/interop/spark-jars.ts'
 import { BrokerProcess } from '../test/soak/broker-process.ts'
+import { cache } from './apache-kafka.ts'
 import { markdown } from './bench-table.ts'
 import { choose, readOptions } from './options.ts'
 
@@ -245,6 +251,43 @@ async function landInPython(piece: string, shape: Shape): Promise<void> {
   })
 }
 
+/** With two threads, and all that is there in one go, which costs it least. */
+async function landInSpark(piece: string, shape: Shape): Promise<void> {
+  const jars = sparkJars(cache)
+  const reason = fetchSpark(jars)
+  if (reason !== null) return void process.stderr.write(`  left out: ${reason}\n`)
+  const sample = join(work, `${shape}.sample.json`)
+  const lines = Array.from({ length: 1000 }, (_, number) => recordText(shape, number))
+  writeFileSync(sample, lines.join('\n'))
+  const program = new JavaProgram({
+    source: join(root, 'test/bench/SparkLander.java'),
+    jars,
+    classes: join(work, 'spark-classes'),
+    flags: sparkFlags,
+    logFile: join(work, 'spark.log'),
+  })
+  await withBroker(async (ours) => {
+    await fill({ port: ours.port, topic: shape, shape }, records)
+    const cpuBefore = ours.cpuSeconds
+    const table = tableOf(`spark-${shape}`)
+    const ran = await program.run(`127.0.0.1:${ours.port}`, shape, table, sample)
+    if (ran.code !== 0) throw new Error(`Spark: ${readFileSync(join(work, 'spark.log'), 'utf8')}`)
+    const figures = JSON.parse(ran.output) as Figures
+    const { files } = await readSnapshot(new LocalStorage(table))
+    const added = [...files.values()]
+    const landed = added.reduce((sum, file) => sum + (rowCountOf(file) ?? 0), 0)
+    if (landed !== records) throw new Error(`Spark landed ${landed} records`)
+    record(piece, {
+      'rows/s': records / figures['seconds']!,
+      'CPU s per M': ((figures['cpuSeconds']! + ours.cpuSeconds - cpuBefore) / records) * 1e6,
+      'of it Spark': (figures['cpuSeconds']! / records) * 1e6,
+      'peak MB': figures['peakMb']!,
+      'bytes a row': added.reduce((sum, { size }) => sum + size, 0) / records,
+      files: files.size,
+    })
+  })
+}
+
 const quantile = (values: readonly number[], share: number): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN
 
@@ -367,6 +410,7 @@ const pieces: readonly Piece[] = shapes.flatMap((shape) => [
   { name: `sink alone, ${shape}`, run: (name) => alone(name, shape) },
   { name: `land ${shape}`, run: (name) => land(name, shape) },
   { name: `land ${shape} in Python`, run: (name) => landInPython(name, shape) },
+  { name: `land ${shape} in Spark`, run: (name) => landInSpark(name, shape) },
   { name: `read ${shape}`, run: (name) => read(name, shape) },
   ...rates.flatMap((rate): Piece[] => [
     { name: `${shape} at ${rate}/s`, run: (name) => freshness(name, shape, rate) },

@@ -7,22 +7,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { fetchProject } from '../../../scripts/apache-kafka.ts'
 import type { Report } from '../directories/exchange.ts'
 import { JavaProgram } from '../java-program.ts'
+import { fetchSpark, sparkFlags, sparkJars } from '../spark-jars.ts'
 import { attempt, ours, ourTables, run, same } from './exchange.ts'
 import { theirTables } from './spark-tables.ts'
 
 // Compiled tests run from build/, one folder deeper than their source.
 const root = fileURLToPath(new URL('../../../..', import.meta.url))
 const millrace = join(root, 'build/bundle/cli.js')
-/** Spark looks into the JDK. */
-const opened = [
-  ...['java.lang', 'java.lang.invoke', 'java.lang.reflect', 'java.io', 'java.net', 'java.nio'],
-  ...['java.util', 'java.util.concurrent', 'java.util.concurrent.atomic'],
-  ...['sun.nio.ch', 'sun.nio.cs', 'sun.security.action', 'sun.util.calendar'],
-]
-
 export interface SparkOptions {
   /** Where jars are kept from run to run. */
   readonly cache: string
@@ -49,8 +42,8 @@ export async function exchangeWithSpark(
   { cache, directory }: SparkOptions,
   report: Report,
 ): Promise<void> {
-  const jars = join(cache, 'spark-4.0.1')
-  const reason = fetchProject('spark', join(jars, 'delta-spark_2.13-4.0.0.jar'))
+  const jars = sparkJars(cache)
+  const reason = fetchSpark(jars)
   if (reason !== null) return report('spark', null, reason)
   mkdirSync(directory, { recursive: true })
   const table = (name: string): Table => ({ name, path: join(directory, name) })
@@ -93,7 +86,7 @@ class Spark {
       source: join(root, 'test/interop/clients/spark/Delta.java'),
       jars,
       classes: join(directory, 'classes'),
-      flags: ['-Xmx2G', ...opened.map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`)],
+      flags: sparkFlags,
       logFile: join(directory, 'spark.log'),
     })
   }
