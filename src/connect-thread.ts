@@ -18,6 +18,7 @@ import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import type { LogLevel } from './environment/node/logger.ts'
 import { loadModule } from './environment/node/modules.ts'
+import { stayAlive } from './environment/node/program.ts'
 import { answerQuestions } from './environment/node/threads.ts'
 import type { HttpAnswer, HttpRequest } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
@@ -51,8 +52,7 @@ let herder: SoloHerder | null = null
 let topicTables: TopicTables | null = null
 let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
 
-// Timers of the environment keep nothing alive, and neither do connections that wait.
-setInterval(() => undefined, 2 ** 30)
+stayAlive()
 
 const storageIn =
   (environment: Environment): StorageAt =>

@@ -3,9 +3,6 @@
  * `connect-distributed.sh` start, with their arguments, settings and exit codes. 0: it was stopped, 1:
  * the arguments are wrong, 2: a file or setting is, 3: it could not start.
  */
-import { lookup } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { parseAddress } from './client/addresses.ts'
 import { ConfigError } from './config/definition.ts'
 import { parseProperties } from './config/properties.ts'
@@ -32,12 +29,14 @@ import type { Herder } from './connect/runtime/herder.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import type { Worker } from './connect/runtime/worker.ts'
 import { FileStorage } from './connect/storage/file-storage.ts'
-import { unreadable } from './environment/disk.ts'
-import type { Environment, Logger } from './environment/environment.ts'
+import { namedText } from './environment/disk.ts'
+import type { Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { NodeDisk } from './environment/node/disk.ts'
-import { createNodeEnvironment } from './environment/node/environment.ts'
+import { createNodeEnvironment, type NodeEnvironment } from './environment/node/environment.ts'
+import { machineAddress } from './environment/node/machine-address.ts'
 import { loadModule } from './environment/node/modules.ts'
+import { stayAlive } from './environment/node/program.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
@@ -65,8 +64,9 @@ export async function runWorker(mode: WorkerMode, args: readonly string[]): Prom
     return isHelp ? exitCodes.ok : exitCodes.usage
   }
   try {
-    const settings = parseProperties(readText(file))
-    const connectors = connectorFiles.map((path) => connectorFile(path, readText(path)))
+    const disk = new NodeDisk()
+    const settings = parseProperties(namedText(disk, file))
+    const connectors = connectorFiles.map((path) => connectorFile(path, namedText(disk, path)))
     await new WorkerProcess(mode, settings).run(connectors)
     return await new Promise(() => undefined)
   } catch (error) {
@@ -77,14 +77,6 @@ export async function runWorker(mode: WorkerMode, args: readonly string[]): Prom
 
 /** All it was told is right, and yet it cannot run. */
 class NotStarted extends Error {}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new Error(unreadable(path, error))
-  }
-}
 
 /** JSON of settings, JSON of a request, or properties: whatever it is, it says the connector's name. */
 function connectorFile(path: string, text: string): ConnectorRequest {
@@ -113,7 +105,7 @@ class WorkerProcess {
   readonly #settings: ReadonlyMap<string, string>
   readonly #providers: ConfigProviders
   readonly #config: WorkerConfig
-  readonly #environment: Environment
+  readonly #environment: NodeEnvironment
   readonly #log: Logger
   readonly #bootstrap: readonly Endpoint[]
   #herder: Herder | null = null
@@ -142,8 +134,7 @@ class WorkerProcess {
 
   /** Resolves when connectors run and REST answers. Rejects with ConfigError, NotStarted. */
   async run(connectors: readonly ConnectorRequest[]): Promise<void> {
-    // Timers of the environment keep nothing alive.
-    setInterval(() => undefined, 2 ** 30)
+    stayAlive()
     process.on('uncaughtException', (err) => {
       this.#log.error('A connector left an error that nobody looks at', { err })
     })
@@ -175,7 +166,7 @@ class WorkerProcess {
     const answering = new Promise<ReturnType<typeof connectApi>>((resolve) => {
       begin = resolve
     })
-    this.#http = await startHttpServer(at, [
+    this.#http = await startHttpServer(this.#environment.listenHttp, at, [
       {
         segments: ['', 'connectors', 'connector-plugins'],
         headers: [signatureHeader, algorithmHeader],
@@ -211,7 +202,7 @@ class WorkerProcess {
   /** What it is called by, and reached at by other workers: where it listens everywhere, this machine's address. */
   async #workerId(host: string, port: number): Promise<string> {
     const isAnywhere = host === '0.0.0.0' || host === '::'
-    const address = isAnywhere ? await ownAddress() : host
+    const address = isAnywhere ? await machineAddress() : host
     const advertised = this.#config['rest.advertised.host.name'] ?? address
     const shown = advertised.includes(':') ? `[${advertised}]` : advertised
     return `${shown}:${this.#config['rest.advertised.port'] ?? port}`
@@ -234,15 +225,6 @@ class WorkerProcess {
       this.#log.error('The stop failed', { err })
       process.exit(exitCodes.failed)
     }
-  }
-}
-
-async function ownAddress(): Promise<string> {
-  try {
-    return (await lookup(hostname())).address
-  } catch {
-    // A machine that does not know its own name.
-    return '127.0.0.1'
   }
 }
 

@@ -1,12 +1,14 @@
 /**
  * What `npm start` runs, `millrace.js` in the bundle: compiles the broker's one file from V8's code cache,
  * which the build left beside it, and starts it. Compiling took most of a start; what the cache does not
- * hold, or all of it if it is of another version of Node, is compiled as ever.
+ * hold, or all of it if it is of another version of Node, is compiled as ever. It reads the two files itself: there is
+ * no Environment before they are compiled.
  */
-import { readFileSync, realpathSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { Script } from 'node:vm'
+import { isProgram } from './environment/node/program.ts'
 
 /** The file of the bundle that holds `main.ts` and all that it imports, most packages too, as CommonJS. */
 export const brokerFile = 'broker.cjs'
@@ -52,9 +54,4 @@ export async function start(args: readonly string[]): Promise<void> {
   await compileBroker(new URL('./', import.meta.url)).start(args)
 }
 
-if (
-  process.argv[1] !== undefined &&
-  realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
-) {
-  await start(process.argv.slice(2))
-}
+if (isProgram(import.meta.url)) await start(process.argv.slice(2))

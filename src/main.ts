@@ -3,7 +3,6 @@
  * The process: reads settings as `kafka-server-start.sh` does, builds the real Environment, starts the
  * broker, and stops it when told to. Nothing else.
  */
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Broker, StartEnded } from './broker.ts'
@@ -13,11 +12,13 @@ import { ConfigError } from './config/definition.ts'
 import { gatherSettings } from './config/sources.ts'
 import { ConnectService } from './connect-service.ts'
 import type { ConnectStart } from './connect-thread.ts'
-import { DiskError, unreadable } from './environment/disk.ts'
-import type { Environment, Logger } from './environment/environment.ts'
+import { DiskError, namedText } from './environment/disk.ts'
+import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
-import { createNodeEnvironment } from './environment/node/environment.ts'
+import { NodeDisk } from './environment/node/disk.ts'
+import { createNodeEnvironment, type NodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
+import { isProgram, stayAlive } from './environment/node/program.ts'
 import type { Threads } from './environment/threads.ts'
 import type { Gather } from './http/exposition.ts'
 import { healthService, type Page } from './http/health.ts'
@@ -108,7 +109,7 @@ function readFlags(args: readonly string[]): Flags {
 
 function readSettings({ file, overrides }: Flags): Start {
   const { texts, withoutEffect } = gatherSettings({
-    ...(file === undefined ? {} : { file: { path: file, text: readText(file) } }),
+    ...(file === undefined ? {} : { file: { path: file, text: namedText(new NodeDisk(), file) } }),
     environment: process.env,
     overrides,
   })
@@ -126,14 +127,6 @@ function readSettings({ file, overrides }: Flags): Start {
     if (name.startsWith(connectPrefix)) connectSettings.set(name.slice(connectPrefix.length), text)
   const config = new BrokerConfig(absolute)
   return { config, connectSettings, withoutEffect, isDevelopment: file === undefined }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new Error(unreadable(path, error))
-  }
 }
 
 async function run(start: Start): Promise<void> {
@@ -161,7 +154,7 @@ async function run(start: Start): Promise<void> {
     environment,
     config,
     isDevelopment,
-    onFatal: (err) => endAfter(err, broker, log),
+    onFatal: (err) => endAfter(err, broker, environment),
     ...(clusterId === undefined ? {} : { clusterId }),
   })
   const httpServers: HttpServer[] = []
@@ -172,12 +165,14 @@ async function run(start: Start): Promise<void> {
     start: () => connectStart(broker, start, httpServers),
   })
   let isNew = false
-  // Timers of the environment keep no process alive, and until something listens nothing else does.
-  const staysAlive = setInterval(() => {}, 2 ** 30)
+  // Until something listens nothing else keeps the process.
+  const letGo = stayAlive()
   try {
     broker.lockDirectories()
-    isNew = !broker.logDirectories.some((path) => existsSync(join(path, 'meta.properties')))
-    stopOnSignal(broker, connect, httpServers, log)
+    isNew = !broker.logDirectories.some((path) =>
+      environment.disk.exists(join(path, 'meta.properties')),
+    )
+    stopOnSignal(broker, connect, httpServers, environment)
     // Before the logs are opened, which may take long: whoever asks is told how far it is.
     httpServers.push(...(await startHttp(broker, connect, config, environment)))
     await broker.start()
@@ -187,7 +182,7 @@ async function run(start: Start): Promise<void> {
     await broker.stop()
     throw error
   } finally {
-    clearInterval(staysAlive)
+    letGo()
   }
   const configTopic = start.connectSettings.get('config.storage.topic')
   const hasConnectors = broker.hasTopic(
@@ -195,8 +190,8 @@ async function run(start: Start): Promise<void> {
   )
   if (hasConnectors && config.get('connect.enable') !== 'false') connect.resume()
   broker.followTopicTables((tables) => connect.setTables(tables))
-  // The origin of performance.now() is the start of the process.
-  const readyMs = Math.round(performance.now())
+  // The origin of this clock is the start of the process.
+  const readyMs = Math.round(environment.clock.monotonic())
   const addresses = [...broker.addresses.values()].map(({ host, port }) => `${shown(host)}:${port}`)
   log.info(`Millrace ${version().trim()} is ready on ${addresses.join(', ')} after ${readyMs} ms`, {
     nodeId: broker.nodeId,
@@ -221,7 +216,7 @@ async function startHttp(
   broker: Broker,
   connect: ConnectService,
   config: BrokerConfig,
-  environment: Environment,
+  environment: NodeEnvironment,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = []
   const services = [
@@ -243,7 +238,8 @@ async function startHttp(
     const host = (match[1] ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0'
     try {
       const all = runsConnectors(config, host) ? [...services, connect] : services
-      servers.push(await startHttpServer({ host, port: Number(match[2]) }, all))
+      const at = { host, port: Number(match[2]) }
+      servers.push(await startHttpServer(environment.listenHttp, at, all))
     } catch (err) {
       if (config.isSet('http.listeners')) {
         throw new Error(`http.listeners: cannot listen on ${text}: ${(err as Error).message}`, {
@@ -302,16 +298,15 @@ function metricsOf(
       { tableMetrics },
       { MetricsPage },
       { processMetrics },
-      { openFiles },
+      { NodeProcessWatch },
     ] = await Promise.all([
       import('./broker-metrics.ts'),
       import('./table-metrics.ts'),
       import('./http/metrics-page.ts'),
       import('./http/process-metrics.ts'),
-      import('./environment/node/open-files.ts'),
+      import('./environment/node/process-watch.ts'),
     ])
-    const { clock } = environment
-    const ofProcess = processMetrics({ clock, openFiles })
+    const ofProcess = processMetrics(new NodeProcessWatch())
     const ofBroker: Gather = (out) => brokerMetrics(out, broker.measured)
     const ofTables: Gather = (out) => tableMetrics(out, () => connect.tableStatuses())
     return new MetricsPage([ofBroker, ofProcess, ofTables], environment)
@@ -324,13 +319,14 @@ function metricsOf(
 }
 
 /** Answers what can be answered, closes what still works, and ends with exit code 1. */
-function endAfter(err: Error, broker: Broker, log: Pick<Logger, 'error'>): void {
+function endAfter(err: Error, broker: Broker, { log, timers }: Environment): void {
   const fields = err.cause instanceof DiskError ? {} : { err }
   log.error(`The broker cannot go on and ends: ${err.message}`, fields)
   const end = () => process.exit(1)
-  setTimeout(end, fatalStopLimitMs)
+  stayAlive()
+  timers.after(fatalStopLimitMs, end)
   // Not in the middle of what has failed: its callers have errors to answer with.
-  setImmediate(() => void broker.stop().finally(end))
+  timers.nextTurn(() => void broker.stop().finally(end))
 }
 
 /** A signal that comes sooner after the first one is the same one. */
@@ -340,27 +336,30 @@ function stopOnSignal(
   broker: Broker,
   connect: ConnectService,
   httpServers: readonly HttpServer[],
-  log: Pick<Logger, 'info' | 'error'>,
+  { clock, timers, log }: Environment,
 ): void {
   let startedMs = Number.POSITIVE_INFINITY
+  const stoppingMs = () => Math.round(clock.monotonic() - startedMs)
+  const tellProgress = (): void => {
+    const seconds = Math.round(stoppingMs() / 1000)
+    log.info(`Still bringing logs to the disk after ${seconds} s; a second signal ends at once`)
+    timers.after(stopProgressMs, tellProgress)
+  }
   const stop = (signal: NodeJS.Signals) => {
     // Under npm one Ctrl-C comes twice: from the terminal and from npm.
-    if (performance.now() - startedMs > secondSignalMsMin) process.exit(130)
+    if (stoppingMs() > secondSignalMsMin) process.exit(130)
     if (startedMs !== Number.POSITIVE_INFINITY) return
-    startedMs = performance.now()
+    startedMs = clock.monotonic()
     log.info(`Stopping on ${signal}`)
-    setInterval(() => {
-      const seconds = Math.round((performance.now() - startedMs) / 1000)
-      log.info(`Still bringing logs to the disk after ${seconds} s; a second signal ends at once`)
-    }, stopProgressMs).unref()
-    setTimeout(() => {
+    timers.after(stopProgressMs, tellProgress)
+    timers.after(stopLimitMs, () => {
       log.error(`The stop took longer than ${stopLimitMs} ms; the next start will check the logs`)
       process.exit(1)
-    }, stopLimitMs).unref()
+    })
     const stopped = connect.stop().then(() => broker.stop())
     Promise.all([stopped, ...httpServers.map((server) => server.close())]).then(
       () => {
-        log.info(`Stopped after ${Math.round(performance.now() - startedMs)} ms`)
+        log.info(`Stopped after ${stoppingMs()} ms`)
         process.exit(0)
       },
       (err) => {
@@ -390,13 +389,9 @@ function beside(name: string): URL {
 
 function version(): string {
   const manifest = new URL('../../package.json', import.meta.url)
-  return `${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`
+  const text = namedText(new NodeDisk(), fileURLToPath(manifest))
+  return `${(JSON.parse(text) as { version: string }).version}\n`
 }
 
-if (
-  process.argv[1] !== undefined &&
-  realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
-) {
-  // Not awaited: the bundle of this file is CommonJS. It sets the exit code itself.
-  void start(process.argv.slice(2))
-}
+// Not awaited: the bundle of this file is CommonJS. It sets the exit code itself.
+if (isProgram(import.meta.url)) void start(process.argv.slice(2))

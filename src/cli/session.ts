@@ -1,11 +1,12 @@
 /** The way from a command line to a cluster: addresses, client settings, and one `Cluster` for the command. */
-import { readFileSync } from 'node:fs'
 import { parseAddress, splitAddresses } from '../client/addresses.ts'
 import { Cluster } from '../client/cluster.ts'
 import { parseProperties } from '../config/properties.ts'
-import { unreadable } from '../environment/disk.ts'
+import { namedText } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { Endpoint } from '../environment/network.ts'
+import { NodeDisk } from '../environment/node/disk.ts'
+import { stayAlive } from '../environment/node/program.ts'
 import { createCommandEnvironment } from './environment.ts'
 import { CommandError, UsageError } from './failure.ts'
 
@@ -23,7 +24,7 @@ export class Session {
   readonly bootstrap: readonly Endpoint[]
   readonly #settings: ReadonlyMap<string, string>
   #cluster: Cluster | null = null
-  #keepAlive: NodeJS.Timeout | null = null
+  #letGo: () => void = () => undefined
 
   /** Throws UsageError for addresses or settings that cannot be used. */
   constructor(options: SessionOptions) {
@@ -52,14 +53,13 @@ export class Session {
       operationTimeoutMs: this.#milliseconds('default.api.timeout.ms', 30_000),
       bootstrapTimeoutMs: 0,
     })
-    // The environment's timers keep no process alive, and a command waits for some of them.
-    this.#keepAlive = setInterval(() => undefined, 60_000)
+    this.#letGo = stayAlive()
     return this.#cluster
   }
 
   close(): void {
     this.#cluster?.close()
-    if (this.#keepAlive !== null) clearInterval(this.#keepAlive)
+    this.#letGo()
   }
 
   #milliseconds(name: string, otherwise: number): number {
@@ -92,9 +92,9 @@ function readSettings(path: string | undefined): Map<string, string> {
   if (path === undefined) return new Map()
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = namedText(new NodeDisk(), path)
   } catch (error) {
-    throw new UsageError(`--command-config: ${unreadable(path, error)}`)
+    throw new UsageError(`--command-config: ${(error as Error).message}`)
   }
   const settings = parseProperties(text)
   const protocol = settings.get('security.protocol')?.toUpperCase() ?? 'PLAINTEXT'

@@ -1,6 +1,7 @@
 /** How work on a table ends that could not be done: in a sentence, with the name of what it met. */
 import { statSync } from 'node:fs'
 import { DiskError, unreadable } from '../environment/disk.ts'
+import { stayAlive } from '../environment/node/program.ts'
 import { DeltaConflict, DeltaError } from '../tables/delta/delta-error.ts'
 import type { Committed } from '../tables/delta/transaction.ts'
 import { ParquetError } from '../tables/parquet/parquet-error.ts'
@@ -9,8 +10,8 @@ import { CommandError } from './failure.ts'
 
 /** Says what a table or file is not, or has that is not known here, with its name. */
 export async function told(at: string, work: () => Promise<number>): Promise<number> {
-  // Timers of the environment keep nothing alive, not even who waits to ask an object store again.
-  const awake = setInterval(() => undefined, 2 ** 30)
+  // Who waits to ask an object store again has nothing but a timer.
+  const letGo = stayAlive()
   try {
     return await work()
   } catch (error) {
@@ -26,7 +27,7 @@ export async function told(at: string, work: () => Promise<number>): Promise<num
     }
     throw error
   } finally {
-    clearInterval(awake)
+    letGo()
   }
 }
 

@@ -30,6 +30,15 @@ export function unreadable(path: string, error: unknown): string {
   return `cannot read ${path}: ${why.get(code ?? '') ?? message}`
 }
 
+/** The text of a file that somebody named. Throws an Error that tells them why it cannot be read. */
+export function namedText(disk: Pick<Disk, 'readFile'>, path: string): string {
+  try {
+    return disk.readFile(path).toString()
+  } catch (error) {
+    throw new Error(unreadable(path, error), { cause: error })
+  }
+}
+
 export interface DiskEntry {
   readonly name: string
   readonly isDirectory: boolean

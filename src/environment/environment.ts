@@ -1,16 +1,19 @@
 /**
  * The world, as the core sees it: clock, timers, randomness, disk, network and a place to log to.
  *
- * Everything under `src` except `environment/node`, `main.ts`, `cli` and worker entry points reaches
- * the outside only through an `Environment`. `environment/node` holds the real one; `test/simulator`
- * holds a seeded one in which whole clusters run in a single thread and every run can be repeated.
- * What lives here: interfaces and the branded types they need. What must not: any implementation.
+ * Everything under `src` except `environment/node` and `cli` reaches the outside only through an
+ * `Environment`, which the entry points (`main.ts`, `connect-worker.ts`, the programs of threads) build and
+ * which nobody else does; `launcher.ts` comes before there is one. `scripts/directions.ts` and
+ * `scripts/rules.json` enforce it. `environment/node` holds the real one; `test/simulator` holds a seeded
+ * one in which whole clusters run in a single thread and every run can be repeated. What lives here:
+ * interfaces, and what needs nothing but them. What must not: whatever touches the world itself.
  *
  * Imports nobody.
  */
 import type { Buffers } from './buffers.ts'
 import type { Disk } from './disk.ts'
 import type { HttpClient } from './http-client.ts'
+import type { HttpListener } from './http-listener.ts'
 import type { Network } from './network.ts'
 import type { Threads } from './threads.ts'
 
@@ -25,6 +28,8 @@ export interface Environment {
   readonly network: Network
   /** Absent where nobody asks others over HTTP. */
   readonly http?: HttpClient
+  /** Absent where nobody is asked over HTTP. */
+  readonly listenHttp?: HttpListener
   readonly buffers: Buffers
   readonly log: Logger
   /** Absent where all is done in one thread. */

@@ -9,8 +9,12 @@
  * A request is read whole before it is answered, within limits: of one body, of all bodies under way, and
  * of the time that a peer may take. Whoever goes beyond them is told so, and cut.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type {
+  HttpLimits,
+  HttpListener,
+  HttpListening,
+  ReceivedRequest,
+} from '../environment/http-listener.ts'
 import type { Endpoint } from '../environment/network.ts'
 import { failed, type HttpAnswer, HttpError, type HttpRequest } from './routes.ts'
 
@@ -30,50 +34,36 @@ export interface Service {
 /** What it rejects with is told to whoever asked, as 500 unless it is an HttpError. */
 export type Answering = (request: HttpRequest) => Promise<HttpAnswer>
 
-export interface HttpServer {
-  /** The real port where 0 was asked for. */
-  readonly address: Endpoint
-  close(): Promise<void>
-}
+export type HttpServer = HttpListening
 
-/** More of them than there are probes, scrapers and operators are no good sign. */
-const connectionsMax = 256
-const stalledMsMax = 30_000
-/** A service may wait for others; Kafka Connect's own limit is 90 s. */
-const answeringMsMax = 120_000
+const limits: HttpLimits = {
+  // More of them than there are probes, scrapers and operators are no good sign.
+  connectionsMax: 256,
+  headersMax: 100,
+  requestMsMax: 10_000,
+  // An answer may be large, and its reader may stop to read.
+  stalledMsMax: 30_000,
+  // A service may wait for others; Kafka Connect's own limit is 90 s.
+  answeringMsMax: 120_000,
+  // Health probes are short; whoever keeps a connection idle for longer is cut.
+  idleMsMax: 5_000,
+}
 const bodyBytesMaxDefault = 1024 * 1024
 /** Of all bodies that are being read or answered. */
 const heldBytesMax = 16 * 1024 * 1024
 
-/** Listens at `at`. Rejects with an Error that carries `code` (EADDRINUSE, EACCES, …). */
+/** Listens at `at`. Rejects as `listen` does. */
 export async function startHttpServer(
+  listen: HttpListener,
   at: Endpoint,
   services: readonly Service[],
 ): Promise<HttpServer> {
   const site = new Site(services)
-  const server = createServer((request, response) => void site.answer(request, response))
-  // Health probes are short; whoever keeps a connection idle for longer is cut.
-  server.keepAliveTimeout = 5_000
-  server.requestTimeout = 10_000
-  server.maxHeadersCount = 100
-  server.maxConnections = connectionsMax
-  // An answer may be large, and its reader may stop to read.
-  server.setTimeout(stalledMsMax)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(at.port, at.host, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-  const { address, port } = server.address() as AddressInfo
+  const { address, close } = await listen(at, limits, (request) => site.answer(request))
   return {
-    address: { host: address, port },
+    address,
     close: async () => {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
+      await close()
       await Promise.all(services.map((service) => service.close?.()))
     },
   }
@@ -98,38 +88,39 @@ class Site {
     this.#known = [...this.#served.keys()].map((segment) => `/${segment}`)
   }
 
-  /** Never rejects: whatever goes wrong is answered, or ends the connection. */
-  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // Who leaves early is no reason to fail.
-    request.on('error', () => request.destroy())
-    response.on('error', () => request.destroy())
-    const [path = '/', ...rest] = (request.url ?? '/').split('?')
+  /** Never rejects: whatever goes wrong is answered. */
+  async answer(request: ReceivedRequest): Promise<HttpAnswer> {
+    const [path = '/', ...rest] = request.target.split('?')
     const served = this.#served.get(path.split('/')[1] ?? '')
     let held = 0
     try {
       if (served === undefined)
         throw new HttpError(404, `Nothing at ${path}; try ${this.#known.join(', ')}`)
       const bytesMax = served.service.bodyBytesMax ?? bodyBytesMaxDefault
-      const body = await readBody(request, bytesMax, (bytes) => {
+      const refuseAbove = (bytes: number) => {
+        if (bytes > bytesMax)
+          throw new HttpError(413, `The body of a request has at most ${bytesMax} bytes here`)
+      }
+      refuseAbove(Number(request.header('content-length') ?? 0))
+      const body = await request.body((bytes) => {
+        refuseAbove(held + bytes)
         if (this.#heldBytes + bytes > heldBytesMax)
           throw new HttpError(503, 'Too many bodies of requests are under way; try again')
         this.#heldBytes += bytes
         held += bytes
       })
-      response.socket?.setTimeout(answeringMsMax)
       const answering = await this.#load(served)
-      const answer = await answering({
-        method: request.method ?? 'GET',
+      return await answering({
+        method: request.method,
         path,
         query: rest.join('?'),
-        accept: request.headers.accept ?? '',
-        contentType: request.headers['content-type'] ?? '',
+        accept: request.header('accept') ?? '',
+        contentType: request.header('content-type') ?? '',
         body,
         headers: headersOf(request, served.service.headers ?? []),
       })
-      send(request, response, answer)
     } catch (error) {
-      send(request, response, failed(error))
+      return failed(error)
     } finally {
       this.#heldBytes -= held
     }
@@ -144,64 +135,11 @@ class Site {
   }
 }
 
-function headersOf({ headers }: IncomingMessage, names: readonly string[]): Record<string, string> {
+function headersOf(request: ReceivedRequest, names: readonly string[]): Record<string, string> {
   const found: Record<string, string> = {}
   for (const name of names) {
-    const value = headers[name]
-    if (typeof value === 'string') found[name] = value
+    const value = request.header(name)
+    if (value !== undefined) found[name] = value
   }
   return found
-}
-
-/** `hold` is told the bytes before they are kept, and throws where they are too many for everybody. */
-async function readBody(
-  request: IncomingMessage,
-  bytesMax: number,
-  hold: (bytes: number) => void,
-): Promise<Buffer | null> {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-  if (encoding === undefined && (length === undefined || length === '0')) return null
-  const tooLong = () =>
-    new HttpError(413, `The body of a request has at most ${bytesMax} bytes here`)
-  if (Number(length ?? 0) > bytesMax) throw tooLong()
-  const chunks: Buffer[] = []
-  let bytes = 0
-  // By events: leaving a loop over the request would end its connection before the answer.
-  await new Promise<void>((resolve, reject) => {
-    const fail = (error: Error) => {
-      request.pause()
-      reject(error)
-    }
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > bytesMax) return fail(tooLong())
-      try {
-        hold(chunk.length)
-      } catch (error) {
-        return fail(error as Error)
-      }
-      chunks.push(chunk)
-    })
-    request.on('end', resolve)
-    request.on('close', () => reject(new HttpError(400, 'The body of the request is cut off')))
-  })
-  return Buffer.concat(chunks)
-}
-
-function send(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
-  if (response.destroyed || response.socket === null) return
-  response.socket.setTimeout(stalledMsMax)
-  const pieces = typeof answer.body === 'string' ? [Buffer.from(answer.body)] : answer.body
-  const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
-  const hasBody = answer.status !== 204 && answer.status !== 304
-  // What was not read of a body would be taken for the next request.
-  const isCut = !request.complete
-  response.writeHead(answer.status, {
-    ...(hasBody ? { 'Content-Length': bytes } : {}),
-    ...(bytes > 0 ? { 'Content-Type': answer.contentType } : {}),
-    ...(isCut ? { Connection: 'close' } : {}),
-    ...answer.headers,
-  })
-  for (const piece of pieces) response.write(piece)
-  response.end()
 }

@@ -15,7 +15,9 @@ const broker = await startBroker(join(directory, 'data'), {
 const [host = '', port] = broker.address.split(':')
 const environment = createNodeEnvironment({ log: { level: 'silent' } })
 const service = registryService({ environment, bootstrap: () => [{ host, port: Number(port) }] })
-const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, [service])
+const server = await startHttpServer(environment.listenHttp, { host: '127.0.0.1', port: 0 }, [
+  service,
+])
 const url = `http://127.0.0.1:${server.address.port}`
 
 t.teardown(async () => {

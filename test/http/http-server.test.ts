@@ -2,6 +2,7 @@
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
+import { listenHttp } from '../../src/environment/node/http-listener.ts'
 import { type HttpServer, type Service, startHttpServer } from '../../src/http/http-server.ts'
 import { empty, HttpError, json, route, routeTable } from '../../src/http/routes.ts'
 
@@ -40,7 +41,7 @@ function trial(loads: Loads): Service {
 }
 
 async function start(loads: Loads): Promise<{ server: HttpServer; url: string }> {
-  const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, [trial(loads)])
+  const server = await startHttpServer(listenHttp, { host: '127.0.0.1', port: 0 }, [trial(loads)])
   return { server, url: `http://127.0.0.1:${server.address.port}` }
 }
 

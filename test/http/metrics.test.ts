@@ -9,7 +9,7 @@ import { Consumer } from '../../src/client/consumer.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { BrokerConfig } from '../../src/config/broker-config.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
-import { openFiles } from '../../src/environment/node/open-files.ts'
+import { NodeProcessWatch } from '../../src/environment/node/process-watch.ts'
 import { type Exposition, type Gather, labelled } from '../../src/http/exposition.ts'
 import { healthService } from '../../src/http/health.ts'
 import { startHttpServer } from '../../src/http/http-server.ts'
@@ -128,7 +128,9 @@ t.test('what goes wrong is told, and the next scrape begins anew', async (t) => 
     health: () => ({ ready: true }),
     metrics: (to) => page.render(to),
   })
-  const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, [service])
+  const server = await startHttpServer(environment.listenHttp, { host: '127.0.0.1', port: 0 }, [
+    service,
+  ])
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${server.address.port}/metrics`
   const failed = await fetch(url)
@@ -149,7 +151,7 @@ t.test('what goes wrong is told, and the next scrape begins anew', async (t) => 
 
 t.test('the process tells of itself', async (t) => {
   await delay(20)
-  const page = new MetricsPage([processMetrics({ ...environment, openFiles })], environment)
+  const page = new MetricsPage([processMetrics(new NodeProcessWatch())], environment)
   const found = samples(textOf((await page.render('')).pieces))
   t.ok((found.get('process_cpu_seconds_total') ?? 0) > 0)
   t.ok((found.get('process_resident_memory_bytes') ?? 0) > 10_000_000)

@@ -19,7 +19,7 @@ const bootstrap = [{ host, port: Number(port) }]
 
 function startRegistry(topic: string): Promise<HttpServer> {
   const service = registryService({ environment, bootstrap: () => bootstrap, topic })
-  return startHttpServer({ host: '127.0.0.1', port: 0 }, [service])
+  return startHttpServer(environment.listenHttp, { host: '127.0.0.1', port: 0 }, [service])
 }
 
 interface Answer {

@@ -7,6 +7,7 @@ import type { Clock, Environment } from '../environment.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { NodeDisk } from './disk.ts'
 import { nodeHttpClient } from './http-client.ts'
+import { listenHttp } from './http-listener.ts'
 import { createLogger, type LoggerOptions } from './logger.ts'
 import { NodeNetwork } from './network.ts'
 import { NodeRandom } from './random.ts'
@@ -21,7 +22,9 @@ export interface NodeEnvironmentOptions {
   mayBlock?: boolean
 }
 
-export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Environment {
+export type NodeEnvironment = Environment & Required<Pick<Environment, 'http' | 'listenHttp'>>
+
+export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): NodeEnvironment {
   const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
   return {
     clock,
@@ -30,6 +33,7 @@ export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Env
     disk: new NodeDisk({ mayBlock: options.mayBlock ?? false }),
     network: new NodeNetwork(),
     http: nodeHttpClient,
+    listenHttp,
     buffers: new BufferPool(),
     log: createLogger(options.log),
     ...(options.threads === undefined ? {} : { threads: new NodeThreads(options.threads) }),

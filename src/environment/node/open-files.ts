@@ -1,13 +1,9 @@
 /** How many files the process has open and may have: Linux tells; elsewhere nothing is known. */
 import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
+import type { OpenFiles } from '../process-use.ts'
 
 const limitsFile = '/proc/self/limits'
-
-export interface OpenFiles {
-  readonly open: number | undefined
-  readonly most: number | undefined
-}
 
 export async function openFiles(): Promise<OpenFiles> {
   const [names, limits] = await Promise.all([
