@@ -81,14 +81,14 @@ export const recovery: readonly Mutation[] = [
   {
     name: 'recovery-checks-no-checksum',
     breaks: 'recovery takes torn batches for whole ones',
-    file: 'src/log/recovery.ts',
+    file: 'src/log/read-back.ts',
     find: ' || !isSound(buffer, at)) return false',
     replace: ') return false',
   },
   {
     name: 'recovery-keeps-torn-tail',
     breaks: 'recovery finds the torn end of a segment and leaves it there',
-    file: 'src/log/recovery.ts',
+    file: 'src/log/read-back.ts',
     find: '\n  segment.cut(size)',
     replace: '',
   },
@@ -102,7 +102,7 @@ export const recovery: readonly Mutation[] = [
   {
     name: 'recovery-reads-last-segment-only',
     breaks: 'recovery trusts all segments but the last, whatever the recovery point says',
-    file: 'src/log/recovery.ts',
+    file: 'src/log/read-back.ts',
     find: 'let index = segments.findIndex((_, at) => endOf(at) >= recoveryPoint)',
     replace: 'let index = segments.length - 1',
   },
@@ -131,8 +131,8 @@ export const recovery: readonly Mutation[] = [
   {
     name: 'clean-mark-stays',
     breaks: 'the clean-shutdown file is not removed at start: a crash passes for a clean stop',
-    file: 'src/log/log-directory.ts',
-    find: 'else this.#disk.remove(path)',
+    file: 'src/log/clean-shutdown.ts',
+    find: 'else disk.remove(path)',
     replace: '',
   },
   {

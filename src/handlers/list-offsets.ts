@@ -12,7 +12,8 @@ import { UnsupportedCompression } from '../../protocol/records/compression/unsup
 import { CorruptRecords } from '../../protocol/records/corrupt-records.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Steps } from '../environment/in-turns.ts'
-import { offsetSpec, Partition } from '../replication/partition.ts'
+import { lookUpOffset, offsetSpec } from '../replication/offset-lookup.ts'
+import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
@@ -118,7 +119,7 @@ async function newStyle(
   const upToOffset = isConsumer
     ? partition.readableOffset(request.isolationLevel === readCommitted)
     : partition.logEndOffset
-  const found = await partition.lookUpOffset(timestamp, upToOffset)
+  const found = await lookUpOffset(partition, timestamp, upToOffset)
   const { offset, leaderEpoch } = found ?? { offset: -1, leaderEpoch: -1 }
   return {
     partitionIndex,

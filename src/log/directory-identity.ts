@@ -5,8 +5,8 @@
  * an empty directory in the place of a disk that is missing would begin its partitions anew.
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
-import { isPartitionName, metadataLogName } from './log-directory.ts'
 import { type MetaProperties, readMetaProperties } from './meta-properties.ts'
+import { isPartitionName, metadataLogName } from './partition-names.ts'
 
 export interface IdentityOptions {
   readonly disk: Disk

@@ -4,19 +4,30 @@
  * Everything under it goes through one fenced disk: after an error of the device nothing more is
  * done here, after one that concerns a partition nothing more is done in that partition.
  *
- * The clean-shutdown file is read and removed when the directory is opened, so that a second crash
- * counts as one (KAFKA-10471), and written only where all that lies here is in order: every
- * partition was closed well, after a clean shutdown before or a check at this start.
+ * The clean-shutdown file (`clean-shutdown.ts`) is taken when the directory is opened, and written only
+ * where all that lies here is in order: every partition was closed well, after a clean shutdown before or
+ * a check at this start.
  */
 import { type Disk, type DiskEntry, DiskError, type DiskLock } from '../environment/disk.ts'
 import type { Environment, Milliseconds } from '../environment/environment.ts'
 import { allInTurns } from '../environment/in-turns.ts'
-import { moveAside, parentOf, readFileIfReadable, replaceFile } from './checkpoints.ts'
+import { parentOf } from './checkpoints.ts'
+import { takeCleanShutdown, writeCleanShutdown } from './clean-shutdown.ts'
 import { FencedDisk } from './fenced-disk.ts'
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
 import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
 import { isOutOfFiles, OutOfFilesLines } from './out-of-files.ts'
 import { readPartitionMetadata } from './partition-metadata.ts'
+import {
+  futureSuffix,
+  idBytes,
+  isPartitionName,
+  metadataLogName,
+  parseFutureName,
+  parsePartitionName,
+  partitionNameOf,
+  uniqueName,
+} from './partition-names.ts'
 
 export type { CheckpointedOffsets, MetaProperties }
 
@@ -68,12 +79,6 @@ const closedAtOnce = 64
  * millisecond.
  */
 const writtenBackMin = 64
-const cleanShutdownFile = '.kafka_cleanshutdown'
-/** The metadata quorum's own log; it is not a topic's. */
-export const metadataLogName = '__cluster_metadata-0'
-const nameBytesMax = 255
-const futureSuffix = '-future'
-const idBytes = 16
 
 export class LogDirectory {
   readonly path: string
@@ -123,7 +128,7 @@ export class LogDirectory {
     try {
       makeDurably(this.#disk, path)
       this.#lock = this.#disk.lock(path)
-      cleanShutdown = this.#takeCleanShutdown()
+      cleanShutdown = takeCleanShutdown(this.#disk, path, environment.log)
       this.#checkpoints = new OffsetCheckpoints(this.#disk, path, environment.log)
       this.#listLogs(this.#checkpoints, cleanShutdown !== null)
     } catch (error) {
@@ -424,28 +429,11 @@ export class LogDirectory {
     this.onPartitionFailure?.(name, error)
   }
 
-  /** The broker epoch of a clean shutdown (-1: not told), or null after any other end. */
-  #takeCleanShutdown(): number | null {
-    const path = `${this.path}/${cleanShutdownFile}`
-    if (!this.#disk.exists(path)) return null
-    const content = readFileIfReadable(this.#disk, path)
-    if (this.#disk.stat(path).isDirectory) moveAside(this.#disk, path)
-    else this.#disk.remove(path)
-    this.#disk.syncDirectory(this.path)
-    const brokerEpoch = brokerEpochOf(content)
-    if (brokerEpoch === null) {
-      const message = 'the clean-shutdown file is damaged: the logs are checked'
-      this.#environment.log.warn(message, { file: path })
-    }
-    return brokerEpoch
-  }
-
   #markClosed(brokerEpoch: number, hasFailed: boolean): void {
     this.writeCheckpoints()
     if (hasFailed || this.#unchecked.size > 0 || this.#disk.failedPartitions.size > 0) return
     const epoch = brokerEpoch === -1 ? this.cleanShutdownBrokerEpoch : brokerEpoch
-    const content = JSON.stringify({ version: 0, brokerEpoch: epoch })
-    replaceFile(this.#disk, `${this.path}/${cleanShutdownFile}`, content, { sync: true })
+    writeCleanShutdown(this.#disk, this.path, epoch)
   }
 
   /** Forgets what is checkpointed and not here, and notes what must be checked. */
@@ -482,11 +470,7 @@ export class LogDirectory {
   }
 
   #uniqueName(name: string, suffix: string): string {
-    const partitionName = partitionNameOf(name)
-    const dash = partitionName.lastIndexOf('-')
-    const id = this.#environment.random.bytes(idBytes).toString('hex')
-    const end = `${partitionName.slice(dash)}.${id}${suffix}`
-    return partitionName.slice(0, Math.min(dash, nameBytesMax - end.length)) + end
+    return uniqueName(name, this.#environment.random.bytes(idBytes), suffix)
   }
 
   /** The directory of this name is gone. */
@@ -511,32 +495,6 @@ export class LogDirectory {
 
 const nameOf = ({ topic, partition }: OpenLog): string => `${topic}-${partition}`
 
-/** Of the log that is to take the place of another: of the partition, `topic-partition`. */
-function partitionNameOf(name: string): string {
-  const future = parseFutureName(name)
-  return future === null ? name : `${future.topic}-${future.partition}`
-}
-
-function parseFutureName(name: string): { topic: string; partition: number } | null {
-  const [, partitionName] = /^(.+)\.[0-9a-f]{32}-future$/.exec(name) ?? []
-  return partitionName === undefined ? null : parsePartitionName(partitionName)
-}
-
-/** Whether the topic's name is too long for a log that is to take the place of another (KAFKA-4893). */
-export function isTooLongForFuture(topic: string, partition: number): boolean {
-  return `${topic}-${partition}.${futureSuffix}`.length + 2 * idBytes > nameBytesMax
-}
-
-/** Whether a directory of this name is that of a topic's partition. */
-export const isPartitionName = (name: string): boolean => parsePartitionName(name) !== null
-
-/** Null for what is no topic's partition. */
-function parsePartitionName(name: string): { topic: string; partition: number } | null {
-  if (name === metadataLogName) return null
-  const [, topic = '', partition = ''] = /^([A-Za-z0-9._-]+)-(0|[1-9]\d{0,8})$/.exec(name) ?? []
-  return topic === '' ? null : { topic, partition: Number(partition) }
-}
-
 /**
  * Makes the directory and what it takes of its parents, so that all of them outlive a power loss.
  */
@@ -545,12 +503,4 @@ function makeDurably(disk: Disk, path: string): void {
   for (let at = path; at.length > 1 && !disk.exists(at); at = parentOf(at)) made.push(at)
   disk.makeDirectory(path)
   for (const directory of made.reverse()) disk.syncDirectory(parentOf(directory))
-}
-
-/** Null for what no clean shutdown writes. */
-function brokerEpochOf(content: Buffer | null): number | null {
-  const text = content?.toString('utf8') ?? ''
-  if (!/^\s*\{[^{}]*"version"\s*:\s*0\b[^{}]*\}\s*$/.test(text)) return null
-  const match = /"brokerEpoch"\s*:\s*(-?\d+)/.exec(text)
-  return match === null ? -1 : Number(match[1])
 }

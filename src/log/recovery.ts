@@ -40,18 +40,26 @@
  * Where a log has no copy and must be whole (`refuse`), it is not opened instead.
  */
 import * as header from '../../protocol/records/batch.ts'
-import { type Disk, DiskError } from '../environment/disk.ts'
+import type { Disk } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
+import {
+  dropStrayEnd,
+  refusal,
+  refuseIfMoreThanTorn,
+  remove,
+  tellCut,
+  tellHole,
+} from './damage-verdicts.ts'
 import type { EpochStart, LeaderEpochs } from './leader-epochs.ts'
-import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
+import { leaderEpochOf } from './links.ts'
 import type { OnDamage } from './log-options.ts'
 import { rebuildProducers, rememberEarlier } from './producer-rebuild.ts'
-import { applyBatch } from './producer-replay.ts'
-import { isWithoutTransaction, ProducerSnapshots } from './producer-snapshot.ts'
+import { ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
+import { rebuildFromRecoveryPoint } from './read-back.ts'
 import type { Segment } from './segment.ts'
 import { tidy } from './segment-files.ts'
-import { fileNameOf, nameOf, type SegmentEnd } from './segment-options.ts'
+import { nameOf } from './segment-options.ts'
 import { Segments } from './segments.ts'
 
 /** Closed segments, from the newest on, whose ends are read when a log is opened. */
@@ -213,22 +221,6 @@ function trustEnd(segments: Segment[], options: RecoveryOptions): number {
   return end.nextOffset
 }
 
-/** An empty segment at the end that neither follows the one before nor is where the log ended. */
-function dropStrayEnd(segments: Segment[], options: RecoveryOptions): void {
-  while (segments.length > 1) {
-    const last = segments.at(-1) as Segment
-    const before = segments.at(-2) as Segment
-    if (last.size > 0 || last.baseOffset === options.recoveryPoint) return
-    const end = before.contents.readEnd()
-    if (end.size < before.size || end.nextOffset === last.baseOffset) return
-    const fields = { partition: nameOf(options.directory), segment: last.baseOffset }
-    options.log.warn('an empty segment that does not follow is removed', fields)
-    remove(last, options)
-    segments.pop()
-    before.endOffset = Number.POSITIVE_INFINITY
-  }
-}
-
 /** Looks at the newest segments only; at the others when a read comes to their end. */
 function reportHoles(segments: readonly Segment[], options: RecoveryOptions): void {
   const first = Math.max(0, segments.length - 1 - endsReadMax)
@@ -237,68 +229,6 @@ function reportHoles(segments: readonly Segment[], options: RecoveryOptions): vo
     const { nextOffset, size } = segment.contents.readEnd()
     if (size === segment.size) tellHole(nextOffset, segment.endOffset, options)
   }
-}
-
-function tellHole(fromOffset: number, toOffset: number, options: RecoveryOptions): void {
-  if (fromOffset >= toOffset) return
-  const fields = { partition: nameOf(options.directory), fromOffset, toOffset }
-  options.log.error('records are missing between two segments', fields)
-}
-
-/** What is cut may hold more than the torn end of what was written last. */
-function tellCut(segment: Segment, end: SegmentEnd, options: RecoveryOptions): void {
-  const { directory, log } = options
-  const fields = {
-    partition: nameOf(directory),
-    segment: segment.baseOffset,
-    logEndOffset: end.nextOffset,
-    keptBytes: end.size,
-    cutBytes: segment.size - end.size,
-  }
-  if (segment.contents.soundBatchBehind(end) >= 0) {
-    log.error('log cut before a damaged batch, with the batches behind it', fields)
-  } else {
-    log.warn('log cut at the last whole batch', fields)
-  }
-}
-
-/**
- * Damage with sound batches behind it, or below what was durable, is no torn end; nor is one of a segment
- * that another follows, since a log that is refused is synced before it is rolled. Of writes that no sync
- * covered a power loss may take any sector and leave what is behind: that is a torn end.
- */
-function refuseIfMoreThanTorn(
-  segment: Segment,
-  end: SegmentEnd,
-  options: RecoveryOptions,
-  isLast = true,
-): void {
-  if (options.onDamage === 'cut') return
-  const [damage] = segment.contents.damage
-  const { size, nextOffset } =
-    damage === undefined ? end : { size: damage.position, nextOffset: damage.fromOffset }
-  const isMore =
-    !isLast ||
-    damage !== undefined ||
-    nextOffset < options.recoveryPoint ||
-    isUnlikeLoss(segment, end)
-  if (!isMore) return
-  throw refusal(segment.baseOffset, `is damaged at byte ${size}, offset ${nextOffset}`, options)
-}
-
-/** Whether a sound batch lies behind the end that did not get there before what is missing. */
-function isUnlikeLoss({ contents }: Segment, end: SegmentEnd): boolean {
-  const behind = contents.soundBatchBehind(end, { ofAnyEpoch: true })
-  return behind >= 0 && !contents.hasLostSector(end.size, behind)
-}
-
-function refusal(base: number, what: string, { directory }: RecoveryOptions): Error {
-  const file = `${directory}/${fileNameOf(base)}.log`
-  const message =
-    `${file} ${what}, with records behind that exist nowhere else: refuses to start. ` +
-    'Restore the file from a copy. To begin anew with empty metadata, which forgets every topic, ' +
-    'move all log directories aside.'
-  return new DiskError('EDAMAGED', file, { message })
 }
 
 /** Where the log ended, as far as that is known for sure: no offset below is given away again. */
@@ -337,185 +267,6 @@ function reportMissing(
     if (logStartOffset === 0) log.warn('the log does not begin at offset 0', fields)
     else log.error('records are missing at the start of the log', fields)
   }
-}
-
-interface Rebuilt {
-  /** Where the first segment that was read begins. */
-  readonly fromOffset: number
-  readonly logEndOffset: number
-  /** Producers and transaction indexes are those of the batches kept. */
-  readonly areProducersKnown: boolean
-  /** Where the batches begin that are not in the snapshot. */
-  readonly producersFrom: number
-}
-
-/** With what `tidy` found. */
-type FoundFiles = RecoveryOptions & Pick<Recovered, 'transactionIndexes'>
-
-function rebuildFromRecoveryPoint(
-  segments: Segment[],
-  snapshots: ProducerSnapshots,
-  options: FoundFiles,
-): Rebuilt {
-  const { recoveryPoint, epochs, isGapless } = options
-  dropStrayEnd(segments, options)
-  const endOf = (index: number) => segments[index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY
-  // The one that ends there may have been cut, and the cut have been lost.
-  let index = segments.findIndex((_, at) => endOf(at) >= recoveryPoint)
-  const first = segments[index] as Segment
-  const resumed = resumption(first, snapshots, options)
-  const fromOffset = resumed?.offset ?? first.baseOffset
-  epochs.truncateFromEnd(fromOffset)
-  snapshots.keepOnly((offset) => offset <= (resumed?.snapshotOffset ?? fromOffset))
-  const logStartOffset = Math.max(options.logStartOffset, (segments[0] as Segment).baseOffset)
-  const before = { ...options, segments: segments.slice(0, index), snapshots, logStartOffset }
-  const producersFrom = rebuildProducers({ ...before, rebuiltFrom: Number.POSITIVE_INFINITY })
-  let areProducersKnown = true
-  let logEndOffset = fromOffset
-  for (; index < segments.length; index++) {
-    const segment = segments[index] as Segment
-    const { baseOffset } = segment
-    const isHole = isGapless && baseOffset > logEndOffset
-    let isBroken = isHole && baseOffset > recoveryPoint
-    if (isHole) tellHole(logEndOffset, baseOffset, options)
-    // Where that is not refused a power loss may have taken the end of the segment before only.
-    if (isHole && options.onDamage === 'refuse') {
-      throw refusal(baseOffset, `does not follow offset ${logEndOffset}`, options)
-    }
-    if (!isBroken) {
-      // Retention may take the segments before, and leave nothing else of their producers.
-      if (baseOffset > producersFrom) snapshots.take(baseOffset, options.producers.entries())
-      const rebuilt = rebuildSegment(
-        segment,
-        Math.max(baseOffset, logEndOffset),
-        endOf(index),
-        { producersFrom, ...(segment === first && resumed !== null ? { resumed } : {}) },
-        options,
-      )
-      logEndOffset = rebuilt.endOffset
-      areProducersKnown &&= !rebuilt.isMoved
-      isBroken = rebuilt.isBroken
-      if (isBroken) index++
-    }
-    if (isBroken) dropFrom(index, segments, options)
-  }
-  for (const segment of segments.slice(0, -1)) {
-    if (segment.baseOffset >= first.baseOffset) segment.persistIndexes()
-  }
-  return { fromOffset, logEndOffset, areProducersKnown, producersFrom }
-}
-
-/** A batch at which reading a segment begins, and the snapshot that knows the producers before. */
-interface Resumption {
-  readonly position: number
-  readonly offset: number
-  readonly snapshotOffset: number
-}
-
-/** Null where the segment is to be read from its beginning. */
-function resumption(
-  { baseOffset, contents }: Segment,
-  snapshots: ProducerSnapshots,
-  { recoveryPoint, onDamage, transactionIndexes }: FoundFiles,
-): Resumption | null {
-  // Its aborted transactions are found in the batches.
-  if (onDamage === 'refuse' || transactionIndexes.has(baseOffset)) return null
-  const snapshot = recoveryPoint > baseOffset ? snapshots.load(recoveryPoint) : null
-  if (snapshot === null || snapshot.offset <= baseOffset) return null
-  const isWithoutTransactions = snapshot.entries.every((entry) =>
-    isWithoutTransaction(entry.coordinatorEpoch, entry.currentTxnFirstOffset),
-  )
-  const from = isWithoutTransactions ? contents.resumeBelow(snapshot.offset) : null
-  return from === null ? null : { ...from, snapshotOffset: snapshot.offset }
-}
-
-/** What lies above the recovery point, behind damage. */
-function dropFrom(index: number, segments: Segment[], options: RecoveryOptions): void {
-  for (const segment of segments.splice(index).reverse()) {
-    const fields = { partition: nameOf(options.directory), segment: segment.baseOffset }
-    if (segment.size > 0) {
-      const message = 'a segment behind damage above the recovery point is removed'
-      options.log.error(message, { ...fields, bytes: segment.size })
-    }
-    remove(segment, options)
-  }
-}
-
-/**
- * Reads one segment back, from `expected` on, and cuts what does not hold. It is broken if
- * something is missing behind it; what reaches into the next segment only is a remnant of an
- * earlier truncation.
- */
-function rebuildSegment(
-  segment: Segment,
-  expected: number,
-  nextBase: number,
-  { producersFrom, resumed }: { producersFrom: number; resumed?: Resumption },
-  options: RecoveryOptions,
-): { endOffset: number; isBroken: boolean; isMoved: boolean } {
-  const { recoveryPoint, epochs, producers, isGapless } = options
-  let endOffset = expected
-  let isRemnant = false
-  /** The last batch, if it lies behind a gap: where it is, and which offset should follow. */
-  let behindGap: { position: number; offset: number } | null = null
-  const visit = (buffer: Buffer, at: number, position: number) => {
-    const offset = header.baseOffset(buffer, at)
-    const lastOffset = lastOffsetOf(buffer, at)
-    const epoch = leaderEpochOf(buffer, at)
-    isRemnant = lastOffset >= nextBase && offset === endOffset
-    if (lastOffset >= nextBase || offset < endOffset) return false
-    if (lastOffset >= recoveryPoint) {
-      // An older epoch is what a truncation had taken away that was then lost.
-      if ((epoch >= 0 && epoch < epochs.latest) || !isSound(buffer, at)) return false
-    }
-    epochs.assign(epoch, offset)
-    const isBehindGap = offset > endOffset
-    behindGap = isBehindGap ? { position, offset: endOffset } : null
-    endOffset = lastOffset + 1
-    if (lastOffset >= producersFrom) {
-      const completed = applyBatch(producers, buffer, at)
-      if (completed?.isAborted === true) segment.transactionIndex.append(completed)
-    }
-    return true
-  }
-  if (resumed === undefined) segment.transactionIndex.clear()
-  const { size } = segment.contents.rebuild(visit, {
-    ...(resumed === undefined ? {} : { from: resumed }),
-    mayResume: (offset) => offset < recoveryPoint && !isRemnant,
-    unsettledFrom: recoveryPoint,
-  })
-  const gap = behindGap as { position: number; offset: number } | null
-  const isLast = nextBase === Number.POSITIVE_INFINITY
-  // Nothing behind the last batch says that its offset is right; the one before says that it is not.
-  const isBehindDamage = gap?.position === segment.contents.damage.at(-1)?.endPosition
-  const isMoved = gap !== null && isGapless && isLast && size === segment.size && !isBehindDamage
-  if (isMoved) {
-    endOffset = segment.contents.moveLastBatch(gap.position, gap.offset)
-    epochs.truncateFromEnd(endOffset)
-    const fields = { partition: nameOf(options.directory), offset: gap.offset }
-    options.log.error('the last batch did not follow the one before and is put right', fields)
-  }
-  const end = { nextOffset: endOffset, size, leaderEpoch: epochs.latest }
-  if (isLast && endOffset < recoveryPoint && size < segment.size) {
-    refuseIfMoreThanTorn(segment, end, options)
-    segment.contents.keepDamagedEnd(end, recoveryPoint)
-    return { endOffset: recoveryPoint, isBroken: false, isMoved }
-  }
-  const isBroken = size < segment.size && !isRemnant && endOffset < nextBase
-  if (isBroken || segment.contents.damage.length > 0) {
-    refuseIfMoreThanTorn(segment, end, options, isLast)
-  }
-  if (size < segment.size) tellCut(segment, end, options)
-  segment.cut(size)
-  const { damage } = segment.contents
-  // Damage to the end of a segment: the next one goes on behind it.
-  const isOpen = damage.at(-1)?.endPosition === segment.size && nextBase < Number.POSITIVE_INFINITY
-  endOffset = isOpen ? Math.max(endOffset, nextBase) : endOffset
-  return { endOffset, isBroken, isMoved }
-}
-
-function remove(segment: Segment, { disk }: RecoveryOptions): void {
-  for (const path of segment.markDeleted()) disk.remove(path)
 }
 
 function recoverEpochs(

@@ -14,7 +14,7 @@
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import type { Watched } from './parked-fetches.ts'
-import type { PartitionWatcher } from './partition.ts'
+import type { PartitionWatcher } from './watchers.ts'
 
 type RequestedPartition = FetchRequest['topics'][number]['partitions'][number]
 

@@ -3,7 +3,7 @@
  * append that satisfies it, a change of a partition, its deadline, or the end of its connection.
  */
 import type { Milliseconds, Timer, Timers } from '../environment/environment.ts'
-import type { PartitionWatcher } from './partition.ts'
+import type { PartitionWatcher } from './watchers.ts'
 
 /** Each connection waits in at most a few fetches, so this is felt only when far too many are open. */
 const parkedMaxDefault = 100_000

@@ -16,10 +16,10 @@ import type { LogDirectory } from '../log/log-directory.ts'
 import type { AppendResult } from '../log/log-options.ts'
 import { OutOfFiles } from '../log/out-of-files.ts'
 import { nothingAt, type ReadResult } from '../log/segment-read.ts'
-import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
 import type { AppendOrigin } from '../log/validation.ts'
 import type { TopicTraffic } from './topic-traffic.ts'
 import { checkEpoch, type FirstBatch, type Verification, Verifications } from './verifications.ts'
+import { type PartitionWatcher, PartitionWatchers } from './watchers.ts'
 
 /** What a replica needs to know of its topic's configuration. */
 export interface ReplicaConfig extends LogConfig {
@@ -34,16 +34,6 @@ export interface PartitionState {
   readonly leader: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number
-}
-
-/** Waits for records of partitions, or for anything that makes waiting pointless. */
-export interface PartitionWatcher {
-  /** `bytes` more can be read by consumers, `committedBytes` more by those of committed records only. */
-  readable(bytes: number, committedBytes: number): void
-  /** The leader, its epoch, or the state of the disk changed, or the partition is gone. */
-  changed(): void
-  /** The log begins later than it did. */
-  startMoved?(): void
 }
 
 export interface AppendOptions {
@@ -73,25 +63,9 @@ export interface EndOfTransaction {
 
 const clientsTransactionVersion = -1
 
-/** The timestamps with a meaning of their own in ListOffsets. */
-export const offsetSpec = {
-  latest: -1,
-  earliest: -2,
-  /** KIP-734. */
-  maxTimestamp: -3,
-  /** KIP-405: the earliest that is not only in remote storage. */
-  earliestLocal: -4,
-  /** KIP-1005: the last in remote storage. */
-  latestTiered: -5,
-  /** KIP-1023: the earliest that remote storage does not have yet. */
-  earliestPendingUpload: -6,
-} as const
-
 /** Asked for with DeleteRecords: delete up to the high watermark. */
 const upToHighWatermark = -1
 const wholeInSyncSet = -1
-
-const nothingTiered: OffsetAndTimestamp = { offset: -1, timestamp: -1, leaderEpoch: -1 }
 
 export class Partition {
   readonly topic: string
@@ -117,14 +91,8 @@ export class Partition {
   #failure: Error | null = null
   /** The promise of the newest append, that its failure is seen once however many share it. */
   #written: Promise<void> | null = null
-  /** Appended, and not yet below the high watermark. */
-  #unreadableBytes = 0
-  /** Below the high watermark, and not yet below the last stable offset. */
-  #unstableBytes = 0
-  #stableOffset = 0
-  #startOffset = 0
   readonly #verifications: Verifications
-  readonly #watchers = new Set<PartitionWatcher>()
+  readonly #watchers = new PartitionWatchers()
 
   constructor(options: {
     topic: string
@@ -267,7 +235,7 @@ export class Partition {
     this.#becomeWhatStateSays(before.leaderEpoch)
     if (before.leader === state.leader && before.leaderEpoch === state.leaderEpoch) return
     this.#verifications.clear()
-    this.#changed()
+    this.#watchers.changed()
   }
 
   updateConfig(config: ReplicaConfig): void {
@@ -277,7 +245,7 @@ export class Partition {
 
   /** The directory of the log was fenced. */
   markOffline(): void {
-    this.#changed()
+    this.#watchers.changed()
   }
 
   /** Nothing more is read from the files of this partition, or written to them. */
@@ -285,7 +253,7 @@ export class Partition {
     if (this.#failure !== null || this.#directory === null) return
     this.#failure = error
     this.#directory.failPartition(this.toString(), error)
-    this.#changed()
+    this.#watchers.changed()
   }
 
   /**
@@ -309,7 +277,7 @@ export class Partition {
     this.#isStored = false
     this.#directory = null
     if (log !== null) log.onWritten = null
-    this.#changed()
+    this.#watchers.changed()
     return log
   }
 
@@ -338,7 +306,7 @@ export class Partition {
     if (verification !== undefined) this.#verifications.check(records, verification, this.log)
     const appended = this.#append(this.log, records, options)
     if (appended.isDuplicate) return appended
-    this.#unreadableBytes += records.length
+    this.#watchers.appended(records.length)
     if (verification !== undefined) this.#verifications.onAppended(header.producerId(records, 0))
     return appended
   }
@@ -438,36 +406,6 @@ export class Partition {
   }
 
   /**
-   * ListOffsets: the offset that a timestamp, or one of `offsetSpec`, stands for; null where there is
-   * none below `upToOffset`.
-   */
-  lookUpOffset(
-    timestamp: number,
-    upToOffset: number,
-  ): OffsetAndTimestamp | null | Promise<OffsetAndTimestamp | null> {
-    const log = this.storedLog
-    switch (timestamp) {
-      case offsetSpec.latest:
-        return { offset: upToOffset, timestamp: -1, leaderEpoch: this.leaderEpoch }
-      case offsetSpec.earliest:
-      case offsetSpec.earliestLocal: {
-        const offset = this.logStartOffset
-        const leaderEpoch = log === null ? this.leaderEpoch : log.leaderEpochAt(offset)
-        return { offset, timestamp: -1, leaderEpoch }
-      }
-      case offsetSpec.latestTiered:
-      case offsetSpec.earliestPendingUpload:
-        return nothingTiered
-      case offsetSpec.maxTimestamp:
-        if (log === null) return null
-        return log.offsetOfMaxTimestamp().then((found) => below(found, upToOffset))
-      default:
-        if (log === null) return null
-        return log.offsetForTimestamp(timestamp).then((found) => below(found, upToOffset))
-    }
-  }
-
-  /**
    * Deletes the records before `offset` (-1: before the high watermark); returns the new start of the
    * log. Throws KafkaError: the rows of `leaderError`, POLICY_VIOLATION, OFFSET_OUT_OF_RANGE.
    */
@@ -546,41 +484,8 @@ export class Partition {
   #advance(): void {
     const log = this.#log
     if (log === null || !this.isLeader || this.#state.isr.length > 1) return
-    if (log.logStartOffset !== this.#startOffset) this.#noteStart(log)
+    this.#watchers.startAt(log.logStartOffset)
     const before = log.highWatermark
-    if (log.updateHighWatermark(log.logEndOffset) === before) return
-    const bytes = this.#unreadableBytes
-    this.#unreadableBytes = 0
-    const committedBytes = this.#noteStable(log, bytes)
-    for (const watcher of this.#watchers) watcher.readable(bytes, committedBytes)
+    if (log.updateHighWatermark(log.logEndOffset) !== before) this.#watchers.readable(log)
   }
-
-  #noteStart(log: Log): void {
-    this.#startOffset = log.logStartOffset
-    for (const watcher of this.#watchers) watcher.startMoved?.()
-  }
-
-  /**
-   * How many bytes came below the last stable offset. Where it moved only a part of the way to the high
-   * watermark, its part of the bytes between is told from its part of the offsets.
-   */
-  #noteStable(log: Log, readableBytes: number): number {
-    this.#unstableBytes += readableBytes
-    const { lastStableOffset, highWatermark } = log
-    const before = Math.min(this.#stableOffset, lastStableOffset)
-    this.#stableOffset = lastStableOffset
-    if (lastStableOffset === before) return 0
-    const share = (lastStableOffset - before) / (highWatermark - before)
-    const bytes = Math.ceil(this.#unstableBytes * share)
-    this.#unstableBytes -= bytes
-    return bytes
-  }
-
-  #changed(): void {
-    for (const watcher of this.#watchers) watcher.changed()
-  }
-}
-
-function below(found: OffsetAndTimestamp | null, offset: number): OffsetAndTimestamp | null {
-  return found !== null && found.offset < offset ? found : null
 }

@@ -1,57 +1,40 @@
 /**
  * The partitions that this broker hosts: made, changed and removed as the metadata says, each with its
- * log in one of the log directories, and looked after periodically (checkpoints, retention, compaction,
- * expiry of producers).
+ * log in one of the log directories.
  *
  * What lives in this folder: a partition's place in the cluster over its log (`partition.ts`), those
  * who wait for its records (`parked-fetches.ts`), what fetchers need not repeat (`fetch-sessions.ts`),
- * in which directory a new one lies (`placement.ts`), which were found (`found-logs.ts`) and which move
- * to another (`directory-moves.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a
- * client's message looks like beyond the fetch request that a session remembers (`handlers`).
- * Imports `protocol`, `environment` and `log`.
+ * in which directory a new one lies (`placement.ts`), which were found (`found-logs.ts`) and opened
+ * (`opening.ts`), which move to another (`directory-moves.ts`), and what is done to all of them now and then
+ * (`upkeep.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a client's message
+ * looks like beyond the fetch request that a session remembers (`handlers`).
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../environment/disk.ts'
-import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
+import type { Environment, Milliseconds } from '../environment/environment.ts'
 import type { CleanableLog } from '../log/compaction/cleanable-log.ts'
 import { type CompactionConfig, Compactor } from '../log/compaction/compactor.ts'
 import { Log } from '../log/log.ts'
 import { isCompacted } from '../log/log-config.ts'
-import { isTooLongForFuture, type LogDirectory } from '../log/log-directory.ts'
+import type { LogDirectory } from '../log/log-directory.ts'
 import type { LogOptions } from '../log/log-options.ts'
 import { isOutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
+import { isTooLongForFuture } from '../log/partition-names.ts'
 import type { TailCache } from '../log/tail-cache.ts'
+import {
+  type AssignedPartition,
+  type AssignedTopic,
+  type AssignedTopics,
+  type AssignmentChanges,
+  notHosted,
+} from './assignment.ts'
 import { DirectoryMoves } from './directory-moves.ts'
 import { type FoundLogs, guarded, LogSearch, setAside } from './found-logs.ts'
-import { Partition, type PartitionState, type ReplicaConfig } from './partition.ts'
-import { type PlacedPartition, Placement } from './placement.ts'
+import { Opening } from './opening.ts'
+import { Partition, type ReplicaConfig } from './partition.ts'
+import { Placement } from './placement.ts'
 import { TopicTraffic } from './topic-traffic.ts'
-
-/** A partition as the metadata has it; the parts of its image that replicas look at. */
-export interface AssignedPartition extends PartitionState, PlacedPartition {}
-
-export interface AssignedTopic {
-  readonly name: string
-  readonly id: string
-  readonly partitions: readonly AssignedPartition[]
-}
-
-/** All topics of the cluster. */
-export interface AssignedTopics {
-  readonly byName: ReadonlyMap<string, AssignedTopic>
-  readonly byId: ReadonlyMap<string, AssignedTopic>
-}
-
-export interface AssignmentChanges {
-  readonly deleted: Iterable<{ readonly id: string }>
-  /** With the indexes of the partitions that are new or changed. */
-  readonly changed: Iterable<{
-    readonly topic: AssignedTopic
-    readonly partitions: readonly number[]
-  }>
-  /** Names of the topics whose effective settings may have changed. */
-  readonly reconfigured: Iterable<string>
-}
+import { Upkeep, type UpkeepIntervals } from './upkeep.ts'
 
 export interface ReplicasOptions {
   readonly environment: Environment
@@ -74,16 +57,7 @@ export interface ReplicasOptions {
     readonly index: number
     readonly directoryId: string
   }) => Promise<void>
-  readonly intervals: {
-    /** replica.high.watermark.checkpoint.interval.ms. */
-    readonly checkpointMs: Milliseconds
-    /** log.initial.task.delay.ms: before the first look at retention. */
-    readonly firstRetentionMs: Milliseconds
-    /** log.retention.check.interval.ms. */
-    readonly retentionMs: Milliseconds
-    /** producer.id.expiration.check.interval.ms. */
-    readonly producerExpiryMs: Milliseconds
-  }
+  readonly intervals: UpkeepIntervals
 }
 
 export interface HostedTopic {
@@ -92,16 +66,6 @@ export interface HostedTopic {
   readonly partitions: (Partition | undefined)[]
   readonly traffic: TopicTraffic
 }
-
-/** Logs are opened for so long, or so many, before others have their turn; clients among them: not so long. */
-const openingMsMax = 20
-const openingCountMax = 64
-const behindMsMax = 1
-
-/** While no file can be opened, it is tried so often; those that a start waits for, so many times. */
-const retryMs = 1000
-const openingTriesMax = 30
-const progressMs = 3_000
 
 export class Replicas {
   /** Of all topics that are or were hosted here. */
@@ -113,11 +77,10 @@ export class Replicas {
   readonly #byName = new Map<string, HostedTopic>()
   readonly #byId = new Map<string, HostedTopic>()
   #topics: AssignedTopics = { byName: new Map(), byId: new Map() }
-  readonly #duties = new Map<() => void, Timer>()
-  #opening = { opened: 0, total: 0 }
-  #advancing: Promise<void> | null = null
+  readonly #opening: Opening
   #opened: Promise<void> = Promise.resolve()
-  #isClosing = false
+  /** What is done to all logs now and then. */
+  readonly upkeep: Upkeep
   /** Partitions on their way to another log directory. */
   readonly moves: DirectoryMoves
   /** Runs once for each partition that failed alone. */
@@ -130,6 +93,13 @@ export class Replicas {
     this.#placement = new Placement(directories, brokerId, environment.log)
     const logs = () => this.#openLogsToCompact()
     this.#compactor = new Compactor({ environment, logs, config: options.compaction })
+    this.#opening = new Opening(environment)
+    this.upkeep = new Upkeep({
+      environment,
+      intervals: options.intervals,
+      partitions: () => this.partitions(),
+      directories: () => this.onlineDirectories,
+    })
     this.moves = new DirectoryMoves({
       environment,
       bytesPerSecondMax: options.moveBytesPerSecondMax ?? (() => Number.MAX_VALUE),
@@ -197,53 +167,22 @@ export class Replicas {
     this.#topics = topics
     let found = this.#findLogs()
     while (found === null) {
-      await this.#untilFilesWereClosed()
-      if (this.#isClosing) return
+      await this.#opening.untilFilesWereClosed()
+      if (this.#opening.isEnded) return
       found = this.#findLogs()
     }
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
     const stored = [...this.partitions()].filter(({ isUnopened }) => isUnopened)
-    this.#opening = { opened: 0, total: stored.length }
-    // Where one that is gone ended would be forgotten by the next start, if this broker were killed now.
-    const due = stored.filter(isDue)
-    const behind = stored.filter((partition) => !isDue(partition))
-    let left = await this.#openLogs(due)
-    for (let tries = 1; left.length > 0 && tries < openingTriesMax; tries++) {
-      await this.#untilFilesWereClosed()
-      left = await this.#openLogs(left)
-    }
-    if (this.#isClosing) return
+    const behind = await this.#opening.openDue(stored)
+    if (this.#opening.isEnded) return
     for (const { topic, partition: index, directory, directoryName } of found.copies) {
       const partition = this.get(topic, index)
       if (partition?.open() !== true || partition.openedLog === null) continue
       this.moves.resume(partition, directory, directoryName)
     }
-    const { intervals } = this.#options
-    this.#every(intervals.checkpointMs, intervals.checkpointMs, () => {
-      this.#advancing ??= this.#advance().finally(() => {
-        this.#advancing = null
-      })
-    })
-    this.#every(intervals.firstRetentionMs, intervals.retentionMs, () => this.deleteOldSegments())
-    this.#every(intervals.producerExpiryMs, intervals.producerExpiryMs, () => {
-      for (const partition of this.partitions()) partition.tend((log) => log.expireProducers())
-    })
+    this.upkeep.start()
     this.#compactor.start()
-    this.#opened = this.#openBehind([...left, ...behind])
-  }
-
-  /** As far as they can be opened, and as soon as there are files for it. */
-  async #openBehind(partitions: readonly Partition[]): Promise<void> {
-    let left = await this.#openLogs(partitions, behindMsMax)
-    while (left.length > 0) {
-      await this.#untilFilesWereClosed()
-      left = await this.#openLogs(left, behindMsMax)
-    }
-  }
-
-  /** No file can be opened now, and it has been said: time for others to close some. */
-  async #untilFilesWereClosed(): Promise<void> {
-    await new Promise<void>((resolve) => void this.#environment.timers.after(retryMs, resolve))
+    this.#opened = this.#opening.openBehind(behind)
   }
 
   /** Resolves when all logs on disk are open, as far as they can be, once `start` has resolved. */
@@ -252,8 +191,8 @@ export class Replicas {
   }
 
   /** How many of the logs on disk are open, while they are being opened. */
-  get opening(): { readonly opened: number; readonly total: number } {
-    return this.#opening
+  get opening(): Opening['progress'] {
+    return this.#opening.progress
   }
 
   /** Makes hosted what the metadata now says; `topics` is the state after the changes. */
@@ -347,31 +286,6 @@ export class Replicas {
     return this.#options.directories.filter(({ failure }) => failure === null)
   }
 
-  /** Moves the recovery points up, of one log after the other, and writes down where they are. */
-  async #advance(): Promise<void> {
-    for (const partition of this.partitions()) {
-      const log = partition.openedLog
-      if (this.#isClosing || log === null || partition.isOffline) continue
-      await log.advance().catch((err: unknown) => {
-        // One that was closed meanwhile is not missed.
-        if (!log.isUsable) return
-        this.#environment.log.error('syncing a log failed', { partition: `${partition}`, err })
-      })
-    }
-    await this.checkpoint()
-  }
-
-  /**
-   * Writes recovery points, log starts and high watermarks, as far as they have changed, off the
-   * event loop. Never rejects.
-   */
-  async checkpoint(): Promise<void> {
-    const writing = this.onlineDirectories.map((directory) =>
-      directory.checkpoint().catch((error: unknown) => directory.reportCheckpointError(error)),
-    )
-    await Promise.all(writing)
-  }
-
   /**
    * Resolves when what `deleteRecords` has deleted stays deleted, whatever happens. Rejects with
    * DiskError.
@@ -380,22 +294,16 @@ export class Replicas {
     await Promise.all(this.onlineDirectories.map((directory) => directory.checkpoint()))
   }
 
-  /** Retention by time and size, and the removal of what DeleteRecords passed. */
-  deleteOldSegments(): void {
-    for (const partition of this.partitions()) partition.tend((log) => log.deleteOldSegments())
-  }
-
   /** Lets a `start` that is under way end after the partition it is at. */
   endStart(): void {
-    this.#isClosing = true
+    this.#opening.end()
   }
 
   /** Ends the duties and all waiting, flushes and closes every log, and marks the shutdown as clean. */
   async close(brokerEpoch: number): Promise<void> {
-    this.#isClosing = true
-    for (const timer of this.#duties.values()) timer.cancel()
-    this.#duties.clear()
-    await Promise.all([this.moves.stop(), this.#compactor.stop(), this.#opened, this.#advancing])
+    this.#opening.end()
+    const upkeep = this.upkeep.stop()
+    await Promise.all([this.moves.stop(), this.#compactor.stop(), this.#opened, upkeep])
     await Promise.all(this.#options.directories.map((directory) => directory.close(brokerEpoch)))
     for (const partition of this.partitions()) partition.release()
     this.#byName.clear()
@@ -412,40 +320,6 @@ export class Replicas {
         if (log !== null && !partition.isOffline) yield log.cleanable
       }
     }
-  }
-
-  /** Gives those for which no file could be opened; none where `close` was called meanwhile. */
-  async #openLogs(
-    partitions: readonly Partition[],
-    sliceMsMax = openingMsMax,
-  ): Promise<Partition[]> {
-    const left: Partition[] = []
-    const { clock, timers, log } = this.#environment
-    const startMs = clock.monotonic()
-    let bytes = 0
-    let sliceMs = startMs
-    let toldMs = startMs
-    for (const partition of partitions) {
-      if (this.#isClosing) return []
-      // Where it cannot be opened for good, the partition is offline and has said so.
-      const isLeft = !partition.open() && partition.isUnopened && !partition.isOffline
-      if (isLeft) left.push(partition)
-      bytes += partition.openedLog?.size ?? 0
-      const { total } = this.#opening
-      const opened = this.#opening.opened + (isLeft ? 0 : 1)
-      this.#opening = { opened, total }
-      const nowMs = clock.monotonic()
-      if (nowMs - toldMs >= progressMs) {
-        toldMs = nowMs
-        const seconds = Math.round((nowMs - startMs) / 1000)
-        const fields = { opened, total, bytes, seconds }
-        log.info(`opening logs: ${opened} of ${total} partitions`, fields)
-      }
-      if (nowMs - sliceMs < sliceMsMax && this.#opening.opened % openingCountMax !== 0) continue
-      await new Promise<void>((resolve) => timers.lineUp(resolve))
-      sliceMs = clock.monotonic()
-    }
-    return left
   }
 
   #host(topic: AssignedTopic, indexes: Iterable<number>, found?: FoundLogs): void {
@@ -599,29 +473,4 @@ export class Replicas {
     partition.fail(error)
     this.onPartitionFailure?.(partition)
   }
-
-  #every(firstMs: Milliseconds, intervalMs: Milliseconds, duty: () => void): void {
-    const run = () => {
-      this.#duties.set(run, this.#environment.timers.after(intervalMs, run))
-      duty()
-    }
-    this.#duties.set(run, this.#environment.timers.after(firstMs, run))
-  }
-}
-
-/** Whether nobody may be let in before the log is open. */
-function isDue(partition: Partition): boolean {
-  const { directory } = partition
-  return directory?.isClean !== true || directory.isMissing(`${partition}`)
-}
-
-function notHosted(
-  topic: AssignedTopic | undefined,
-  index: number,
-  unknownTopic: ErrorRow,
-): ErrorRow {
-  if (topic === undefined) return unknownTopic
-  return topic.partitions[index] === undefined
-    ? errors.UNKNOWN_TOPIC_OR_PARTITION
-    : errors.NOT_LEADER_OR_FOLLOWER
 }

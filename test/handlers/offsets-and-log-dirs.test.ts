@@ -232,7 +232,7 @@ t.test('DescribeLogDirs', async (t) => {
   t.match((await ask(null, 1))[0], { errorCode: 0, totalBytes: -1 })
 
   path.process.disk.fault = (_, name) => (name.startsWith('/one') ? 'EIO' : undefined)
-  path.replicas.checkpoint()
+  path.replicas.upkeep.checkpoint()
   t.match(await ask(null), [
     { logDir: '/one', errorCode: 56, topics: [] },
     { logDir: '/two', errorCode: 0 },

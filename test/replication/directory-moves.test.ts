@@ -662,7 +662,7 @@ t.test('a copy that is damaged begins anew', async (t) => {
   await story.alter('/two')
   await world.runFor(900)
   await world.run(story.path.replicas.moves.nextOf(story.partition)?.flush() as Promise<void>)
-  await world.run(story.path.replicas.checkpoint())
+  await world.run(story.path.replicas.upkeep.checkpoint())
   story.path.moveBytesPerSecondMax = Number.MAX_VALUE
   story.path.restart('kill', (disk) => {
     const [name] = disk.list('/two').flatMap((entry) => (entry.isDirectory ? [entry.name] : []))

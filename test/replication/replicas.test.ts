@@ -155,7 +155,7 @@ t.test('a log directory that fails', async (t) => {
     await path.world.run(partition.append(batchOf(['a']), { acks: 1 }).written)
   }
   path.process.disk.fault = (_, name) => (name.startsWith('/one') ? 'EIO' : undefined)
-  await path.world.run(path.replicas.checkpoint())
+  await path.world.run(path.replicas.upkeep.checkpoint())
   t.equal(path.replicas.onlineDirectories.length, 1)
   const failed = [...path.replicas.partitions()].filter(({ isOffline }) => isOffline)
   t.equal(failed.length, 2)
@@ -168,7 +168,7 @@ t.test('a log directory that fails', async (t) => {
   t.match(offline?.leaderError(), { name: 'KAFKA_STORAGE_ERROR' }, 'whatever the disk says now')
 
   path.process.disk.fault = () => 'EIO'
-  await path.world.run(path.replicas.checkpoint())
+  await path.world.run(path.replicas.upkeep.checkpoint())
   path.createTopic('nowhere')
   t.match(path.partition('nowhere').leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
   await path.world.run(path.replicas.close(1))
@@ -470,7 +470,7 @@ t.test('a deletion that a crash interrupts is finished, and touches nothing else
     await path.append('kept', ['k'])
     path.partition('orders').deleteRecords(2)
     path.process.disk.syncDirectory('/data')
-    await path.world.run(path.replicas.checkpoint())
+    await path.world.run(path.replicas.upkeep.checkpoint())
     path.deleteTopic(first)
     const second = path.createTopic('orders')
     if (seed % 3 > 0) await path.append('orders', ['x'])
@@ -621,7 +621,7 @@ t.test('no file can be opened for a while: nobody is offline, nothing is lost', 
       for (let round = 0; round < 4; round++) {
         const refused = await appendEach(`${code}-${nth}-${round}`)
         if (nth === 0) t.ok(refused >= 8, `${refused} were refused`)
-        path.replicas.deleteOldSegments()
+        path.replicas.upkeep.deleteOldSegments()
       }
     }
     const told = lines.filter((line) => /may open no more files|opens no more files/.test(line))

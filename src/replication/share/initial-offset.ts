@@ -1,6 +1,7 @@
 /** Where a share group begins to read a partition of which it has read nothing (KIP-932, KIP-1106). */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
-import { offsetSpec, type Partition } from '../partition.ts'
+import { lookUpOffset, offsetSpec } from '../offset-lookup.ts'
+import type { Partition } from '../partition.ts'
 import type { ShareSettings } from './settings.ts'
 
 /** Rejects with KafkaError where the leader is elsewhere or its log cannot be read. */
@@ -18,7 +19,7 @@ export async function initialOffset(
   const durationMs = parseDuration(reset.slice('by_duration:'.length))
   if (durationMs === null) throw new KafkaError(errors.INVALID_CONFIG)
   const since = Math.max(offsetSpec.latest + 1, nowMs - durationMs)
-  return (await partition.lookUpOffset(since, end))?.offset ?? end
+  return (await lookUpOffset(partition, since, end))?.offset ?? end
 }
 
 const iso8601 = /^p(?:(\d+)d)?(?:t(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:[.,]\d{0,9})?)s)?)?$/

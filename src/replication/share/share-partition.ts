@@ -11,7 +11,8 @@
  */
 import { type ErrorRow, errorByCode, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Environment, Logger, Timer } from '../../environment/environment.ts'
-import type { Partition, PartitionWatcher } from '../partition.ts'
+import type { Partition } from '../partition.ts'
+import type { PartitionWatcher } from '../watchers.ts'
 import { type FetchedRecords, fetchedBatches, sliceOf, splitBySize } from './fetched-records.ts'
 import {
   type Acknowledgement,
