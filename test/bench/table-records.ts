@@ -2,6 +2,7 @@
  * The records of `npm run bench -- tables`, each told by its number alone, so that whoever makes them again makes the
  * same: events of a shop of about 1 KB, nested as such events are, and flights of four numbers.
  */
+import { Chance } from '../soak/chance.ts'
 
 export const shapes = ['events', 'flights'] as const
 export type Shape = (typeof shapes)[number]
@@ -11,15 +12,10 @@ export function recordText(shape: Shape, number: number): string {
   return shape === 'events' ? eventText(number) : flightText(number)
 }
 
-/** Uniform in [0, 1): as well mixed as samples have to be (mulberry32). */
+/** Uniform in [0, 1): as well mixed as samples have to be. */
 function chance(seed: number): () => number {
-  let state = Math.imul(seed + 1, 0x9e3779b1)
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const chosen = new Chance(Math.imul(seed + 1, 0x9e3779b1))
+  return () => chosen.next()
 }
 
 /** As rows of the vega data set of flights have them, with their number. */

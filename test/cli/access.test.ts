@@ -1,7 +1,7 @@
 /** Who may do what, passwords and quotas, as the command line sets and shows them. */
 import { join } from 'node:path'
 import t from 'tap'
-import { start, startBroker } from './running-broker.ts'
+import { commandLine, startBroker } from './running-broker.ts'
 
 const directory = t.testdir({ open: {}, closed: {} })
 const broker = await startBroker(join(directory, 'closed'), {
@@ -10,14 +10,7 @@ const broker = await startBroker(join(directory, 'closed'), {
 })
 t.teardown(() => broker.stop())
 
-const run = (line: string, input = '', bootstrap = broker.address) =>
-  start(line.split(' '), { bootstrap, input }).ended
-
-async function output(line: string, input?: string): Promise<string> {
-  const { code, stdout, stderr } = await run(line, input)
-  if (code !== 0) throw new Error(`${line}: exit code ${code}: ${stderr}`)
-  return stdout
-}
+const { run, output } = commandLine(broker)
 
 t.test('acls', async (t) => {
   t.equal(await output('acls list'), 'No access control entries.\n')

@@ -1,22 +1,13 @@
 /** The command line as it is used: the compiled program, a broker, pipes, exit codes. */
 import { join } from 'node:path'
 import t from 'tap'
-import { type Ended, start, startBroker } from './running-broker.ts'
+import { commandLine, startBroker } from './running-broker.ts'
 
 const directory = t.testdir({ data: {} })
 const broker = await startBroker(join(directory, 'data'))
 t.teardown(() => broker.stop())
 
-const run = (line: string, input?: string | Buffer): Promise<Ended> =>
-  start(line.split(' '), { bootstrap: broker.address, ...(input === undefined ? {} : { input }) })
-    .ended
-
-/** Runs it, expects success, and gives what it printed. */
-async function output(line: string, input?: string | Buffer): Promise<string> {
-  const { code, stdout, stderr } = await run(line, input)
-  if (code !== 0) throw new Error(`${line}: exit code ${code}: ${stderr}`)
-  return stdout
-}
+const { run, output } = commandLine(broker)
 
 t.test('what is wrong with the line is said, with what would be right', async (t) => {
   const expectUsage = async (line: string, message: RegExp) => {

@@ -5,22 +5,13 @@ import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
 import { Cluster } from '../../src/client/cluster.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
-import { type Ended, start, startBroker } from './running-broker.ts'
+import { commandLine, start, startBroker } from './running-broker.ts'
 
 const directory = t.testdir({ data: {}, input: {} })
 const broker = await startBroker(join(directory, 'data'))
 t.teardown(() => broker.stop())
 
-const run = (line: string, input?: string | Buffer): Promise<Ended> =>
-  start(line.split(' '), { bootstrap: broker.address, ...(input === undefined ? {} : { input }) })
-    .ended
-
-/** Runs it, expects success, and gives what it printed. */
-async function output(line: string, input?: string | Buffer): Promise<string> {
-  const { code, stdout, stderr } = await run(line, input)
-  if (code !== 0) throw new Error(`${line}: exit code ${code}: ${stderr}`)
-  return stdout
-}
+const { run, output } = commandLine(broker)
 
 t.test('records go in and come out as they were', async (t) => {
   await output('topics create lines -p 3')

@@ -51,6 +51,19 @@ export function start(
   }
 }
 
+/** The command line as its users have it: whole lines, of words without spaces in them. */
+export function commandLine(broker: { readonly address: string }) {
+  const run = (line: string, input?: string | Buffer, bootstrap = broker.address): Promise<Ended> =>
+    start(line.split(' '), { bootstrap, ...(input === undefined ? {} : { input }) }).ended
+  /** Runs it, expects success, and gives what it printed. */
+  const output = async (line: string, input?: string | Buffer): Promise<string> => {
+    const { code, stdout, stderr } = await run(line, input)
+    if (code !== 0) throw new Error(`${line}: exit code ${code}: ${stderr}`)
+    return stdout
+  }
+  return { run, output }
+}
+
 export async function startBroker(
   directory: string,
   more: Readonly<Record<string, string>> = {},

@@ -21,7 +21,7 @@ import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { typeText } from '../../src/tables/delta/schema.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
-import { DyingStorage, json, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
+import { json, killEverywhere, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
 
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
 
@@ -379,27 +379,17 @@ function isWhole(
 
 t.test('each record lands once, whichever operation of the disk kills the task', async (t) => {
   const log = logOf(16)
-  let kills = 0
-  for (const isDone of [false, true]) {
-    for (let at = 1; ; at += isDone ? 3 : 1) {
-      const location = newPlace()
-      const settings = { 'table.path': location, 'table.commit.rows': '20', ...places }
-      const dying = new DyingStorage(new LocalStorage(location), at, isDone)
-      const live = async (trial: Trial) => {
-        await trial.start(partitions)
-        while (await trial.read(log, 4)) if (kills % 3 === 0) await trial.commit()
-        await trial.commit()
-      }
-      await live(new Trial(settings, () => dying)).catch((error: Error) => {
-        if (!dying.isDead) throw error
-      })
-      if (!dying.isDead) break
-      kills++
-      await live(new Trial(settings))
+  const kills = await killEverywhere({
+    settings: { 'table.commit.rows': '20', ...places },
+    partitions,
+    log,
+    readAtOnce: 4,
+    operations: (isDone) => ({ first: 1, step: isDone ? 3 : 1 }),
+    look: async (location, when) => {
       const rows = await rowsOf(location)
-      if (!isWhole(rows, log)) t.fail(`operation ${at}, done: ${isDone}: ${rows.length} rows`)
-    }
-  }
+      if (!isWhole(rows, log)) t.fail(`${when}: ${rows.length} rows`)
+    },
+  })
   t.ok(kills > 40, `${kills} kills`)
 })
 

@@ -181,7 +181,47 @@ export async function rowsOf(
 }
 
 /** A disk whose `at`-th operation fails, before or after it was done; from then on the process is dead. */
-export class DyingStorage implements Storage {
+/** A table that is landed by a task killed at one operation of the disk, and by the one after it. */
+export interface Killing {
+  readonly settings: Readonly<Record<string, string>>
+  readonly partitions: readonly TopicPartition[]
+  readonly log: ReadonlyMap<string, readonly SinkRecord[]>
+  /** Records of each partition that are read at once. */
+  readonly readAtOnce: number
+  /** The first operation that kills, and from one to the next; `isDone`: it is done, and kills then. */
+  readonly operations: (isDone: boolean) => { readonly first: number; readonly step: number }
+  /** What to look at when the second task has done; `when` says where the first was killed. */
+  readonly look: (location: string, when: string) => Promise<void>
+}
+
+/** Kills tasks, each on a table of its own, until one outlives all operations; how many did not. */
+export async function killEverywhere(killing: Killing): Promise<number> {
+  const { partitions, log, readAtOnce, operations, look } = killing
+  let kills = 0
+  const live = async (trial: Trial) => {
+    await trial.start(partitions)
+    while (await trial.read(log, readAtOnce)) if (kills % 3 === 0) await trial.commit()
+    await trial.commit()
+  }
+  for (const isDone of [false, true]) {
+    const { first, step } = operations(isDone)
+    for (let at = first; ; at += step) {
+      const location = newPlace()
+      const settings = { 'table.path': location, ...killing.settings }
+      const dying = new DyingStorage(new LocalStorage(location), at, isDone)
+      await live(new Trial(settings, () => dying)).catch((error: Error) => {
+        if (!dying.isDead) throw error
+      })
+      if (!dying.isDead) break
+      kills++
+      await live(new Trial(settings))
+      await look(location, `operation ${at}, done: ${isDone}`)
+    }
+  }
+  return kills
+}
+
+class DyingStorage implements Storage {
   readonly #storage: Storage
   readonly #at: number
   readonly #isDone: boolean

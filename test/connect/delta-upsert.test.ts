@@ -6,7 +6,7 @@ import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { optimizeTable } from '../../src/tables/delta/optimize.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
-import { DyingStorage, json, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
+import { json, killEverywhere, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
 
 t.setTimeout(120_000)
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
@@ -130,26 +130,16 @@ async function found(location: string): Promise<string> {
 
 t.test('killed at any operation of the disk, the table is what the records say', async (t) => {
   const log = logOf(20)
-  let kills = 0
-  for (const isDone of [false, true]) {
-    for (let at = isDone ? 4 : 1; ; at += 7) {
-      const location = newPlace()
-      const settings = { 'table.path': location, 'table.commit.rows': '12', ...byKey }
-      const dying = new DyingStorage(new LocalStorage(location), at, isDone)
-      const live = async (trial: Trial) => {
-        await trial.start(partitions)
-        while (await trial.read(log, 6)) if (kills % 3 === 0) await trial.commit()
-        await trial.commit()
-      }
-      await live(new Trial(settings, () => dying)).catch((error: Error) => {
-        if (!dying.isDead) throw error
-      })
-      if (!dying.isDead) break
-      kills++
-      await live(new Trial(settings))
-      if ((await found(location)) !== expected(log)) t.fail(`operation ${at}, done: ${isDone}`)
-    }
-  }
+  const kills = await killEverywhere({
+    settings: { 'table.commit.rows': '12', ...byKey },
+    partitions,
+    log,
+    readAtOnce: 6,
+    operations: (isDone) => ({ first: isDone ? 4 : 1, step: 7 }),
+    look: async (location, when) => {
+      if ((await found(location)) !== expected(log)) t.fail(when)
+    },
+  })
   t.ok(kills > 12, `${kills} kills`)
 })
 

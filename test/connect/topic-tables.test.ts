@@ -18,6 +18,7 @@ import { Transaction } from '../../src/tables/delta/transaction.ts'
 import { ended, killAll, type Started, start } from '../broker-process.ts'
 import { start as command } from '../cli/running-broker.ts'
 import { rowsOf } from './delta-trial.ts'
+import { until } from './worker-process.ts'
 
 t.setTimeout(180_000)
 t.teardown(killAll)
@@ -69,14 +70,6 @@ function produce(broker: Started, topic: string, values: readonly (string | null
 
 const flights = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, at) => JSON.stringify({ id: from + at, origin: 'SFO' }))
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let round = 0; round < 1200; round++) {
-    if (await isSo()) return
-    await delay(25)
-  }
-  throw new Error(`not so within 30 s: ${what}`)
-}
 
 async function ids(location: string): Promise<number[]> {
   if (!existsSync(join(location, '_delta_log/00000000000000000000.json'))) return []

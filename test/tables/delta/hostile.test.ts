@@ -12,20 +12,10 @@ import { restoreTable } from '../../../src/tables/delta/restore.ts'
 import type { TableEnvironment } from '../../../src/tables/delta/table-environment.ts'
 import { vacuumTable } from '../../../src/tables/delta/vacuum.ts'
 import { ParquetError } from '../../../src/tables/parquet/parquet-error.ts'
+import { randomFrom } from '../../protocol/generated-values.ts'
 import { field, Made, removeScratch, stage } from './made.ts'
 
 t.teardown(removeScratch)
-
-/** A generator of numbers (mulberry32): the same damage in each run. */
-function chance(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 const words = [
   'null',
@@ -79,7 +69,7 @@ t.test('a damaged log ends in an error that says so, or in none', async (t) => {
   await first.commit({ operation: 'WRITE' })
   for (let id = 3; id < 7; id++) await made.append([`{"id":${id},"p":"a"}`])
   const log = join(made.root, '_delta_log')
-  const random = chance(7)
+  const random = randomFrom(7)
   const outcomes = new Map<string, number>()
   for (let round = 0; round < 60; round++) {
     const root = mkdtempSync(join(made.root, '../damaged-'))

@@ -6,7 +6,7 @@ import { crc32 } from '../../../protocol/records/crc32.ts'
 import { LocalStorage } from '../../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../../src/environment/node/random.ts'
 import type { Storage } from '../../../src/environment/storage.ts'
-import type { Field, PlainKind } from '../../../src/tables/columns/column.ts'
+import type { ColumnBatch, Field, PlainKind } from '../../../src/tables/columns/column.ts'
 import { batchOf } from '../../../src/tables/columns/column-builder.ts'
 import { parseJson } from '../../../src/tables/columns/exact-json.ts'
 import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
@@ -84,12 +84,7 @@ export class Made {
   async rows(version?: number, columns?: readonly string[]): Promise<string[]> {
     const snapshot = await readSnapshot(this.storage, version)
     const fields = chosenFields(snapshot.schema.fields, columns)
-    const lines: string[] = []
-    for await (const batch of scanTable(this.storage, snapshot, fields)) {
-      const print = rowPrinter(batch.fields)
-      for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
-    }
-    return lines
+    return printed(scanTable(this.storage, snapshot, fields))
   }
 
   /** What a writer has; the clock stands at `now`. */
@@ -123,6 +118,14 @@ export class Made {
     return lines.map((line) => JSON.parse(line) as Line)
   }
 
+  /** The files that a commit has added are no longer there. */
+  lose(version: number): void {
+    for (const line of this.log(version)) {
+      const { path } = (line['add'] ?? {}) as { path?: string }
+      if (path !== undefined) rmSync(join(this.root, decodeURIComponent(path)))
+    }
+  }
+
   /** All files, hidden ones too, below the root; but those of the log. */
   files(): string[] {
     const all = readdirSync(this.root, { recursive: true, withFileTypes: true })
@@ -134,13 +137,31 @@ export class Made {
 }
 
 /** Rows in JSON, with what happened to them. */
-export async function changesOf(made: Made, from: number, to?: number): Promise<string[]> {
+export function changesOf(made: Made, from: number, to?: number): Promise<string[]> {
+  return printed(readChanges(made.storage, from, to))
+}
+
+/** Rows in JSON. */
+export async function printed(batches: AsyncIterable<ColumnBatch>): Promise<string[]> {
   const lines: string[] = []
-  for await (const batch of readChanges(made.storage, from, to)) {
+  for await (const batch of batches) {
     const print = rowPrinter(batch.fields)
     for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
   }
   return lines
+}
+
+/** A table of these rows in JSON, each group a commit of its own. */
+export async function committed(
+  commits: readonly (readonly string[])[],
+  definition: TableDefinition,
+): Promise<Made> {
+  const made = new Made()
+  const transaction = made.create(definition)
+  await stage(transaction, commits[0] ?? [])
+  await transaction.commit({ operation: 'WRITE' })
+  for (const lines of commits.slice(1)) await made.append(lines)
+  return made
 }
 
 export async function stage(transaction: Transaction, lines: readonly string[]): Promise<void> {

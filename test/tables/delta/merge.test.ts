@@ -1,6 +1,4 @@
 /** Rows merged into tables by key, as SQL's MERGE does it. */
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import { batchOf } from '../../../src/tables/columns/column-builder.ts'
 import { parseJson } from '../../../src/tables/columns/exact-json.ts'
@@ -12,30 +10,18 @@ import {
   stageMerge,
 } from '../../../src/tables/delta/merge.ts'
 import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
-import { changesOf, field, Made, removeScratch, stage } from './made.ts'
+import { changesOf, committed, field, Made, removeScratch, stage } from './made.ts'
 
 t.teardown(removeScratch)
 
 const fields = [field('id', 'int64'), field('p', 'string'), field('v', 'double')]
 
-async function tableOf(
+const tableOf = (
   commits: readonly (readonly string[])[],
   properties: Readonly<Record<string, string>> = {},
   partitionBy: readonly string[] = [],
-): Promise<Made> {
-  const made = new Made()
-  for (const [i, lines] of commits.entries()) {
-    if (i > 0) {
-      await made.append(lines)
-      continue
-    }
-    const definition = { fields, partitionBy, properties: new Map(Object.entries(properties)) }
-    const transaction = made.create(definition)
-    await stage(transaction, lines)
-    await transaction.commit({ operation: 'WRITE' })
-  }
-  return made
-}
+): Promise<Made> =>
+  committed(commits, { fields, partitionBy, properties: new Map(Object.entries(properties)) })
 
 /** Of rows in JSON, with the columns that they name; each may leave some out. */
 function sourceOf(lines: readonly string[], more: Partial<MergeSource> = {}): MergeSource {
@@ -153,21 +139,15 @@ t.test('files that can have none of the keys are not opened', async (t) => {
     `{"id":${i * 10},"p":"${p}"}`,
     `{"id":${i * 10 + 5},"p":"${p}"}`,
   ])
-  const unreadable = async (made: Made, version: number) => {
-    for (const line of made.log(version)) {
-      const { path } = (line['add'] ?? {}) as { path?: string }
-      if (path !== undefined) rmSync(join(made.root, decodeURIComponent(path)))
-    }
-  }
   const plain = await tableOf(commits)
-  for (const version of [0, 2]) await unreadable(plain, version)
+  for (const version of [0, 2]) plain.lose(version)
   t.match(await merge(plain, ['{"id":10,"v":1}', '{"id":7}', '{"id":27}']), {
     updated: 1,
     inserted: 2,
   })
   await t.rejects(merge(plain, ['{"id":24}']), { code: 'ENOENT' }, 'one lies within its bounds')
   const parted = await tableOf(commits, {}, ['p'])
-  for (const version of [0, 2]) await unreadable(parted, version)
+  for (const version of [0, 2]) parted.lose(version)
   t.match(await merge(parted, ['{"id":5,"p":"b"}', '{"id":15,"p":"b"}'], { on: ['p', 'id'] }), {
     updated: 1,
     inserted: 1,

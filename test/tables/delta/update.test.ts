@@ -1,9 +1,6 @@
 /** Rows changed and found by expressions: what of a table is read for it, and what is written. */
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import { batchOf } from '../../../src/tables/columns/column-builder.ts'
-import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
 import { conditionOn } from '../../../src/tables/delta/conditions.ts'
 import { deleteRows } from '../../../src/tables/delta/delete.ts'
 import { mergeRows, stageMerge } from '../../../src/tables/delta/merge.ts'
@@ -16,12 +13,13 @@ import {
   add,
   changesOf,
   column,
+  committed,
   field,
   Made,
   metaData,
   plainProtocol,
+  printed,
   removeScratch,
-  stage,
 } from './made.ts'
 
 t.teardown(removeScratch)
@@ -33,19 +31,12 @@ const fields = [
   { name: 'price', type: { kind: 'decimal', precision: 6, scale: 2 }, isNullable: true } as const,
 ]
 
-async function tableOf(
+const tableOf = (
   commits: readonly (readonly string[])[],
   properties: Readonly<Record<string, string>> = {},
   partitionBy: readonly string[] = [],
-): Promise<Made> {
-  const made = new Made()
-  const definition = { fields, partitionBy, properties: new Map(Object.entries(properties)) }
-  const transaction = made.create(definition)
-  await stage(transaction, commits[0]!)
-  await transaction.commit({ operation: 'WRITE' })
-  for (const lines of commits.slice(1)) await made.append(lines)
-  return made
-}
+): Promise<Made> =>
+  committed(commits, { fields, partitionBy, properties: new Map(Object.entries(properties)) })
 
 const update = (made: Made, set: string, where?: string) =>
   updateRows(made.environment, { set, where })
@@ -54,19 +45,7 @@ async function found(made: Made, where: string, columns: readonly string[] = ['i
   const snapshot = await readSnapshot(made.storage)
   const asked = columns.map((name) => snapshot.schema.fields.find((one) => one.name === name)!)
   const condition = conditionOn(snapshot.schema.fields, where)
-  const lines: string[] = []
-  for await (const batch of scanTable(made.storage, snapshot, asked, condition)) {
-    const print = rowPrinter(batch.fields)
-    for (let row = 0; row < batch.rowCount; row++) lines.push(print(batch, row))
-  }
-  return lines
-}
-
-function lose(made: Made, version: number): void {
-  for (const line of made.log(version)) {
-    const { path } = (line['add'] ?? {}) as { path?: string }
-    if (path !== undefined) rmSync(join(made.root, decodeURIComponent(path)))
-  }
+  return printed(scanTable(made.storage, snapshot, asked, condition))
 }
 
 t.test('values are computed from what the row was', async (t) => {
@@ -141,14 +120,14 @@ t.test('files that cannot have a row are not read', async (t) => {
     `{"id":${i * 10 + 5},"p":"${i}","n":1}`,
   ])
   const plain = await tableOf(commits)
-  for (const version of [0, 2]) lose(plain, version)
+  for (const version of [0, 2]) plain.lose(version)
   t.strictSame(await found(plain, 'id > 5 AND id < 20'), ['{"id":10}', '{"id":15}'])
   t.strictSame(await found(plain, '15 = id', ['n']), ['{"n":1}'])
   await t.rejects(found(plain, 'id <> 10'), { code: 'ENOENT' })
   t.match(await update(plain, 'n = 5', 'id BETWEEN 6 AND 10'), { updated: 1 })
   t.match(await deleteRows(plain.environment, 'id IN (15, 7)'), { deleted: 1, copied: 1 })
   const parted = await tableOf(commits, {}, ['p'])
-  for (const version of [0, 2]) lose(parted, version)
+  for (const version of [0, 2]) parted.lose(version)
   t.strictSame(await found(parted, "p = '1' AND n IS NULL"), ['{"id":10}'])
   t.match(await deleteRows(parted.environment, "p <= '1' AND p > '0' AND id = 10"), { deleted: 1 })
   const later = await parted.change()
