@@ -5,6 +5,9 @@ import { SchemaInference } from '../tables/columns/infer.ts'
 import { rowOfJson } from '../tables/columns/json-values.ts'
 import { DeltaError, invalid } from '../tables/delta/delta-error.ts'
 import { fieldsOfText, newTable, type TableDefinition } from '../tables/delta/new-table.ts'
+import { RowRefused } from '../tables/delta/row-rules.ts'
+import type { TableSchema } from '../tables/delta/schema.ts'
+import { SilentRows } from '../tables/delta/silent-rows.ts'
 import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { type Committed, Transaction } from '../tables/delta/transaction.ts'
@@ -13,7 +16,7 @@ import { CommandError, UsageError } from './failure.ts'
 import { plural } from './table.ts'
 import { tableEnvironment } from './table-storage.ts'
 import { toldWriting, warn } from './tables-failure.ts'
-import { fitting, numberedRows, type Rows } from './tables-rows.ts'
+import { fitting, numberedRows, type Row, type Rows } from './tables-rows.ts'
 
 /** Rows and bytes of text that are made columns at once. */
 const batchRows = 8192
@@ -190,20 +193,15 @@ async function inferred(rows: Rows): Promise<TableDefinition['fields']> {
 }
 
 async function commitRows(transaction: Transaction, mode: Mode, rows: Rows): Promise<Committed> {
-  const { fields } = transaction.schema
-  const builder = new BatchBuilder(fields)
   try {
-    let bytes = 0
+    const batch = new AppendedRows(transaction)
     for await (const some of rows.all()) {
       for (const row of some) {
-        fitting(row.line, () => builder.append(rowOfJson(fields, row.json)))
-        bytes += row.bytes
-        if (builder.rowCount < batchRows && bytes < batchBytes) continue
-        await transaction.append(builder.finish())
-        bytes = 0
+        batch.add(row)
+        if (batch.isFull) await batch.stage()
       }
     }
-    if (builder.rowCount > 0) await transaction.append(builder.finish())
+    await batch.stage()
   } catch (error) {
     await transaction.discard()
     throw error
@@ -212,6 +210,57 @@ async function commitRows(transaction: Transaction, mode: Mode, rows: Rows): Pro
     operation: 'WRITE',
     parameters: { mode, partitionBy: partitionText(transaction) },
   })
+}
+
+/** Rows with the lines that they came from, until they are staged. */
+class AppendedRows {
+  readonly #transaction: Transaction
+  readonly #fields: TableSchema['fields']
+  readonly #filled: readonly string[]
+  readonly #builder: BatchBuilder
+  readonly #silent = new SilentRows()
+  #lines: number[] = []
+  #bytes = 0
+
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction
+    this.#fields = transaction.schema.fields
+    this.#filled = transaction.rules.filled
+    this.#builder = new BatchBuilder(
+      this.#fields.map((field) =>
+        this.#filled.includes(field.name) ? { ...field, isNullable: true } : field,
+      ),
+    )
+  }
+
+  get isFull(): boolean {
+    return this.#builder.rowCount >= batchRows || this.#bytes >= batchBytes
+  }
+
+  add({ line, json, bytes }: Row): void {
+    fitting(line, () => {
+      const row = rowOfJson(this.#fields, json)
+      for (const name of this.#filled) {
+        if (!Object.hasOwn(row, name)) this.#silent.note(name, this.#builder.rowCount)
+      }
+      this.#builder.append(row)
+    })
+    this.#lines.push(line)
+    this.#bytes += bytes
+  }
+
+  async stage(): Promise<void> {
+    const lines = this.#lines
+    if (lines.length === 0) return
+    this.#lines = []
+    this.#bytes = 0
+    try {
+      await this.#transaction.append(this.#builder.finish(), this.#silent.take(lines.length))
+    } catch (error) {
+      if (!(error instanceof RowRefused)) throw error
+      throw invalid(`line ${lines[error.row]}: ${error.message}`, { cause: error })
+    }
+  }
 }
 
 function partitionText({ schema }: Transaction): string {

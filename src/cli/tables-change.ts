@@ -7,6 +7,7 @@ import { deleteRows } from '../tables/delta/delete.ts'
 import { invalid } from '../tables/delta/delta-error.ts'
 import { type MergeSource, mergeRows } from '../tables/delta/merge.ts'
 import type { TableSchema } from '../tables/delta/schema.ts'
+import { flags, SilentRows } from '../tables/delta/silent-rows.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
 import { updateRows } from '../tables/delta/update.ts'
 import { localVerb } from './command.ts'
@@ -191,7 +192,7 @@ async function sourceOf(
   }
   // Who deletes gives a key and no more; what is inserted is looked at again.
   const builder = new BatchBuilder(fields.map((field) => ({ ...field, isNullable: true })))
-  const silent = new Map<string, number[]>()
+  const silent = new SilentRows()
   const deletes: number[] = []
   let bytes = 0
   for await (const some of rows.all()) {
@@ -201,10 +202,7 @@ async function sourceOf(
         const row: { readonly [name: string]: Value } = rowOfJson(fields, rest)
         if (mark) deletes.push(builder.rowCount)
         for (const { name } of fields) {
-          if (Object.hasOwn(row, name)) continue
-          const without = silent.get(name)
-          if (without === undefined) silent.set(name, [builder.rowCount])
-          else without.push(builder.rowCount)
+          if (!Object.hasOwn(row, name)) silent.note(name, builder.rowCount)
         }
         builder.append(row)
       })
@@ -215,15 +213,10 @@ async function sourceOf(
     }
   }
   const batch = builder.finish()
-  const flags = (set: readonly number[]): Uint8Array => {
-    const all = new Uint8Array(batch.rowCount)
-    for (const row of set) all[row] = 1
-    return all
-  }
   return {
     batch,
-    silent: new Map([...silent].map(([name, set]) => [name, flags(set)])),
-    ...(marker === undefined ? {} : { deletes: flags(deletes) }),
+    silent: silent.take(batch.rowCount),
+    ...(marker === undefined ? {} : { deletes: flags(deletes, batch.rowCount) }),
   }
 }
 

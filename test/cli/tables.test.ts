@@ -82,8 +82,8 @@ t.test('what does not fit is said in a line, and nothing is committed', async (t
   refused(['append', other, '--schema', '{"type":'], '', /schemaString/)
   refused(
     ['append', other, '--property', 'delta.constraints.x=id > 0'],
-    '{"id":1}',
-    /checkConstraints/,
+    '{"id":1}\n{"id":0}',
+    /line 2: the constraint x \(id > 0\) is violated by a row: id is 0\n/,
   )
   refused(
     ['append', other, '--property', 'delta.enableChangeDataFeed=tru'],

@@ -276,6 +276,92 @@ t.test('a table that is there decides: its types, its names, what may be missing
   t.equal(physical.size, 6)
 })
 
+/** Columns that a table gives values itself. */
+const ruled = {
+  'table.schema': JSON.stringify({
+    type: 'struct',
+    fields: [
+      {
+        ...{ name: 'n', type: 'long', nullable: false },
+        metadata: {
+          'delta.identity.start': 10,
+          'delta.identity.step': 10,
+          'delta.identity.allowExplicitInsert': false,
+        },
+      },
+      { name: 'id', type: 'long', nullable: true, metadata: {} },
+      { name: 'v', type: 'string', nullable: false, metadata: { CURRENT_DEFAULT: "'none'" } },
+      {
+        ...{ name: 'd', type: 'long', nullable: true },
+        metadata: { 'delta.generationExpression': 'id % 10' },
+      },
+    ],
+  }),
+  'table.partition.by': 'd',
+  'table.properties': 'delta.constraints.positive=id > 0',
+}
+
+t.test(
+  'rows that a table refuses are reported, and it fills what records do not say',
+  async (t) => {
+    const { location, trial } = await landed(
+      [
+        record(0, json({ id: 11 })),
+        record(1, json({ id: 0 })),
+        record(2, json({ id: 12, v: 'x', d: 2 })),
+        record(3, json({ id: 13, d: 4 })),
+        record(4, json({ id: 14, n: 5 })),
+        record(5, json({ id: 15, v: null })),
+      ],
+      ruled,
+    )
+    t.strictSame(await rowsOf(location), [
+      { n: 10, id: 11, v: 'none', d: 1 },
+      { n: 20, id: 12, v: 'x', d: 2 },
+    ])
+    t.match(trial.reported, [
+      /^1: .*the constraint positive \(id > 0\) is violated by a row: id is 0$/,
+      /^3: .*column d is generated as id % 10, and a row has another value there: d is 4, id is 13$/,
+      /^4: .*column n numbers rows itself/,
+      /^5: .*v/,
+    ])
+    const next = new Trial({ 'table.path': location, 'table.schema.evolution': 'add' })
+    await next.start([flights])
+    await next.read(new Map([['flights-0', [record(6, json({ id: 21, more: true }))]]]), 9)
+    await next.commit()
+    await t.rejects(next.read(new Map([['flights-0', [record(7, json({ id: -1 }))]]]), 9), {
+      name: 'DataException',
+      message: /^flights-0 at offset 7: the constraint positive/,
+    })
+    const last = (await rowsOf(location)).find(({ id }) => id === 21)
+    t.strictSame(last, { n: 30, id: 21, v: 'none', d: 1, more: true })
+  },
+)
+
+t.test('a row that is written over keeps its number', async (t) => {
+  const key = (offset: number, name: string, value: unknown) =>
+    record(offset, json(value), { key: name })
+  const { location, trial } = await landed([key(0, 'a', { id: 1 }), key(1, 'b', { id: 2 })], {
+    ...ruled,
+    ...{ 'table.key.mode': 'upsert', 'kafka.key.column': 'key' },
+    'table.schema': ruled['table.schema'].replace(
+      '{"name":"id"',
+      '{"name":"key","type":"string","nullable":true,"metadata":{}},{"name":"id"',
+    ),
+  })
+  const log = [key(2, 'a', { id: 3, v: 'x' }), key(3, 'c', { id: 4 }), key(4, 'b', null)]
+  await trial.read(new Map([['flights-0', log]]), 9)
+  await trial.commit()
+  t.strictSame(
+    (await rowsOf(location)).sort((a, b) => Number(a['n']) - Number(b['n'])),
+    [
+      { n: 10, key: 'a', id: 3, v: 'x', d: 3 },
+      { n: 30, key: 'c', id: 4, v: 'none', d: 4 },
+    ],
+  )
+  t.strictSame(trial.reported, [])
+})
+
 t.test('parts of a time, coordinates and headers are columns', async (t) => {
   const { location, trial } = await landed(
     [

@@ -9,6 +9,7 @@ import { RowBuffer, type RowSettings, type TableShape } from '../../src/connect/
 import { DataException } from '../../src/connect/failures.ts'
 import { rowPrinter } from '../../src/tables/columns/json-text.ts'
 import { fieldsOfText } from '../../src/tables/delta/new-table.ts'
+import { RowRules } from '../../src/tables/delta/row-rules.ts'
 import { record } from './delta-trial.ts'
 
 const converter = new JsonConverter(new Map([['schemas.enable', 'false']]))
@@ -20,7 +21,10 @@ const plain: RowSettings = {
   evolution: 'add',
   isUpsert: false,
 }
-const empty: TableShape = { fields: [], kept: [], mayWiden: false, isNew: false, isMapped: true }
+const empty: TableShape = {
+  ...{ fields: [], kept: [], mayWiden: false, isNew: false, isMapped: true },
+  rulesOf: (fields) => new RowRules({ fields, configuration: new Map(), features: [], now: 0 }),
+}
 
 /** Rows as text, and what became of each record. */
 function rowsOf(
@@ -45,7 +49,7 @@ function rowsOf(
       return error.message
     }
   })
-  const printed = rows.batches().flatMap((batch) => {
+  const printed = rows.batches().flatMap(({ batch }) => {
     const print = rowPrinter(batch.fields)
     return Array.from({ length: batch.rowCount }, (_, row) => print(batch, row))
   })
@@ -153,7 +157,7 @@ t.test('a shape that was given, with types that no JSON shows by itself', async 
   const map = { type: 'map', keyType: 'string', valueType: 'long', valueContainsNull: true }
   schema.fields.push(needed, { name: 'm', type: map as never, nullable: true, metadata: {} })
   const fields = fieldsOfText(JSON.stringify(schema), new Map())
-  const shape = { fields, kept: fields, mayWiden: false, isNew: false, isMapped: true }
+  const shape = { ...empty, fields, kept: fields }
   const settings: RowSettings = { ...plain, evolution: 'none' }
   const ints = [
     '127',

@@ -2,6 +2,14 @@
 import { type ColumnBatch, type Field, fieldsWithin } from '../../tables/columns/column.ts'
 import { conform } from '../../tables/delta/conform.ts'
 import type { TableField } from '../../tables/delta/schema.ts'
+import type { Silent } from '../../tables/delta/silent-rows.ts'
+
+/** Rows that came while there were the same columns. */
+export interface GatheredRows {
+  readonly batch: ColumnBatch
+  /** Of columns that the table itself gives their values. */
+  readonly silent: Silent
+}
 
 /** Columns that the batch lacks are left out. Throws DeltaError where a value of it is lost. */
 export function conformed(fields: readonly Field[], batch: ColumnBatch): ColumnBatch {

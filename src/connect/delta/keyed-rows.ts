@@ -6,10 +6,11 @@ import { joinBatches } from '../../tables/columns/batches.ts'
 import type { ColumnBatch, Field } from '../../tables/columns/column.ts'
 import { batchOf } from '../../tables/columns/column-builder.ts'
 import type { MergeSource } from '../../tables/delta/merge.ts'
+import type { Silent } from '../../tables/delta/silent-rows.ts'
 import { Struct } from '../data.ts'
 import { DataException } from '../failures.ts'
 import type { SinkRecord } from '../records.ts'
-import { conformed } from './conforming.ts'
+import { conformed, type GatheredRows } from './conforming.ts'
 
 /** Whether a row can be found by the key of a record. */
 export function hasKey({ key }: Pick<SinkRecord, 'key'>): boolean {
@@ -39,14 +40,29 @@ export function refuseNoKey(record: Pick<SinkRecord, 'key'>): void {
 
 /** `deleted`: which of all rows only say that their key has none any more. There is one batch at least. */
 export function mergeSource(
-  batches: readonly ColumnBatch[],
+  gathered: readonly GatheredRows[],
   deleted: Iterable<number>,
   { fields, keyColumn }: { fields: readonly Field[]; keyColumn: string },
 ): MergeSource {
-  const batch = joinBatches(batches.map((one) => filled(fields, conformed(fields, one))))
+  const batch = joinBatches(gathered.map((one) => filled(fields, conformed(fields, one.batch))))
   const deletes = new Uint8Array(batch.rowCount)
   for (const row of deleted) deletes[row] = 1
-  return { on: [keyColumn], batch, deletes, sameKey: 'last' }
+  const silent = joinSilent(gathered, batch.rowCount)
+  return { on: [keyColumn], batch, deletes, silent, sameKey: 'last' }
+}
+
+function joinSilent(gathered: readonly GatheredRows[], rowCount: number): Silent {
+  const joined = new Map<string, Uint8Array>()
+  let first = 0
+  for (const { batch, silent } of gathered) {
+    for (const [name, flags] of silent) {
+      const all = joined.get(name) ?? new Uint8Array(rowCount)
+      all.set(flags, first)
+      joined.set(name, all)
+    }
+    first += batch.rowCount
+  }
+  return joined
 }
 
 /** A record is all of its row: what it does not have is empty, whatever was there before. */

@@ -9,6 +9,7 @@ import { evolvedMetadata } from '../../tables/delta/evolve.ts'
 import { writerFeaturesOf } from '../../tables/delta/features.ts'
 import { mergeDescription, stageMerge } from '../../tables/delta/merge.ts'
 import { newTable, type TableDefinition } from '../../tables/delta/new-table.ts'
+import { RowRules, rowFeatures } from '../../tables/delta/row-rules.ts'
 import { readSnapshot, refreshSnapshot, type Snapshot } from '../../tables/delta/snapshot.ts'
 import type { TableEnvironment } from '../../tables/delta/table-environment.ts'
 import { type CommitDescription, Transaction } from '../../tables/delta/transaction.ts'
@@ -232,7 +233,9 @@ export class LandingTable {
       const source = mergeSource(batches, this.#rows.deleted, { fields, keyColumn })
       return mergeDescription(source, await stageMerge(this.#environment, transaction, source))
     }
-    for (const batch of batches) await transaction.append(conformed(fields, batch))
+    for (const { batch, silent } of batches) {
+      await transaction.append(conformed(fields, batch), silent)
+    }
     const outputMode = rows.isUpsert ? 'Update' : 'Append'
     return { operation: 'STREAMING UPDATE', parameters: { outputMode, queryId: connector } }
   }
@@ -299,15 +302,20 @@ export class LandingTable {
     const { properties, fields, rows } = this.#settings
     const configuration = snapshot?.metadata.configuration ?? properties
     const isMapped = (configuration.get('delta.columnMapping.mode') ?? 'none') !== 'none'
+    const features = snapshot === null ? rowFeatures : writerFeaturesOf(snapshot.protocol)
+    const now = this.#environment.clock.now()
+    const rulesOf = (those: TableShape['fields']): RowRules =>
+      new RowRules({ fields: those, configuration, features, now })
+    const known = { isMapped, rulesOf }
     if (snapshot === null) {
-      return { fields: fields ?? [], kept: fields ?? [], mayWiden: false, isNew: true, isMapped }
+      return { fields: fields ?? [], kept: fields ?? [], mayWiden: false, isNew: true, ...known }
     }
     const mayWiden =
       rows.evolution === 'widen' &&
       configuration.get('delta.enableTypeWidening') === 'true' &&
       writerFeaturesOf(snapshot.protocol).includes('typeWidening')
     const { fields: inTable } = snapshot.schema
-    return { fields: inTable, kept: inTable, mayWiden, isNew: false, isMapped }
+    return { fields: inTable, kept: inTable, mayWiden, isNew: false, ...known }
   }
 }
 

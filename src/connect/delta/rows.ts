@@ -8,11 +8,13 @@ import {
   type Field,
   fieldsWithin,
 } from '../../tables/columns/column.ts'
-import { BatchBuilder } from '../../tables/columns/column-builder.ts'
-import type { Value } from '../../tables/columns/value.ts'
+import { BatchBuilder, batchOf } from '../../tables/columns/column-builder.ts'
+import { type Value, valueAt } from '../../tables/columns/value.ts'
 import { DeltaError, invalid } from '../../tables/delta/delta-error.ts'
 import { mergedFields } from '../../tables/delta/evolve.ts'
 import { refuseName } from '../../tables/delta/new-table.ts'
+import type { RowRules } from '../../tables/delta/row-rules.ts'
+import { noneSilent, SilentRows } from '../../tables/delta/silent-rows.ts'
 import { type Schema, Struct } from '../data.ts'
 import { DataException } from '../failures.ts'
 import { Instant } from '../logical.ts'
@@ -26,7 +28,7 @@ import {
   typeOfSchema,
   typeOfValue,
 } from './column-types.ts'
-import { conformed } from './conforming.ts'
+import { conformed, type GatheredRows } from './conforming.ts'
 import { entriesOf, fit, Misfit, namesOf, placeOf, twice } from './fit.ts'
 import { JsonColumns } from './json-columns.ts'
 import { hasKey, refuseNoKey } from './keyed-rows.ts'
@@ -62,6 +64,15 @@ export interface TableShape {
   readonly isNew: boolean
   /** Names may have any characters (column mapping). */
   readonly isMapped: boolean
+  /** What it asks of rows of these columns. Throws DeltaError where that is not known here. */
+  readonly rulesOf: (fields: readonly Field[]) => RowRules
+}
+
+/** A row whose values fit, in the order of the columns. */
+interface FittedRow {
+  readonly values: Value[]
+  /** 1 for columns of which the record, or the table, says something. */
+  readonly taken: Uint8Array
 }
 
 /** Columns and fields within them at most: each costs every commit, and records may be hostile. */
@@ -75,7 +86,9 @@ export class RowBuffer {
   readonly #settings: RowSettings
   #shape: TableShape
   #builder: BatchBuilder
-  #batches: ColumnBatch[] = []
+  #batches: GatheredRows[] = []
+  #rules: RowRules
+  readonly #silent = new SilentRows()
   #deleted: number[] = []
   #rowCount = 0
   #bytes = 0
@@ -87,6 +100,7 @@ export class RowBuffer {
   constructor(settings: RowSettings, shape: TableShape) {
     this.#settings = settings
     this.#shape = shape
+    this.#rules = shape.rulesOf(shape.fields)
     this.#builder = this.#begun(shape.fields)
   }
 
@@ -106,11 +120,15 @@ export class RowBuffer {
   /** Throws DataException for a record that has no row in the table. */
   add(record: SinkRecord): void {
     if (this.#settings.isUpsert) refuseNoKey(record)
-    const row = this.#rowOf(record)
-    this.#builder.appendValues(row)
+    const { values, taken } = this.#rowOf(record)
+    for (const name of this.#rules.filled) {
+      const place = this.fields.findIndex((field) => field.name === name)
+      if (taken[place] === 0) this.#silent.note(name, this.#builder.rowCount)
+    }
+    this.#builder.appendValues(values)
     if (this.#isTombstone(record)) this.#deleted.push(this.#rowCount)
     this.#rowCount++
-    for (const value of row) this.#bytes += bytesOf(value)
+    for (const value of values) this.#bytes += bytesOf(value)
     if (this.#builder.rowCount >= batchRows) this.#seal()
   }
 
@@ -158,13 +176,17 @@ export class RowBuffer {
   #begun(fields: readonly Field[]): BatchBuilder {
     const { kafka, valueColumn, partitioning, isUpsert } = this.#settings
     // What deletes a row has no values for columns that must have one.
-    const optional = fields.map((field) => ({ ...field, isNullable: true }))
-    const builder = new BatchBuilder(isUpsert ? optional : fields)
+    const mayLack = ({ name, isNullable }: Field): boolean =>
+      isUpsert || isNullable || this.#rules.filled.includes(name)
+    const builder = new BatchBuilder(
+      fields.map((field) => ({ ...field, isNullable: mayLack(field) })),
+    )
     const others = [
       ...Object.values(kafka).filter((name: string | null) => name !== null),
       ...partitioning.derived.map(({ field }) => field.name),
     ].map((name) => name.toLowerCase())
     const isPlain =
+      this.#rules.areNone &&
       valueColumn === null &&
       new Set(others).size === others.length &&
       partitioning.derived.every(({ source }) => source === null)
@@ -182,7 +204,7 @@ export class RowBuffer {
   }
 
   /** What was added, oldest first; the columns of a batch are those that there were by then. */
-  batches(): readonly ColumnBatch[] {
+  batches(): readonly GatheredRows[] {
     this.#seal()
     return this.#batches
   }
@@ -191,7 +213,9 @@ export class RowBuffer {
   restart(shape: TableShape): void {
     const isSame = shape.fields === this.#shape.fields
     this.#shape = shape
+    this.#rules = shape.rulesOf(shape.fields)
     this.#builder = this.#begun(shape.fields)
+    this.#silent.take(0)
     this.#batches = []
     this.#deleted = []
     this.#rowCount = 0
@@ -200,10 +224,12 @@ export class RowBuffer {
   }
 
   #seal(): void {
-    if (this.#builder.rowCount > 0) this.#batches.push(this.#builder.finish())
+    const { rowCount } = this.#builder
+    if (rowCount === 0) return
+    this.#batches.push({ batch: this.#builder.finish(), silent: this.#silent.take(rowCount) })
   }
 
-  #rowOf(record: SinkRecord): Value[] {
+  #rowOf(record: SinkRecord): FittedRow {
     const { valueSchema } = record
     // Its columns appear with the first record that has it, though they be empty there.
     if (valueSchema !== null && !this.#schemas.has(valueSchema)) {
@@ -212,14 +238,14 @@ export class RowBuffer {
       return row
     }
     try {
-      return this.#fitted(record, this.#shape.fields)
+      return this.#fitted(record, this.#shape.fields, this.#rules)
     } catch (error) {
       if (!(error instanceof Misfit)) throw error
       return this.#grownFor(record, error)
     }
   }
 
-  #grownFor(record: SinkRecord, misfit: Misfit | null): Value[] {
+  #grownFor(record: SinkRecord, misfit: Misfit | null): FittedRow {
     const { evolution } = this.#settings
     const { fields, kept, mayWiden, isNew, isMapped } = this.#shape
     const merged =
@@ -228,13 +254,15 @@ export class RowBuffer {
         : mergedFields(fields, this.#wanted(record), { kept, mayWiden })
     if (merged === fields) {
       if (misfit !== null) throw misfit
-      return this.#fitted(record, fields)
+      return this.#fitted(record, fields, this.#rules)
     }
     refuseColumns(merged, isMapped)
-    const row = this.#fitted(record, merged)
+    const rules = this.#shape.rulesOf(merged)
+    const row = this.#fitted(record, merged, rules)
     this.#seal()
     this.#refuseLoss(fields, merged)
     this.#shape = { ...this.#shape, fields: merged }
+    this.#rules = rules
     this.#builder = this.#begun(merged)
     this.#bytes += merged.length * columnBytes
     return row
@@ -245,7 +273,7 @@ export class RowBuffer {
     const changed = after.filter((field, i) => i < before.length && field !== before[i])
     if (changed.length === 0) return
     try {
-      for (const batch of this.#batches) conformed(changed, batch)
+      for (const { batch } of this.#batches) conformed(changed, batch)
     } catch (cause) {
       if (!(cause instanceof DeltaError)) throw cause
       throw new DataException(`a row before does not fit with it: ${cause.message}`, { cause })
@@ -282,7 +310,7 @@ export class RowBuffer {
     return value instanceof Map ? fieldsOfMap(value) : []
   }
 
-  #fitted(record: SinkRecord, fields: readonly Field[]): Value[] {
+  #fitted(record: SinkRecord, fields: readonly Field[], rules: RowRules): FittedRow {
     const row: Value[] = new Array(fields.length).fill(null)
     const taken = new Uint8Array(fields.length)
     const names = namesOf(fields)
@@ -296,11 +324,14 @@ export class RowBuffer {
     this.#putKafka(record, put)
     this.#putValue(record, put)
     this.#putDerived(record, fields, { row, taken })
-    if (this.#isTombstone(record)) return row
+    const fitted = { values: row, taken }
+    if (this.#isTombstone(record)) return fitted
+    ruled(fitted, fields, rules)
     for (const [i, field] of fields.entries()) {
-      if (!field.isNullable && row[i] === null) fit(field, null, field.name)
+      const isGiven = taken[i] === 0 && rules.isIdentity(field.name)
+      if (!field.isNullable && row[i] === null && !isGiven) fit(field, null, field.name)
     }
-    return row
+    return fitted
   }
 
   #putKafka(record: SinkRecord, put: (name: string, value: unknown) => void): void {
@@ -342,6 +373,30 @@ export class RowBuffer {
       const type = from === undefined ? null : fields[from]!.type
       row[place] = fit(fields[place]!, derivedValue(derived, value, timestamp, type), field.name)
     }
+  }
+}
+
+/**
+ * Puts what the table says itself into a row, but for the numbers of identity columns, which only a commit gives. Throws
+ * DataException for a row that the table refuses.
+ */
+function ruled({ values, taken }: FittedRow, fields: readonly Field[], rules: RowRules): void {
+  if (rules.areNone) return
+  const given = fields.filter((_, i) => taken[i] === 1)
+  const row = Object.fromEntries(fields.map(({ name }, i) => [name, values[i]!]))
+  const optional = given.map((field) => ({ ...field, isNullable: true }))
+  let whole: ColumnBatch
+  try {
+    whole = rules.inserted(batchOf(optional, [row]), noneSilent)
+  } catch (cause) {
+    if (!(cause instanceof DeltaError)) throw cause
+    throw new DataException(cause.message, { cause })
+  }
+  for (const name of rules.filled) {
+    const i = fields.findIndex((field) => field.name === name)
+    if (taken[i] === 1 || rules.isIdentity(name)) continue
+    taken[i] = 1
+    values[i] = valueAt(fields[i]!.type, whole.columns[i]!, 0)
   }
 }
 

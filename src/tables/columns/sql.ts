@@ -38,9 +38,12 @@ export interface Parsed {
   readonly fields: readonly Field[]
 }
 
-/** Throws RangeError for what is no expression on these columns. */
-export function parseExpression(text: string, fields: readonly Field[]): Parsed {
-  const parser = new Parser(text, fields)
+/**
+ * Throws RangeError for what is no expression on these columns. `now`, in milliseconds, is what `current_timestamp()` says;
+ * without it there is no such function.
+ */
+export function parseExpression(text: string, fields: readonly Field[], now?: number): Parsed {
+  const parser = new Parser(text, fields, now)
   const expression = parser.whole()
   return { expression, fields: parser.used }
 }
@@ -84,15 +87,21 @@ const reserved = new Set([
   'AS',
 ])
 
+function isMoment(word: string): boolean {
+  return ['CURRENT_TIMESTAMP', 'CURRENT_DATE', 'NOW'].includes(word)
+}
+
 class Parser {
   readonly used: Field[] = []
   readonly #fields: readonly Field[]
   readonly #tokens: readonly Token[]
+  readonly #now: number | undefined
   #at = 0
   #depth = 0
 
-  constructor(text: string, fields: readonly Field[]) {
+  constructor(text: string, fields: readonly Field[], now?: number) {
     this.#fields = fields
+    this.#now = now
     this.#tokens = tokensOf(text)
     if (this.#tokens.length > tokensMax) throw new RangeError(`more than ${tokensMax} words`)
   }
@@ -247,6 +256,7 @@ class Parser {
     const after = this.#tokens[this.#at + 1]!
     const isCall = after.kind === 'mark' && after.text === '('
     const isColumn = this.#fieldNamed(this.#next.text) !== undefined
+    if (isMoment(word) && !isColumn && this.#now !== undefined) return this.#moment(word)
     if (isCall) {
       this.#at++
       if (word === 'CAST') return this.#cast()
@@ -267,6 +277,15 @@ class Parser {
       return typed(literalExpression(after.text), type)
     }
     return this.#column()
+  }
+
+  /** With or without parentheses. */
+  #moment(word: string): Expression {
+    this.#at++
+    if (this.#next.text === '(') this.#nothing()
+    const micros = BigInt(this.#now!) * 1000n
+    const moment: Expression = { type: types['timestamp']!, at: () => micros }
+    return word === 'CURRENT_DATE' ? cast(moment, types['date']!) : moment
   }
 
   #nothing(): Expression[] {

@@ -2,23 +2,13 @@
 import type { Field } from '../columns/column.ts'
 import { Condition } from '../columns/where.ts'
 import type { AddAction } from './actions.ts'
-import { invalid } from './delta-error.ts'
+import { spoken } from './expressions.ts'
 import { mayHaveRows } from './file-bounds.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Throws DeltaError for what is no condition on these columns. */
 export function conditionOn(fields: readonly Field[], where: string): Condition {
   return spoken(`the condition ${where}`, () => Condition.parse(where, fields))
-}
-
-/** Says in which text it is that something does not fit. */
-export function spoken<Result>(what: string, read: () => Result): Result {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw invalid(`${what}: ${error.message}`, { cause: error })
-  }
 }
 
 /**

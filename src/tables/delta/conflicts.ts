@@ -3,8 +3,10 @@
  * A blind append, which has read nothing, is hurt by no other's rows; who has read is hurt by added files that it would
  * have read, by the removal of those that it did read, and by that of those that it removes itself.
  */
+import type { Json } from '../columns/exact-json.ts'
 import type { Action, AddAction, RemoveAction } from './actions.ts'
 import { DeltaConflict } from './delta-error.ts'
+import { identityTag } from './identity.ts'
 
 /**
  * `Serializable`: as if one commit had followed the other. `WriteSerializable`: blind appends of others may be taken
@@ -44,7 +46,7 @@ export function refuseConflict(
     if (action.kind === 'protocol') {
       refuse('ProtocolChanged', 'it changed what the table asks of writers')
     }
-    if (action.kind === 'metaData') {
+    if (action.kind === 'metaData' && !isHarmless(winner, intention)) {
       refuse('MetadataChanged', 'it changed columns or properties of the table')
     }
   }
@@ -70,6 +72,13 @@ export function refuseConflict(
   const removed = new Set(ours.removes.map(({ path }) => path))
   const twice = theirs.removes.find(({ path }) => removed.has(path))
   if (twice !== undefined) refuse('ConcurrentDeleteDelete', `it removed ${twice.path} too`)
+}
+
+/** Whether only rows were numbered, in an identity column of which we say nothing. */
+function isHarmless(winner: readonly Action[], { actions }: Intention): boolean {
+  if (actions.some(({ kind }) => kind === 'metaData')) return false
+  const tags = winner.find((action) => action.kind === 'commitInfo')?.commitInfo['tags']
+  return typeof tags === 'object' && (tags as { [name: string]: Json })?.[identityTag] === 'true'
 }
 
 interface Summary {

@@ -92,14 +92,9 @@ export class DataWriter {
     const { fields } = this.#schema
     const unknown = batch.fields.find(({ name }) => !fields.some((one) => one.name === name))
     if (unknown !== undefined) throw invalid(`the table has no column ${unknown.name}`)
-    const columns = fields.map((field) => {
-      const at = batch.fields.findIndex(({ name }) => name === field.name)
-      if (at < 0) return checked(field, emptyColumn(field.type, batch.rowCount))
-      if (!isLike(field.type, batch.fields[at]!.type)) {
-        throw invalid(`column ${field.name} of the rows is of another type than that of the table`)
-      }
-      return checked(field, batch.columns[at]!)
-    })
+    const columns = fields.map((field) =>
+      checked(field, givenColumn(batch, field) ?? emptyColumn(field.type, batch.rowCount)),
+    )
     return { rowCount: batch.rowCount, fields, columns }
   }
 
@@ -263,6 +258,16 @@ function checked(field: TableField, column: Column): Column {
     column.layout !== 'null' && (column.validity === null || !column.validity.includes(0))
   if (!isWhole) throw invalid(`column ${field.name} has no value in a row, but must have one`)
   return column
+}
+
+/** The batch's column of the field, `null` where it has none. Throws DeltaError for one of another type. */
+export function givenColumn(batch: ColumnBatch, { name, type }: Field): Column | null {
+  const at = batch.fields.findIndex((field) => field.name === name)
+  if (at < 0) return null
+  if (!isLike(type, batch.fields[at]!.type)) {
+    throw invalid(`column ${name} of the rows is of another type than that of the table`)
+  }
+  return batch.columns[at]!
 }
 
 /** Whether values of two types lie alike and mean the same. */

@@ -5,7 +5,6 @@
  */
 import type { MetadataAction, ProtocolAction } from './actions.ts'
 import { corrupt, unsupported } from './delta-error.ts'
-import type { TableField, TableSchema } from './schema.ts'
 
 const readable = new Set([
   'columnMapping',
@@ -67,20 +66,16 @@ export function writerFeaturesOf({ minWriterVersion, writerFeatures }: ProtocolA
 }
 
 /**
- * Refuses to write a table that asks for more than is done here: in its protocol, or by what it uses of features that
- * need an expression evaluated for each row.
+ * Refuses to write a table that asks for more than is done here: in its protocol, or by what it uses of features. What it
+ * asks of each row `row-rules.ts` knows.
  */
-export function refuseWriting(
-  protocol: ProtocolAction,
-  metadata: MetadataAction,
-  schema: TableSchema,
-): void {
+export function refuseWriting(protocol: ProtocolAction, metadata: MetadataAction): void {
   refuseUnknownWriting(protocol)
   const features = writerFeaturesOf(protocol)
   const { configuration, provider } = metadata
   if (provider !== 'parquet') throw unsupported(`the table has files of the format ${provider}`)
   for (const [feature, isUsed] of Object.entries(inUse)) {
-    if (features.includes(feature)) refuseUse(feature, isUsed(configuration, schema.fields))
+    if (features.includes(feature)) refuseUse(feature, isUsed(configuration))
   }
 }
 
@@ -99,34 +94,16 @@ export function refuseUnknownWriting(protocol: ProtocolAction): void {
   refuseUnknown(writerFeaturesOf(protocol), writable, 'written')
 }
 
-/** What makes use of a feature: a column or a property, by name; `undefined`: nothing does. */
-type Use = (
-  configuration: ReadonlyMap<string, string>,
-  fields: readonly TableField[],
-) => string | undefined
+/** The property that makes use of a feature, by name; `undefined`: none does. */
+type Use = (configuration: ReadonlyMap<string, string>) => string | undefined
 
 const inUse: Readonly<Record<string, Use>> = {
-  invariants: (_, fields) => columnWith(fields, 'delta.invariants'),
-  checkConstraints: (configuration) =>
-    [...configuration.keys()].find((key) => key.startsWith('delta.constraints.')),
-  generatedColumns: (_, fields) => columnWith(fields, 'delta.generationExpression'),
-  identityColumns: (_, fields) => columnWith(fields, 'delta.identity.start'),
-  allowColumnDefaults: (_, fields) => columnWith(fields, 'CURRENT_DEFAULT'),
   icebergCompatV1: isOn('delta.enableIcebergCompatV1'),
   icebergCompatV2: isOn('delta.enableIcebergCompatV2'),
 }
 
 function isOn(property: string): Use {
   return (configuration) => (configuration.get(property) === 'true' ? property : undefined)
-}
-
-function columnWith(fields: readonly TableField[], key: string): string | undefined {
-  for (const field of fields) {
-    if (Object.hasOwn(field.metadata, key)) return `column ${field.name}`
-    const within = columnWith(field.children, key)
-    if (within !== undefined) return within
-  }
-  return undefined
 }
 
 function refuseUse(feature: string, use: string | undefined): void {

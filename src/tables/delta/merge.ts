@@ -21,6 +21,7 @@ import { boundsOfFile } from './file-bounds.ts'
 import { type Decision, fate, RowChanges, type RowCounts } from './row-changes.ts'
 import { chosenFields } from './scan.ts'
 import type { TableField, TableSchema } from './schema.ts'
+import { noneSilent, type Silent, takeFlags, takeSilent } from './silent-rows.ts'
 import type { TableEnvironment } from './table-environment.ts'
 import { type CommitDescription, type Committed, Transaction } from './transaction.ts'
 
@@ -31,8 +32,8 @@ export interface MergeSource {
   readonly batch: ColumnBatch
   /** 1 where a row only says that its match is to be deleted. Left out: nowhere. */
   readonly deletes?: Uint8Array
-  /** By column, 1 where a row says nothing of it: then the match keeps what it has. */
-  readonly silent?: ReadonlyMap<string, Uint8Array>
+  /** Where a row is silent the match keeps what it has, and what is generated is computed anew. */
+  readonly silent?: Silent
   /** What is done with a row that is there: `update` unless given. Those of `deletes` are deleted whatever this says. */
   readonly whenMatched?: 'update' | 'delete' | 'nothing'
   readonly whenNotMatched?: 'insert' | 'nothing'
@@ -164,18 +165,35 @@ class Merge implements Decision {
     const keys = this.fields.map((field) => columnOf(batch, field)!)
     const matches = new Int32Array(batch.rowCount)
     for (let row = 0; row < batch.rowCount; row++) matches[row] = this.#index.find(keys, row)
+    const silent = new Map<string, Uint8Array>()
     const columns = batch.fields.map((field, i) => {
+      const before = batch.columns[i]!
       const given = columnOf(this.#source.batch, field)
-      if (given === undefined) return batch.columns[i]!
+      if (given === undefined) {
+        silent.set(field.name, new Uint8Array(batch.rowCount).fill(1))
+        return before
+      }
       const taken = takeRows(given, matches)
-      const silent = this.#source.silent?.get(field.name)
-      if (silent === undefined) return taken
-      const positions = matches.map((match, row) =>
-        silent[match] === 1 ? row : batch.rowCount + row,
-      )
-      return takeRows(joinColumns([batch.columns[i]!, taken]), positions)
+      const says = this.#source.silent?.get(field.name)
+      if (says === undefined) return taken
+      const mask = takeFlags(says, matches)
+      silent.set(field.name, mask)
+      const positions = matches.map((_, row) => (mask[row] === 1 ? row : batch.rowCount + row))
+      return takeRows(joinColumns([before, taken]), positions)
     })
-    return { ...batch, columns }
+    this.#refuseNumbers(batch, columns)
+    return this.#transaction.rules.updated({ ...batch, columns }, silent)
+  }
+
+  /** Rows keep the numbers that identity columns gave them. */
+  #refuseNumbers(before: ColumnBatch, after: readonly Column[]): void {
+    for (const [i, { name, type }] of before.fields.entries()) {
+      if (!this.#transaction.rules.isIdentity(name)) continue
+      for (let row = 0; row < before.rowCount; row++) {
+        if (valueAt(type, before.columns[i]!, row) === valueAt(type, after[i]!, row)) continue
+        throw invalid(`column ${name} numbers rows (IDENTITY): they keep their numbers`)
+      }
+    }
   }
 
   #indexed(): KeyIndex {
@@ -229,8 +247,9 @@ class Merge implements Decision {
       if (this.#isDone[row] === 0 && deletes?.[row] !== 1) rows[count++] = row
     }
     if (count === 0) return 0
-    const inserted = takeBatch(batch, rows.subarray(0, count))
-    await this.#transaction.append(inserted)
+    const positions = rows.subarray(0, count)
+    const silent = takeSilent(this.#source.silent ?? noneSilent, positions)
+    const inserted = await this.#transaction.append(takeBatch(batch, positions), silent)
     if (writesFeed) await this.#transaction.tell(changesBatch(inserted, 'insert'))
     return count
   }

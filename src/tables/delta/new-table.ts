@@ -8,14 +8,15 @@ import { type Json, jsonText } from '../columns/exact-json.ts'
 import type { MetadataAction, ProtocolAction } from './actions.ts'
 import { randomUuid } from './data-writer.ts'
 import { invalid, unsupported } from './delta-error.ts'
-import { refuseWriting } from './features.ts'
+import { refuseWriting, writerFeaturesOf } from './features.ts'
 import { refuseValues } from './properties.ts'
-import { readTableSchema, type TableField, typeText } from './schema.ts'
+import { RowRules, type RuledField } from './row-rules.ts'
+import { readTableSchema, typeText } from './schema.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
 export interface TableDefinition {
   /** With the metadata of `TableField`, if they have any. */
-  readonly fields: readonly (Field & { readonly metadata?: TableField['metadata'] })[]
+  readonly fields: readonly RuledField[]
   readonly partitionBy?: readonly string[]
   readonly properties?: ReadonlyMap<string, string>
 }
@@ -77,7 +78,11 @@ function refuseTable(
   if (twice !== undefined) throw invalid(`the table would be partitioned by ${twice} twice`)
   const unknown = partitionBy.find((name) => !fields.some((field) => field.name === name))
   if (unknown !== undefined) throw invalid(`there is no column ${unknown} to partition by`)
-  refuseWriting(protocol, metadata, readTableSchema(metadata))
+  refuseWriting(protocol, metadata)
+  const features = writerFeaturesOf(protocol)
+  const { configuration } = metadata
+  // Its rows may come much later than it is made: what nobody could write is refused now.
+  new RowRules({ fields: readTableSchema(metadata).fields, configuration, features, now: 0 })
 }
 
 /** Without column mapping a name stands in files as it is, where not every reader takes all characters. */
@@ -103,8 +108,15 @@ const rowTrackingColumns = {
   'delta.rowTracking.materializedRowCommitVersionColumnName': '_row-commit-version-col-',
 }
 
+/** What a column's metadata asks for. */
+const featureOfColumn = {
+  'delta.generationExpression': 'generatedColumns',
+  'delta.identity.start': 'identityColumns',
+  CURRENT_DEFAULT: 'allowColumnDefaults',
+}
+
 function featuresOf(
-  fields: readonly Field[],
+  fields: readonly RuledField[],
   properties: ReadonlyMap<string, string>,
   { random }: Pick<TableEnvironment, 'random'>,
 ): { features: string[]; configuration: Map<string, string> } {
@@ -123,9 +135,14 @@ function featuresOf(
     features.push('columnMapping')
   }
   if (fields.some(({ type }) => hasNtz(type))) features.push('timestampNtz')
+  for (const [property, feature] of Object.entries(featureOfColumn)) {
+    const isUsed = (field: RuledField): boolean =>
+      Object.hasOwn(field.metadata ?? {}, property) || (field.children ?? []).some(isUsed)
+    if (fields.some(isUsed)) features.push(feature)
+  }
   for (const property of properties.keys()) {
-    if (property.startsWith('delta.constraints.')) {
-      throw unsupported(`${property}: the feature checkConstraints is not written`)
+    if (property.startsWith('delta.constraints.') && !features.includes('checkConstraints')) {
+      features.push('checkConstraints')
     }
     if (property.startsWith('delta.feature.')) {
       throw unsupported(`${property}: a table gets the features that its properties need`)

@@ -31,7 +31,7 @@ export async function optimizeTable(
   if (files.length === 0) return null
   const transaction = Transaction.on(environment, snapshot, { dataChange: false, fileBytes })
   try {
-    for await (const batch of scanFiles(storage, snapshot, files)) await transaction.append(batch)
+    for await (const batch of scanFiles(storage, snapshot, files)) await transaction.write(batch)
   } catch (error) {
     await transaction.discard()
     throw error

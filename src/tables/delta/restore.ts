@@ -9,6 +9,7 @@ import { linesOf } from './action-lines.ts'
 import type { AddAction, MetadataAction } from './actions.ts'
 import { isInFile, vectorFileName } from './deletion-vector.ts'
 import { missing } from './delta-error.ts'
+import { keepingNumbers } from './identity.ts'
 import { fileNameOf } from './paths.ts'
 import { readSnapshot } from './snapshot.ts'
 import type { TableEnvironment } from './table-environment.ts'
@@ -33,8 +34,9 @@ export async function restoreTable(
   for (const [, file] of added) await refuseMissing(storage, file, version)
   for (const [, file] of removed) transaction.remove(file, true)
   for (const [, file] of added) transaction.add({ ...file, dataChange: true })
-  const isOther = !textOf(then.metadata).equals(textOf(now.metadata))
-  if (isOther) transaction.change({ metadata: then.metadata })
+  const metadata = keepingNumbers(then.metadata, then.schema.fields, now.schema.fields)
+  const isOther = !textOf(metadata).equals(textOf(now.metadata))
+  if (isOther) transaction.change({ metadata })
   if (removed.length + added.length === 0 && !isOther) return null
   transaction.readAll()
   const committed = await transaction.commit({

@@ -145,7 +145,7 @@ export class RowChanges {
       const before = takeBatch(batch, rowsWith(fates, fate.changes))
       const after = before.rowCount === 0 ? before : this.#decision.changed(before)
       const left = copies ? replaced(batch, fates, after) : after
-      if (left.rowCount > 0) await this.#transaction.append(left)
+      if (left.rowCount > 0) await this.#transaction.write(left)
       this.#copied += left.rowCount - after.rowCount
       if (!writesFeed) continue
       const gone = takeBatch(batch, rowsWith(fates, fate.goes))

@@ -12,7 +12,8 @@ import type { FileAction } from './actions.ts'
 import { conform, emptyColumn, fileFieldOf, repeated } from './conform.ts'
 import { isLike } from './data-writer.ts'
 import { readDeletionVector } from './deletion-vector.ts'
-import { corrupt, invalid, missing } from './delta-error.ts'
+import { corrupt, missing } from './delta-error.ts'
+import { evaluating } from './expressions.ts'
 import { mayHaveRows } from './file-bounds.ts'
 import { fileNameOf } from './paths.ts'
 import type { TableField, TableSchema } from './schema.ts'
@@ -73,16 +74,6 @@ export function matching(batch: ColumnBatch, where: Condition): ColumnBatch {
   let count = 0
   for (let row = 0; row < batch.rowCount; row++) if (matches[row] === 1) positions[count++] = row
   return count === batch.rowCount ? batch : takeBatch(batch, positions.subarray(0, count))
-}
-
-/** Says of a value that cannot be computed that what was asked for does not fit the rows. */
-export function evaluating<Result>(work: () => Result): Result {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw invalid(error.message, { cause: error })
-  }
 }
 
 /** As `scanTable`, of some of its files, with all rows of what is read of them. */

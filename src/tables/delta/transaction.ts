@@ -22,10 +22,13 @@ import { DataWriter, randomUuid } from './data-writer.ts'
 import { VectorWriter } from './deletion-vector.ts'
 import { DeltaError, invalid, unsupported } from './delta-error.ts'
 import { refuseWriting, writerFeaturesOf } from './features.ts'
+import { identityTag, withHighWaterMarks } from './identity.ts'
 import type { NewTable } from './new-table.ts'
 import { checkpointInterval } from './properties.ts'
 import type { RowBitmapBuilder } from './row-bitmap.ts'
+import { RowRules } from './row-rules.ts'
 import { readTableSchema, type TableSchema } from './schema.ts'
+import { noneSilent, type Silent } from './silent-rows.ts'
 import { readSnapshot, refreshSnapshot, type Snapshot } from './snapshot.ts'
 import { looseStats, noStats, statsChoice } from './stats.ts'
 import type { TableEnvironment } from './table-environment.ts'
@@ -69,6 +72,7 @@ export class Transaction {
   #schema: TableSchema
   #changesMetadata: boolean
   #changesProtocol: boolean
+  #rules: RowRules | null = null
   #writer: DataWriter | null = null
   #changes: DataWriter | null = null
   #vectors: VectorWriter | null = null
@@ -88,7 +92,7 @@ export class Transaction {
     this.#metadata = metadata
     this.#schema = readTableSchema(metadata)
     this.#changesProtocol = this.#changesMetadata = snapshot === null
-    refuseWriting(protocol, metadata, this.#schema)
+    refuseWriting(protocol, metadata)
   }
 
   /** Changes a table. Throws DeltaError where it asks more of writers than is done here. */
@@ -117,6 +121,17 @@ export class Transaction {
   /** The table's properties, as they are behind this transaction. */
   get metadata(): MetadataAction {
     return this.#metadata
+  }
+
+  /** What new and changed rows have to be like. Throws DeltaError where that is not known here. */
+  get rules(): RowRules {
+    this.#rules ??= new RowRules({
+      fields: this.#schema.fields,
+      configuration: this.#metadata.configuration,
+      features: writerFeaturesOf(this.#protocol),
+      now: this.#environment.clock.now(),
+    })
+    return this.#rules
   }
 
   /** Whether rows are deleted by vectors, and files stay. */
@@ -154,11 +169,23 @@ export class Transaction {
     this.#protocol = protocol ?? this.#protocol
     this.#metadata = metadata ?? this.#metadata
     this.#schema = readTableSchema(this.#metadata)
-    refuseWriting(this.#protocol, this.#metadata, this.#schema)
+    this.#rules = null
+    refuseWriting(this.#protocol, this.#metadata)
   }
 
-  /** Rows for data files. Columns are found by name; one that the batch lacks is empty. */
-  async append(batch: ColumnBatch): Promise<void> {
+  /**
+   * New rows, as they are written: with a value in columns that have one of their own where rows say nothing of
+   * them. Columns are found by name; one that the batch lacks is silent in all rows. Rejects with DeltaError for a row
+   * that is none of the table's.
+   */
+  async append(batch: ColumnBatch, silent: Silent = noneSilent): Promise<ColumnBatch> {
+    const rows = this.rules.inserted(batch, silent)
+    await this.write(rows)
+    return rows
+  }
+
+  /** Rows for data files that are the table's as they are: they were in it before, or are known to fit. */
+  async write(batch: ColumnBatch): Promise<void> {
     const clustering = clusteringColumns(this.snapshot)
     const saysTight = writerFeaturesOf(this.#protocol).includes('deletionVectors')
     this.#writer ??= new DataWriter(this.#environment, this.#schema, {
@@ -242,6 +269,7 @@ export class Transaction {
     const now = this.#environment.clock.now()
     const actions: Action[] = []
     if (this.#changesProtocol) actions.push({ kind: 'protocol', protocol: this.#protocol })
+    const tags = this.#keepHighWaterMarks()
     if (this.#changesMetadata) actions.push({ kind: 'metaData', metaData: this.#metadata })
     for (const [appId, version] of this.#progress) {
       actions.push({ kind: 'txn', txn: { appId, version, lastUpdated: now } })
@@ -267,12 +295,23 @@ export class Transaction {
         isBlindAppend: this.#isBlindAppend(actions),
         operationMetrics: metricsOf(description, staged, rows),
         engineInfo,
+        ...(tags === null ? {} : { tags }),
         txnId: randomUuid(this.#environment.random),
       },
     })
     this.#writer = this.#changes = this.#vectors = null
     const checkpointFailure = await this.#checkpointIfDue(version)
     return { version, files: staged.length, rows, checkpointFailure }
+  }
+
+  /** Puts how far rows were numbered into the metadata. Answers what is said of a commit that changes nothing else in it. */
+  #keepHighWaterMarks(): Json {
+    const marks = this.#rules?.highWaterMarks ?? new Map<string, bigint>()
+    if (marks.size === 0) return null
+    const isOnly = !this.#changesMetadata
+    this.#metadata = withHighWaterMarks(this.#metadata, marks)
+    this.#changesMetadata = true
+    return isOnly ? { [identityTag]: 'true' } : null
   }
 
   async #checkpointIfDue(version: number): Promise<Error | null> {

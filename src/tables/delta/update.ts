@@ -1,16 +1,17 @@
 /** Rows given other values where a condition is true: each value is computed from what the row was before. */
-import type { Column, ColumnBatch, Field } from '../columns/column.ts'
-import { builderOf } from '../columns/column-builder.ts'
+import type { ColumnBatch, Field } from '../columns/column.ts'
 import type { Evaluate } from '../columns/expression.ts'
 import { assigned } from '../columns/functions.ts'
 import { parseAssignments } from '../columns/sql.ts'
 import { type Condition, columnsOf } from '../columns/where.ts'
 import { attempting } from './attempts.ts'
-import { conditionOn, readWhere, spoken } from './conditions.ts'
+import { conditionOn, readWhere } from './conditions.ts'
 import { invalid } from './delta-error.ts'
+import { computed, evaluating, spoken } from './expressions.ts'
 import { type Decision, fate, RowChanges, type RowCounts } from './row-changes.ts'
-import { evaluating } from './scan.ts'
-import type { TableField, TableSchema } from './schema.ts'
+import type { RowRules } from './row-rules.ts'
+import type { TableField } from './schema.ts'
+import type { Silent } from './silent-rows.ts'
 import type { TableEnvironment } from './table-environment.ts'
 import { type Committed, Transaction } from './transaction.ts'
 
@@ -41,7 +42,8 @@ async function updateIn(
   const { schema } = transaction
   const condition = where === undefined ? null : conditionOn(schema.fields, where)
   try {
-    const changes = new RowChanges(environment, transaction, new Update(set, condition, schema))
+    const update = new Update(set, condition, transaction)
+    const changes = new RowChanges(environment, transaction, update)
     const counts = await changes.apply(readWhere(transaction, condition))
     if (counts.updated === 0) return null
     const committed = await transaction.commit({
@@ -63,12 +65,14 @@ async function updateIn(
 class Update implements Decision {
   readonly fields: readonly TableField[]
   readonly #condition: Condition | null
+  readonly #rules: RowRules
   /** Columns that new values are computed from, in the order in which that takes them. */
   readonly #sources: readonly Field[]
   readonly #values: ReadonlyMap<string, { readonly field: Field; readonly at: Evaluate }>
 
-  constructor(set: string, condition: Condition | null, schema: TableSchema) {
+  constructor(set: string, condition: Condition | null, { schema, rules }: Transaction) {
     this.#condition = condition
+    this.#rules = rules
     const used = condition?.fields ?? []
     this.fields = schema.fields.filter(({ name }) => used.some((one) => one.name === name))
     const { assignments, fields } = spoken(`to set ${set}`, () =>
@@ -77,6 +81,9 @@ class Update implements Decision {
     this.#sources = fields
     this.#values = new Map(
       assignments.map(({ field, expression }) => {
+        if (rules.isIdentity(field.name)) {
+          throw invalid(`column ${field.name} numbers rows (IDENTITY): they keep their numbers`)
+        }
         const at = spoken(`column ${field.name}`, () => assigned(expression, field.type))
         return [field.name, { field, at }]
       }),
@@ -98,22 +105,14 @@ class Update implements Decision {
       const value = this.#values.get(field.name)
       return value === undefined ? batch.columns[i]! : computed(value, sources, batch.rowCount)
     })
-    return { ...batch, columns }
+    return this.#rules.updated({ ...batch, columns }, this.#silent(batch))
   }
-}
 
-/** A column of values, each computed from the row's. Throws DeltaError for one that the column cannot hold. */
-export function computed(
-  { field, at }: { readonly field: Field; readonly at: Evaluate },
-  sources: readonly Column[],
-  rowCount: number,
-): Column {
-  const builder = builderOf(field)
-  try {
-    for (let row = 0; row < rowCount; row++) builder.append(at(sources, row))
-    return builder.finish()
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw invalid(`column ${field.name}: ${error.message}`, { cause: error })
+  /** What is generated is computed anew, unless it is set. */
+  #silent({ fields, rowCount }: ColumnBatch): Silent {
+    const names = fields
+      .map(({ name }) => name)
+      .filter((name) => this.#rules.isGenerated(name) && !this.#values.has(name))
+    return new Map(names.map((name) => [name, new Uint8Array(rowCount).fill(1)]))
   }
 }

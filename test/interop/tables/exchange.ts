@@ -168,7 +168,7 @@ async function killWriters(path: string): Promise<string> {
   return `${ids.length} rows, ${said.size} told durable, ${2 * kills} kills`
 }
 
-interface OurTable {
+export interface OurTable {
   readonly commits: number
   readonly options: readonly string[]
   readonly row: (n: number) => string

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import type { Report } from '../directories/exchange.ts'
 import { JavaProgram } from '../java-program.ts'
 import { fetchSpark, sparkFlags, sparkJars } from '../spark-jars.ts'
-import { attempt, ours, ourTables, run, same } from './exchange.ts'
+import { attempt, type OurTable, ours, ourTables, run, same } from './exchange.ts'
 import { theirTables } from './spark-tables.ts'
 
 // Compiled tests run from build/, one folder deeper than their source.
@@ -26,10 +26,45 @@ export interface SparkOptions {
 const feeds = new Set(['feed', 'ours-tracked'])
 /** Features for which a writer of ours refuses a table. */
 const refusals: Readonly<Record<string, string>> = {
-  generated: 'Columns',
-  defaults: 'allowColumnDefaults',
-  constraints: 'checkConstraints',
   'row-tracking': 'rowTracking',
+}
+
+/** A table that gives values itself, and refuses some. */
+const ruled: OurTable = {
+  commits: 1,
+  options: [
+    '--schema',
+    JSON.stringify({
+      type: 'struct',
+      fields: [
+        column('id', 'long'),
+        column('at', 'timestamp'),
+        column('n', 'long', {
+          'delta.identity.start': 100,
+          'delta.identity.step': -3,
+          'delta.identity.allowExplicitInsert': true,
+        }),
+        column('day', 'date', { 'delta.generationExpression': 'CAST(at AS DATE)' }),
+        column('v', 'string', { CURRENT_DEFAULT: "'none'" }),
+      ],
+    }),
+    ...['--partition-by', 'day', '--property', 'delta.constraints.positive=id >= 0'],
+  ],
+  row: (n) => `{"id":${n},"at":"2024-02-${10 + (n % 3)}T10:00:00Z"}`,
+}
+const madeHere: Readonly<Record<string, OurTable>> = { ...ourTables, ruled }
+
+function column(name: string, type: string, metadata = {}) {
+  return { name, type, nullable: true, metadata }
+}
+
+/** What Spark adds to tables whose values are not all given. */
+const additions: Readonly<Record<string, readonly string[]>> = {
+  generated: ["INSERT INTO $t (id, at) VALUES (500, TIMESTAMP '2024-02-29 10:00:00')"],
+  'ours-ruled': [
+    "INSERT INTO $t (id, at) VALUES (500, TIMESTAMP '2024-02-29 10:00:00')",
+    'UPDATE $t SET at = at + INTERVAL 1 DAY WHERE id = 500',
+  ],
 }
 
 /** A table on which both must agree. */
@@ -49,7 +84,7 @@ export async function exchangeWithSpark(
   const table = (name: string): Table => ({ name, path: join(directory, name) })
   const generated = table('generated')
   const theirs = Object.keys(theirTables).map(table)
-  const own = Object.keys(ourTables).map((kind) => table(`ours-${kind}`))
+  const own = Object.keys(madeHere).map((kind) => table(`ours-${kind}`))
   const all = [generated, ...theirs, ...own]
   for (const { name, path } of own) makeOurs(name.slice('ours-'.length), path)
 
@@ -70,7 +105,8 @@ export async function exchangeWithSpark(
   for (const one of all) {
     await attempt(report, `spark: ${one.name}, changed here`, async () => changeHere(one))
   }
-  await spark.carryOut('changed', all.flatMap(readings))
+  const added = all.flatMap((one) => (additions[one.name] ?? []).map((text) => sql(text, one)))
+  await spark.carryOut('changed', [...added, ...all.flatMap(readings)])
   for (const one of all) {
     await attempt(report, `spark: ${one.name}, read there`, async () => agree(one))
   }
@@ -116,26 +152,31 @@ function agree({ name, path }: Table): string {
 }
 
 function makeOurs(kind: string, path: string): void {
-  const table = ourTables[kind]!
+  const table = madeHere[kind]!
   const lines = Array.from({ length: 50 }, (_, i) => table.row(i))
   run(process.execPath, [millrace, 'tables', 'append', path, ...table.options], lines)
 }
 
 /** What Spark does to a table that was made here. */
-const changesThere = (name: string): string[] =>
-  name === 'ours-partitioned' || name === 'ours-tracked'
+const changesThere = (name: string): readonly string[] =>
+  additions[name] ??
+  (name === 'ours-partitioned' || name === 'ours-tracked'
     ? [
         'DELETE FROM $t WHERE id % 7 = 2',
         'UPDATE $t SET id = id + 1000 WHERE id % 5 = 0',
         'MERGE INTO $t t USING (SELECT * FROM $t WHERE id < 20) u ON t.id = u.id WHEN MATCHED THEN DELETE',
         'OPTIMIZE $t',
       ]
-    : ['INSERT INTO $t SELECT * FROM $t', 'OPTIMIZE $t']
+    : ['INSERT INTO $t SELECT * FROM $t', 'OPTIMIZE $t'])
+
+/** Of tables that have values for the rest, or have no rows. */
+const saysLittle = ['{"id":1}', '{"id":2}']
+const isFilled = (name: string): boolean => name in additions || name === 'defaults'
 
 /** Rows that are there are added again, the first is deleted, the last written over, all are put together. */
 function changeHere({ name, path }: Table): string {
   const there = ours('read', path, '--json', '--limit', '4').trim()
-  const lines = there === '' ? ['{"id":1}', '{"id":2}'] : there.split('\n')
+  const lines = isFilled(name) || there === '' ? saysLittle : there.split('\n')
   const change = (verb: string, input: readonly string[], ...options: string[]) =>
     run(process.execPath, [millrace, 'tables', verb, path, ...options], input)
   const id = /^\{"id":(-?\d+)/.exec(lines[0]!)?.[1]

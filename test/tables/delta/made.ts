@@ -15,6 +15,7 @@ import type { Value } from '../../../src/tables/columns/value.ts'
 import { readChanges } from '../../../src/tables/delta/changes.ts'
 import { newTable, type TableDefinition } from '../../../src/tables/delta/new-table.ts'
 import { chosenFields, scanTable } from '../../../src/tables/delta/scan.ts'
+import { SilentRows } from '../../../src/tables/delta/silent-rows.ts'
 import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
 import { Transaction } from '../../../src/tables/delta/transaction.ts'
 import { ParquetWriter } from '../../../src/tables/parquet/parquet-writer.ts'
@@ -166,12 +167,17 @@ export async function committed(
 
 export async function stage(transaction: Transaction, lines: readonly string[]): Promise<void> {
   const { fields } = transaction.schema
-  await transaction.append(
-    batchOf(
-      fields,
-      lines.map((line) => rowOfJson(fields, parseJson(line))),
-    ),
+  const silent = new SilentRows()
+  const rows = lines.map((line, i) => {
+    const row = rowOfJson(fields, parseJson(line))
+    for (const { name } of fields) if (!Object.hasOwn(row, name)) silent.note(name, i)
+    return row
+  })
+  const { filled } = transaction.rules
+  const optional = fields.map((field) =>
+    filled.includes(field.name) ? { ...field, isNullable: true } : field,
   )
+  await transaction.append(batchOf(optional, rows), silent.take(rows.length))
 }
 
 /** The field of a table, as plain as can be. */
