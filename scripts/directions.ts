@@ -39,6 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/config',
     'src/environment',
     'src/http',
+    'src/registry',
     'src/registry/avro',
     'src/connect/json-text.ts',
     'src/connect/failures.ts',

@@ -55,7 +55,8 @@ const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:POR
   --apis NAME,...        of differential, all unless given
   --cases N              of differential for each API and version, 20 unless given
   --seed S               of differential, 1 unless given
-  --delta-python PYTHON  one with the packages deltalake and pyarrow, for tables; python3 unless given
+  --delta-python PYTHON  one with the packages deltalake and pyarrow, for tables and
+                         registry; python3 unless given
   --cache DIR            where clients and data are kept from run to run
 `
 const flags = readOptions(usage, {
@@ -625,7 +626,10 @@ async function runOthers(): Promise<void> {
   if (chosen.has('spark'))
     await exchangeWithSpark({ cache, directory: join(work, 'spark') }, report)
   if (chosen.has('registry'))
-    await runSerializers({ cache, directory: join(work, 'registry') }, report)
+    await runSerializers(
+      { cache, directory: join(work, 'registry'), deltaPython: flags['delta-python'] },
+      report,
+    )
   if (chosen.has('transactions')) await copyUnderFire()
   if (chosen.has('streams')) await runStreams()
   if (chosen.has('kgo')) {

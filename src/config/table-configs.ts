@@ -25,11 +25,13 @@ import { isInternalTopic } from './internal-topics.ts'
 export const kafkaCoordinates = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers']
 
 const inferred = 'inferred'
+/** A subject may be named behind it. */
+const registered = /^registry(?::(.+))?$/s
 
 const schemaCheck: Check<string> = {
-  allowed: "inferred, or columns as Delta's schemaString has them",
+  allowed: "inferred, registry, registry:SUBJECT, or columns as Delta's schemaString has them",
   check: (text) => {
-    if (text !== inferred) refuseNoSchema(text)
+    if (text !== inferred && !registered.test(text)) refuseNoSchema(text)
   },
 }
 
@@ -80,8 +82,8 @@ export const tableConfigs = {
       doc: 'What of a record beside its value has a column, named kafka_partition and so on.',
     },
   ),
-  'table.key.format': string('string', oneOf('string', 'json', 'bytes'), {
-    doc: 'What keys are, where they have a column.',
+  'table.key.format': string('string', oneOf('string', 'json', 'bytes', 'registry'), {
+    doc: 'What keys are, where they have a column; registry: as with table.value.format.',
   }),
   'table.key.mode': string('append', oneOf('append', 'upsert'), {
     doc: 'append: each record is a row. upsert: each key has one row, that of its last record in its partition, in the column kafka_key; a record without a value deletes it.',
@@ -99,13 +101,13 @@ export const tableConfigs = {
     doc: 'Properties of a new table: delta.enableChangeDataFeed=true, …',
   }),
   'table.schema': string(inferred, schemaCheck, {
-    doc: "Columns of a new table, as Delta's schemaString has them; inferred: those that the records need.",
+    doc: "Columns of a new table, as Delta's schemaString has them; inferred: those that the records need; registry, or registry:SUBJECT: those of the last version of a subject in the schema registry, TOPIC-value where none is named. Then all values have to be of that subject, as table.value.format=registry has them, and columns follow its versions as table.schema.evolution says.",
   }),
   'table.schema.evolution': string('add', oneOf('none', 'add', 'widen'), {
     doc: 'What may become of the columns of a table that is there: none: nothing; add: new ones, which may be empty; widen: also wider types, where the table has delta.enableTypeWidening.',
   }),
-  'table.value.format': string('json', oneOf('json', 'string', 'bytes'), {
-    doc: 'What values are: json: objects, each field of which has a column; string, bytes: the column value holds them.',
+  'table.value.format': string('json', oneOf('json', 'string', 'bytes', 'registry'), {
+    doc: 'What values are: json: objects, each field of which has a column; registry: the same, in Avro or in JSON with a JSON Schema, as serializers write them that ask the schema registry; string, bytes: the column value holds them.',
   }),
 } as const
 
@@ -122,9 +124,30 @@ export interface TopicTable {
   readonly texts: ReadonlyMap<string, string>
 }
 
-/** The columns that are given; null: they are inferred. */
-export function givenSchema(text: string): string | null {
-  return text === inferred ? null : text
+/** Where the columns of a table come from: the records, a schema that is given, a subject of the schema registry. */
+export type ColumnSource =
+  | { readonly kind: 'inferred' }
+  | { readonly kind: 'given'; readonly schema: string }
+  | { readonly kind: 'registry'; readonly subject: string }
+
+/** What `table.schema` says. */
+export function columnSource(text: string, topic: string): ColumnSource {
+  if (text === inferred) return { kind: 'inferred' }
+  const found = registered.exec(text)
+  if (found === null) return { kind: 'given', schema: text }
+  return { kind: 'registry', subject: found[1] ?? `${topic}-value` }
+}
+
+/** What of a topic's settings does not go together. Throws ConfigError. */
+export function checkTable(texts: ReadonlyMap<string, string>): void {
+  const name = 'table.value.format'
+  const format = texts.get(name) ?? 'registry'
+  const { kind } = columnSource(texts.get('table.schema') ?? inferred, '')
+  if (kind !== 'registry' || format === 'registry') return
+  throw new ConfigError(
+    name,
+    `Invalid value ${format} for configuration ${name}: with table.schema=registry values are in the format registry`,
+  )
 }
 
 /** The directory below which the tables of topics lie. */
@@ -208,7 +231,7 @@ function refuseNoSchema(text: string): void {
   try {
     schema = JSON.parse(text)
   } catch (error) {
-    throw new Error(`it is neither ${inferred} nor JSON: ${(error as Error).message}`)
+    throw new Error(`it is neither ${inferred}, registry nor JSON: ${(error as Error).message}`)
   }
   refuseNoType(schema, 'the schema', 0)
   if ((schema as { type?: unknown }).type !== 'struct') throw new Error('the schema is no struct')

@@ -9,6 +9,7 @@
  * | BYTES | Buffer |
  * | ARRAY, MAP, STRUCT | array, Map, Struct |
  * | Decimal, Date, Time, Timestamp | Decimal, Instant (`logical.ts`) |
+ * | MicroTimestamp, LocalTimestamp | Micros (`logical.ts`) |
  *
  * Data without a schema has a null one; there every integer is a bigint and every number a FLOAT64, so
  * that 1 and 1.0 stay apart.
@@ -17,7 +18,17 @@
  * of the broker's insides; whatever runs here has to work against any Kafka.
  */
 import { DataException } from './failures.ts'
-import { Decimal, dateName, decimalName, Instant, timeName, timestampName } from './logical.ts'
+import {
+  Decimal,
+  dateName,
+  decimalName,
+  Instant,
+  localTimestampName,
+  Micros,
+  microTimestampName,
+  timeName,
+  timestampName,
+} from './logical.ts'
 
 export type PrimitiveType =
   | 'INT8'
@@ -155,6 +166,10 @@ export function timestamp(options: SchemaOptions = {}): Schema {
   return primitive('INT64', { version: 1, ...options, name: timestampName })
 }
 
+export function microTimestamp(options: SchemaOptions = {}): Schema {
+  return primitive('INT64', { version: 1, ...options, name: microTimestampName })
+}
+
 /** The parameter of a Decimal's schema. Throws DataException where it has none. */
 export function scaleOf(schema: Schema): number {
   const text = schema.parameters?.get('scale')
@@ -264,6 +279,8 @@ const logicalChecks: Readonly<Record<string, (value: unknown) => boolean>> = {
   [dateName]: (value) => value instanceof Instant,
   [timeName]: (value) => value instanceof Instant,
   [timestampName]: (value) => value instanceof Instant,
+  [microTimestampName]: (value) => value instanceof Micros && value.isUtc,
+  [localTimestampName]: (value) => value instanceof Micros && !value.isUtc,
 }
 
 const checks: Readonly<Record<Type, (value: unknown) => boolean>> = {
@@ -313,6 +330,12 @@ export function equalValues(left: unknown, right: unknown): boolean {
   if (Object.is(left, right)) return true
   if (left instanceof Decimal) return right instanceof Decimal && left.equals(right)
   if (left instanceof Instant) return right instanceof Instant && left.epochMs === right.epochMs
+  if (left instanceof Micros)
+    return (
+      right instanceof Micros &&
+      left.epochMicros === right.epochMicros &&
+      left.isUtc === right.isUtc
+    )
   if (left instanceof Struct) return right instanceof Struct && left.equals(right)
   if (Buffer.isBuffer(left)) return Buffer.isBuffer(right) && left.equals(right)
   if (Array.isArray(left)) {

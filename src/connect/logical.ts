@@ -2,7 +2,8 @@
  * Values that JavaScript has no exact type for: decimals with all their digits, and points in time. The
  * schemas that name them are Kafka Connect's logical types: Decimal is bytes (big-endian two's complement
  * of the unscaled number, its scale a parameter), Date counts days in an int32, Time milliseconds of a day
- * in an int32, Timestamp milliseconds in an int64, the last three from the Unix epoch, in UTC.
+ * in an int32, Timestamp milliseconds in an int64, the last three from the Unix epoch, in UTC. Two more are
+ * ours, for what those do not hold: times to the microsecond, and times without a zone.
  */
 import { DataException } from './failures.ts'
 
@@ -10,6 +11,8 @@ export const decimalName = 'org.apache.kafka.connect.data.Decimal'
 export const dateName = 'org.apache.kafka.connect.data.Date'
 export const timeName = 'org.apache.kafka.connect.data.Time'
 export const timestampName = 'org.apache.kafka.connect.data.Timestamp'
+export const microTimestampName = 'millrace.connect.data.MicroTimestamp'
+export const localTimestampName = 'millrace.connect.data.LocalTimestamp'
 
 const dayMs = 86_400_000
 
@@ -101,5 +104,20 @@ export class Instant {
         'Kafka Connect Time type should not have any date fields set to non-zero values.',
       )
     return this.epochMs
+  }
+}
+
+/** What MicroTimestamp and LocalTimestamp hold. Immutable, and compared by value. */
+export class Micros {
+  /** Microseconds since the Unix epoch. */
+  readonly epochMicros: bigint
+  /** It is a point in time; else what a clock shows, wherever it hangs. */
+  readonly isUtc: boolean
+
+  constructor(epochMicros: bigint, isUtc: boolean) {
+    if (BigInt.asIntN(64, epochMicros) !== epochMicros)
+      throw new DataException(`${epochMicros} is no number of microseconds`)
+    this.epochMicros = epochMicros
+    this.isUtc = isUtc
   }
 }

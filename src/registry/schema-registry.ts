@@ -10,7 +10,13 @@ import { inTurns } from '../environment/in-turns.ts'
 import { SchemaError } from './avro/schema.ts'
 import { type Earlier, incompatibilities, levelOf } from './compatibility.ts'
 import { refusals } from './registry-error.ts'
-import { type ParsedSchema, parseSchema, type SchemaType, schemaTypeOf } from './schema-types.ts'
+import {
+  type ParsedSchema,
+  parseSchema,
+  type SchemaType,
+  type Source,
+  schemaTypeOf,
+} from './schema-types.ts'
 import { RegistryImage } from './state/image.ts'
 import {
   type Config,
@@ -85,6 +91,13 @@ export class SchemaRegistry {
     'subjects' | 'versions' | 'version' | 'withId' | 'referrers' | 'config' | 'mode'
   > {
     return this.#image
+  }
+
+  /** With all that it refers to. Throws SchemaError where some of that is gone. */
+  source({ type, text, references }: StoredSchema): Source {
+    const known = schemaTypeOf(type)
+    if (known === undefined) throw new SchemaError(`The schema is of a type ${type}`)
+    return { type: known, text, references: this.#textsOf(references) }
   }
 
   versions(subject: string, { deleted = false } = {}): StoredSchema[] {

@@ -14,40 +14,24 @@ export interface RegistryServiceOptions {
   readonly topic?: string
 }
 
-/** As many copies as the usual registry makes. */
-const replicationFactor = 3
-const timeoutMs = 30_000
-
 export function registryService({
   environment,
   bootstrap,
-  topic = '_schemas',
+  topic,
 }: RegistryServiceOptions): Service {
   let close: (() => Promise<void>) | null = null
   const load = async (): Promise<Answering> => {
-    const [{ Cluster }, { SchemaRegistry }, { registryRoutes }] = await Promise.all([
-      import('../client/cluster.ts'),
-      import('./schema-registry.ts'),
+    const [{ openRegistry }, { registryRoutes }] = await Promise.all([
+      import('./open-registry.ts'),
       import('./rest.ts'),
     ])
-    const cluster = new Cluster(environment, {
-      bootstrap: bootstrap(),
-      clientId: 'schema-registry',
-      operationTimeoutMs: timeoutMs,
-    })
-    const registry = new SchemaRegistry(cluster, { topic, replicationFactor, timeoutMs })
+    const place = { environment, bootstrap: bootstrap(), topic, clientId: 'schema-registry' }
+    const opened = await openRegistry(place)
     close = async () => {
       close = null
-      await registry.close()
-      cluster.close()
+      await opened.close()
     }
-    try {
-      await registry.open()
-    } catch (error) {
-      await close()
-      throw error
-    }
-    return registryRoutes(registry)
+    return registryRoutes(opened.registry)
   }
   return {
     segments: ['subjects', 'schemas', 'config', 'mode', 'compatibility', 'contexts'],

@@ -23,6 +23,7 @@ const plain: RowSettings = {
 }
 const empty: TableShape = {
   ...{ fields: [], kept: [], mayWiden: false, isNew: false, isMapped: true },
+  mayHaveNtz: true,
   rulesOf: (fields) => new RowRules({ fields, configuration: new Map(), features: [], now: 0 }),
 }
 

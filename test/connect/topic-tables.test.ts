@@ -1,95 +1,36 @@
 /** Topics that are tables by their settings: each record once, through crashes, changes of settings and topics made anew. */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { alterConfigs, type ConfigChange, describeConfigs } from '../../src/client/admin/configs.ts'
+import { describeConfigs } from '../../src/client/admin/configs.ts'
 import { listGroups } from '../../src/client/admin/groups.ts'
-import { createPartitions, createTopics, deleteTopics } from '../../src/client/admin/topics.ts'
-import { Cluster } from '../../src/client/cluster.ts'
+import { createPartitions, deleteTopics } from '../../src/client/admin/topics.ts'
 import { Producer } from '../../src/client/producer.ts'
 import type { TopicTable } from '../../src/config/table-configs.ts'
 import { nullable } from '../../src/connect/delta/column-types.ts'
 import { admitted } from '../../src/connect/topic-tables/admission.ts'
-import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { newTable } from '../../src/tables/delta/new-table.ts'
 import { Transaction } from '../../src/tables/delta/transaction.ts'
-import { ended, killAll, type Started, start } from '../broker-process.ts'
+import { ended, killAll, start } from '../broker-process.ts'
 import { start as command } from '../cli/running-broker.ts'
 import { rowsOf } from './delta-trial.ts'
+import {
+  alter,
+  environment,
+  fast,
+  flights,
+  ids,
+  make,
+  numbers,
+  produce,
+  told,
+  within,
+} from './topic-table-trial.ts'
 import { until } from './worker-process.ts'
 
 t.setTimeout(180_000)
 t.teardown(killAll)
-
-const environment = createNodeEnvironment({ log: { level: 'silent' } })
-
-async function within<T>({ port }: Started, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const cluster = new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })
-  try {
-    return await work(cluster)
-  } finally {
-    cluster.close()
-  }
-}
-
-function make(broker: Started, name: string, configs: Readonly<Record<string, string>>) {
-  const topic = {
-    name,
-    partitions: 2,
-    replicationFactor: 1,
-    configs: new Map(Object.entries(configs)),
-  }
-  return within(broker, (cluster) => createTopics(cluster, [topic]))
-}
-
-function alter(broker: Started, name: string, changes: Readonly<Record<string, string | null>>) {
-  const all = Object.entries(changes).map(([setting, value]): ConfigChange => {
-    return { name: setting, operation: value === null ? 'delete' : 'set', value }
-  })
-  return within(broker, async (cluster) => {
-    const [outcome] = await alterConfigs(cluster, [{ type: 'topic', name }], all)
-    return outcome?.error ?? null
-  })
-}
-
-function produce(broker: Started, topic: string, values: readonly (string | null)[]) {
-  return within(broker, async (cluster) => {
-    const producer = new Producer(cluster)
-    for (const [at, value] of values.entries())
-      producer.add({
-        topic,
-        key: Buffer.from(`key ${at}`),
-        value: value === null ? null : Buffer.from(value),
-        partition: at % 2,
-      })
-    await producer.close()
-  })
-}
-
-const flights = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, at) => JSON.stringify({ id: from + at, origin: 'SFO' }))
-
-async function ids(location: string): Promise<number[]> {
-  if (!existsSync(join(location, '_delta_log/00000000000000000000.json'))) return []
-  return (await rowsOf(location)).map(({ id }) => id as number).sort((a, b) => a - b)
-}
-
-const numbers = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, at) => from + at)
-const fast = { 'table.enable': 'true', 'table.commit.interval.ms': '100' }
-
-interface Told {
-  readonly topic: string
-  readonly state: string
-  readonly error: string | null
-  readonly lag: number | null
-}
-
-async function told({ http }: Started): Promise<readonly Told[]> {
-  return (await (await fetch(`${http}/tables`)).json()) as readonly Told[]
-}
 
 t.test('a topic is a table from its first record on, whatever is killed when', async (t) => {
   const directory = t.testdir({})
@@ -152,7 +93,7 @@ t.test('settings are checked, shown and taken back', async (t) => {
     [{ 'table.location': 's3://bucket/a' }, /a directory, not a URL/],
     [{ 'table.partition.by': 'week(at)' }, /week is none of date, year, month, hour/],
     [{ 'table.partition.by': 'a,a' }, /a comes twice/],
-    [{ 'table.schema': 'id long' }, /neither inferred nor JSON/],
+    [{ 'table.schema': 'id long' }, /neither inferred, registry nor JSON/],
     [
       { 'table.schema': '{"type":"struct","fields":[{"name":"x","type":"int"}]}' },
       /unknown type int/,

@@ -4,7 +4,17 @@
 import { type Schema, Struct, scaleOf, validate } from '../data.ts'
 import { DataException } from '../failures.ts'
 import { Fraction, float32Json, floatJson, type Json } from '../json-text.ts'
-import { Decimal, dateName, decimalName, Instant, timeName, timestampName } from '../logical.ts'
+import {
+  Decimal,
+  dateName,
+  decimalName,
+  Instant,
+  localTimestampName,
+  Micros,
+  microTimestampName,
+  timeName,
+  timestampName,
+} from '../logical.ts'
 
 /** Null where it is none of the schema: a default that makes no sense is left out. */
 export function valueOfDefault(schema: Schema, json: Json): unknown {
@@ -45,6 +55,8 @@ function valueIn(schema: Schema, json: Json): unknown {
 function integer({ type, name }: Schema, value: bigint): unknown {
   if (name === dateName) return Instant.ofDays(Number(value))
   if (name === timeName || name === timestampName) return new Instant(Number(value))
+  if (name === microTimestampName) return new Micros(value, true)
+  if (name === localTimestampName) return new Micros(value, false)
   return type === 'INT64' ? value : Number(value)
 }
 

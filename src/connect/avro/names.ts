@@ -39,4 +39,6 @@ export interface AvroDataOptions {
   readonly metaData: boolean
   /** A union of one type is that type. */
   readonly flattensSingletons: boolean
+  /** Times that Connect's own types do not hold are Micros, and uuids of bytes are text; else numbers and bytes. */
+  readonly isFine?: boolean
 }

@@ -13,7 +13,17 @@ import {
 import { primitive, Schema, Struct, type Type } from '../data.ts'
 import { DataException } from '../failures.ts'
 import type { Json } from '../json-text.ts'
-import { Decimal, dateName, decimalName, Instant, timeName, timestampName } from '../logical.ts'
+import {
+  Decimal,
+  dateName,
+  decimalName,
+  Instant,
+  localTimestampName,
+  Micros,
+  microTimestampName,
+  timeName,
+  timestampName,
+} from '../logical.ts'
 import { valueOfDefault } from './defaults.ts'
 import * as names from './names.ts'
 
@@ -89,12 +99,7 @@ class Translation {
       case 'int':
         return intShape(schema)
       case 'long':
-        if (schema.logical?.name !== 'timestamp-millis')
-          return { type: 'INT64', reader: always((input) => input.long()) }
-        return {
-          ...{ type: 'INT64', name: timestampName, version: 1 },
-          reader: always((input) => new Instant(Number(input.long()))),
-        }
+        return longShape(schema, this.#options.isFine === true)
       case 'float':
         return { type: 'FLOAT32', reader: always((input) => input.float()) }
       case 'double':
@@ -104,6 +109,8 @@ class Translation {
       case 'bytes':
         return bytesShape(schema, [], (input) => input.bytes())
       case 'fixed':
+        if (this.#options.isFine === true && schema.logical?.name === 'uuid')
+          return { type: 'STRING', reader: always((input) => uuidText(input.fixed(schema.size))) }
         return bytesShape(schema, [[names.fixedSizeParameter, String(schema.size)]], (input) =>
           input.fixed(schema.size),
         )
@@ -284,6 +291,26 @@ function intShape({ logical, props }: AvroSchema): Shape {
   const type = props.get(names.typeAttribute)
   const isSmall = logical === null && (type === 'int8' || type === 'int16')
   return { type: isSmall ? (type === 'int8' ? 'INT8' : 'INT16') : 'INT32', reader: always(int) }
+}
+
+function longShape({ logical }: AvroSchema, isFine: boolean): Shape {
+  const int64 = (name: string, reader: Read): Shape => {
+    return { type: 'INT64', name, version: 1, reader: always(reader) }
+  }
+  const name = logical?.name
+  if (name === 'timestamp-millis')
+    return int64(timestampName, (input) => new Instant(Number(input.long())))
+  if (isFine && name === 'timestamp-micros')
+    return int64(microTimestampName, (input) => new Micros(input.long(), true))
+  if (isFine && name === 'local-timestamp-micros')
+    return int64(localTimestampName, (input) => new Micros(input.long(), false))
+  if (isFine && name === 'local-timestamp-millis')
+    return int64(localTimestampName, (input) => new Micros(input.long() * 1000n, false))
+  return { type: 'INT64', reader: always((input) => input.long()) }
+}
+
+function uuidText(bytes: Buffer): string {
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 function bytesShape(

@@ -3,21 +3,17 @@
  * bytes, and the value in Avro's binary form. What an id means, and which id a schema has, is asked once.
  */
 import type { HttpClient } from '../../environment/http-client.ts'
-import { AvroReader, AvroWriter } from '../../registry/avro/binary.ts'
+import { AvroWriter } from '../../registry/avro/binary.ts'
 import { parseAvro } from '../../registry/avro/parse.ts'
-import { isNamed, SchemaError } from '../../registry/avro/schema.ts'
+import { isNamed } from '../../registry/avro/schema.ts'
 import { type Writing, writingOf } from '../avro/from-connect.ts'
 import type { AvroDataOptions } from '../avro/names.ts'
 import { RegistryClient } from '../avro/registry-client.ts'
 import { type Reading, readingOf } from '../avro/to-connect.ts'
 import { nullValue, type Schema, type SchemaAndValue } from '../data.ts'
 import { ConnectException, DataException } from '../failures.ts'
+import { avroValue, headBytes, keepPlan, schemaIdOf, told } from '../registry/wire-format.ts'
 import { booleanOption, type Converter, type ConverterOptions } from './converter.ts'
-
-const magic = 0
-const headBytes = 5
-/** Schemas that are kept ready, each way. */
-const plansMax = 1000
 
 type SubjectOf = (topic: string, recordName: string | null) => string
 
@@ -77,21 +73,17 @@ export class AvroConverter implements Converter {
 
   toConnectData(topic: string, bytes: Buffer | null): SchemaAndValue | Promise<SchemaAndValue> {
     if (bytes === null) return nullValue
-    if (bytes.length < headBytes || bytes[0] !== magic)
-      throw new DataException(
-        'Unknown magic byte! The data was not written by a serializer that uses a schema registry: its first byte is not 0',
-      )
-    const id = bytes.readInt32BE(1)
+    const id = schemaIdOf(bytes)
     const known = this.#readings.get(`${id} ${topic}`)
-    if (known !== undefined) return told(() => decoded(known, bytes))
-    return this.#reading(topic, id).then((reading) => told(() => decoded(reading, bytes)))
+    if (known !== undefined) return told(() => avroValue(known, bytes))
+    return this.#reading(topic, id).then((reading) => told(() => avroValue(reading, bytes)))
   }
 
   #writing(schema: Schema): Writing {
     const known = this.#writings.get(schema)
     if (known !== undefined) return known
     const made = writingOf(schema, this.#options)
-    keep(this.#writings, schema, made)
+    keepPlan(this.#writings, schema, made)
     return made
   }
 
@@ -109,7 +101,7 @@ export class AvroConverter implements Converter {
     const subject = this.#subjectOf(topic, nameOf(schema))
     const version = schema.kind === 'record' ? await this.#client.versionOf(id, subject) : null
     const reading = told(() => readingOf(schema, this.#options, version))
-    keep(this.#readings, `${id} ${topic}`, reading)
+    keepPlan(this.#readings, `${id} ${topic}`, reading)
     return reading
   }
 }
@@ -121,14 +113,6 @@ function encoded(id: number, writing: Writing, value: unknown): Buffer {
   out.raw(head)
   writing.write(out, value)
   return out.taken()
-}
-
-function decoded({ schema, read }: Reading, bytes: Buffer): SchemaAndValue {
-  const input = new AvroReader(bytes, headBytes)
-  const value = read(input)
-  if (input.remaining > 0)
-    throw new SchemaError(`${input.remaining} bytes are left behind the value`)
-  return { schema, value }
 }
 
 function subjectStrategy(options: ConverterOptions): SubjectOf {
@@ -157,21 +141,4 @@ function required(name: string | null): string {
 
 function nameOf(schema: Writing['schema']): string | null {
   return isNamed(schema) ? schema.name.full : null
-}
-
-/** The oldest goes where there are many: a topic whose schemas never repeat shall not fill the memory. */
-function keep<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
-  const [oldest] = map.keys()
-  if (map.size >= plansMax) map.delete(oldest!)
-  map.set(key, value)
-}
-
-/** What is wrong with a schema, or with bytes that are not of it, is wrong with the record. */
-function told<Result>(attempt: () => Result): Result {
-  try {
-    return attempt()
-  } catch (error) {
-    if (error instanceof SchemaError) throw new DataException(error.message, { cause: error })
-    throw error
-  }
 }

@@ -34,6 +34,8 @@ export interface ConverterSurroundings {
   readonly settings: Settings
   /** Without an HTTP client none of them can ask anybody: they are only looked at. */
   readonly environment?: { readonly http?: HttpClient }
+  /** Known here, beside those that are known everywhere. */
+  readonly converters?: ReadonlyMap<string, ConverterFactory>
 }
 
 const nobodyToAsk: HttpClient = async (url) => {
@@ -49,14 +51,15 @@ export function converterOf(
   const own = settings.has(setting) ? settings : worker.settings
   const http = worker.environment?.http ?? nobodyToAsk
   const name = own.get(setting) ?? `${prefix}.json.JsonConverter`
-  const found = nameOfClass(converters.keys(), name, 'Converter')
+  const known = new Map([...converters, ...(worker.converters ?? [])])
+  const found = nameOfClass(known.keys(), name, 'Converter')
   if (found === undefined)
     throw new ConnectException(
       `Invalid value ${name} for configuration ${setting}: Class ${name} could not be found.`,
     )
   const options = new Map(optionsOf(own, `${setting}.`))
   options.set('converter.type', setting === 'key.converter' ? 'key' : 'value')
-  return { className: found, converter: converters.get(found)!(options, http) }
+  return { className: found, converter: known.get(found)!(options, http) }
 }
 
 /** The settings below a prefix, without it. */

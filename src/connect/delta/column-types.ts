@@ -7,6 +7,7 @@
  * | FLOAT32, FLOAT64, BOOLEAN, STRING, BYTES | float, double, boolean, string, binary |
  * | Decimal | decimal(38, scale), or of the precision that the parameter `connect.decimal.precision` says |
  * | Date, Timestamp | date, timestamp |
+ * | MicroTimestamp, LocalTimestamp | timestamp, timestamp_ntz |
  * | Time | integer, the milliseconds of the day: Delta has no such type |
  * | ARRAY, MAP, STRUCT | array, map, struct |
  *
@@ -17,12 +18,23 @@ import type { DataType, Field } from '../../tables/columns/column.ts'
 import { mergedFields } from '../../tables/delta/evolve.ts'
 import { type Schema, Struct, scaleOf } from '../data.ts'
 import { DataException } from '../failures.ts'
-import { Decimal, dateName, decimalName, Instant, timeName, timestampName } from '../logical.ts'
+import {
+  Decimal,
+  dateName,
+  decimalName,
+  Instant,
+  localTimestampName,
+  Micros,
+  microTimestampName,
+  timeName,
+  timestampName,
+} from '../logical.ts'
 
 /** Lists and objects within others: more is no table. */
 const depthMax = 50
 
 export const timestampType: DataType = { kind: 'timestamp', unit: 'micros', isUtc: true }
+const localTimestampType: DataType = { kind: 'timestamp', unit: 'micros', isUtc: false }
 
 export function nullable(name: string, type: DataType): Field {
   return { name, type, isNullable: true }
@@ -81,7 +93,10 @@ function logicalType(schema: Schema, at: string): DataType | null {
     case dateName:
       return { kind: 'date' }
     case timestampName:
+    case microTimestampName:
       return timestampType
+    case localTimestampName:
+      return localTimestampType
     case timeName:
       return { kind: 'int32' }
     case decimalName: {
@@ -119,6 +134,7 @@ export function typeOfValue(value: unknown, at: string, depth = 0): DataType | n
   if (value instanceof Struct) return typeOfSchema(value.schema, at, depth + 1)
   if (Buffer.isBuffer(value)) return { kind: 'binary' }
   if (value instanceof Instant) return timestampType
+  if (value instanceof Micros) return value.isUtc ? timestampType : localTimestampType
   if (value instanceof Decimal) {
     return { kind: 'decimal', precision: 38, scale: Math.min(38, Math.max(0, value.scale)) }
   }

@@ -7,7 +7,7 @@ import { dateOf, timestampOf } from '../../tables/columns/text-values.ts'
 import type { Value } from '../../tables/columns/value.ts'
 import { describe, Struct } from '../data.ts'
 import { DataException } from '../failures.ts'
-import { Decimal, Instant } from '../logical.ts'
+import { Decimal, Instant, Micros } from '../logical.ts'
 import { pathOf, typeOfValue } from './column-types.ts'
 
 /** A value does not fit its column, or there is none: other columns might hold it. */
@@ -134,6 +134,7 @@ function date(value: Present): number | undefined {
 /** Microseconds since 1970. A text with a zone names a moment, one without it what a clock shows. */
 function timestamp(type: DataType & { kind: 'timestamp' }, value: Present): bigint | undefined {
   if (value instanceof Instant) return BigInt(value.epochMs) * 1000n
+  if (value instanceof Micros) return value.isUtc === type.isUtc ? value.epochMicros : undefined
   if (typeof value !== 'string' || /\.\d{6}\d*[1-9]/.test(value)) return undefined
   if (!type.isUtc && /(?:Z|[+-]\d{2}:?\d{2})$/.test(value.slice(10))) return undefined
   const micros = ofText(() => timestampOf(value))

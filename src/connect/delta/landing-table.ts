@@ -308,14 +308,17 @@ export class LandingTable {
       new RowRules({ fields: those, configuration, features, now })
     const known = { isMapped, rulesOf }
     if (snapshot === null) {
-      return { fields: fields ?? [], kept: fields ?? [], mayWiden: false, isNew: true, ...known }
+      const given = fields ?? []
+      const still = { mayWiden: false, isNew: true, mayHaveNtz: true }
+      return { fields: given, kept: given, ...still, ...known }
     }
     const mayWiden =
       rows.evolution === 'widen' &&
       configuration.get('delta.enableTypeWidening') === 'true' &&
-      writerFeaturesOf(snapshot.protocol).includes('typeWidening')
+      features.includes('typeWidening')
+    const mayHaveNtz = features.includes('timestampNtz')
     const { fields: inTable } = snapshot.schema
-    return { fields: inTable, kept: inTable, mayWiden, isNew: false, ...known }
+    return { fields: inTable, kept: inTable, mayWiden, isNew: false, mayHaveNtz, ...known }
   }
 }
 

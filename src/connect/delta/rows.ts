@@ -12,7 +12,7 @@ import { BatchBuilder, batchOf } from '../../tables/columns/column-builder.ts'
 import { type Value, valueAt } from '../../tables/columns/value.ts'
 import { DeltaError, invalid } from '../../tables/delta/delta-error.ts'
 import { mergedFields } from '../../tables/delta/evolve.ts'
-import { refuseName } from '../../tables/delta/new-table.ts'
+import { hasNtz, refuseName } from '../../tables/delta/new-table.ts'
 import type { RowRules } from '../../tables/delta/row-rules.ts'
 import { noneSilent, SilentRows } from '../../tables/delta/silent-rows.ts'
 import { type Schema, Struct } from '../data.ts'
@@ -64,6 +64,8 @@ export interface TableShape {
   readonly isNew: boolean
   /** Names may have any characters (column mapping). */
   readonly isMapped: boolean
+  /** It may have columns of the type timestamp_ntz, which is a feature of the table. */
+  readonly mayHaveNtz: boolean
   /** What it asks of rows of these columns. Throws DeltaError where that is not known here. */
   readonly rulesOf: (fields: readonly Field[]) => RowRules
 }
@@ -247,7 +249,7 @@ export class RowBuffer {
 
   #grownFor(record: SinkRecord, misfit: Misfit | null): FittedRow {
     const { evolution } = this.#settings
-    const { fields, kept, mayWiden, isNew, isMapped } = this.#shape
+    const { fields, kept, mayWiden, isNew } = this.#shape
     const merged =
       evolution === 'none' && !isNew
         ? fields
@@ -256,7 +258,7 @@ export class RowBuffer {
       if (misfit !== null) throw misfit
       return this.#fitted(record, fields, this.#rules)
     }
-    refuseColumns(merged, isMapped)
+    refuseColumns(merged, this.#shape)
     const rules = this.#shape.rulesOf(merged)
     const row = this.#fitted(record, merged, rules)
     this.#seal()
@@ -300,14 +302,19 @@ export class RowBuffer {
     return wanted
   }
 
-  #wantedOfValue({ valueSchema, value }: SinkRecord): Field[] {
+  #wantedOfValue({ valueSchema, value }: SinkRecord): readonly Field[] {
     const { valueColumn } = this.#settings
     if (valueColumn !== null) {
       const type = shownType(valueSchema, value, 'the value')
       return type === null ? [] : [nullable(valueColumn, type)]
     }
     if (value instanceof Struct) return fieldsOfSchema(value.schema)
-    return value instanceof Map ? fieldsOfMap(value) : []
+    if (!(value instanceof Map)) return []
+    const shown = fieldsOfMap(value)
+    if (valueSchema === null) return shown
+    // What the schema of plain JSON leaves open, the value shows.
+    const said = fieldsOfSchema(valueSchema)
+    return mergedFields(said, shown, { kept: said, mayWiden: false })
   }
 
   #fitted(record: SinkRecord, fields: readonly Field[], rules: RowRules): FittedRow {
@@ -427,8 +434,14 @@ function shownType(schema: Schema | null, value: unknown, at: string): DataType 
   return schema === null ? typeOfValue(value, at) : typeOfSchema(schema, at)
 }
 
-function refuseColumns(fields: readonly Field[], isMapped: boolean): void {
+function refuseColumns(
+  fields: readonly Field[],
+  { isMapped, mayHaveNtz }: Pick<TableShape, 'isMapped' | 'mayHaveNtz'>,
+): void {
   try {
+    const local = fields.find(({ type }) => hasNtz(type))
+    if (local !== undefined && !mayHaveNtz)
+      throw invalid(`column ${local.name} needs the feature timestampNtz, which the table has not`)
     for (const field of fields) refuseName(field, isMapped)
     if (countOf(fields) > columnsMax)
       throw invalid(`there would be more than ${columnsMax} columns`)

@@ -5,6 +5,7 @@ import type { Environment } from '../../environment/environment.ts'
 import type { Endpoint } from '../../environment/network.ts'
 import type { Settings } from '../config-def.ts'
 import type { ConfigProviders } from '../config-providers.ts'
+import type { ConverterFactory } from '../converters/converter.ts'
 import type { Plugins } from '../plugins.ts'
 
 export interface Worker {
@@ -16,6 +17,8 @@ export interface Worker {
   readonly config: ConnectConfig
   /** Who knows what references in settings stand for. */
   readonly providers: ConfigProviders
+  /** Beside those that every worker has, by their classes' names. */
+  readonly converters?: ReadonlyMap<string, ConverterFactory>
   /** `host:port` of its REST interface, as statuses tell it. */
   readonly workerId: string
 }

@@ -1,12 +1,21 @@
 /** The settings of a topic that is a table, as those of the Delta sink that lands it. */
 import { parseSetting } from '../../config/definition.ts'
 import {
-  givenSchema,
+  columnSource,
   kafkaCoordinates,
   type TopicTable,
   tableConfigs,
 } from '../../config/table-configs.ts'
+import { jsonText } from '../../tables/columns/exact-json.ts'
+import { fieldJson } from '../../tables/delta/new-table.ts'
 import type { Settings } from '../config-def.ts'
+import type { ConverterFactory } from '../converters/converter.ts'
+import { fieldsOfSchema } from '../delta/column-types.ts'
+import {
+  dataSchemaOf,
+  RegistryConverter,
+  type SchemaSource,
+} from '../registry/registry-converter.ts'
 
 const kafka = 'org.apache.kafka.connect'
 
@@ -14,7 +23,19 @@ const converters = {
   json: `${kafka}.json.JsonConverter`,
   string: `${kafka}.storage.StringConverter`,
   bytes: `${kafka}.converters.ByteArrayConverter`,
+  registry: 'millrace.connect.registry.RegistryConverter',
 }
+type Format = keyof typeof converters
+
+/** Those that a worker has for tables of topics beside those that it has for everybody. */
+export function tableConverters(schemas: SchemaSource): ReadonlyMap<string, ConverterFactory> {
+  const make: ConverterFactory = (options) =>
+    new RegistryConverter(schemas, options.get('subject') ?? null)
+  return new Map([[converters.registry, make]])
+}
+
+/** Of whose values each field has a column. */
+const hasFields: ReadonlySet<Format> = new Set(['json', 'registry'])
 
 /** The group in which the topic is read: how far behind its table is can be seen there. */
 export function groupOf({ topic }: Pick<TopicTable, 'topic'>): string {
@@ -44,12 +65,38 @@ export function maintenanceOf({ texts }: TopicTable): {
   return { optimizes: policy.includes('optimize'), vacuums: policy.includes('vacuum') }
 }
 
-/** Throws ConfigError. */
-export function sinkSettings(table: TopicTable): Settings {
-  const { topic, topicId, location, texts } = table
-  const text = (name: keyof typeof tableConfigs): string =>
-    texts.get(name) ?? tableConfigs[name].defaultText ?? ''
-  const valueFormat = text('table.value.format') as keyof typeof converters
+type SettingName = keyof typeof tableConfigs
+
+function textOf({ texts }: TopicTable, name: SettingName): string {
+  return texts.get(name) ?? tableConfigs[name].defaultText ?? ''
+}
+
+function columnsOf(table: TopicTable) {
+  return columnSource(textOf(table, 'table.schema'), table.topic)
+}
+
+/**
+ * The columns that a new table has from its beginning, as Delta's schemaString; empty: those that its records need. Rejects
+ * with RetriableException, DataException.
+ */
+export async function firstColumns(table: TopicTable, schemas: SchemaSource): Promise<string> {
+  const source = columnsOf(table)
+  if (source.kind === 'inferred') return ''
+  if (source.kind === 'given') return source.schema
+  const found = await schemas.latest(source.subject)
+  const schema = found === null ? null : dataSchemaOf(found)
+  const fields = schema?.type === 'STRUCT' ? fieldsOfSchema(schema) : []
+  if (fields.length === 0) return ''
+  return jsonText({ type: 'struct', fields: fields.map((field) => fieldJson(field, null)) })
+}
+
+/** `columns`: as `firstColumns` has them. Throws ConfigError. */
+export function sinkSettings(table: TopicTable, columns: string): Settings {
+  const { topic, topicId, location } = table
+  const text = (name: SettingName) => textOf(table, name)
+  const source = columnsOf(table)
+  const isRegistered = source.kind === 'registry'
+  const valueFormat: Format = isRegistered ? 'registry' : (text('table.value.format') as Format)
   const deadLetters = text('table.dead.letter.topic')
   const coordinates = parseSetting(
     'table.kafka.columns',
@@ -65,13 +112,14 @@ export function sinkSettings(table: TopicTable): Settings {
     ['topics', topic],
     ['consumer.override.group.id', groupOf(table)],
     ['consumer.override.isolation.level', 'read_committed'],
-    ['key.converter', converters[text('table.key.format') as keyof typeof converters]],
+    ['key.converter', converters[text('table.key.format') as Format]],
     ['key.converter.schemas.enable', 'false'],
     ['value.converter', converters[valueFormat]],
     ['value.converter.schemas.enable', 'false'],
+    ...(isRegistered ? [['value.converter.subject', source.subject] as const] : []),
     ['table.path', location],
     ['table.begin', 'earliest'],
-    ['table.schema', givenSchema(text('table.schema')) ?? ''],
+    ['table.schema', columns],
     ['table.schema.evolution', text('table.schema.evolution')],
     ['table.partition.by', text('table.partition.by')],
     ['table.key.mode', keyMode],
@@ -79,11 +127,13 @@ export function sinkSettings(table: TopicTable): Settings {
     ['table.commit.interval.ms', text('table.commit.interval.ms')],
     // There may be many tables, and each holds as much at most.
     ['table.commit.bytes', String(32 * 1024 * 1024)],
-    ['table.value.column', valueFormat === 'json' ? '' : 'value'],
+    ['table.value.column', hasFields.has(valueFormat) ? '' : 'value'],
     ...kafkaCoordinates.map((name): [string, string] => [
       `kafka.${name}.column`,
       hasColumn(name) ? `kafka_${name}` : '',
     ]),
+    // A registry that cannot be asked now is no fault of the records.
+    ['errors.retry.timeout', '-1'],
     ['errors.tolerance', deadLetters === '' ? text('table.errors.tolerance') : 'all'],
     ['errors.deadletterqueue.topic.name', deadLetters],
     ['errors.deadletterqueue.topic.replication.factor', '-1'],

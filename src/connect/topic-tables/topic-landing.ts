@@ -11,13 +11,14 @@ import type { LandingWatch } from '../delta/delta-sink-task.ts'
 import type { LandingTable } from '../delta/landing-table.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { ConnectException } from '../failures.ts'
+import type { SchemaSource } from '../registry/registry-converter.ts'
 import { sinkClientId } from '../runtime/client-settings.ts'
 import { removeOrphans } from '../runtime/orphans.ts'
 import { pausedFor } from '../runtime/pause.ts'
 import { SinkTaskLoop } from '../runtime/sink-task-loop.ts'
 import type { RunningTask } from '../runtime/task.ts'
 import type { Worker } from '../runtime/worker.ts'
-import { groupOf, sinkSettings, topicsOf } from './table-settings.ts'
+import { firstColumns, groupOf, sinkSettings, topicsOf } from './table-settings.ts'
 
 const restartMsMin = 1_000
 const restartMsMax = 60_000
@@ -43,6 +44,7 @@ export interface LandingOptions {
   /** For what is asked beside the reading of records. */
   readonly cluster: Cluster
   readonly tables: TablesEnvironment
+  readonly schemas: SchemaSource
   readonly table: TopicTable
 }
 
@@ -82,7 +84,7 @@ export class TopicLanding {
     }
     const { cluster } = this.#options
     await removeOrphans(cluster, groupOf(this.table), sinkClientId(this.#task.connector))
-    if (!this.#isStopping) this.#run()
+    await this.#run()
   }
 
   /** Resolves when what was read is committed, or it was given up. Never rejects. */
@@ -103,13 +105,15 @@ export class TopicLanding {
     task.cancel()
   }
 
-  #run(): void {
-    const { worker, tables } = this.#options
+  async #run(): Promise<void> {
+    const { worker, tables, schemas } = this.#options
     try {
+      const settings = sinkSettings(this.table, await firstColumns(this.table, schemas))
+      if (this.#isStopping) return
       this.#running = new SinkTaskLoop(deltaSink(tables, this.#watch), {
         id: this.#task,
         worker,
-        settings: sinkSettings(this.table),
+        settings,
         isPaused: false,
         onState: (state, error) => {
           if (state === 'FAILED') this.#failed(error)
@@ -132,7 +136,7 @@ export class TopicLanding {
     log.error(`The table of ${topic} cannot be written, it is tried again in ${againMs} ms`, {
       reason: this.#error,
     })
-    this.#retry = timers.after(againMs, () => this.#run())
+    this.#retry = timers.after(againMs, () => void this.#run())
   }
 
   /** A topic that was made anew goes on in its table; rows of another that is still there are not touched. */

@@ -8,12 +8,13 @@ import { Cluster } from '../../client/cluster.ts'
 import { earliest, fetchCommitted, latest, listOffsets } from '../../client/offsets.ts'
 import { nameOf } from '../../client/topic-partition.ts'
 import type { TopicTable } from '../../config/table-configs.ts'
+import { StoredSchemas } from '../../registry/stored-schemas.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { InOrder } from '../runtime/in-order.ts'
 import type { Worker } from '../runtime/worker.ts'
 import { admitted } from './admission.ts'
 import { Maintenance } from './maintenance.ts'
-import { groupOf, maintenanceOf } from './table-settings.ts'
+import { groupOf, maintenanceOf, tableConverters } from './table-settings.ts'
 import { type LandingStatus, TopicLanding } from './topic-landing.ts'
 
 export interface TableStatus extends LandingStatus {
@@ -26,13 +27,16 @@ export class TopicTables {
   readonly #worker: Worker
   readonly #tables: TablesEnvironment
   readonly #cluster: Cluster
+  readonly #schemas: StoredSchemas
   readonly #landings = new Map<string, TopicLanding>()
   readonly #inOrder = new InOrder()
   readonly #admissions = new InOrder()
   readonly #maintenance: Maintenance
 
   constructor(worker: Worker, tables: TablesEnvironment) {
-    this.#worker = worker
+    const { environment, bootstrap } = worker
+    this.#schemas = new StoredSchemas({ environment, bootstrap, clientId: 'topic-tables' })
+    this.#worker = { ...worker, converters: tableConverters(this.#schemas) }
     this.#tables = tables
     this.#cluster = new Cluster(worker.environment, {
       bootstrap: worker.bootstrap,
@@ -78,6 +82,7 @@ export class TopicTables {
       const worker = this.#worker
       const landing = new TopicLanding({
         ...{ worker, table, cluster: this.#cluster, tables: this.#tables },
+        schemas: this.#schemas,
       })
       this.#landings.set(table.topic, landing)
       void this.#inOrder.run(table.topic, async () => {
@@ -102,6 +107,7 @@ export class TopicTables {
     this.#maintenance.stop()
     void this.#inOrder.end()
     await Promise.all([...this.#landings.values()].map((landing) => landing.stop()))
+    await this.#schemas.close()
     this.#cluster.close()
   }
 

@@ -15,7 +15,7 @@ import {
 import { checkGroupSettings, groupConfigs } from '../../config/group-configs.ts'
 import { Pattern } from '../../config/pattern.ts'
 import { PatternError } from '../../config/pattern-syntax.ts'
-import { tableLocation } from '../../config/table-configs.ts'
+import { checkTable, tableLocation } from '../../config/table-configs.ts'
 import { resolveTopicConfig, type TopicConfig, topicConfigs } from '../../config/topic-configs.ts'
 import { type ConfigTexts, configResource } from '../image.ts'
 import { invalidTopicName } from './topic-names.ts'
@@ -56,6 +56,7 @@ export function checkTopicConfig(overrides: ConfigTexts, broker: BrokerConfig): 
     resolved = resolveTopicConfig(overrides, broker)
     // Where none is given the topic's name says it, which is below in any case.
     if (overrides.has('table.location')) tableLocation('topic', overrides, broker)
+    checkTable(overrides)
   } catch (error) {
     throw error instanceof ConfigError ? invalidConfig(error.message) : error
   }

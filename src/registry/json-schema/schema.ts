@@ -52,7 +52,13 @@ export interface ArrayShape extends Known {
 
 export type JsonSchema =
   | (Known & { readonly kind: 'true' | 'false' | 'boolean' | 'null' })
-  | (Known & { readonly kind: 'string'; readonly bounds: Bounds; readonly pattern: string | null })
+  | (Known & {
+      readonly kind: 'string'
+      readonly bounds: Bounds
+      readonly pattern: string | null
+      /** What the text is, as `date-time`; no change of it is incompatible. Null: nothing is said. */
+      readonly format: string | null
+    })
   | (Known & { readonly kind: 'number'; readonly bounds: Bounds; readonly isInteger: boolean })
   | (Known & { readonly kind: 'enum'; readonly values: ReadonlySet<string> })
   | (Known & { readonly kind: 'not'; readonly schema: JsonSchema })
@@ -222,7 +228,11 @@ class SchemaReader {
       case 'string': {
         const pattern = json.get('pattern')
         const bounds = boundsOf(json, stringBounds)
-        return { kind: 'string', bounds, pattern: textOf(pattern, 'pattern'), ...known }
+        const format = json.get('format')
+        return {
+          ...{ kind: 'string', bounds, pattern: textOf(pattern, 'pattern') },
+          ...{ format: typeof format === 'string' ? format : null, ...known },
+        }
       }
       case 'number':
       case 'integer': {

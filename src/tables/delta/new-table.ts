@@ -154,7 +154,8 @@ function featuresOf(
   return { features, configuration }
 }
 
-function hasNtz(type: DataType): boolean {
+/** Whether a time without a zone is in it, which needs the feature timestampNtz. */
+export function hasNtz(type: DataType): boolean {
   if (type.kind === 'timestamp') return !type.isUtc
   return fieldsWithin(type).some((field) => hasNtz(field.type))
 }

@@ -1,16 +1,22 @@
 """The official serializers of confluent-kafka against a broker and its schema registry.
 
-usage: serializers.py BOOTSTRAP REGISTRY_URL
+usage: serializers.py BOOTSTRAP REGISTRY_URL TABLES DELTA_PYTHON
 
-Prints `ok NAME` for each check and ends with 0, or with a trace where something is not as it should be.
+TABLES is the directory of the tables of topics; DELTA_PYTHON a Python with the package deltalake, which reads them.
+Prints `ok NAME` for each check and `skip NAME: WHY` for what cannot be done here, and ends with 0, or with a trace
+where something is not as it should be.
 """
 import datetime
 import decimal
+import json as json_module
+import os
+import subprocess
 import sys
 import time
 import uuid
 
 from confluent_kafka import DeserializingConsumer, SerializingProducer
+from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import (
     Schema,
     SchemaReference,
@@ -22,7 +28,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.serialization import StringDeserializer, StringSerializer
 
-bootstrap, url = sys.argv[1:3]
+bootstrap, url, tables_directory, delta_python = sys.argv[1:5]
 run = uuid.uuid4().hex[:8]
 records = 1000
 
@@ -222,5 +228,142 @@ def administration():
     done("administration")
 
 
-for check in (avro, options, references, json, administration):
+reader = """
+import json, sys
+from deltalake import DeltaTable
+table = DeltaTable(sys.argv[1])
+schema = {field.name: json.loads(field.to_json())["type"] for field in table.schema().fields}
+rows = table.to_pyarrow_table().to_pylist()
+print(json.dumps({"schema": schema, "rows": rows}, default=str))
+"""
+
+
+def table(topic, count):
+    """Schema and rows, as delta-rs reads them, once there are so many."""
+    place = os.path.join(tables_directory, topic)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if os.path.exists(os.path.join(place, "_delta_log")):
+            ran = subprocess.run([delta_python, "-c", reader, place], capture_output=True, text=True)
+            assert ran.returncode == 0, ran.stderr
+            found = json_module.loads(ran.stdout)
+            if len(found["rows"]) >= count:
+                assert len(found["rows"]) == count, found["rows"]
+                return found
+        time.sleep(0.5)
+    raise AssertionError(f"no {count} rows in {place}")
+
+
+def make_table(topic, **settings):
+    config = {"table.enable": "true", "table.commit.interval.ms": "200"}
+    config.update({f"table.{name.replace('_', '.')}": value for name, value in settings.items()})
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for made in admin.create_topics([NewTopic(topic, 3, 1, config=config)]).values():
+        made.result()
+
+
+def produced(topic, values, value_serializer, key_serializer=None):
+    producer = SerializingProducer(
+        {"bootstrap.servers": bootstrap, "value.serializer": value_serializer, "key.serializer": key_serializer}
+    )
+    for key, value in values:
+        producer.produce(topic, key=key, value=value)
+    assert producer.flush(60) == 0
+
+
+def tables_avro():
+    topic = f"orders-table-{run}"
+    make_table(topic, schema="registry")
+    fields = json_module.loads(order)
+    fields["fields"] += [
+        {"name": "micros", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": None},
+        {"name": "local", "type": ["null", {"type": "long", "logicalType": "local-timestamp-micros"}], "default": None},
+        {"name": "maybe", "type": ["null", "int", "string"], "default": None},
+        {"name": "uuid", "type": {"type": "string", "logicalType": "uuid"}, "default": ""},
+        {"name": "nested", "type": {"type": "record", "name": "Nested", "fields": [{"name": "x", "type": "float"}]}},
+    ]
+    first = json_module.dumps(fields)
+    micros = datetime.datetime(2026, 1, 31, 10, 0, 0, 123456)
+    values = [
+        {
+            **each,
+            "micros": micros.replace(tzinfo=datetime.timezone.utc),
+            "local": micros,
+            "maybe": [None, 7, "text"][index % 3],
+            "uuid": str(uuid.UUID(int=index)),
+            "nested": {"x": 0.5},
+        }
+        for index, each in enumerate(orders())
+    ]
+    produced(topic, [(None, value) for value in values], AvroSerializer(client(), first))
+    fields["fields"].append({"name": "channel", "type": "string", "default": "web"})
+    wider = AvroSerializer(client(), json_module.dumps(fields))
+    produced(topic, [(None, {**values[0], "id": 1, "channel": "shop"})], wider)
+    found = table(topic, records + 1)
+    types = {name: kind for name, kind in found["schema"].items() if not name.startswith("kafka_")}
+    assert types.pop("nested")["fields"][0]["type"] == "float"
+    assert types.pop("tags")["valueType"]["elementType"] == "string"
+    assert [each["name"] for each in types.pop("maybe")["fields"]] == ["int", "string"]
+    assert types == {
+        **{"id": "long", "price": "decimal(12,2)", "at": "timestamp", "day": "date", "state": "string"},
+        **{"note": "string", "micros": "timestamp", "local": "timestamp_ntz", "uuid": "string"},
+        **{"channel": "string"},
+    }, types
+    rows = {row["id"]: row for row in found["rows"]}
+    assert rows[1]["channel"] == "shop"
+    for value in values:
+        row = rows[value["id"]]
+        maybe = value["maybe"]
+        union = maybe and {"int": maybe if maybe == 7 else None, "string": None if maybe == 7 else maybe}
+        shown = {
+            **{name: str(value[name]) for name in ("price", "at", "day", "micros", "local")},
+            **{name: value[name] for name in ("id", "state", "note", "uuid", "nested")},
+            **{"tags": [list(pair) for pair in value["tags"].items()], "maybe": union, "channel": None},
+        }
+        assert {name: row[name] for name in shown} == shown, (row, shown)
+    done(f"tables: {records} Avro records as delta-rs reads them, and a new version's column")
+
+
+def tables_json():
+    topic = f"users-table-{run}"
+    make_table(topic, schema=f"registry:users-{run}")
+    schema = """{
+      "$schema": "http://json-schema.org/draft-07/schema#", "title": "User", "type": "object",
+      "properties": {
+        "name": {"type": "string"}, "age": {"type": ["integer", "null"]}, "score": {"type": "number"},
+        "born": {"type": "string", "format": "date"}, "seen": {"type": "string", "format": "date-time"},
+        "home": {"type": "object", "properties": {"street": {"type": "string"}}}
+      }
+    }"""
+    subject = {"subject.name.strategy": lambda context, name: f"users-{run}"}
+    values = [
+        {
+            **{"name": f"n{index}", "age": index if index % 2 else None, "score": index / 2 if index % 3 else index},
+            **{"born": "1990-02-03", "seen": "2026-01-31T10:00:00.5Z", "home": {"street": f"{index} Road"}},
+        }
+        for index in range(records)
+    ]
+    produced(topic, [(None, value) for value in values], JSONSerializer(schema, client(), conf=subject))
+    found = table(topic, records)
+    types = {name: kind for name, kind in found["schema"].items() if not name.startswith("kafka_")}
+    assert types.pop("home")["fields"][0]["type"] == "string"
+    assert types == {
+        **{"name": "string", "age": "long", "score": "double", "born": "date", "seen": "timestamp"},
+    }, types
+    rows = {row["name"]: row for row in found["rows"]}
+    for value in values:
+        shown = {**value, "seen": "2026-01-31 10:00:00.500000+00:00"}
+        assert {name: rows[value["name"]][name] for name in shown} == shown, rows[value["name"]]
+    done(f"tables: {records} records of a JSON Schema as delta-rs reads them")
+
+
+def tables():
+    if subprocess.run([delta_python, "-c", "import deltalake, pyarrow"], capture_output=True).returncode != 0:
+        print(f"skip tables: {delta_python} has no deltalake with pyarrow", flush=True)
+        return
+    tables_avro()
+    tables_json()
+
+
+for check in (avro, options, references, json, administration, tables):
     check()

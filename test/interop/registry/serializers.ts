@@ -16,10 +16,12 @@ export interface SerializersOptions {
   /** Where the Python environment is kept from run to run. */
   readonly cache: string
   readonly directory: string
+  /** A Python with the packages deltalake and pyarrow. */
+  readonly deltaPython: string
 }
 
 export async function runSerializers(
-  { cache, directory }: SerializersOptions,
+  { cache, directory, deltaPython }: SerializersOptions,
   report: Report,
 ): Promise<void> {
   const python = join(cache, 'python-registry/bin/python')
@@ -28,13 +30,18 @@ export async function runSerializers(
   mkdirSync(directory, { recursive: true })
   const { bootstrap, url, stop } = await startBroker(directory)
   try {
-    const ran = spawn(python, [program, bootstrap, url], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const tables = join(directory, 'data-tables')
+    const ran = spawn(python, [program, bootstrap, url, tables, deltaPython], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let said = ''
     let failed = ''
     ran.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
     ran.stderr.setEncoding('utf8').on('data', (text: string) => (failed += text))
     const [code] = (await once(ran, 'close')) as [number | null]
     for (const [, name = ''] of said.matchAll(/^ok (.*)$/gm)) report(`registry: ${name}`, true, '')
+    for (const [, name = '', why = ''] of said.matchAll(/^skip (\w+): (.*)$/gm))
+      report(`registry: ${name}`, null, why)
     if (code !== 0) report('registry', false, failed.trim().slice(-400))
   } finally {
     await stop()
