@@ -60,10 +60,10 @@ t.test('files, directories and variables, as far as they may be read', (t) => {
 t.test(
   'a connector gets what a reference stands for; REST and the topics keep the reference',
   async (t) => {
-    const directory = t.testdir({ kafka: {} })
+    const directory = t.testdir({})
     const [secrets, output] = [join(directory, 'secrets'), join(directory, 'out.txt')]
     writeFileSync(secrets, `path=${output}\n`)
-    const trial = await WorkerTrial.start(join(directory, 'kafka'))
+    const trial = await WorkerTrial.start()
     t.teardown(() => trial.stop())
     await trial.topic('t')
     await trial.produce('t', ['one'])

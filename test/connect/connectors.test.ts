@@ -1,6 +1,5 @@
 /** The connectors that come with the runtime, against a broker and an HTTP server of the test's own. */
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -9,11 +8,7 @@ import { datagenSource } from '../../src/connect/datagen/datagen-source.ts'
 import { shapes } from '../../src/connect/datagen/shapes.ts'
 import { httpSink } from '../../src/connect/http/http-sink.ts'
 import { httpSource } from '../../src/connect/http/http-source.ts'
-import { newPlace, scratch } from './delta-trial.ts'
 import { WorkerTrial } from './worker-trial.ts'
-
-// Not by testdir, which goes before the worker has stopped.
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
 
 t.setTimeout(120_000)
 
@@ -49,7 +44,7 @@ async function server(
 }
 
 async function worker(t: Test): Promise<WorkerTrial> {
-  const trial = await WorkerTrial.start(newPlace(), [datagenSource, httpSink, httpSource])
+  const trial = await WorkerTrial.start([datagenSource, httpSink, httpSource])
   t.teardown(() => trial.stop())
   return trial
 }

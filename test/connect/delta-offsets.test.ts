@@ -26,7 +26,7 @@ t.test('a refusal leaves the table where it is', async (t) => {
     random: new NodeRandom(),
     storageAt: (location) => new FailingStorage(location),
   })
-  const trial = await WorkerTrial.start(t.testdir(), [plugin])
+  const trial = await WorkerTrial.start([plugin])
   t.teardown(() => trial.stop())
   const location = newPlace()
   const txn = async () => {

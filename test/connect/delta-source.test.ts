@@ -48,7 +48,7 @@ class Table {
 }
 
 async function started(t: import('tap').Test) {
-  const trial = await WorkerTrial.start(newPlace(), [deltaSource({ storageAt })])
+  const trial = await WorkerTrial.start([deltaSource({ storageAt })])
   t.teardown(() => trial.stop())
   const read = async (topic: string, count: number) =>
     (await trial.consume(topic, count)).map(({ value }) => JSON.parse(String(value)))

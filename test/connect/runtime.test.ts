@@ -16,8 +16,8 @@ const numbered = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, at) => `line ${from + at}`)
 
 t.test('files: a topic to a file, a file to a topic, over a restart of the worker', async (t) => {
-  const directory = t.testdir({ kafka: {} })
-  const trial = await WorkerTrial.start(join(directory, 'kafka'))
+  const directory = t.testdir({})
+  const trial = await WorkerTrial.start()
   t.teardown(() => trial.stop())
   const target = join(directory, 'out.txt')
   const source = join(directory, 'in.txt')
@@ -88,7 +88,7 @@ t.test('life cycle, as REST shows it', async (t) => {
     close: () => void seen.push('close'),
     stop: () => void seen.push('stop'),
   })
-  const trial = await WorkerTrial.start(t.testdir(), [
+  const trial = await WorkerTrial.start([
     sinkDoing('Recorder', task),
     sinkDoing('TooMany', task, 3),
   ])
@@ -144,7 +144,7 @@ t.test('what a task still says that was given up changes nothing', async (t) => 
       release = resolve
     })
   }
-  const trial = await WorkerTrial.start(t.testdir(), [
+  const trial = await WorkerTrial.start([
     sinkDoing('Hangs', () => ({
       start: () => undefined,
       put: async () => {
@@ -200,7 +200,7 @@ t.test('what a task still says that was given up changes nothing', async (t) => 
 })
 
 t.test('what a client gets that asks for nonsense', async (t) => {
-  const trial = await WorkerTrial.start(t.testdir())
+  const trial = await WorkerTrial.start()
   t.teardown(() => trial.stop())
   const config = { 'connector.class': 'FileStreamSink', topics: 'a', file: '/dev/null' }
   t.equal((await trial.ask('POST', '/connectors', { name: 'ok', config })).status, 201)
@@ -273,7 +273,7 @@ t.test('what a client gets that asks for nonsense', async (t) => {
 })
 
 t.test('validation answers what a form needs', async (t) => {
-  const trial = await WorkerTrial.start(t.testdir())
+  const trial = await WorkerTrial.start()
   t.teardown(() => trial.stop())
   const { status, body } = await trial.ask(
     'PUT',
@@ -321,7 +321,7 @@ t.test('validation answers what a form needs', async (t) => {
 t.test('a task that throws fails alone, and is told with its trace', async (t) => {
   let isBroken = true
   const seen: string[] = []
-  const trial = await WorkerTrial.start(t.testdir(), [
+  const trial = await WorkerTrial.start([
     sinkDoing('Breaks', () => ({
       start: () => undefined,
       put: (records) => {
@@ -355,7 +355,7 @@ t.test('redelivery, refused flushes and offsets of the task’s own', async (t) 
   let refusals = 2
   let flushFailures = 1
   let context: SinkTaskContext | null = null
-  const trial = await WorkerTrial.start(t.testdir(), [
+  const trial = await WorkerTrial.start([
     sinkDoing('Stubborn', () => ({
       start: (_settings, given) => {
         context = given
@@ -391,7 +391,7 @@ t.test('redelivery, refused flushes and offsets of the task’s own', async (t) 
 
 t.test('tolerance, retries and dead letters', async (t) => {
   const seen: string[] = []
-  const trial = await WorkerTrial.start(t.testdir(), [
+  const trial = await WorkerTrial.start([
     sinkDoing('Picky', () => {
       let context: SinkTaskContext
       return {
@@ -468,7 +468,7 @@ t.test('tolerance, retries and dead letters', async (t) => {
 
 t.test('offsets over REST', async (t) => {
   const seen: string[] = []
-  const trial = await WorkerTrial.start(t.testdir(), [
+  const trial = await WorkerTrial.start([
     sinkDoing('Sink', () => ({
       start: () => undefined,
       put: (records) => {

@@ -1,4 +1,10 @@
-/** A worker for trials: a broker of its own, plug-ins that do as the test says, and REST without a network. */
+/**
+ * A worker for trials: a broker of its own, in a directory of its own that goes once both have stopped, plug-ins that do as
+ * the test says, and REST without a network.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BatchRecord } from '../../protocol/records/record.ts'
 import { createTopics } from '../../src/client/admin/topics.ts'
@@ -37,8 +43,14 @@ export class WorkerTrial {
   #herder: SoloHerder | null = null
   #answer: ReturnType<typeof connectApi> | null = null
 
-  static async start(directory: string, plugins: readonly AnyPlugin[] = []): Promise<WorkerTrial> {
-    const { address, stop } = await startBroker(directory)
+  /** Tap's own directories go before what is in them has stopped. */
+  static async start(plugins: readonly AnyPlugin[] = []): Promise<WorkerTrial> {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-worker-'))
+    const { address, stop: stopBroker } = await startBroker(directory)
+    const stop = async () => {
+      await stopBroker()
+      rmSync(directory, { recursive: true, force: true })
+    }
     const port = Number(address.split(':')[1])
     const trial = new WorkerTrial({ host: '127.0.0.1', port }, stop, plugins)
     await trial.startWorker()
