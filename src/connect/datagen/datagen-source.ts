@@ -7,8 +7,9 @@ import { atLeast, double, int, long, matching, oneOf, string } from '../../confi
 import { ConfigDef, key, required, type Settings } from '../config-def.ts'
 import { primitive, Struct } from '../data.ts'
 import { ConnectException } from '../failures.ts'
-import { Idle } from '../idle.ts'
-import type { SourceConnector, SourcePlugin, SourceTask, SourceTaskContext } from '../plugin.ts'
+import type { Idle } from '../idle.ts'
+import type { SourcePlugin, SourceTaskContext } from '../plugin.ts'
+import { PolledConnector, type Poller, polledTask } from '../polled-source.ts'
 import { type SourcePosition, type SourceRecord, sourceRecord } from '../records.ts'
 import { connectVersion } from '../version.ts'
 import { type Below, shapes } from './shapes.ts'
@@ -45,28 +46,11 @@ const waitMsMax = 100
 const arrearsMsMax = 1000
 const batchMax = 2000
 
-class DatagenSourceConnector implements SourceConnector {
-  #settings: Settings = new Map()
-
-  start(settings: Settings): void {
-    config.parse(settings)
-    this.#settings = settings
-  }
-
-  taskConfigs(tasksMax: number): Settings[] {
-    return Array.from(
-      { length: tasksMax },
-      (_, task) => new Map([...this.#settings, [taskSetting, String(task)]]),
-    )
-  }
-
-  alterOffsets(
-    _settings: Settings,
-    offsets: readonly (readonly [SourcePosition, SourcePosition | null])[],
-  ): boolean {
-    for (const [, offset] of offsets) if (offset !== null) sequenceOf(offset)
-    return true
-  }
+function taskConfigs(settings: Settings, tasksMax: number): Settings[] {
+  return Array.from(
+    { length: tasksMax },
+    (_, task) => new Map([...settings, [taskSetting, String(task)]]),
+  )
 }
 
 /** How many records have been made. Throws ConnectException. */
@@ -76,19 +60,21 @@ function sequenceOf(offset: SourcePosition): bigint {
   throw new ConnectException("The 'sequence' key of an offset is expected to be a Long from 0 on")
 }
 
-class DatagenSourceTask implements SourceTask {
-  readonly #idle = new Idle()
-  #context: SourceTaskContext | null = null
-  #config: ReturnType<typeof config.parse> | null = null
-  #partition: SourcePosition = new Map()
-  #task = 0
+class MadeUpRecords implements Poller {
+  readonly #idle: Idle
+  readonly #context: SourceTaskContext
+  readonly #config: ReturnType<typeof config.parse>
+  readonly #task: number
+  readonly #partition: SourcePosition
   /** Of the next record. */
-  #number = 0n
+  #number: bigint
   /** When that was due. */
-  #dueMs = 0
+  #dueMs: number
 
-  start(settings: Settings, context: SourceTaskContext): void {
+  constructor(context: SourceTaskContext, idle: Idle) {
+    const { settings } = context
     this.#context = context
+    this.#idle = idle
     this.#config = config.parse(settings)
     this.#task = Number(settings.get(taskSetting) ?? 0)
     this.#partition = new Map([['task', BigInt(this.#task)]])
@@ -98,8 +84,8 @@ class DatagenSourceTask implements SourceTask {
   }
 
   async poll(): Promise<SourceRecord[] | null> {
-    const { clock, timers } = this.#context!.environment
-    const { iterations, rate } = this.#config!
+    const { clock, timers } = this.#context.environment
+    const { iterations, rate } = this.#config
     const periodMs = 1000 / rate
     const nowMs = clock.monotonic()
     this.#dueMs = Math.max(this.#dueMs, nowMs - arrearsMsMax)
@@ -116,9 +102,9 @@ class DatagenSourceTask implements SourceTask {
   }
 
   #next(): SourceRecord {
-    const { quickstart, keys, 'kafka.topic': topic, 'random.seed': seed } = this.#config!
+    const { quickstart, keys, 'kafka.topic': topic, 'random.seed': seed } = this.#config
     const { schema, keyField, values } = shapes[quickstart]!
-    const nowMs = this.#context!.environment.clock.now()
+    const nowMs = this.#context.environment.clock.now()
     const number = this.#number++
     const below = chanceOf(seed, this.#task, Number(number))
     const value = new Struct(schema)
@@ -135,10 +121,6 @@ class DatagenSourceTask implements SourceTask {
       sourcePartition: this.#partition,
       sourceOffset: new Map([['sequence', this.#number]]),
     })
-  }
-
-  stop(): void {
-    this.#idle.stop()
   }
 }
 
@@ -159,6 +141,11 @@ export const datagenSource: SourcePlugin = {
   className: 'millrace.connect.datagen.DatagenSourceConnector',
   version: connectVersion,
   config,
-  connector: () => new DatagenSourceConnector(),
-  task: () => new DatagenSourceTask(),
+  connector: () =>
+    new PolledConnector({
+      check: (settings) => config.parse(settings),
+      checkOffset: sequenceOf,
+      taskConfigs,
+    }),
+  task: () => polledTask((context, idle) => new MadeUpRecords(context, idle)),
 }

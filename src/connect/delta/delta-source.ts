@@ -15,11 +15,12 @@ import { readChanges } from '../../tables/delta/changes.ts'
 import { DeltaError } from '../../tables/delta/delta-error.ts'
 import { versionAt } from '../../tables/delta/history.ts'
 import { latestVersion, listLog } from '../../tables/delta/log-files.ts'
-import { ConfigDef, key, required, type Settings } from '../config-def.ts'
+import { ConfigDef, key, required } from '../config-def.ts'
 import { type Schema, Struct, structOf } from '../data.ts'
 import { ConnectException } from '../failures.ts'
-import { Idle } from '../idle.ts'
-import type { SourceConnector, SourcePlugin, SourceTask, SourceTaskContext } from '../plugin.ts'
+import type { Idle } from '../idle.ts'
+import type { SourcePlugin, SourceTaskContext } from '../plugin.ts'
+import { PolledConnector, type Poller, polledTask } from '../polled-source.ts'
 import { type SourcePosition, type SourceRecord, sourceRecord } from '../records.ts'
 import { connectVersion } from '../version.ts'
 import type { StorageAt, TablesEnvironment } from './move-offsets.ts'
@@ -74,28 +75,6 @@ const recordsMax = 1000
 /** Behind the columns of the table. */
 const told = ['_change_type', '_commit_version']
 
-class DeltaSourceConnector implements SourceConnector {
-  #settings: Settings = new Map()
-
-  start(settings: Settings): void {
-    config.parse(settings)
-    this.#settings = settings
-  }
-
-  /** Versions come one behind another. */
-  taskConfigs(): Settings[] {
-    return [this.#settings]
-  }
-
-  alterOffsets(
-    _settings: Settings,
-    offsets: readonly (readonly [SourcePosition, SourcePosition | null])[],
-  ): boolean {
-    for (const [, offset] of offsets) if (offset !== null) placeOf(offset)
-    return true
-  }
-}
-
 interface Place {
   readonly version: number
   /** Rows of it that were taken. */
@@ -121,28 +100,24 @@ interface Reading {
   structs: RowStructs | null
 }
 
-class DeltaSourceTask implements SourceTask {
-  readonly #storageAt: StorageAt
-  readonly #idle = new Idle()
-  #context: SourceTaskContext | null = null
-  #config: ReturnType<typeof config.parse> | null = null
-  #storage: Storage | null = null
-  #partition: SourcePosition = new Map()
+class TableRows implements Poller {
+  readonly #idle: Idle
+  readonly #context: SourceTaskContext
+  readonly #config: ReturnType<typeof config.parse>
+  readonly #storage: Storage
+  readonly #partition: SourcePosition
   /** Null: not known yet. */
-  #place: Place | null = null
+  #place: Place | null
   #reading: Reading | null = null
   #isFirst = true
   #keySchema: Schema | null = null
 
-  constructor(storageAt: StorageAt) {
-    this.#storageAt = storageAt
-  }
-
-  start(settings: Settings, context: SourceTaskContext): void {
+  constructor(storageAt: StorageAt, context: SourceTaskContext, idle: Idle) {
     this.#context = context
-    this.#config = config.parse(settings)
+    this.#idle = idle
+    this.#config = config.parse(context.settings)
     const path = this.#config['table.path']
-    this.#storage = this.#storageAt(path, storageVariables(this.#config))
+    this.#storage = storageAt(path, storageVariables(this.#config))
     this.#partition = new Map([['table', path]])
     const kept = context.offset(this.#partition)
     this.#place = kept === null ? null : placeOf(kept)
@@ -156,13 +131,12 @@ class DeltaSourceTask implements SourceTask {
       if (reading !== null) await this.#read(reading, records)
     }
     if (records.length > 0) return records
-    const { environment } = this.#context!
-    await this.#idle.wait(environment.timers, Number(this.#config!['table.poll.interval.ms']))
+    const { environment } = this.#context
+    await this.#idle.wait(environment.timers, Number(this.#config['table.poll.interval.ms']))
     return null
   }
 
-  async stop(): Promise<void> {
-    this.#idle.stop()
+  async close(): Promise<void> {
     await this.#reading?.batches.return(undefined)
   }
 
@@ -176,7 +150,7 @@ class DeltaSourceTask implements SourceTask {
     this.#place ??= { version: await this.#startingVersion(latest), rows: 0 }
     const { version } = this.#place
     if (version > latest) return false
-    const batches = readChanges(this.#storage!, version, version)
+    const batches = readChanges(this.#storage, version, version)
     this.#reading = { version, batches, batch: null, row: 0, structs: null }
     let left = this.#isFirst ? this.#place.rows : 0
     this.#isFirst = false
@@ -191,14 +165,14 @@ class DeltaSourceTask implements SourceTask {
 
   /** Of a table that is not there yet, all that comes is new. */
   #expectFirst(): void {
-    const { 'table.starting.version': starting, 'table.starting.timestamp': time } = this.#config!
+    const { 'table.starting.version': starting, 'table.starting.timestamp': time } = this.#config
     if (starting === 'latest' && time === '') this.#place ??= { version: 0, rows: 0 }
   }
 
   /** Null: there is no table, or nothing of the next version. */
   async #latest(): Promise<number | null> {
     try {
-      return latestVersion(await listLog(this.#storage!, this.#place?.version ?? 0))
+      return latestVersion(await listLog(this.#storage, this.#place?.version ?? 0))
     } catch (error) {
       if (error instanceof DeltaError && error.reason === 'missing') return null
       throw error
@@ -206,11 +180,11 @@ class DeltaSourceTask implements SourceTask {
   }
 
   async #startingVersion(latest: number): Promise<number> {
-    const { 'table.starting.version': starting, 'table.starting.timestamp': time } = this.#config!
+    const { 'table.starting.version': starting, 'table.starting.timestamp': time } = this.#config
     if (time !== '') {
       try {
         const millis = Number(timestampOf(time.length === 10 ? `${time}T00:00:00` : time) / 1000n)
-        return (await versionAt(this.#storage!, millis - 1)) + 1
+        return (await versionAt(this.#storage, millis - 1)) + 1
       } catch (error) {
         if (error instanceof DeltaError && error.reason === 'missing') return 0
         throw error
@@ -237,9 +211,9 @@ class DeltaSourceTask implements SourceTask {
       this.#place = { version: reading.version + 1, rows: 0 }
       return
     }
-    const isAppend = this.#config!['table.mode'] === 'append'
+    const isAppend = this.#config['table.mode'] === 'append'
     const fields = isAppend ? batch.fields.filter(({ name }) => !told.includes(name)) : batch.fields
-    reading.structs ??= new RowStructs(fields, this.#config!['table.timestamps'] as TimestampUnit)
+    reading.structs ??= new RowStructs(fields, this.#config['table.timestamps'] as TimestampUnit)
     while (reading.row < batch.rowCount && records.length < recordsMax) {
       if (isAppend) this.#refuseChange(reading, batch)
       records.push(this.#recordOf(reading.structs.at(batch, reading.row)))
@@ -252,7 +226,7 @@ class DeltaSourceTask implements SourceTask {
     const change = valueAt({ kind: 'string' }, batch.columns[at]!, row)
     if (change === 'insert') return
     throw new ConnectException(
-      `Version ${version} of ${this.#config!['table.path']} changes rows (${change}): see table.mode`,
+      `Version ${version} of ${this.#config['table.path']} changes rows (${change}): see table.mode`,
     )
   }
 
@@ -260,11 +234,11 @@ class DeltaSourceTask implements SourceTask {
     const { version, rows } = this.#place!
     this.#place = { version, rows: rows + 1 }
     return sourceRecord({
-      topic: this.#config!['kafka.topic'],
+      topic: this.#config['kafka.topic'],
       ...this.#keyOf(value),
       valueSchema: value.schema,
       value,
-      timestamp: this.#context!.environment.clock.now(),
+      timestamp: this.#context.environment.clock.now(),
       sourcePartition: this.#partition,
       sourceOffset: new Map([
         ['version', BigInt(version)],
@@ -274,7 +248,7 @@ class DeltaSourceTask implements SourceTask {
   }
 
   #keyOf(value: Struct): Pick<SourceRecord, 'keySchema' | 'key'> {
-    const columns = this.#config!['table.key.columns']
+    const columns = this.#config['table.key.columns']
     if (columns.length === 0) return { keySchema: null, key: null }
     const schemas = columns.map((name): [string, Schema] => {
       const field = value.schema.field(name)
@@ -296,7 +270,11 @@ export function deltaSource({ storageAt }: Pick<TablesEnvironment, 'storageAt'>)
     className: 'millrace.connect.delta.DeltaSourceConnector',
     version: connectVersion,
     config,
-    connector: () => new DeltaSourceConnector(),
-    task: () => new DeltaSourceTask(storageAt),
+    connector: () =>
+      new PolledConnector({
+        check: (settings) => config.parse(settings),
+        checkOffset: placeOf,
+      }),
+    task: () => polledTask((context, idle) => new TableRows(storageAt, context, idle)),
   }
 }

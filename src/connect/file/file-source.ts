@@ -7,8 +7,9 @@ import { DiskError, type DiskFile } from '../../environment/disk.ts'
 import { ConfigDef, key, required, type Settings } from '../config-def.ts'
 import { primitive } from '../data.ts'
 import { ConnectException } from '../failures.ts'
-import { Idle } from '../idle.ts'
-import type { SourceConnector, SourcePlugin, SourceTask, SourceTaskContext } from '../plugin.ts'
+import type { Idle } from '../idle.ts'
+import type { SourcePlugin, SourceTaskContext } from '../plugin.ts'
+import { PolledConnector, type Poller, polledTask } from '../polled-source.ts'
 import { type SourcePosition, type SourceRecord, sourceRecord } from '../records.ts'
 import { connectVersion } from '../version.ts'
 
@@ -32,64 +33,46 @@ const chunkBytes = 64 * 1024
 const lineBytesMax = 32 * 1024 * 1024
 const lineSchema = primitive('STRING')
 
-class FileStreamSourceConnector implements SourceConnector {
-  #settings: Settings = new Map()
-
-  start(settings: Settings): void {
-    const { file } = config.parse(settings)
-    if (file === null || file === '')
-      throw new ConnectException('file must be set: a broker has no standard input to read')
-    this.#settings = settings
-  }
-
-  /** One file is read by one task. */
-  taskConfigs(): Settings[] {
-    return [this.#settings]
-  }
-
-  alterOffsets(
-    _settings: Settings,
-    offsets: readonly (readonly [SourcePosition, SourcePosition | null])[],
-  ): boolean {
-    for (const [partition, offset] of offsets) {
-      // Anything may be forgotten, what nobody understands above all.
-      if (offset === null) continue
-      const position = offset.get('position')
-      if (position === undefined)
-        throw new ConnectException(
-          "Offset objects should either be null or contain the key 'position'",
-        )
-      if (typeof position !== 'bigint')
-        throw new ConnectException(
-          "The value for the 'position' key in the offset is expected to be a Long value",
-        )
-      if (position < 0n)
-        throw new ConnectException(
-          "The value for the 'position' key in the offset should be a non-negative value",
-        )
-      if (!partition.has('filename'))
-        throw new ConnectException("Partition objects should contain the key 'filename'")
-    }
-    return true
-  }
+function check(settings: Settings): void {
+  const { file } = config.parse(settings)
+  if (file === null || file === '')
+    throw new ConnectException('file must be set: a broker has no standard input to read')
 }
 
-class FileStreamSourceTask implements SourceTask {
-  #context: SourceTaskContext | null = null
-  #path = ''
-  #topic = ''
-  #recordsMax = 0
+/** Throws ConnectException. */
+function checkOffset(offset: SourcePosition, partition: SourcePosition): void {
+  const position = offset.get('position')
+  if (position === undefined)
+    throw new ConnectException("Offset objects should either be null or contain the key 'position'")
+  if (typeof position !== 'bigint')
+    throw new ConnectException(
+      "The value for the 'position' key in the offset is expected to be a Long value",
+    )
+  if (position < 0n)
+    throw new ConnectException(
+      "The value for the 'position' key in the offset should be a non-negative value",
+    )
+  if (!partition.has('filename'))
+    throw new ConnectException("Partition objects should contain the key 'filename'")
+}
+
+class FileLines implements Poller {
+  readonly #context: SourceTaskContext
+  readonly #idle: Idle
+  readonly #path: string
+  readonly #topic: string
+  readonly #recordsMax: number
   #file: DiskFile | null = null
   /** Where the bytes begin that are not yet lines. */
   #position = 0
   #rest: Buffer = Buffer.alloc(0)
-  readonly #idle = new Idle()
   /** It was said that the file is missing. */
   #isAwaited = false
 
-  start(settings: Settings, context: SourceTaskContext): void {
-    const { file, topic, 'batch.size': batchSize } = config.parse(settings)
+  constructor(context: SourceTaskContext, idle: Idle) {
+    const { file, topic, 'batch.size': batchSize } = config.parse(context.settings)
     this.#context = context
+    this.#idle = idle
     this.#path = file ?? ''
     this.#topic = topic
     this.#recordsMax = batchSize
@@ -111,8 +94,7 @@ class FileStreamSourceTask implements SourceTask {
     return null
   }
 
-  stop(): void {
-    this.#idle.stop()
+  close(): void {
     this.#file?.close()
     this.#file = null
   }
@@ -121,7 +103,7 @@ class FileStreamSourceTask implements SourceTask {
   #open(): boolean {
     if (this.#idle.isStopped) return false
     if (this.#file !== null) return true
-    const { environment, log } = this.#context!
+    const { environment, log } = this.#context
     try {
       this.#file = environment.disk.open(this.#path, 'read')
     } catch (error) {
@@ -132,7 +114,7 @@ class FileStreamSourceTask implements SourceTask {
       return false
     }
     this.#isAwaited = false
-    const position = this.#context!.offset(new Map([['filename', this.#path]]))?.get('position')
+    const position = this.#context.offset(new Map([['filename', this.#path]]))?.get('position')
     if (position !== undefined && position !== null && typeof position !== 'bigint')
       throw new ConnectException('Offset position is the incorrect type')
     this.#position = Number(position ?? 0n)
@@ -178,14 +160,14 @@ class FileStreamSourceTask implements SourceTask {
       topic: this.#topic,
       valueSchema: lineSchema,
       value: line,
-      timestamp: this.#context!.environment.clock.now(),
+      timestamp: this.#context.environment.clock.now(),
       sourcePartition: new Map([['filename', this.#path]]),
       sourceOffset: new Map([['position', BigInt(this.#position)]]),
     })
   }
 
   #wait(): Promise<void> {
-    return this.#idle.wait(this.#context!.environment.timers, waitMs)
+    return this.#idle.wait(this.#context.environment.timers, waitMs)
   }
 }
 
@@ -194,6 +176,6 @@ export const fileSource: SourcePlugin = {
   className: 'org.apache.kafka.connect.file.FileStreamSourceConnector',
   version: connectVersion,
   config,
-  connector: () => new FileStreamSourceConnector(),
-  task: () => new FileStreamSourceTask(),
+  connector: () => new PolledConnector({ check, checkOffset }),
+  task: () => polledTask((context, idle) => new FileLines(context, idle)),
 }

@@ -8,13 +8,14 @@
  */
 import { atLeast, long, matching, string } from '../../config/definition.ts'
 import { type ClientAnswer, shownUrl } from '../../environment/http-client.ts'
-import { ConfigDef, key, required, type Settings } from '../config-def.ts'
+import { ConfigDef, key, required } from '../config-def.ts'
 import { JsonValues } from '../converters/json.ts'
 import { primitive } from '../data.ts'
 import { ConnectException } from '../failures.ts'
-import { Idle } from '../idle.ts'
+import type { Idle } from '../idle.ts'
 import { Fraction, type Json, parseJson, writeJson } from '../json-text.ts'
-import type { SourceConnector, SourcePlugin, SourceTask, SourceTaskContext } from '../plugin.ts'
+import type { SourcePlugin, SourceTaskContext } from '../plugin.ts'
+import { PolledConnector, type Poller, polledTask } from '../polled-source.ts'
 import { type SourcePosition, type SourceRecord, sourceRecord } from '../records.ts'
 import { connectVersion } from '../version.ts'
 import { headersOf, headersSetting, urlCheck } from './requests.ts'
@@ -58,56 +59,36 @@ const config = new ConfigDef({
   ),
 })
 
-class HttpSourceConnector implements SourceConnector {
-  #settings: Settings = new Map()
-
-  start(settings: Settings): void {
-    config.parse(settings)
-    this.#settings = settings
-  }
-
-  /** There is one address to ask. */
-  taskConfigs(): Settings[] {
-    return [this.#settings]
-  }
-
-  alterOffsets(
-    _settings: Settings,
-    offsets: readonly (readonly [SourcePosition, SourcePosition | null])[],
-  ): boolean {
-    for (const [, offset] of offsets) if (offset !== null) offsetIn(offset)
-    return true
-  }
-}
-
+/** Throws ConnectException. */
 function offsetIn(position: SourcePosition): string {
   const offset = position.get('offset')
   if (typeof offset === 'string') return offset
   throw new ConnectException("The 'offset' key of an offset is expected to be a text")
 }
 
-class HttpSourceTask implements SourceTask {
+class HttpAnswers implements Poller {
   readonly #values = new JsonValues(true, true)
-  readonly #idle = new Idle()
-  #context: SourceTaskContext | null = null
-  #config: ReturnType<typeof config.parse> | null = null
-  #partition: SourcePosition = new Map()
+  readonly #idle: Idle
+  readonly #context: SourceTaskContext
+  readonly #config: ReturnType<typeof config.parse>
+  readonly #partition: SourcePosition
   /** Of the last record; null: there was none. */
-  #offset: string | null = null
+  #offset: string | null
   #isFirst = true
 
-  start(settings: Settings, context: SourceTaskContext): void {
+  constructor(context: SourceTaskContext, idle: Idle) {
     this.#context = context
-    this.#config = config.parse(settings)
+    this.#idle = idle
+    this.#config = config.parse(context.settings)
     this.#partition = new Map([['url', this.#config['http.request.url']]])
     const kept = context.offset(this.#partition)
     this.#offset = kept === null ? null : offsetIn(kept)
   }
 
   async poll(): Promise<SourceRecord[] | null> {
-    const { log, environment } = this.#context!
+    const { log, environment } = this.#context
     if (!this.#isFirst) {
-      const intervalMs = Number(this.#config!['http.timer.interval.millis'])
+      const intervalMs = Number(this.#config['http.timer.interval.millis'])
       await this.#idle.wait(environment.timers, intervalMs)
     }
     this.#isFirst = false
@@ -115,7 +96,7 @@ class HttpSourceTask implements SourceTask {
     const url = this.#url()
     const answer = await this.#ask(url)
     if (answer === null) return null
-    const items = at(answer, this.#config!['http.response.list.pointer'])
+    const items = at(answer, this.#config['http.response.list.pointer'])
     if (items === undefined) {
       log.warn(`${shownUrl(url)} answers without anything at http.response.list.pointer`)
       return null
@@ -124,14 +105,14 @@ class HttpSourceTask implements SourceTask {
   }
 
   #url(): string {
-    const { 'http.request.url': url, 'http.offset.initial': initial } = this.#config!
+    const { 'http.request.url': url, 'http.offset.initial': initial } = this.#config
     return url.replaceAll('${offset}', encodeURIComponent(this.#offset ?? initial))
   }
 
   /** Null where there is no answer to speak of, which is told and asked for again. Throws where there never will be. */
   async #ask(url: string): Promise<Json | null> {
-    const { environment, log } = this.#context!
-    const headers = headersOf(this.#config!['http.request.headers'])
+    const { environment, log } = this.#context
+    const headers = headersOf(this.#config['http.request.headers'])
     let answer: ClientAnswer
     try {
       answer = await environment.http!(url, { method: 'GET', headers })
@@ -167,11 +148,11 @@ class HttpSourceTask implements SourceTask {
   }
 
   #offsetOf(item: Json): string | null {
-    return textAt(item, this.#config!['http.response.record.offset.pointer'])
+    return textAt(item, this.#config['http.response.record.offset.pointer'])
   }
 
   #recordOf(item: Json): SourceRecord {
-    const parsed = this.#config!
+    const parsed = this.#config
     this.#offset = this.#offsetOf(item) ?? this.#offset
     const value = at(item, parsed['http.response.record.pointer'])
     const keyText = textAt(item, parsed['http.response.record.key.pointer'])
@@ -180,14 +161,10 @@ class HttpSourceTask implements SourceTask {
       keySchema: keyText === null ? null : primitive('STRING'),
       key: keyText,
       value: value === undefined ? null : this.#values.fromJson(null, value),
-      timestamp: this.#context!.environment.clock.now(),
+      timestamp: this.#context.environment.clock.now(),
       sourcePartition: this.#partition,
       sourceOffset: new Map([['offset', this.#offset ?? parsed['http.offset.initial']]]),
     })
-  }
-
-  stop(): void {
-    this.#idle.stop()
   }
 }
 
@@ -215,6 +192,10 @@ export const httpSource: SourcePlugin = {
   className: 'millrace.connect.http.HttpSourceConnector',
   version: connectVersion,
   config,
-  connector: () => new HttpSourceConnector(),
-  task: () => new HttpSourceTask(),
+  connector: () =>
+    new PolledConnector({
+      check: (settings) => config.parse(settings),
+      checkOffset: offsetIn,
+    }),
+  task: () => polledTask((context, idle) => new HttpAnswers(context, idle)),
 }
