@@ -19,6 +19,7 @@ import {
 } from './partition-queue.ts'
 import { partitionOfKey, StickyPartition } from './partitioner.ts'
 import { Sender } from './sender.ts'
+import type { Transaction } from './transaction.ts'
 
 export interface ProducerOptions {
   /** 0: do not wait. 1: the leader has it. -1 (the default): all in-sync replicas have it. */
@@ -35,6 +36,8 @@ export interface ProducerOptions {
   readonly deliveryTimeoutMs?: Milliseconds
   /** Bytes of records under way above which the producer calls itself full. */
   readonly bufferBytes?: number
+  /** Everything is written in it, from its `begin` to `commit` or `abort`; it stays the caller's to open. */
+  readonly transaction?: Transaction | undefined
 }
 
 interface Waiting {
@@ -69,6 +72,7 @@ export class Producer {
   readonly #cluster: Cluster
   readonly #topics = new Map<string, TopicQueues>()
   readonly #sender: Sender
+  readonly #transaction: Transaction | null
   readonly #batchBytes: number
   readonly #bufferBytes: number
   #bytes = 0
@@ -81,9 +85,16 @@ export class Producer {
     this.#cluster = cluster
     this.#batchBytes = options.batchBytes ?? 128 * 1024
     this.#bufferBytes = options.bufferBytes ?? 32 * 1024 * 1024
+    this.#transaction = options.transaction ?? null
+    if (
+      this.#transaction !== null &&
+      ((options.acks ?? -1) !== -1 || options.idempotence === false)
+    )
+      throw new Error('transactions need acknowledgements of all replicas, and idempotence')
     this.#sender = new Sender(
       cluster,
       {
+        transaction: this.#transaction,
         acks: options.acks ?? -1,
         lingerMs: options.lingerMs ?? 5,
         compression: options.compression ?? 'none',
@@ -107,6 +118,7 @@ export class Producer {
   /** Takes a record; `listener` is told when it is acknowledged or has failed. */
   add(record: ProducerRecord, listener?: OnDelivery): void {
     if (this.#isClosed) throw new ClosedError('producer')
+    this.#transaction?.requireRunning()
     this.#bytes += bytesOf(record)
     this.#records++
     let topic = this.#topics.get(record.topic)
@@ -136,6 +148,19 @@ export class Producer {
     this.#sender.isFlushing = true
     while (this.#records > 0) await new Promise<void>((resolve) => this.#flushWaiters.push(resolve))
     this.#sender.isFlushing = false
+  }
+
+  /** Flushes, and ends the transaction. Rejects as `Transaction.end`: what was not written is not committed. */
+  async commit(): Promise<void> {
+    await this.flush()
+    await this.#transaction?.end('commit')
+  }
+
+  /** What was not sent yet is not sent any more. Rejects as `Transaction.end`. */
+  async abort(): Promise<void> {
+    this.#transaction?.doom(new Error('the transaction is aborted'))
+    await this.flush()
+    await this.#transaction?.end('abort')
   }
 
   /** Flushes, and takes no more records. The cluster stays open. */
@@ -211,6 +236,7 @@ export class Producer {
   #refuse(record: ProducerRecord, listener: OnDelivery | undefined, error: Error): void {
     this.#bytes -= bytesOf(record)
     this.#records--
+    this.#transaction?.doom(error)
     const { topic, partition = -1, timestamp = -1 } = record
     listener?.(error, { topic, partition, offset: -1, timestamp })
   }

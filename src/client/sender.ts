@@ -14,6 +14,7 @@ import type { Answered } from './connection.ts'
 import { isAnswer, isRetriable, TimeoutError, UnsupportedVersionError } from './failures.ts'
 import type { PartitionQueue, ProducerBatch, ProducerIdentity } from './partition-queue.ts'
 import { backoffMs } from './retry.ts'
+import type { Transaction } from './transaction.ts'
 
 /** As many as brokers remember per partition to recognise what comes twice. */
 const inFlightMax = 5
@@ -29,6 +30,8 @@ export interface SenderOptions {
   readonly idempotence: boolean
   /** Milliseconds that a record may take from being added to being acknowledged. */
   readonly deliveryTimeoutMs: Milliseconds
+  /** What everything belongs to. */
+  readonly transaction: Transaction | null
 }
 
 interface Parcel {
@@ -86,6 +89,8 @@ export class Sender {
   }
 
   #drain(): void {
+    const failure = this.#options.transaction?.failure ?? null
+    if (failure !== null) this.#failAll(failure)
     const now = this.#now
     const lingerMs = this.#isFlushing ? 0 : this.#options.lingerMs
     const parcels = new Map<number, Parcel[]>()
@@ -164,11 +169,14 @@ export class Sender {
   }
 
   #stamp(queue: PartitionQueue, batch: ProducerBatch): boolean {
-    if (this.#identity === null) {
-      void this.#acquireIdentity()
+    const { transaction } = this.#options
+    const identity = transaction === null ? this.#identity : transaction.identity
+    if (identity === null) {
+      if (transaction === null) void this.#acquireIdentity()
       return false
     }
-    return queue.stamp(batch, this.#identity)
+    if (transaction?.mayWrite(queue, () => this.wake()) === false) return false
+    return queue.stamp(batch, identity)
   }
 
   async #acquireIdentity(): Promise<void> {
@@ -209,7 +217,7 @@ export class Sender {
       // From version 13 on topics go by id, which brokers before 2.8 have not told.
       const versionMax = ids.some((id) => id === undefined || id === zeroUuid) ? 12 : undefined
       const request = this.#request(parcels)
-      const options = { versionMin: 3, versionMax }
+      const options = { versionMin: 3, versionMax, ...this.#options.transaction?.produceVersions }
       if (this.#options.acks === 0) {
         await connection.tell(apis.produce, request, options)
         for (const { queue, batch } of parcels) this.#succeed(queue, batch, -1, -1)
@@ -222,7 +230,7 @@ export class Sender {
   }
 
   #request(parcels: readonly Parcel[]) {
-    const { acks, compression, compressionLevel } = this.#options
+    const { acks, compression, compressionLevel, transaction } = this.#options
     const topics = new Map<string, { index: number; records: Buffer[] }[]>()
     for (const { queue, batch } of parcels) {
       const records = encodeBatch({
@@ -232,12 +240,14 @@ export class Sender {
         producerId: batch.identity?.producerId ?? -1,
         producerEpoch: batch.identity?.producerEpoch ?? -1,
         baseSequence: batch.identity === null ? -1 : batch.baseSequence,
+        isTransactional: transaction !== null,
       })
       const partitions = topics.get(queue.topic) ?? []
       partitions.push({ index: queue.partition, records: [records] })
       topics.set(queue.topic, partitions)
     }
     return {
+      transactionalId: transaction?.transactionalId ?? null,
       acks,
       timeoutMs: this.#cluster.requestTimeoutMs,
       topicData: Array.from(topics, ([name, partitionData]) => ({
@@ -291,7 +301,7 @@ export class Sender {
       queue.split(batch)
     } else if (isAnswer(error, 'OUT_OF_ORDER_SEQUENCE_NUMBER') && !isOldest) {
       this.#again(batch)
-    } else if (isAnswer(error, 'UNKNOWN_PRODUCER_ID')) {
+    } else if (isAnswer(error, 'UNKNOWN_PRODUCER_ID') && this.#options.transaction === null) {
       this.#loseIdentity(queue)
       this.#again(batch)
     } else if (!isRetriable(error)) {
@@ -321,7 +331,11 @@ export class Sender {
 
   #fail(queue: PartitionQueue, batch: ProducerBatch, error: Error): void {
     queue.remove(batch)
-    if (batch.identity !== null) this.#loseIdentity(queue)
+    const { transaction } = this.#options
+    if (transaction !== null) {
+      transaction.doom(error)
+      this.wake()
+    } else if (batch.identity !== null) this.#loseIdentity(queue)
     this.#finish(queue, batch, error, -1, -1)
   }
 

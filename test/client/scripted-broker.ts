@@ -42,6 +42,8 @@ export class ScriptedBroker {
   /** The highest version of an API that it speaks, where not the table's. */
   readonly versionMax = new Map<string, number>()
   connections = 0
+  /** The finalized level of transaction.version. */
+  transactionVersion = 0
   readonly #environment: Environment
   #listening: Listening | null = null
 
@@ -123,7 +125,7 @@ export class ScriptedBroker {
     if (scripted !== undefined) return scripted(request, version)
     switch (name) {
       case 'apiVersions':
-        return { errorCode: 0, apiKeys: this.#apiKeys() }
+        return { errorCode: 0, apiKeys: this.#apiKeys(), finalizedFeatures: this.#features() }
       case 'metadata':
         return this.metadata(request as Request<'metadata'>)
       case 'findCoordinator':
@@ -170,6 +172,11 @@ export class ScriptedBroker {
         errorMessage: null,
       })),
     }
+  }
+
+  #features() {
+    const level = this.transactionVersion
+    return [{ name: 'transaction.version', maxVersionLevel: level, minVersionLevel: level }]
   }
 
   #apiKeys() {
