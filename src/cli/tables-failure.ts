@@ -59,7 +59,10 @@ export function toldWriting(at: string, work: () => Promise<number>): Promise<nu
 
 /** Says of a commit that holds what did not go with it. */
 export function warn(committed: Committed | null): void {
-  const failure = committed?.checkpointFailure ?? null
-  if (failure === null) return
-  process.stderr.write(`millrace: warning: no checkpoint was written: ${failure.message}\n`)
+  for (const [what, failure] of [
+    ['no checkpoint was written', committed?.checkpointFailure],
+    ['the log was not cleaned up', committed?.cleanupFailure],
+  ] as const) {
+    if (failure) process.stderr.write(`millrace: warning: ${what}: ${failure.message}\n`)
+  }
 }

@@ -7,6 +7,7 @@ import { localVerb } from './command.ts'
 import { UsageError } from './failure.ts'
 import { bytes, count, plural } from './table.ts'
 import { tableEnvironment } from './table-storage.ts'
+import { versionOf } from './table-versions.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 
 const path = {
@@ -87,14 +88,29 @@ export const vacuum = localVerb({
 export const restore = localVerb({
   summary: 'Make a table what it was at an older version, by a new one',
   positionals: [path],
-  options: { version: { kind: 'number', summary: 'The version to go back to' } },
+  options: {
+    version: { kind: 'number', summary: 'The version to go back to' },
+    timestamp: {
+      kind: 'text',
+      value: 'TIME',
+      summary: 'Or a time at which the table was as it is to be, e.g. 2026-01-31T10:00:00Z',
+    },
+  },
   examples: [
     { says: 'Before the mistake', line: 'millrace tables restore /data/orders --version 41' },
+    {
+      says: 'As it was at noon',
+      line: 'millrace tables restore /data/orders --timestamp 2026-01-31T12:00:00Z',
+    },
   ],
-  run: ({ values: { version }, positionals, json }) =>
+  run: ({ values, positionals, json }) =>
     toldWriting(positionals[0]!, async () => {
-      if (version === undefined) throw new UsageError('--version is missing: which to go back to')
-      const done = await restoreTable(tableEnvironment(positionals[0]!), version)
+      const environment = tableEnvironment(positionals[0]!)
+      const version = await versionOf(environment.storage, values)
+      if (version === undefined) {
+        throw new UsageError('--version or --timestamp is missing: what to go back to')
+      }
+      const done = await restoreTable(environment, version, values.timestamp)
       warn(done)
       const told = {
         version: done?.version ?? null,

@@ -4,11 +4,10 @@ import type { Storage } from '../environment/storage.ts'
 import type { ColumnBatch } from '../tables/columns/column.ts'
 import { jsonText } from '../tables/columns/exact-json.ts'
 import { rowPrinter } from '../tables/columns/json-text.ts'
-import { timestampOf } from '../tables/columns/text-values.ts'
 import { columnsOf } from '../tables/columns/where.ts'
 import { readChanges } from '../tables/delta/changes.ts'
 import { conditionOn } from '../tables/delta/conditions.ts'
-import { readHistory, versionAt } from '../tables/delta/history.ts'
+import { readHistory } from '../tables/delta/history.ts'
 import { chosenFields, matching, scanTable } from '../tables/delta/scan.ts'
 import { typeText } from '../tables/delta/schema.ts'
 import { readSnapshot, type Snapshot } from '../tables/delta/snapshot.ts'
@@ -17,6 +16,7 @@ import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
 import { storageAt } from './table-storage.ts'
+import { type AskedVersion, versionOf } from './table-versions.ts'
 import { append, overwrite } from './tables-append.ts'
 import { merge, remove, update } from './tables-change.ts'
 import { isFile, told } from './tables-failure.ts'
@@ -35,11 +35,6 @@ const versionOptions = {
     summary: 'The table as it was at this time, e.g. 2026-01-31T10:00:00Z',
   },
 } as const
-
-interface AtVersion {
-  readonly version: number | undefined
-  readonly timestamp: string | undefined
-}
 
 /** Characters of rows that are handed to stdout at once. */
 const chunkCharacters = 64 * 1024
@@ -163,17 +158,8 @@ export const command: Command = {
   },
 }
 
-async function snapshotAt(storage: Storage, { version, timestamp }: AtVersion): Promise<Snapshot> {
-  if (timestamp === undefined) return readSnapshot(storage, version)
-  if (version !== undefined) throw new UsageError('--version and --timestamp exclude each other')
-  let micros: bigint
-  try {
-    micros = timestampOf(timestamp)
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message)
-    throw error
-  }
-  return readSnapshot(storage, await versionAt(storage, Number(micros / 1000n)))
+async function snapshotAt(storage: Storage, asked: AskedVersion): Promise<Snapshot> {
+  return readSnapshot(storage, await versionOf(storage, asked))
 }
 
 async function* fileBatches(

@@ -34,6 +34,8 @@ t.test('rows go into a table and come out again', async (t) => {
   t.match(tables(['overwrite', orders], '{"id":7}'), { status: 0, stdout: /^Version 2/ })
   t.equal(tables(['read', orders]).stdout, '{"id":7,"day":null}\n')
   t.match(tables(['restore', orders, '--version', '0']).stdout, /: 2 files back, 1 gone/)
+  const later = ['restore', orders, '--timestamp', '2100-01-01T00:00:00Z']
+  t.match(tables(later).stdout, /^The table is as it was at version \d/)
   t.match(tables(['delete', orders, '--where', 'id = 3']).stdout, /^No row matches/)
   const other = join(root, 'merged')
   tables(['append', other], '{"id":1,"s":"a"}\n{"id":2,"s":"b"}')
@@ -115,6 +117,9 @@ t.test('what does not fit is said in a line, and nothing is committed', async (t
   refused(['changes', orders], '', /--from is missing/, 2)
   refused(['vacuum', orders, '--retention-hours', '1'], '', /168 hours/)
   refused(['restore', orders, '--version', '77'], '', /no version 77/)
+  refused(['restore', orders, '--timestamp', '2000-01-01'], '', /no version is as old as 2000/)
+  refused(['restore', orders, '--timestamp', 'noon'], '', /noon/, 2)
+  refused(['restore', orders], '', /--version or --timestamp is missing/, 2)
   t.match(JSON.parse(tables(['list', root, '--json']).stdout), [{}, { version: 3 }])
 })
 

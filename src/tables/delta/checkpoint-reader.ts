@@ -5,9 +5,9 @@
 import type { Storage } from '../../environment/storage.ts'
 import { structAt } from '../columns/value.ts'
 import { ParquetFile } from '../parquet/parquet-file.ts'
-import { type Action, actionOfRow, parseActions } from './actions.ts'
+import { type Action, actionOfRow, parseActions, type SidecarAction } from './actions.ts'
 import { corrupt } from './delta-error.ts'
-import { type Checkpoint, logDirectory } from './log-files.ts'
+import { type Checkpoint, sidecarDirectory } from './log-files.ts'
 import { fileNameOf } from './paths.ts'
 
 const fileColumns = [
@@ -27,6 +27,18 @@ const columns: readonly (readonly string[])[] = [
   ...['metaData', 'protocol', 'txn', 'domainMetadata', 'sidecar'].map((name) => [name]),
 ]
 
+/** What a checkpoint has in other files. */
+export async function* sidecarsOf(
+  storage: Storage,
+  { names }: Checkpoint,
+): AsyncGenerator<SidecarAction> {
+  for (const name of names) {
+    for await (const action of actionsIn(storage, name, [['sidecar']])) {
+      if (action.kind === 'sidecar') yield action.sidecar
+    }
+  }
+}
+
 export async function* readCheckpoint(
   storage: Storage,
   checkpoint: Checkpoint,
@@ -38,7 +50,7 @@ export async function* readCheckpoint(
         continue
       }
       const path = fileNameOf(action.sidecar.path)
-      for await (const inside of actionsIn(storage, `${logDirectory}/_sidecars/${path}`)) {
+      for await (const inside of actionsIn(storage, `${sidecarDirectory}/${path}`)) {
         if (inside.kind === 'sidecar') throw corrupt(`sidecar ${path} names a sidecar`)
         yield inside
       }
@@ -46,7 +58,11 @@ export async function* readCheckpoint(
   }
 }
 
-async function* actionsIn(storage: Storage, name: string): AsyncGenerator<Action> {
+async function* actionsIn(
+  storage: Storage,
+  name: string,
+  wanted = columns,
+): AsyncGenerator<Action> {
   if (name.endsWith('.json')) {
     yield* parseActions(await storage.read(name), name)
     return
@@ -54,7 +70,7 @@ async function* actionsIn(storage: Storage, name: string): AsyncGenerator<Action
   const source = await storage.open(name)
   try {
     const file = await ParquetFile.open(source)
-    for await (const batch of file.batches({ columns })) {
+    for await (const batch of file.batches({ columns: wanted })) {
       for (let row = 0; row < batch.rowCount; row++) {
         const action = actionOfRow(structAt(batch.fields, batch.columns, row))
         if (action !== null) yield action

@@ -38,18 +38,37 @@ export async function readHistory(storage: Storage, countMax?: number): Promise<
 
 /** The latest version that was committed at that time or before it. */
 export async function versionAt(storage: Storage, timestampMs: number): Promise<number> {
-  const listing = await listLog(storage)
-  let found: number | null = null
-  for (const { version, name, timeMs } of commitTimes(listing)) {
-    const info = commitInfoOf(parseActions(await storage.read(name), name))
-    const inCommit = info?.['inCommitTimestamp']
-    if ((typeof inCommit === 'number' ? inCommit : timeMs) > timestampMs) break
-    found = version
-  }
+  const found = await lastCommitBy(storage, await listLog(storage), timestampMs)
   if (found === null) {
     throw missing(`no version is as old as ${timestampText(BigInt(timestampMs), 'millis')}Z`)
   }
   return found
+}
+
+/**
+ * As `versionAt`, of the commits that are listed; `null`: all came later. Of many, few are looked at, and none where commits
+ * are known to have no time of their own.
+ */
+export async function lastCommitBy(
+  storage: Storage,
+  listing: LogListing,
+  timestampMs: number,
+  mayHaveTimes = true,
+): Promise<number | null> {
+  const commits = [...commitTimes(listing)]
+  const ownTime = async (name: string): Promise<Json | undefined> =>
+    mayHaveTimes
+      ? commitInfoOf(parseActions(await storage.read(name), name))?.['inCommitTimestamp']
+      : undefined
+  let [low, high] = [0, commits.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const { name, timeMs } = commits[middle]!
+    const inCommit = await ownTime(name)
+    if ((typeof inCommit === 'number' ? inCommit : timeMs) <= timestampMs) low = middle + 1
+    else high = middle
+  }
+  return commits[low - 1]?.version ?? null
 }
 
 interface CommitTime {

@@ -45,6 +45,7 @@ const compactionName = /^(\d{20})\.(\d{20})\.compacted\.json$/
 const checkpointName =
   /^(\d{20})\.checkpoint(?:\.(?:(\d{10})\.(\d{10})\.parquet|([^.]+)\.(?:json|parquet))|\.parquet)$/
 
+export const sidecarDirectory = `${logDirectory}/_sidecars`
 export const lastCheckpointFile = `${logDirectory}/_last_checkpoint`
 
 export function commitFile(version: number): string {
@@ -53,6 +54,11 @@ export function commitFile(version: number): string {
 
 export function checkpointFile(version: number): string {
   return `${logDirectory}/${numbered(version)}.checkpoint.parquet`
+}
+
+/** Of a checkpoint that may have sidecars: its name says nothing of what is in it. */
+export function namedCheckpointFile(version: number, uuid: string): string {
+  return `${logDirectory}/${numbered(version)}.checkpoint.${uuid}.parquet`
 }
 
 function numbered(version: number): string {

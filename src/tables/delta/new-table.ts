@@ -102,7 +102,9 @@ const featureOfProperty: Readonly<Record<string, readonly string[]>> = {
   'delta.enableRowTracking': ['rowTracking', 'domainMetadata'],
   'delta.enableTypeWidening': ['typeWidening'],
 }
-const readerFeatures = new Set(['columnMapping', 'deletionVectors', 'timestampNtz', 'typeWidening'])
+const readerFeatures = new Set([
+  ...['columnMapping', 'deletionVectors', 'timestampNtz', 'typeWidening', 'v2Checkpoint'],
+])
 const rowTrackingColumns = {
   'delta.rowTracking.materializedRowIdColumnName': '_row-id-col-',
   'delta.rowTracking.materializedRowCommitVersionColumnName': '_row-commit-version-col-',
@@ -135,6 +137,7 @@ function featuresOf(
     features.push('columnMapping')
   }
   if (fields.some(({ type }) => hasNtz(type))) features.push('timestampNtz')
+  if (properties.get('delta.checkpointPolicy') === 'v2') features.push('v2Checkpoint')
   for (const [property, feature] of Object.entries(featureOfColumn)) {
     const isUsed = (field: RuledField): boolean =>
       Object.hasOwn(field.metadata ?? {}, property) || (field.children ?? []).some(isUsed)
@@ -147,9 +150,6 @@ function featuresOf(
     if (property.startsWith('delta.feature.')) {
       throw unsupported(`${property}: a table gets the features that its properties need`)
     }
-  }
-  if (properties.get('delta.checkpointPolicy') === 'v2') {
-    throw unsupported('delta.checkpointPolicy: the feature v2Checkpoint is not written')
   }
   return { features, configuration }
 }

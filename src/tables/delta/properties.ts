@@ -21,7 +21,7 @@ const values: Readonly<Record<string, { readonly form: RegExp; readonly says: st
   'delta.checkpoint.writeStatsAsJson': boolean,
   'delta.checkpoint.writeStatsAsStruct': boolean,
   'delta.checkpointInterval': { form: /^[1-9]\d{0,8}$/, says: 'a number, 1 or more' },
-  'delta.checkpointPolicy': { form: /^(?:classic|v2)$/, says: 'classic' },
+  'delta.checkpointPolicy': { form: /^(?:classic|v2)$/, says: 'classic or v2' },
   'delta.columnMapping.mode': { form: /^(?:none|name|id)$/, says: 'none, name or id' },
   'delta.dataSkippingNumIndexedCols': { form: /^(?:-1|\d{1,9})$/, says: 'a number, -1 or more' },
   'delta.enableChangeDataFeed': boolean,
@@ -103,6 +103,17 @@ export function checkpointInterval(configuration: Configuration): number {
 export function tombstoneRetentionMs(configuration: Configuration): number {
   const property = 'delta.deletedFileRetentionDuration'
   return durationMs(property, configuration.get(property) ?? 'interval 1 week')
+}
+
+/** How long the log keeps what makes older versions. */
+export function logRetentionMs(configuration: Configuration): number {
+  const property = 'delta.logRetentionDuration'
+  return durationMs(property, configuration.get(property) ?? 'interval 30 days')
+}
+
+/** Whether what is older than that is deleted. */
+export function cleansLog(configuration: Configuration): boolean {
+  return configuration.get('delta.enableExpiredLogCleanup') !== 'false'
 }
 
 /** As in `interval 2 weeks 3 days`; the first word may be left out. */

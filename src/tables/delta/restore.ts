@@ -20,10 +20,11 @@ export interface Restored extends Committed {
   readonly removed: number
 }
 
-/** `null`: the table is as it was then. Rejects with DeltaError, DiskError. */
+/** `timestamp` is what was asked for, where it was that; the history says so. `null`: the table is as it was then. Rejects with DeltaError, DiskError. */
 export async function restoreTable(
   environment: TableEnvironment,
   version: number,
+  timestamp?: string,
 ): Promise<Restored | null> {
   const { storage } = environment
   const now = await readSnapshot(storage)
@@ -41,7 +42,7 @@ export async function restoreTable(
   transaction.readAll()
   const committed = await transaction.commit({
     operation: 'RESTORE',
-    parameters: { version: String(version) },
+    parameters: { version: String(version), ...(timestamp === undefined ? {} : { timestamp }) },
     metrics: { numRestoredFiles: added.length, numRemovedFiles: removed.length },
   })
   return { ...committed, added: added.length, removed: removed.length }

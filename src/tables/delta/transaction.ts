@@ -23,6 +23,7 @@ import { VectorWriter } from './deletion-vector.ts'
 import { DeltaError, invalid, unsupported } from './delta-error.ts'
 import { refuseWriting, writerFeaturesOf } from './features.ts'
 import { identityTag, withHighWaterMarks } from './identity.ts'
+import { cleanUpLog } from './log-cleanup.ts'
 import type { NewTable } from './new-table.ts'
 import { checkpointInterval } from './properties.ts'
 import type { RowBitmapBuilder } from './row-bitmap.ts'
@@ -34,6 +35,7 @@ import { looseStats, noStats, statsChoice } from './stats.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
 const engineInfo = 'Millrace/0.1.0'
+const noFailure = { checkpointFailure: null, cleanupFailure: null }
 
 export interface CommitDescription {
   /** As Delta names it: `WRITE`, `DELETE`, `OPTIMIZE`, … */
@@ -51,6 +53,8 @@ export interface Committed {
   readonly rows: number
   /** Why no checkpoint was written where one was due. The commit holds without it. */
   readonly checkpointFailure: Error | null
+  /** Why the log was not cleaned up of what is too old, where that was due. */
+  readonly cleanupFailure: Error | null
 }
 
 export interface StagingOptions {
@@ -300,8 +304,8 @@ export class Transaction {
       },
     })
     this.#writer = this.#changes = this.#vectors = null
-    const checkpointFailure = await this.#checkpointIfDue(version)
-    return { version, files: staged.length, rows, checkpointFailure }
+    const failures = await this.#checkpointIfDue(version)
+    return { version, files: staged.length, rows, ...failures }
   }
 
   /** Puts how far rows were numbered into the metadata. Answers what is said of a commit that changes nothing else in it. */
@@ -314,17 +318,26 @@ export class Transaction {
     return isOnly ? { [identityTag]: 'true' } : null
   }
 
-  async #checkpointIfDue(version: number): Promise<Error | null> {
+  /** Behind a checkpoint the log need not have all that came before it. */
+  async #checkpointIfDue(
+    version: number,
+  ): Promise<Pick<Committed, 'checkpointFailure' | 'cleanupFailure'>> {
+    let written: Snapshot | null = null
     try {
       const interval = checkpointInterval(this.#metadata.configuration)
-      if (version === 0 || version % interval !== 0) return null
+      if (version === 0 || version % interval !== 0) return noFailure
       const { storage } = this.#environment
       const now = this.snapshot === null ? null : await refreshSnapshot(storage, this.snapshot)
-      const then = now?.version === version ? now : await readSnapshot(storage, version)
-      await writeCheckpoint(this.#environment, then)
-      return null
+      written = now?.version === version ? now : await readSnapshot(storage, version)
+      await writeCheckpoint(this.#environment, written)
     } catch (error) {
-      return error as Error
+      return { checkpointFailure: error as Error, cleanupFailure: null }
+    }
+    try {
+      await cleanUpLog(this.#environment, written)
+      return noFailure
+    } catch (error) {
+      return { checkpointFailure: null, cleanupFailure: error as Error }
     }
   }
 
