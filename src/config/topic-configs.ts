@@ -52,6 +52,9 @@ export const topicConfigs = {
   'index.interval.bytes': int(4096, atLeast(0), {
     doc: 'Bytes of log between two entries of the offset index.',
   }),
+  'internal.segment.bytes': int(null, any, {
+    doc: 'In place of segment.bytes, and as small as one likes: for tests only.',
+  }),
   'leader.replication.throttled.replicas': list([], throttledReplicas),
   'local.retention.bytes': long(-2, atLeast(-2)),
   'local.retention.ms': long(-2, atLeast(-2)),
@@ -219,7 +222,10 @@ export function resolveTopicConfig(
   )
   if (overrides.size === 0) return presets
   const names = topicConfigNames.filter((name) => overrides.has(name))
-  return { ...presets, ...resolve(names, overrides, broker) }
+  const own = resolve(names, overrides, broker)
+  const { internalSegmentBytes } = own
+  if (typeof internalSegmentBytes !== 'number') return { ...presets, ...own }
+  return { ...presets, ...own, segmentBytes: internalSegmentBytes }
 }
 
 const noTexts: ReadonlyMap<string, string> = new Map()
@@ -241,7 +247,15 @@ function resolve(
 }
 
 /** In the order of the table. */
-export const topicConfigNames = Object.keys(topicConfigs) as readonly TopicConfigName[]
+const topicConfigNames = Object.keys(topicConfigs) as readonly TopicConfigName[]
+
+/** Told of a topic only where they are set, as in Kafka. */
+const internalNames: ReadonlySet<TopicConfigName> = new Set(['internal.segment.bytes'])
+
+/** The settings that a topic with these overrides is described by, in the order of the table. */
+export function toldTopicConfigs(overrides: ReadonlyMap<string, string>): TopicConfigName[] {
+  return topicConfigNames.filter((name) => !internalNames.has(name) || overrides.has(name))
+}
 
 function camelCase(name: string): string {
   return name.replace(/\.(.)/g, (_, letter: string) => letter.toUpperCase())

@@ -21,7 +21,7 @@ import type { ConfigType, Definition } from '../config/definition.ts'
 import { groupConfigs } from '../config/group-configs.ts'
 import {
   brokerSettingOf,
-  topicConfigNames,
+  toldTopicConfigs,
   topicConfigs,
   topicSynonyms,
 } from '../config/topic-configs.ts'
@@ -185,7 +185,7 @@ function topicSettings(image: MetadataImage, config: BrokerConfig, topic: string
 }
 
 function describedSettings(overrides: ConfigTexts, config: BrokerConfig): Setting[] {
-  return topicConfigNames.map((name) => {
+  return toldTopicConfigs(overrides).map((name) => {
     const all = topicSynonyms(name, overrides, config)
     const own = all.filter(({ source }) => source === configSource.DYNAMIC_TOPIC_CONFIG)
     const behind = all.slice(own.length).flatMap((one) => asGiven(one, config))

@@ -6,7 +6,11 @@ import { ConfigError, nearestName } from '../../src/config/definition.ts'
 import { parseListener, readListeners } from '../../src/config/listeners.ts'
 import { parseProperties } from '../../src/config/properties.ts'
 import { gatherSettings, settingOf } from '../../src/config/sources.ts'
-import { resolveTopicConfig, topicSynonyms } from '../../src/config/topic-configs.ts'
+import {
+  resolveTopicConfig,
+  toldTopicConfigs,
+  topicSynonyms,
+} from '../../src/config/topic-configs.ts'
 
 const broker = (texts: Record<string, string> = {}) =>
   new BrokerConfig(new Map(Object.entries(texts)))
@@ -172,6 +176,20 @@ t.test('a topic takes its defaults from the broker', async (t) => {
     true,
   )
 })
+
+t.test(
+  'internal.segment.bytes stands in for segment.bytes, and is told of where it is set',
+  async (t) => {
+    const none = new Map<string, string>()
+    const small = new Map([['internal.segment.bytes', '100']])
+    t.equal(resolveTopicConfig(small, broker()).segmentBytes, 100)
+    t.equal(resolveTopicConfig(none, broker()).segmentBytes, 1_073_741_824)
+    t.notOk(toldTopicConfigs(none).includes('internal.segment.bytes'))
+    t.ok(toldTopicConfigs(small).includes('internal.segment.bytes'))
+    const text = new Map([['internal.segment.bytes', 'few']])
+    t.throws(() => resolveTopicConfig(text, broker()), ConfigError)
+  },
+)
 
 t.test('listeners', async (t) => {
   t.strictSame(parseListener('listeners', 'PLAINTEXT://:9092'), {

@@ -6,7 +6,7 @@ import type {
 } from '../../../protocol/messages/create-topics.ts'
 import { type Uuid, zeroUuid } from '../../../protocol/types.ts'
 import type { BrokerConfig } from '../../config/broker-config.ts'
-import { topicConfigNames, topicSynonyms } from '../../config/topic-configs.ts'
+import { toldTopicConfigs, topicSynonyms } from '../../config/topic-configs.ts'
 import { mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import type { MetadataImage, PartitionImage } from '../image.ts'
 import { type MetadataRecord, record } from '../record.ts'
@@ -260,14 +260,16 @@ function created(
 }
 
 function configsOf(overrides: ReadonlyMap<string, string>, config: BrokerConfig) {
-  return [...topicConfigNames].sort().map((name) => {
-    const inForce = topicSynonyms(name, overrides, config)[0]
-    return {
-      name,
-      value: inForce?.text ?? null,
-      readOnly: false,
-      configSource: inForce?.source ?? -1,
-      isSensitive: false,
-    }
-  })
+  return toldTopicConfigs(overrides)
+    .sort()
+    .map((name) => {
+      const inForce = topicSynonyms(name, overrides, config)[0]
+      return {
+        name,
+        value: inForce?.text ?? null,
+        readOnly: false,
+        configSource: inForce?.source ?? -1,
+        isSensitive: false,
+      }
+    })
 }
