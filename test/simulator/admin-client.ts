@@ -6,7 +6,7 @@
 import { apis } from '../../protocol/apis.ts'
 import { errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
 import { zeroUuid } from '../../protocol/types.ts'
-import { describeConfigs } from '../../src/client/admin/configs.ts'
+import { alterConfigs, describeConfigs } from '../../src/client/admin/configs.ts'
 import { Consumer } from '../../src/client/consumer.ts'
 import { isAnswer } from '../../src/client/failures.ts'
 import { earliest, latest, listOffsets, offsetIn } from '../../src/client/offsets.ts'
@@ -20,7 +20,7 @@ import {
   sleep,
   startClient,
 } from './stage.ts'
-import type { SimulatedTopic } from './swarm.ts'
+import type { Temper } from './swarm.ts'
 import { Violation } from './violation.ts'
 
 interface OwnTopic {
@@ -35,9 +35,21 @@ interface OwnTopic {
 }
 
 /** Makes the topics of a scenario; there are no faults yet. */
-export async function makeTopics(client: Client, topics: readonly SimulatedTopic[]): Promise<void> {
-  for (const { name, partitions, configs } of topics) {
-    await client.cluster.retrying('make a topic', () => create(client, name, partitions, configs))
+export async function makeTopics(client: Client, temper: Temper): Promise<void> {
+  const { cluster } = client
+  for (const { name, partitions, configs } of temper.topics) {
+    await cluster.retrying('make a topic', () => create(client, name, partitions, configs))
+  }
+  const { stateSegmentBytes } = temper
+  if (stateSegmentBytes === null) return
+  const value = `${stateSegmentBytes}`
+  for (const [type, name] of [
+    ['group', '__consumer_offsets'],
+    ['transaction', '__transaction_state'],
+  ] as const) {
+    await cluster.retrying('find a coordinator', () => cluster.coordinator(type, 'any'))
+    const changes = [{ name: 'internal.segment.bytes', operation: 'set', value }] as const
+    await alterConfigs(cluster, [{ type: 'topic', name }], changes)
   }
 }
 

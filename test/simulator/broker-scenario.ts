@@ -155,7 +155,7 @@ class Scenario {
     const { environment } = this.#world.director
     this.#watch(this.#host.run())
     await this.#host.ready()
-    await makeTopics(startClient(stage, 'maker'), temper.topics)
+    await makeTopics(startClient(stage, 'maker'), temper)
     const { producing, reading, others } = this.#startClients()
     this.#world.networkWeather = temper.network
     this.#world.diskWeather = temper.disk

@@ -24,7 +24,7 @@ export class DiskFaults {
   #operations = 0
   #diesAt = Number.POSITIVE_INFINITY
   /** How; null: as it comes. */
-  #diesBy: 'kill' | null = null
+  #diesBy: 'kill' | 'power loss' | null = null
   #end: (how: 'kill' | 'power loss') => void = () => undefined
 
   constructor(stage: Stage, random: SeededRandom) {
@@ -52,7 +52,7 @@ export class DiskFaults {
   }
 
   /** The broker ends at one of its next disk operations. */
-  dieSoon(operationsMax = 60, how: 'kill' | null = null): void {
+  dieSoon(operationsMax = 60, how: 'kill' | 'power loss' | null = null): void {
     this.#operations = 0
     this.#diesBy = how
     this.#diesAt = this.#random.between(1, operationsMax)

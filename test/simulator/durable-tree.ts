@@ -6,7 +6,10 @@
 import type { SeededRandom } from './random.ts'
 
 /** A device writes sectors, an operating system pages. */
-const tornBytes = [512, 4096] as const
+export const sectorsAndPages: readonly number[] = [512, 4096]
+
+/** Where batches are as small as here, so that there are many pieces of what was not synced, and of a batch. */
+export const smallPieces: readonly number[] = [64, ...sectorsAndPages]
 
 /** A write or truncation that no sync covers yet, with what it takes to undo it. */
 interface Unsynced {
@@ -111,9 +114,9 @@ export class FileNode {
     return content
   }
 
-  /** The content after a power loss: something between durable and written. */
-  afterCrash(random: SeededRandom): Buffer {
-    if (this.#device !== null) return this.#device.afterCrash(random)
+  /** The content after a power loss: something between durable and written, torn into pieces of such sizes. */
+  afterCrash(random: SeededRandom, pieces = sectorsAndPages): Buffer {
+    if (this.#device !== null) return this.#device.afterCrash(random, pieces)
     const durable = this.durable()
     if (this.unsynced.length === 0 || random.chance(0.3)) return durable
     const written = this.content.subarray(0, this.size)
@@ -129,9 +132,11 @@ export class FileNode {
     const size = random.chance(0.5) ? longer : random.between(shorter, longer)
     const mixed = Buffer.alloc(size)
     durable.copy(mixed)
-    const bytes = random.pick(tornBytes)
+    const bytes = random.pick(pieces)
+    // Where few are missing, what follows a batch with a hole in it is right.
+    const keptChance = random.pick([0.5, 0.9])
     for (let at = 0; at < Math.min(size, written.length); at += bytes) {
-      if (random.chance(0.5)) written.copy(mixed, at, at, Math.min(at + bytes, size))
+      if (random.chance(keptChance)) written.copy(mixed, at, at, Math.min(at + bytes, size))
     }
     return mixed
   }

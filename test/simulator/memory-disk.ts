@@ -25,7 +25,9 @@ import {
   FileNode,
   type NameStep,
   type Node,
+  sectorsAndPages,
   settle,
+  smallPieces,
 } from './durable-tree.ts'
 import type { SeededRandom } from './random.ts'
 
@@ -346,15 +348,21 @@ export class MemoryDisk implements Disk {
     this.#steps = this.#steps.filter((step) => !isSettled(step))
   }
 
-  #rebuild(directory: DirectoryNode, random: SeededRandom): DirectoryNode {
+  #rebuild(
+    directory: DirectoryNode,
+    random: SeededRandom,
+    pieces = smallPieces,
+  ): DirectoryNode {
     const rebuilt = new DirectoryNode()
     for (const [name, node] of directory.durable) {
       let next: Node
       if (node instanceof DirectoryNode) {
-        next = this.#rebuild(node, random)
+        // It is to be told from damage by the sectors that are missing.
+        const isRefused = name.startsWith('__cluster_metadata-')
+        next = this.#rebuild(node, random, isRefused ? sectorsAndPages : pieces)
       } else {
         next = new FileNode()
-        next.content = node.afterCrash(random)
+        next.content = node.afterCrash(random, pieces)
         next.size = next.content.length
         next.modifiedMs = node.modifiedMs
         this.#usedBytes += next.size

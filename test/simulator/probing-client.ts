@@ -19,6 +19,7 @@ import type { BrokerHost } from './broker-host.ts'
 import { nameOf, type PartitionHistory, type ProducerPromise, type SentRecord } from './history.ts'
 import type { SeededRandom } from './random.ts'
 import { type Client, restDuringFaults, type Stage, sleep, startClient } from './stage.ts'
+import type { SimulatedTopic } from './swarm.ts'
 import { Violation } from './violation.ts'
 
 /** What a broker remembers of a producer in a partition. */
@@ -69,8 +70,7 @@ export async function probe(stage: Stage, host: BrokerHost, name: string): Promi
   const topic = client.random.pick(choices)
   const index = client.random.between(0, topic.partitions - 1)
   const partition = stage.history.partition(topic.name, index)
-  const isStamped = topic.configs.get('message.timestamp.type') === 'LogAppendTime'
-  const prober = new Prober(stage, host, client, partition, isStamped)
+  const prober = new Prober(stage, host, client, partition, topic)
   const roundMs = stage.temper.durationMs / 20
   while (!stage.isHealed) {
     await prober.act()
@@ -93,6 +93,7 @@ class Prober {
   readonly #random: SeededRandom
   readonly #partition: PartitionHistory
   readonly #isStamped: boolean
+  readonly #mayBeLarge: boolean
   #identity: Identity | null = null
   #identities = 0
   #startSeen = 0
@@ -103,14 +104,15 @@ class Prober {
     host: BrokerHost,
     client: Client,
     partition: PartitionHistory,
-    isStamped: boolean,
+    { configs }: SimulatedTopic,
   ) {
     this.#stage = stage
     this.#host = host
     this.#client = client
     this.#random = client.random
     this.#partition = partition
-    this.#isStamped = isStamped
+    this.#isStamped = configs.get('message.timestamp.type') === 'LogAppendTime'
+    this.#mayBeLarge = !configs.has('internal.segment.bytes')
   }
 
   async act(): Promise<void> {
@@ -468,7 +470,7 @@ class Prober {
     const timestamp = this.#client.environment.clock.now()
     const records = Array.from({ length: this.#random.between(1, 3) }, (_, at) => {
       const sequence = identity.recordsBefore + baseSequence + at
-      const isLarge = this.#random.chance(0.03)
+      const isLarge = this.#random.chance(0.03) && this.#mayBeLarge
       const filler = 'y'.repeat(isLarge ? this.#random.between(100_000, 250_000) : 20)
       const value = `${promise.name}/${sequence} ${filler}`
       return history.send({ producer: promise, sequence, topic, value, key: null, timestamp })

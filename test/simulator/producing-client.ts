@@ -11,6 +11,7 @@ import { Producer } from '../../src/client/producer.ts'
 import { nameOf, type ProducerPromise, type SentRecord } from './history.ts'
 import type { SeededRandom } from './random.ts'
 import { type Client, restDuringFaults, type Stage, sleep, startClient } from './stage.ts'
+import { batchBytesMax, type Temper } from './swarm.ts'
 import { Violation } from './violation.ts'
 
 export interface ProducerKind {
@@ -50,6 +51,7 @@ export async function produce(stage: Stage, name: string, records: number): Prom
   stage.trace.say(name, `starts: ${JSON.stringify(kind)}`)
   const producer = new Producer(client.cluster, {
     ...kind,
+    batchBytes: Math.min(kind.batchBytes, batchBytesMax(temper.topics)),
     deliveryTimeoutMs: kind.isPatient ? patientMs : client.random.between(2_000, 30_000),
   })
   const endMs = world.nowMs + temper.durationMs
@@ -79,7 +81,7 @@ function send({ stage, client, kind, promise, producer }: Sending, sequence: num
   const { random } = client
   const topic = random.pick(temper.topics)
   const key = random.chance(0.3) ? `key${random.between(0, 9)}` : null
-  const filler = 'x'.repeat(fillerBytes(random, temper.largeChance))
+  const filler = 'x'.repeat(fillerBytes(random, temper))
   const value = `${promise.name}/${sequence} ${filler}`
   const timestamp = client.environment.clock.now()
   const record = history.send({
@@ -125,9 +127,9 @@ function send({ stage, client, kind, promise, producer }: Sending, sequence: num
   }
 }
 
-function fillerBytes(random: SeededRandom, largeChance: number): number {
+function fillerBytes(random: SeededRandom, { largeChance, wideChance }: Temper): number {
   if (random.chance(largeChance)) return random.between(5_000, 200_000)
-  return random.chance(0.05) ? random.between(300, 3_000) : random.between(0, 60)
+  return random.chance(wideChance) ? random.between(300, 3_000) : random.between(0, 60)
 }
 
 /** Only those give up who are impatient, or whose producer state a fault was allowed to take. */

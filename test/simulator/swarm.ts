@@ -65,6 +65,8 @@ export interface Temper {
   readonly offAfterStopChance: number
   /** Of a segment that goes, or is replaced: that the broker ends before long. */
   readonly untimelyEndChance: number
+  /** Of a segment that is rolled: that the power goes before it is synced. */
+  readonly rollEndChance: number
   /** Of a compacted segment that takes the place of others: that the broker is killed meanwhile. */
   readonly swapEndChance: number
   /** Of what a coordinator of transactions records: that the broker is killed right behind it. */
@@ -76,11 +78,18 @@ export interface Temper {
   readonly records: number
   /** Of a record: that it is large. */
   readonly largeChance: number
+  /** Of a record: that it lies in several sectors, of which a loss of power may take some. */
+  readonly wideChance: number
   readonly tailCacheBytes: number
   readonly topics: readonly SimulatedTopic[]
   readonly ledger: SimulatedLedger
   readonly logDirs: readonly string[]
   readonly settings: ReadonlyMap<string, string>
+  /**
+   * Where the coordinators' logs roll, in bytes: so soon that they roll by size, and that their recovery
+   * points move up within a segment. As they do by default where null.
+   */
+  readonly stateSegmentBytes: number | null
   /** Offsets of groups are synced before the commit is answered. */
   readonly isOffsetsTopicDurable: boolean
   /** Group offsets may expire. */
@@ -144,13 +153,54 @@ export function drawTemper(random: SeededRandom): Temper {
   const failedWrite = random.chance(0.4) ? random.between(1, 4) : 0
   const swapEndChance = ledger.isCompacted && random.chance(0.7) ? random.float() : 0
   const decisionEndChance = ledger.tellers > 0 && random.chance(0.5) ? 0.1 * random.float() : 0
+  const rollEndChance = blows.powerLoss > 0 && random.chance(0.6) ? random.pick([0.05, 0.3]) : 0
+  const wideChance = random.chance(0.4) ? 0.5 : 0.05
   return {
     ...drawn,
-    ledger,
+    wideChance,
+    ...drawSmallSegments(random, { ...drawn, ledger, stateSegmentBytes: null }),
     untimelyEndChance,
+    rollEndChance,
     swapEndChance,
     decisionEndChance,
     blows: { ...blows, failedWrite },
+  }
+}
+
+type Segmented = Pick<
+  Temper,
+  'topics' | 'ledger' | 'settings' | 'largeChance' | 'stateSegmentBytes'
+>
+
+/** Batches are smaller, by far: see `batchBytesMax`. */
+const smallSegments = [4_000, 8_000]
+
+/** Of a topic with small segments a client sends no larger batches, but for single records. */
+export const batchBytesMax = (topics: readonly SimulatedTopic[]): number =>
+  topics.some(({ configs }) => configs.has('internal.segment.bytes')) ? 1_000 : Infinity
+
+/** Topics, the ledger, and logs of coordinators, whose segments are full after a few batches. */
+function drawSmallSegments(random: SeededRandom, drawn: Segmented): Segmented {
+  const isUsual = random.chance(0.6)
+  const bytes = `${random.pick(smallSegments)}`
+  const indexInterval = `${random.pick([0, 100])}`
+  const stateSegmentBytes = random.pick([null, 8_000, 16_000])
+  if (isUsual) return { ...drawn, stateSegmentBytes: null }
+  const withSmall = (configs: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
+    if (drawn.largeChance > 0 || random.chance(0.3)) return configs
+    const others = new Map(configs)
+    others.set('internal.segment.bytes', bytes).set('index.interval.bytes', indexInterval)
+    // Else they would never be full.
+    others.delete('segment.ms')
+    return others
+  }
+  const { topics, ledger, settings } = drawn
+  return {
+    ...drawn,
+    topics: topics.map((topic) => ({ ...topic, configs: withSmall(topic.configs) })),
+    ledger: { ...ledger, configs: withSmall(ledger.configs) },
+    settings: new Map([...settings, ['log.index.interval.bytes', indexInterval]]),
+    stateSegmentBytes,
   }
 }
 
