@@ -28,11 +28,14 @@ import { type Mutation, mutated } from './mutations/mutation.ts'
 import { mutations } from './mutations.ts'
 
 const usage = `Usage: npm run mutate -- [--only NAME[,NAME...]] [--seconds N] [--jobs N] [--list]
+                             [--first S] [--baseline N]
 
   --only NAME   these mutations only; a beginning of the name will do
   --seconds N   how long to look for each, 60 unless given: seconds of processor time of the process that
                 simulates, so that a busy machine finds what an idle one finds
   --first S     the first seed, 1 unless given
+  --baseline N  how long the product as it is runs at first, in seconds, 20 unless given; later it runs
+                with each seed that has found something
   --jobs N      how many mutations to run at once, 1 unless given
   --list        print the mutations and what they break
 `
@@ -41,8 +44,6 @@ const usage = `Usage: npm run mutate -- [--only NAME[,NAME...]] [--seconds N] [-
 const seedsMax = 1_000_000
 /** A seed that takes longer goes round in circles. */
 const seedMsMax = 300_000
-/** The product as it is runs for so long, and later with each seed that found something. */
-const baselineSecondsMax = 20
 
 // The compiled script lies in <build>/scripts.
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -75,6 +76,7 @@ async function main(): Promise<number> {
       only: { type: 'string' },
       seconds: { type: 'string', default: '60' },
       first: { type: 'string', default: '1' },
+      baseline: { type: 'string', default: '20' },
       jobs: { type: 'string', default: '1' },
       list: { type: 'boolean' },
       help: { type: 'boolean' },
@@ -84,14 +86,17 @@ async function main(): Promise<number> {
   const chosen = choose(values.only)
   if (values.list)
     return print(chosen.map((one) => `${one.name.padEnd(34)}${one.breaks}\n`).join(''))
-  const seconds = wholeNumber('seconds', values.seconds)
-  const first = wholeNumber('first', values.first)
-  return lookFor(chosen, { seconds, first, jobs: wholeNumber('jobs', values.jobs) })
+  return lookFor(chosen, {
+    seconds: wholeNumber('seconds', values.seconds),
+    baselineSeconds: wholeNumber('baseline', values.baseline),
+    first: wholeNumber('first', values.first),
+    jobs: wholeNumber('jobs', values.jobs),
+  })
 }
 
 async function lookFor(
   chosen: readonly Mutation[],
-  options: { seconds: number; first: number; jobs: number },
+  options: { seconds: number; baselineSeconds: number; first: number; jobs: number },
 ): Promise<number> {
   const startedMs = performance.now()
   const original = join(stage, 'original')
@@ -99,7 +104,7 @@ async function lookFor(
   checkAll(chosen, original)
   const known = await compile(original)
   const baseline = new Baseline(original)
-  await baseline.run(options.first, Math.min(options.seconds, baselineSecondsMax))
+  await baseline.run(options.first, options.baselineSeconds)
   print(`${heading}\n`)
   const rows: Row[] = []
   const waiting = [...chosen]

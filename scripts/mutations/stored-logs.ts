@@ -107,6 +107,28 @@ export const recovery: readonly Mutation[] = [
     replace: 'let index = segments.length - 1',
   },
   {
+    name: 'recovery-resumes-without-producers',
+    breaks: 'recovery that begins within a segment forgets the producers of what it leaves out',
+    file: 'src/log/read-back.ts',
+    find: 'offset <= (resumed?.snapshotOffset ?? fromOffset)',
+    replace: 'offset <= (resumed === null ? fromOffset : first.baseOffset)',
+  },
+  {
+    name: 'recovery-resumes-amid-transactions',
+    breaks: 'recovery begins within a segment although transactions were open or aborted before',
+    file: 'src/log/read-back.ts',
+    find: 'const from = isWithoutTransactions ? contents',
+    replace: 'const from = isWithoutTransactions || snapshot.offset > 0 ? contents',
+  },
+  {
+    name: 'recovery-resumes-without-times',
+    breaks:
+      'recovery that begins within a segment forgets the newest timestamp of what it leaves out',
+    file: 'src/log/segment-contents.ts',
+    find: 'const time = how.from === undefined ? null : this.indexes.times.last',
+    replace: 'const time = null as typeof this.indexes.times.last',
+  },
+  {
     name: 'recovery-point-before-sync',
     breaks: 'the recovery point moves when a sync begins, not when it has ended',
     file: 'src/log/segments.ts',
