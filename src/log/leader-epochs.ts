@@ -32,6 +32,8 @@ const leaderEpochFile = 'leader-epoch-checkpoint'
 export class LeaderEpochs {
   /** Whether the file was there and sound. */
   readonly isLoaded: boolean
+  /** Whether it was there, and not sound. */
+  readonly isDamaged: boolean
   readonly #disk: Disk
   #directory: string
   #entries: EpochStart[] = []
@@ -48,6 +50,7 @@ export class LeaderEpochs {
     this.#directory = directory
     const entries = parse(readCheckpoint(disk, this.#path))
     this.isLoaded = entries !== null
+    this.isDamaged = entries === null && disk.exists(this.#path)
     if (entries === null) return
     this.#entries = entries
     this.#stored = this.#format(Number.POSITIVE_INFINITY)

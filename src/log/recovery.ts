@@ -284,14 +284,18 @@ function recoverEpochs(
   const isAllRead = rebuiltFrom <= (segments[0] as Segment).baseOffset
   epochs.truncateFromEnd(logEndOffset)
   const isRight = lastLeaderEpoch < 0 || epochs.epochAt(logEndOffset - 1) === lastLeaderEpoch
+  const partition = nameOf(directory)
+  const rebuilt = 'the leader epochs are missing or damaged and are taken from the batches'
   if ((!epochs.isLoaded || !isRight) && !isAllRead && logEndOffset > logStartOffset) {
-    const fields = { partition: nameOf(directory) }
-    log.warn('the leader epochs are missing or damaged and are taken from the batches', fields)
+    log.warn(rebuilt, { partition })
     rebuildEpochs(segments, epochs)
+  } else if (epochs.isDamaged) {
+    // The batches were read in any case.
+    log.warn(rebuilt, { partition })
   } else if (lastLeaderEpoch >= 0) {
     const isUnknown = ({ epoch, startOffset }: EpochStart) =>
       startOffset > logEndOffset || (startOffset < logEndOffset && epoch > lastLeaderEpoch)
-    const fields = { partition: nameOf(directory), epochs: storedEpochs.filter(isUnknown) }
+    const fields = { partition, epochs: storedEpochs.filter(isUnknown) }
     const message = 'the leader epochs had some of which there are no batches; they are dropped'
     if (fields.epochs.length > 0) log.warn(message, fields)
   }

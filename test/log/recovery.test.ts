@@ -79,28 +79,31 @@ t.test(
   },
 )
 
-t.test('leader epochs of which there are no batches are dropped, and told', async (t) => {
-  for (const stored of ['9000 3', '1 99999']) {
-    for (const end of ['kill', 'restart'] as const) {
-      const fixture = await filled()
-      const bytes = await fixture.readAll()
-      const meddle = (): void => {
-        const file = fixture.disk.open(`${logPath}/leader-epoch-checkpoint`, 'create')
-        file.truncate(0)
-        file.write([Buffer.from(`0\n2\n0 0\n${stored}\n`)], 0)
-        file.close()
+t.test(
+  'leader epochs of which there are no batches, or that are none, are dropped, and told',
+  async (t) => {
+    for (const stored of ['0\n2\n0 0\n9000 3\n', '0\n2\n0 0\n1 99999\n', 'garbage']) {
+      for (const end of ['kill', 'restart'] as const) {
+        const fixture = await filled()
+        const bytes = await fixture.readAll()
+        const meddle = (): void => {
+          const file = fixture.disk.open(`${logPath}/leader-epoch-checkpoint`, 'create')
+          file.truncate(0)
+          file.write([Buffer.from(stored)], 0)
+          file.close()
+        }
+        if (end === 'restart') await fixture.restart(meddle)
+        else {
+          meddle()
+          fixture.kill()
+        }
+        t.match(fixture.lines, [/leader epochs.*orders-0/], `${stored} after ${end}`)
+        t.strictSame(fixture.log.endOffsetFor(0), { leaderEpoch: 0, endOffset: 24 })
+        t.ok((await fixture.readAll()).equals(bytes))
       }
-      if (end === 'restart') await fixture.restart(meddle)
-      else {
-        meddle()
-        fixture.kill()
-      }
-      t.match(fixture.lines, [/leader epochs.*orders-0/], `${stored} after ${end}`)
-      t.strictSame(fixture.log.endOffsetFor(0), { leaderEpoch: 0, endOffset: 24 })
-      t.ok((await fixture.readAll()).equals(bytes))
     }
-  }
-})
+  },
+)
 
 t.test('cut at any byte, the log is a prefix of whole batches', async (t) => {
   const tiny = { config: { segmentBytes: 420 } }

@@ -348,11 +348,7 @@ export class MemoryDisk implements Disk {
     this.#steps = this.#steps.filter((step) => !isSettled(step))
   }
 
-  #rebuild(
-    directory: DirectoryNode,
-    random: SeededRandom,
-    pieces = smallPieces,
-  ): DirectoryNode {
+  #rebuild(directory: DirectoryNode, random: SeededRandom, pieces = smallPieces): DirectoryNode {
     const rebuilt = new DirectoryNode()
     for (const [name, node] of directory.durable) {
       let next: Node
