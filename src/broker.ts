@@ -549,6 +549,7 @@ export class Broker {
   }
 
   async #stop(): Promise<void> {
+    for (const directory of this.#directories) directory.stopWaiting()
     // Ends a start between two partitions, or while coordinators load; it tells its own caller.
     this.#replicas?.endStart()
     this.#coordinators?.close()

@@ -35,8 +35,8 @@ export const acknowledgements: readonly Mutation[] = [
     name: 'failed-sync-acknowledged',
     breaks: 'a sync that failed counts as one that succeeded',
     file: 'src/log/segments.ts',
-    find: '...dirty.map((segment) => segment.sync()),',
-    replace: '...dirty.map((segment) => segment.sync().catch(() => undefined)),',
+    find: 'this.#unlessGone(segment, segment.sync())',
+    replace: 'segment.sync().catch(() => undefined)',
   },
   {
     name: 'failed-write-acknowledged',
@@ -126,8 +126,8 @@ export const producers: readonly Mutation[] = [
     name: 'producer-snapshot-not-synced',
     breaks: 'retention takes batches whose producers only a snapshot knows that is not durable',
     file: 'src/log/producer-snapshot.ts',
-    find: '      await file.sync()\n',
-    replace: '',
+    find: 'await syncFile(this.#disk, this.#path(offset))',
+    replace: 'void syncFile',
   },
   {
     name: 'producer-ids-given-twice',

@@ -50,6 +50,11 @@ export interface Disk {
    * made if missing, never truncated.
    */
   open(path: string, mode: 'read' | 'write' | 'create'): DiskFile
+  /**
+   * Runs `open`, which opens a file at `path`, for somebody who can wait, and gives what it gives: a disk
+   * may run it again and again while the process can open no more files. Rejects with what it throws.
+   */
+  openWhenPossible<T>(path: string, open: () => T): Promise<T>
   /** The whole file. */
   readFile(path: string): Buffer
   /** The entries of a directory, sorted by name. ENOENT if there is none. */
@@ -61,6 +66,11 @@ export interface Disk {
   makeDirectory(path: string): void
   /** Atomic; replaces a file of the new name. */
   rename(from: string, to: string): void
+  /**
+   * As `rename`, within a directory, and `syncDirectory` of that. Where the process can open no more files
+   * (EMFILE, ENFILE) the name is the old one: half of it, a loss of power would find later.
+   */
+  renameDurably(from: string, to: string): void
   /** Removes a file; nothing happens if there is none. */
   remove(path: string): void
   /** Removes a directory and all in it; nothing happens if there is none. */

@@ -53,14 +53,37 @@ export async function replaceFileInBackground(
   content: string,
   isCurrent: () => boolean,
 ): Promise<void> {
+  // Filled as soon as it is open: later it may be what somebody else has put in the place.
+  const file = await disk.openWhenPossible(path, () => openFilled(disk, path, content))
+  await syncAndClose(file)
+  if (isCurrent()) takePlace(disk, path)
+}
+
+function openFilled(disk: Disk, path: string, content: string): DiskFile {
   const file = openBeside(disk, path)
   try {
     fill(file, content)
+    return file
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
+/** Makes durable what was written to a file. Rejects with DiskError; it is closed in either case. */
+export async function syncAndClose(file: DiskFile): Promise<void> {
+  try {
     await file.sync()
   } finally {
     file.close()
   }
-  if (isCurrent()) takePlace(disk, path)
+}
+
+/** As `syncAndClose`, of one that is not open; opened as soon as that is possible. */
+export async function syncFile(disk: Disk, path: string): Promise<void> {
+  const open = () => (disk.exists(path) ? disk.open(path, 'write') : null)
+  const file = await disk.openWhenPossible(path, open)
+  if (file !== null) await syncAndClose(file)
 }
 
 function fill(file: DiskFile, content: string | Buffer): void {

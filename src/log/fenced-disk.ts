@@ -8,6 +8,9 @@
  *
  * From then on every operation there is refused with that same error, and the owner is told once.
  * Files can still be closed, and the directory of a partition can still be renamed.
+ *
+ * Where no file can be opened (EMFILE, ENFILE) nothing was tried yet: that is no failure, and who may wait,
+ * does. What was opened and then failed is never tried again.
  */
 import {
   type Disk,
@@ -16,6 +19,7 @@ import {
   type DiskFile,
   type DiskLock,
 } from '../environment/disk.ts'
+import type { Milliseconds, Timers } from '../environment/environment.ts'
 import { isOutOfFiles } from './out-of-files.ts'
 
 /** What is no matter of one file: the device, its file system, or the way to it. */
@@ -40,8 +44,13 @@ export const isDeviceError = (error: unknown): error is DiskError =>
   // Errors for which libuv has no name come from the file system itself (EUCLEAN, EREMOTEIO).
   (deviceErrors.has(error.code) || error.code.startsWith('Unknown system error'))
 
+/** Who waits for a file tries after so long, and twice as long each time, up to the second. */
+const retryMsMin: Milliseconds = 20
+const retryMsMax: Milliseconds = 1_000
+
 export interface FencedDiskOptions {
   readonly disk: Disk
+  readonly timers: Timers
   /** The log directory. */
   readonly root: string
   readonly onFailure: (error: DiskError) => void
@@ -60,6 +69,7 @@ export class FencedDisk implements Disk {
   /** Names right under the root were made, changed or removed, and may not be durable. */
   #hasNewNames = true
   #rootSync: Promise<void> | null = null
+  #isWaitedFor = true
 
   constructor(options: FencedDiskOptions) {
     this.#options = options
@@ -88,6 +98,11 @@ export class FencedDisk implements Disk {
   /** The directory of this name is gone; another of its name begins without a past. */
   forgetPartition(name: string): void {
     this.#partitions.delete(name)
+  }
+
+  /** From now on nobody waits until a file can be opened; who does, learns that it cannot. */
+  stopWaiting(): void {
+    this.#isWaitedFor = false
   }
 
   /** Throws the error that fenced the directory, or the partition (null: none). */
@@ -119,6 +134,10 @@ export class FencedDisk implements Disk {
     })
   }
 
+  openWhenPossible<T>(path: string, open: () => T): Promise<T> {
+    return this.#whenPossible(this.#partitionOf(path), open)
+  }
+
   readFile(path: string): Buffer {
     return this.#run(path, () => this.#disk.readFile(path))
   }
@@ -144,6 +163,12 @@ export class FencedDisk implements Disk {
     this.#noteName(from)
     this.#noteName(to)
     this.#run(from, () => this.#disk.rename(from, to))
+  }
+
+  renameDurably(from: string, to: string): void {
+    this.#noteName(from)
+    this.#noteName(to)
+    this.#run(from, () => this.#disk.renameDurably(from, to))
   }
 
   remove(path: string): void {
@@ -172,19 +197,20 @@ export class FencedDisk implements Disk {
       this.#disk.syncDirectory(path)
       if (isRoot) this.#hasNewNames = false
     } catch (error) {
-      throw this.noteWriteError(error, partition)
+      throw this.#noteSyncError(error, partition)
     }
   }
 
   async syncDirectoryAsync(path: string): Promise<void> {
     if (path === this.#options.root) return this.#syncRoot()
     const partition = this.#partitionOf(`${path}/`)
-    this.check(partition)
-    try {
-      await this.#disk.syncDirectoryAsync(path)
-    } catch (error) {
-      throw this.noteWriteError(error, partition)
-    }
+    await this.#whenPossible(partition, async () => {
+      try {
+        await this.#disk.syncDirectoryAsync(path)
+      } catch (error) {
+        throw this.#noteSyncError(error, partition)
+      }
+    })
     this.check(partition)
   }
 
@@ -193,20 +219,23 @@ export class FencedDisk implements Disk {
     while (this.#hasNewNames || this.#rootSync !== null) {
       this.check(null)
       if (this.#rootSync === null) {
-        this.#hasNewNames = false
-        this.#rootSync = this.#disk
-          .syncDirectoryAsync(this.#options.root)
-          .catch((error: unknown) => {
-            this.#hasNewNames = true
-            throw this.noteError(error)
-          })
-          .finally(() => {
-            this.#rootSync = null
-          })
+        this.#rootSync = this.#whenPossible(null, () => this.#trySyncRoot()).finally(() => {
+          this.#rootSync = null
+        })
       }
       await this.#rootSync
     }
     this.check(null)
+  }
+
+  async #trySyncRoot(): Promise<void> {
+    this.#hasNewNames = false
+    try {
+      await this.#disk.syncDirectoryAsync(this.#options.root)
+    } catch (error) {
+      this.#hasNewNames = true
+      throw this.noteError(error)
+    }
   }
 
   writeBack(path: string): Promise<void> {
@@ -219,6 +248,24 @@ export class FencedDisk implements Disk {
 
   lock(path: string): DiskLock {
     return this.#run(path, () => this.#disk.lock(path))
+  }
+
+  /** A directory is opened to be synced: what could not be has not failed. */
+  #noteSyncError(error: unknown, partition: string | null): unknown {
+    return isOutOfFiles(error) ? this.noteError(error) : this.noteWriteError(error, partition)
+  }
+
+  async #whenPossible<T>(partition: string | null, open: () => T | Promise<T>): Promise<T> {
+    for (let delayMs = retryMsMin; ; delayMs = Math.min(2 * delayMs, retryMsMax)) {
+      // Out of the reach of `catch`: what fenced it may have had this code as well.
+      this.check(partition)
+      try {
+        return await open()
+      } catch (error) {
+        if (!isOutOfFiles(error) || !this.#isWaitedFor) throw error
+      }
+      await new Promise<void>((resolve) => void this.#options.timers.after(delayMs, resolve))
+    }
   }
 
   #noteName(path: string): void {

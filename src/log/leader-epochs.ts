@@ -11,6 +11,7 @@ import {
   readCheckpoint,
   replaceFile,
   replaceFileInBackground,
+  syncFile,
 } from './checkpoints.ts'
 
 export interface EpochStart {
@@ -163,7 +164,7 @@ export class LeaderEpochs {
     const isWritten = content === this.#stored
     const generation = this.#begin()
     const isCurrent = () => generation === this.#generation
-    if (isWritten) await this.#syncFile()
+    if (isWritten) await syncFile(this.#disk, this.#path)
     else await replaceFileInBackground(this.#disk, this.#path, content, isCurrent)
     // Somebody came between, and has written what holds now.
     if (!isCurrent()) {
@@ -173,15 +174,6 @@ export class LeaderEpochs {
     this.#stored = content
     this.#isDurable = true
     return true
-  }
-
-  async #syncFile(): Promise<void> {
-    const file = this.#disk.open(this.#path, 'write')
-    try {
-      await file.sync()
-    } finally {
-      file.close()
-    }
   }
 
   /** The file is about to be another one. */

@@ -12,9 +12,14 @@ import { type Disk, type DiskEntry, DiskError, type DiskLock } from '../environm
 import type { Environment, Milliseconds } from '../environment/environment.ts'
 import { allInTurns } from '../environment/in-turns.ts'
 import { parentOf } from './checkpoints.ts'
-import { takeCleanShutdown, writeCleanShutdown } from './clean-shutdown.ts'
+import { readCleanShutdown, removeCleanShutdown, writeCleanShutdown } from './clean-shutdown.ts'
 import { FencedDisk } from './fenced-disk.ts'
-import { type MetaProperties, readMetaProperties, writeMetaProperties } from './meta-properties.ts'
+import {
+  hasMetaProperties,
+  type MetaProperties,
+  readMetaProperties,
+  writeMetaProperties,
+} from './meta-properties.ts'
 import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
 import { isOutOfFiles, OutOfFilesLines } from './out-of-files.ts'
 import { readPartitionMetadata } from './partition-metadata.ts'
@@ -105,8 +110,8 @@ export class LogDirectory {
   readonly #missing = new Map<string, MissingPartition>()
 
   /**
-   * Makes the directory if it is missing, and locks it. Throws DiskError ELOCKED if it is in use;
-   * where anything else fails, the directory is there with `failure`.
+   * Makes the directory if it is missing, and locks it. Throws DiskError ELOCKED if it is in use, and where
+   * no file can be opened now; where anything else fails, the directory is there with `failure`.
    */
   static open(options: LogDirectoryOptions): LogDirectory {
     return new LogDirectory(options)
@@ -119,6 +124,7 @@ export class LogDirectory {
     const outOfFiles = new OutOfFilesLines(environment.log, environment.clock)
     this.#disk = new FencedDisk({
       disk: environment.disk,
+      timers: environment.timers,
       root: path,
       onFailure: (error) => this.#failed(error),
       onPartitionFailure: (name, error) => this.#partitionFailed(name, error),
@@ -128,12 +134,18 @@ export class LogDirectory {
     try {
       makeDurably(this.#disk, path)
       this.#lock = this.#disk.lock(path)
-      cleanShutdown = takeCleanShutdown(this.#disk, path, environment.log)
+      cleanShutdown = readCleanShutdown(this.#disk, path, environment.log)
       this.#checkpoints = new OffsetCheckpoints(this.#disk, path, environment.log)
       this.#listLogs(this.#checkpoints, cleanShutdown !== null)
+      // What may not be possible now comes before: the next try finds the file, too.
+      removeCleanShutdown(this.#disk, path)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       if (error.code === 'ELOCKED') throw error
+      if (isOutOfFiles(error)) {
+        this.#lock?.release()
+        throw error
+      }
       this.#disk.fail(error)
     }
     this.isClean = cleanShutdown !== null
@@ -149,6 +161,11 @@ export class LogDirectory {
   /** The error that fenced the directory, or null. */
   get failure(): DiskError | null {
     return this.#disk.failure
+  }
+
+  /** The broker stops: a sync for which no file can be opened does not wait any more, and fails. */
+  stopWaiting(): void {
+    this.#disk.stopWaiting()
   }
 
   /** Takes note of an error that `disk` itself did not meet, and gives it back, to be thrown. */
@@ -295,6 +312,7 @@ export class LogDirectory {
   }
 
   async #close(brokerEpoch: number): Promise<void> {
+    this.stopWaiting()
     const failure = await this.#closeLogs()
     const { log } = this.#environment
     try {
@@ -371,11 +389,12 @@ export class LogDirectory {
     return this.#uniqueName(name, '-delete')
   }
 
-  /** The log in the directory of this name takes the place of the partition's, which is gone; durably. */
+  /**
+   * The log in the directory of this name takes the place of the partition's, which is gone; durably. Throws
+   * DiskError; where no file can be opened now all is as before.
+   */
   promote(name: string): void {
-    const { path } = this
-    this.#disk.rename(`${path}/${name}`, `${path}/${partitionNameOf(name)}`)
-    this.#disk.syncDirectory(path)
+    this.#disk.renameDurably(`${this.path}/${name}`, `${this.path}/${partitionNameOf(name)}`)
   }
 
   /**
@@ -496,11 +515,28 @@ export class LogDirectory {
 const nameOf = ({ topic, partition }: OpenLog): string => `${topic}-${partition}`
 
 /**
- * Makes the directory and what it takes of its parents, so that all of them outlive a power loss.
+ * Makes the directory and what it takes of its parents, so that all of them outlive a power loss: one after
+ * the other, so that of a try that ended in the middle only the name of the last may not be durable.
  */
 function makeDurably(disk: Disk, path: string): void {
-  const made: string[] = []
-  for (let at = path; at.length > 1 && !disk.exists(at); at = parentOf(at)) made.push(at)
+  const missing: string[] = []
+  let at = path
+  for (; at.length > 1 && !disk.exists(at); at = parentOf(at)) missing.push(at)
+  // Where there is an identity, an earlier start came further than this.
+  if (!hasMetaProperties(disk, path)) syncIfAllowed(disk, parentOf(at))
+  for (const directory of missing.reverse()) {
+    disk.makeDirectory(directory)
+    disk.syncDirectory(parentOf(directory))
+  }
   disk.makeDirectory(path)
-  for (const directory of made.reverse()) disk.syncDirectory(parentOf(directory))
+}
+
+/** What somebody else made may lie where this user reads nothing. */
+function syncIfAllowed(disk: Disk, directory: string): void {
+  try {
+    disk.syncDirectory(directory)
+  } catch (error) {
+    const isRefused = error instanceof DiskError && ['EACCES', 'EPERM'].includes(error.code)
+    if (!isRefused) throw error
+  }
 }

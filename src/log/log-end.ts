@@ -91,7 +91,7 @@ export class LogEnd {
   append(bytes: Buffer, baseOffset: number, lastOffset: number): void {
     try {
       this.#rollIfNeeded(bytes, baseOffset, lastOffset)
-      this.#holdActive()
+      this.#holdActive(bytes)
       this.#note(bytes)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
@@ -176,9 +176,12 @@ export class LogEnd {
     this.#options.tail?.clear()
   }
 
-  #holdActive(): void {
+  /** Opens what may not be found closed in the middle of noting the batches. */
+  #holdActive(bytes: Buffer): void {
+    const { active } = this.#segments
     try {
-      this.#segments.active.hold()
+      active.hold()
+      if (hasControlBatch(bytes)) active.transactionIndex.prepare()
     } catch (error) {
       throw isOutOfFiles(error) ? new OutOfFiles(error) : error
     }
@@ -199,7 +202,9 @@ export class LogEnd {
   #rollIfNeeded(bytes: Buffer, baseOffset: number, lastOffset: number): void {
     const { active, list } = this.#segments
     if (active.size === 0) {
-      if (isSpanTooWide(active, lastOffset)) this.#segments.replaceFrom(list.length - 1, baseOffset)
+      if (isSpanTooWide(active, lastOffset)) {
+        orOutOfFiles(() => this.#segments.replaceFrom(list.length - 1, baseOffset))
+      }
       return
     }
     const { environment, config } = this.#options
@@ -231,6 +236,13 @@ export class LogEnd {
     this.#offset = group.endOffset
     onWritten()
   }
+}
+
+function hasControlBatch(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at += header.batchBytes(bytes, at)) {
+    if (header.isControl(bytes, at)) return true
+  }
+  return false
 }
 
 /** What went wrong, or null; batches before the one that failed stay, as after any answer that got lost. */

@@ -20,6 +20,10 @@ const contentMessage =
   'It says to which cluster and node the directory belongs: restore it from a copy, or write the ' +
   'lines version=1, cluster.id=<id> and node.id=<id> into it.'
 
+/** Whether the directory was given an identity. */
+export const hasMetaProperties = (disk: Disk, directory: string): boolean =>
+  disk.exists(`${directory}/${fileName}`)
+
 /** Null where there is no such file. Throws DiskError, and Error for one that makes no sense. */
 export function readMetaProperties(disk: Disk, directory: string): MetaProperties | null {
   const path = `${directory}/${fileName}`

@@ -30,15 +30,24 @@ export class PartitionDisk implements Disk {
     return this.#name
   }
 
-  /** Gives the directory another name, durably. Throws DiskError. */
+  /** Gives the directory another name, durably. Throws DiskError; where no file can be opened it has the old one. */
   renameTo(name: string): void {
+    this.#disk.renameDurably(this.#actual(this.#path), `${this.#root}/${name}`)
+    this.#name = name
+  }
+
+  /** As `renameTo`; it is durable once the log directory is synced. */
+  renameUnsynced(name: string): void {
     this.#disk.rename(this.#actual(this.#path), `${this.#root}/${name}`)
     this.#name = name
-    this.#disk.syncDirectory(this.#root)
   }
 
   open(path: string, mode: 'read' | 'write' | 'create'): DiskFile {
     return this.#disk.open(this.#actual(path), mode)
+  }
+
+  openWhenPossible<T>(path: string, open: () => T): Promise<T> {
+    return this.#disk.openWhenPossible(this.#actual(path), open)
   }
 
   readFile(path: string): Buffer {
@@ -63,6 +72,10 @@ export class PartitionDisk implements Disk {
 
   rename(from: string, to: string): void {
     this.#disk.rename(this.#actual(from), this.#actual(to))
+  }
+
+  renameDurably(from: string, to: string): void {
+    this.#disk.renameDurably(this.#actual(from), this.#actual(to))
   }
 
   remove(path: string): void {

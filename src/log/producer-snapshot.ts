@@ -11,7 +11,7 @@ import { crc32c } from '../../protocol/records/crc32c.ts'
 import { type ProducerSnapshot, producerSnapshot } from '../../protocol/state/producer-snapshot.ts'
 import type { Disk } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
-import { readFileIfReadable } from './checkpoints.ts'
+import { readFileIfReadable, syncFile } from './checkpoints.ts'
 import { fileNameOf, nameOf } from './segment-options.ts'
 
 export type SnapshotEntry = ProducerSnapshot['producerEntries'][number]
@@ -101,13 +101,8 @@ export class ProducerSnapshots {
     this.#unsynced = []
     for (const offset of offsets) {
       if (!this.#offsets.includes(offset)) continue
-      const file = this.#disk.open(this.#path(offset), 'write')
-      try {
-        await file.sync()
-      } finally {
-        file.close()
-      }
-      this.#durable.add(offset)
+      await syncFile(this.#disk, this.#path(offset))
+      if (this.#offsets.includes(offset)) this.#durable.add(offset)
     }
   }
 

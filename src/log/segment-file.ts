@@ -15,7 +15,7 @@ export class SegmentFile {
   #queued: Buffer[] = []
   #queuedBytes = 0
   #file: DiskFile | null = null
-  #readsUnderWay = 0
+  #uses = 0
   #isClosing = false
   #isGivenUp = false
 
@@ -85,9 +85,10 @@ export class SegmentFile {
     this.#bytes = bytes
   }
 
-  /** Makes durable what was written. */
-  sync(): Promise<void> {
-    return this.#using((file) => file.sync())
+  /** Makes durable what was written; a file that is not open is opened as soon as that is possible. */
+  async sync(): Promise<void> {
+    const file = await this.#disk.openWhenPossible(this.path, () => this.#use())
+    await file.sync().finally(() => this.#release())
   }
 
   /** As `sync`, blocking. Throws DiskError. */
@@ -115,18 +116,28 @@ export class SegmentFile {
   }
 
   async #using<T>(action: (file: DiskFile) => Promise<T>): Promise<T> {
-    const file = this.open()
-    this.#readsUnderWay++
+    const file = this.#use()
     try {
       return await action(file)
     } finally {
-      this.#readsUnderWay--
-      this.#closeIfIdle()
+      this.#release()
     }
   }
 
+  /** It stays open until it is released as often. */
+  #use(): DiskFile {
+    const file = this.open()
+    this.#uses++
+    return file
+  }
+
+  #release(): void {
+    this.#uses--
+    this.#closeIfIdle()
+  }
+
   #closeIfIdle(): void {
-    if (!this.#isClosing || this.#readsUnderWay > 0 || this.#file === null) return
+    if (!this.#isClosing || this.#uses > 0 || this.#file === null) return
     this.#file.close()
     this.#file = null
   }

@@ -3,6 +3,7 @@
  * What is in the files of an index that was there before is a claim: see `SegmentContents`, which checks it.
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
+import { syncFile } from './checkpoints.ts'
 import { isDeviceError } from './fenced-disk.ts'
 import { OffsetIndex } from './offset-index.ts'
 import { isOutOfFiles } from './out-of-files.ts'
@@ -76,13 +77,6 @@ export async function syncIndexFiles(
   { path: segmentPath, suffix }: Pick<SegmentIndexesOptions, 'path' | 'suffix'>,
 ): Promise<void> {
   for (const index of ['.index', '.timeindex', '.txnindex']) {
-    const path = `${segmentPath}${index}${suffix}`
-    if (!disk.exists(path)) continue
-    const file = disk.open(path, 'write')
-    try {
-      await file.sync()
-    } finally {
-      file.close()
-    }
+    await syncFile(disk, `${segmentPath}${index}${suffix}`)
   }
 }

@@ -297,8 +297,9 @@ export class Segment {
   }
 
   /** Makes the index files durable, once they are written. */
-  syncIndexes(): Promise<void> {
-    return this.contents.syncIndexes()
+  async syncIndexes(): Promise<void> {
+    await this.transactionIndex.write()
+    await this.contents.syncIndexes()
   }
 
   /** Closes the log file, as soon as no read or sync needs it; unless for good, the next use opens it. */

@@ -197,6 +197,12 @@ export class Segments {
     this.#dirty.add(segment)
   }
 
+  /** The directory got its name again: as `markNames`. */
+  markDirectory(): void {
+    this.#isDirectoryNew = true
+    this.markNames()
+  }
+
   /** Another file of the directory was replaced: the next sync makes that durable, too. */
   markNames(): void {
     this.#hasNewNames = true
@@ -215,8 +221,13 @@ export class Segments {
     this.#hasNewNames = true
   }
 
-  /** Drops the segments from `index` on; an empty one at `baseOffset` takes their place. */
+  /**
+   * Drops the segments from `index` on; an empty one at `baseOffset` takes their place. Throws DiskError:
+   * where no file can be opened all is as before.
+   */
   replaceFrom(index: number, baseOffset: number): void {
+    // Once they are gone it would be too late to find out.
+    this.#disk.open(`${this.active.path}.log`, 'read').close()
     this.removeFrom(index)
     this.list.push(this.#createSegment(baseOffset))
   }
@@ -319,8 +330,8 @@ export class Segments {
     const [isReplaced] = await Promise.all([
       // Nobody has to know of epochs without records.
       this.bytes > 0 && this.#epochs.sync(endOffset),
-      ...dirty.map((segment) => segment.sync()),
-      ...closed.map((segment) => segment.syncIndexes()),
+      ...dirty.map((segment) => this.#unlessGone(segment, segment.sync())),
+      ...closed.map((segment) => this.#unlessGone(segment, segment.syncIndexes())),
     ])
     if (isReplaced) this.markNames()
     if (!this.#hasNewNames || (dirty.length === 0 && !this.#mustSyncNames)) return
@@ -331,11 +342,20 @@ export class Segments {
     ])
   }
 
+  /** Of a segment that went while its sync waited for a file nothing has to be durable any more. */
+  async #unlessGone(segment: Segment, synced: Promise<void>): Promise<void> {
+    try {
+      await synced
+    } catch (error) {
+      if (this.list.includes(segment)) throw error
+    }
+  }
+
   #syncNames(): void {
     if (!this.#hasNewNames) return
-    const isDirectoryNew = this.#takeNames()
     this.#disk.syncDirectory(this.#directory)
-    if (isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
+    if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
+    this.#takeNames()
   }
 
   /** They are about to be synced; whether that of the directory is among them. */

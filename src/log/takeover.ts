@@ -90,11 +90,15 @@ function exchangePlaces(next: TakeoverSide, current: TakeoverSide): string {
   return doomed
 }
 
-/** A log that cannot get its place back is offline: the copy, which is whole, is promoted at the next start. */
-function comeBack({ log, name, disk }: TakeoverSide): void {
+/**
+ * That it is back is durable before what it appends next. A log that cannot get its place back is offline: the
+ * copy, which is whole, is promoted at the next start.
+ */
+function comeBack({ log, name, disk, segments }: TakeoverSide): void {
   if (disk.name === name) return
   try {
-    disk.renameTo(name)
+    disk.renameUnsynced(name)
+    segments.markDirectory()
   } catch (error) {
     log.directory.failPartition(name, error as DiskError)
   }

@@ -2,8 +2,9 @@
  * The `.txnindex` file: the aborted transactions of a segment, in the order of their markers. An
  * entry is 34 bytes: int16 version 0, int64 producer id, int64 first offset, int64 last offset (the
  * marker's), int64 last stable offset when the marker was written. A segment without aborted
- * transactions has no such file. Written at once: transactions abort rarely, and recovery rebuilds
- * it. Synced when the segment ends or the log is closed, since after a clean close nothing is rebuilt.
+ * transactions has no such file. Written at once, or as soon as a file can be opened: transactions
+ * abort rarely, and recovery rebuilds it. Synced when the segment ends or the log is closed, since after a
+ * clean close nothing is rebuilt.
  *
  * The file of a segment that was there before is read on first use. What cannot be right, or may be
  * missing, is asked for again of `restore`, which finds it in the batches.
@@ -12,7 +13,8 @@ import { decode, encode } from '../../protocol/codec.ts'
 import { MalformedError } from '../../protocol/reader.ts'
 import { type AbortedTxn, abortedTxn } from '../../protocol/state/aborted-transaction.ts'
 import type { Disk } from '../environment/disk.ts'
-import { parentOf, readFileIfReadable } from './checkpoints.ts'
+import { parentOf, readFileIfReadable, syncAndClose } from './checkpoints.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 import type { OffsetRange } from './segment-options.ts'
 
 export type AbortedTransaction = AbortedTxn
@@ -39,7 +41,9 @@ export class TransactionIndex {
   readonly #options: TransactionIndexOptions
   /** Read on first use. */
   #entries: AbortedTransaction[] | null = null
-  /** The file was written here, and not synced since. */
+  /** How many of them the file has. */
+  #written = 0
+  /** Entries were added here, and not synced since. */
   #isUnsynced = false
 
   constructor(options: TransactionIndexOptions) {
@@ -56,28 +60,45 @@ export class TransactionIndex {
     if (bytes !== null && this.#decode(bytes) === null) this.#entries ??= this.#read()
   }
 
+  /** From here on `append` opens no file to read. Throws DiskError. */
+  prepare(): void {
+    this.#entries ??= this.#read()
+  }
+
+  /** Where no file can be opened now, `write` or `sync` has to follow. */
   append(transaction: AbortedTransaction): void {
-    const entries = this.#known
-    this.#write([transaction], entries.length)
     const { producerId, firstOffset, lastOffset, lastStableOffset } = transaction
-    entries.push({ producerId, firstOffset, lastOffset, lastStableOffset })
+    this.#known.push({ producerId, firstOffset, lastOffset, lastStableOffset })
+    this.#writeIfPossible()
+  }
+
+  /** Writes what the file does not have yet, as soon as it can be opened. Rejects with DiskError. */
+  write(): Promise<void> {
+    const { disk, path } = this.#options
+    return disk.openWhenPossible(path, () => this.#write())
   }
 
   /**
-   * Makes durable what was written here: a file that lacks its last entries looks as one that never had
+   * Makes durable what was added here: a file that lacks its last entries looks as one that never had
    * them. Rejects with DiskError.
    */
   async sync(): Promise<void> {
     const { disk, path } = this.#options
-    if (!this.#isUnsynced || !disk.exists(path)) return
-    this.#isUnsynced = false
-    const file = disk.open(path, 'write')
+    if (!this.#isUnsynced) return
+    const file = await disk.openWhenPossible(path, () => {
+      this.#write()
+      const opened = disk.exists(path) ? disk.open(path, 'write') : null
+      this.#isUnsynced = false
+      return opened
+    })
+    if (file === null) return
     try {
-      await file.sync()
-    } finally {
-      file.close()
+      await syncAndClose(file)
+      await disk.syncDirectoryAsync(parentOf(path))
+    } catch (error) {
+      this.#isUnsynced = true
+      throw error
     }
-    await disk.syncDirectoryAsync(parentOf(path))
   }
 
   /**
@@ -114,9 +135,9 @@ export class TransactionIndex {
     const bytes = readFileIfReadable(disk, path)
     const stored = bytes === null || bytes.length === 0 ? [] : this.#decode(bytes)
     const restored = this.restore?.(stored) ?? null
-    if (restored === null) return stored ?? []
-    if (restored.length > 0 || bytes !== null) this.#replace(restored)
-    return restored
+    if (restored !== null && (restored.length > 0 || bytes !== null)) this.#replace(restored)
+    else this.#written = stored?.length ?? 0
+    return restored ?? stored ?? []
   }
 
   /** Null where an entry cannot be of this segment. */
@@ -149,18 +170,31 @@ export class TransactionIndex {
 
   #replace(entries: AbortedTransaction[]): void {
     this.#options.disk.remove(this.#options.path)
-    if (entries.length > 0) this.#write(entries, 0)
     this.#entries = entries
+    this.#written = 0
+    this.#writeIfPossible()
   }
 
-  #write(entries: readonly AbortedTransaction[], index: number): void {
-    this.#isUnsynced = true
-    const file = this.#options.disk.open(this.#options.path, 'create')
+  #writeIfPossible(): void {
     try {
-      file.write(entries.map(encodeEntry), index * entrySize)
+      this.#write()
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error
+    }
+  }
+
+  #write(): void {
+    const { disk, path } = this.#options
+    const entries = this.#entries ?? []
+    if (this.#written === entries.length) return
+    this.#isUnsynced = true
+    const file = disk.open(path, 'create')
+    try {
+      file.write(entries.slice(this.#written).map(encodeEntry), this.#written * entrySize)
     } finally {
       file.close()
     }
+    this.#written = entries.length
   }
 }
 

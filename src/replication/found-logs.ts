@@ -6,7 +6,7 @@
 import { DiskError } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
 import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
-import { isOutOfFiles } from '../log/out-of-files.ts'
+import { isOutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
 import { isOfTopic } from '../log/partition-metadata.ts'
 import type { PlacedPartition, Placement } from './placement.ts'
 
@@ -90,7 +90,7 @@ export class LogSearch {
     this.#options = options
   }
 
-  /** Once. Throws DiskError where no file can be opened now; nothing was done then. */
+  /** Once. Throws DiskError, or OutOfFiles, where no file can be opened now: another search finds what this one did. */
   run(): FoundLogs {
     const { directories, log } = this.#options
     const listed = directories.map((directory) => ({ directory, entries: entriesIn(directory) }))
@@ -147,7 +147,10 @@ export class LogSearch {
         'in a failed log directory; take that out of log.dirs to go on with the copy'
       log.error(message, fields)
     } else if (this.#names(future, directory) || this.#namesNone(future)) {
-      directory.promote(directoryName)
+      // Whatever comes of it, the partition does not begin anew.
+      this.#incomplete.add(name)
+      orOutOfFiles(() => directory.promote(directoryName))
+      this.#incomplete.delete(name)
       this.#places.set(name, directory)
       log.info('a move between log directories is finished', fields)
     } else {

@@ -18,7 +18,7 @@ import { Log } from '../log/log.ts'
 import { isCompacted } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import type { LogOptions } from '../log/log-options.ts'
-import { isOutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
+import { isOutOfFiles, OutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
 import { isTooLongForFuture } from '../log/partition-names.ts'
 import type { TailCache } from '../log/tail-cache.ts'
 import {
@@ -437,7 +437,7 @@ export class Replicas {
     try {
       return search.run()
     } catch (error) {
-      if (!isOutOfFiles(error)) throw error
+      if (!isOutOfFiles(error) && !(error instanceof OutOfFiles)) throw error
       return null
     }
   }

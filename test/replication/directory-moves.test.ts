@@ -740,3 +740,48 @@ t.test('a compacted log moves as it is, and is not compacted meanwhile', async (
   t.strictSame(story.errors, [])
   t.ok((await story.bytes()).length <= bytes.length)
 })
+
+t.test('a move that no file can be opened for leaves both logs as they are', async (t) => {
+  for (let nth = 1; nth <= 6; nth++) {
+    const story = new Story({ flushMessages: 1 }, nth)
+    const { process, world } = story.path
+    await story.write(10)
+    const isNamed = () => story.names('/one').includes('orders-0')
+    let syncs = 0
+    // The names of the directories are exchanged then.
+    process.disk.fault = (operation, name) => {
+      const isExchange = operation === 'syncDirectory' && /^\/(one|two)$/.test(name)
+      const isNow = isExchange && (!isNamed() || story.names('/two').includes('orders-0'))
+      return isNow && ++syncs >= nth && syncs < nth + 3 ? 'EMFILE' : undefined
+    }
+    await story.alter('/two')
+    await world.runFor(2_000)
+    process.disk.fault = undefined
+    await story.write(3)
+    await story.settle()
+    t.notOk(story.partition.isOffline, `${nth}`)
+    await story.check(t, `${nth}`)
+    if (story.place === '/one') t.ok(isNamed(), `${nth}`)
+    story.path.restart('crash')
+    await story.check(t, `after a loss of power, ${nth}`)
+  }
+})
+
+t.test('a move is finished by the start as soon as files can be opened', async (t) => {
+  const story = new Story()
+  await story.write(10)
+  await story.alter('/two')
+  await story.settle()
+  t.equal(story.place, '/two')
+  let refused = 0
+  story.path.restart('kill', (disk) => {
+    // As a crash between the two names leaves it.
+    disk.rename('/two/orders-0', `/two/orders-0.${'a'.repeat(32)}-future`)
+    disk.fault = (operation, name) =>
+      operation === 'syncDirectory' && name === '/two' && ++refused < 5 ? 'EMFILE' : undefined
+  })
+  await story.path.world.runFor(20_000)
+  t.ok(refused >= 5, `${refused} times`)
+  t.equal(story.place, '/two')
+  await story.check(t, 'once it is there')
+})

@@ -109,6 +109,10 @@ export class MemoryDisk implements Disk {
     return new MemoryFile(this, path, node, mode !== 'read')
   }
 
+  async openWhenPossible<T>(_path: string, open: () => T): Promise<T> {
+    return open()
+  }
+
   readFile(path: string): Buffer {
     this.#check('read', path)
     const node = this.#find(path)
@@ -207,6 +211,25 @@ export class MemoryDisk implements Disk {
     const directory = this.#find(path)
     if (!(directory instanceof DirectoryNode)) throw new DiskError('ENOENT', path)
     this.#settleNames(directory, () => true)
+  }
+
+  renameDurably(from: string, to: string): void {
+    this.rename(from, to)
+    try {
+      this.syncDirectory(to.slice(0, to.lastIndexOf('/')))
+    } catch (error) {
+      // It would have been found out before the name was changed.
+      if (error instanceof DiskError && ['EMFILE', 'ENFILE'].includes(error.code))
+        this.#undoRename()
+      throw error
+    }
+  }
+
+  #undoRename(): void {
+    const [before, after] = this.#steps.pop()?.changes ?? []
+    if (before === undefined || after?.node === undefined) return
+    before.directory.entries.set(before.name, after.node)
+    after.directory.entries.delete(after.name)
   }
 
   syncDirectoryAsync(path: string): Promise<void> {

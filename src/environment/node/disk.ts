@@ -44,6 +44,10 @@ export class NodeDisk implements Disk {
     })
   }
 
+  async openWhenPossible<T>(_path: string, open: () => T): Promise<T> {
+    return open()
+  }
+
   readFile(filePath: string): Buffer {
     return attempt(filePath, () => fs.readFileSync(filePath))
   }
@@ -80,6 +84,10 @@ export class NodeDisk implements Disk {
     attempt(from, () => fs.renameSync(from, to))
   }
 
+  renameDurably(from: string, to: string): void {
+    inDirectory(path.dirname(to), () => this.rename(from, to))
+  }
+
   remove(filePath: string): void {
     attempt(filePath, () => {
       if (fs.existsSync(filePath)) fs.unlinkSync(filePath)
@@ -95,16 +103,7 @@ export class NodeDisk implements Disk {
   }
 
   syncDirectory(directory: string): void {
-    // Windows opens no directories as files; its file systems keep names in their own journal.
-    if (process.platform === 'win32') return
-    attempt(directory, () => {
-      const descriptor = fs.openSync(directory, fs.constants.O_RDONLY)
-      try {
-        fs.fsyncSync(descriptor)
-      } finally {
-        fs.closeSync(descriptor)
-      }
-    })
+    inDirectory(directory, () => {})
   }
 
   syncDirectoryAsync(directory: string): Promise<void> {
@@ -149,6 +148,24 @@ export class NodeDisk implements Disk {
   lock(directory: string): DiskLock {
     return attempt(directory, () => lockDirectory(path.resolve(directory)))
   }
+}
+
+/** Makes durable what `change` makes of the names in a directory, which is open before anything is changed. */
+function inDirectory(directory: string, change: () => void): void {
+  // Windows opens no directories as files; its file systems keep names in their own journal.
+  if (process.platform === 'win32') {
+    change()
+    return
+  }
+  attempt(directory, () => {
+    const descriptor = fs.openSync(directory, fs.constants.O_RDONLY)
+    try {
+      change()
+      fs.fsyncSync(descriptor)
+    } finally {
+      fs.closeSync(descriptor)
+    }
+  })
 }
 
 /** Null where the system refuses; what it refuses later is an event of the process. */
