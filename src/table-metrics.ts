@@ -16,6 +16,11 @@ export function* tableMetrics(
   const prefix = 'millrace_topic_table'
   const isLanding = out.family(`${prefix}_up`, 'gauge', '1: the table is written; 0: it failed.')
   const lag = out.family(`${prefix}_lag_records`, 'gauge', 'Records that are not in the table yet.')
+  const leftOut = out.family(
+    `${prefix}_left_out_records_total`,
+    'counter',
+    'Records without a row, left out or gone to the dead letter topic.',
+  )
   const version = out.family(`${prefix}_version`, 'gauge', 'Of the table, at its last commit.')
   const committed = out.family(
     `${prefix}_committed_timestamp_seconds`,
@@ -25,6 +30,7 @@ export function* tableMetrics(
   for (const table of tables) {
     const labels = labelled({ topic: table.topic })
     isLanding.add(table.state === 'FAILED' ? 0 : 1, labels)
+    leftOut.add(table.leftOut, labels)
     if (table.lag !== null) lag.add(table.lag, labels)
     if (table.version !== null) version.add(table.version, labels)
     if (table.committedMs !== null) committed.add(table.committedMs / 1000, labels)

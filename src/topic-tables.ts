@@ -57,8 +57,7 @@ function placeOf(
 ): Pick<TopicTable, 'location' | 'refusal'> {
   try {
     const location = tableLocation(topic, texts, config)
-    const isLoop = texts.get('table.dead.letter.topic') === topic
-    return { location, refusal: isLoop ? 'It is its own table.dead.letter.topic' : null }
+    return { location, refusal: null }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { location: texts.get(error.setting) ?? '', refusal: error.message }

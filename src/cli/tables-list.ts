@@ -11,7 +11,7 @@ import { localVerb } from './command.ts'
 import { askWorker, type Connection, connect } from './connect-worker.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { json as jsonOf } from './json.ts'
-import { bytes, count, table } from './table.ts'
+import { bytes, count, plural, table } from './table.ts'
 import { storageAt } from './table-storage.ts'
 import { told } from './tables-failure.ts'
 
@@ -53,8 +53,12 @@ async function listTopics(connection: Connection, json: boolean): Promise<number
       return [topic, state, version, lag === null ? null : count(lag), location]
     })
     process.stdout.write(table(['TOPIC', 'STATE', 'VERSION', 'RECORDS BEHIND', 'TABLE'], rows))
-    for (const { topic, error } of tables) {
+    for (const { topic, error, leftOut, leftOutReason } of tables) {
       if (error !== null) process.stdout.write(`\n${topic}: ${error}\n`)
+      if (leftOut > 0)
+        process.stdout.write(
+          `\n${topic}: ${plural(leftOut, 'record')} without a row, the last: ${leftOutReason}\n`,
+        )
     }
   }
   return 0
@@ -94,6 +98,8 @@ interface TopicTable {
   readonly error: string | null
   readonly version: number | null
   readonly lag: number | null
+  readonly leftOut: number
+  readonly leftOutReason: string | null
 }
 
 /** Storage has nothing below what is not there: a name that is mistyped would look like a place without tables. */

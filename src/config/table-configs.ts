@@ -86,7 +86,7 @@ export const tableConfigs = {
     doc: 'What keys are, where they have a column; registry: as with table.value.format.',
   }),
   'table.key.mode': string('append', oneOf('append', 'upsert'), {
-    doc: 'append: each record is a row. upsert: each key has one row, that of its last record in its partition, in the column kafka_key; a record without a value deletes it.',
+    doc: 'append: each record is a row. upsert: each key has one row, that of its last record in its partition, found by the column kafka_key or, where keys are objects (table.key.format=json, registry), by the columns of their fields; a record without a value deletes it.',
   }),
   'table.location': string('', any, {
     doc: "The directory of the table, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",

@@ -242,15 +242,15 @@ t.test('a table that is there decides: its types, its names, what may be missing
   const day = '2024-02-29'
   const { location, trial } = await landed(
     [
-      record(0, json({ at: '2024-02-29T12:00:00+01:00', day, small: 7, ratio: 0.5, price: 3 })),
+      record(0, json({ at: '2024-02-29T12:00:00+01:00', day, small: 7, ratio: 0.1, price: 3 })),
       record(1, json({ small: 7 })),
       record(2, json({ day: '2023-02-29' })),
       record(3, json({ day, price: 1000 })),
-      record(4, json({ day, ratio: 0.1 })),
+      record(4, json({ day, ratio: 1e39 })),
     ],
     settings,
   )
-  const first = { At: '2024-02-29T11:00:00.000000Z', day, small: 7, ratio: 0.5, price: 3 }
+  const first = { At: '2024-02-29T11:00:00.000000Z', day, small: 7, ratio: 0.1, price: 3 }
   t.strictSame(await rowsOf(location), [first])
   t.strictSame(
     trial.reported.map((text) => text.slice(0, 1)),

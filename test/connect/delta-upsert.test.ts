@@ -92,7 +92,12 @@ t.test('columns that must have a value, partitions, and what has no key', async 
     settings,
   )
   t.strictSame(await rowsOf(location), [{ key: 'a', country: 'DE', n: 3 }])
-  t.match(trial.reported, [/^4: .*no key/, /^5: .*list or an object/, /^6: .*n /, /^7: .*no key/])
+  t.match(trial.reported, [
+    /^4: .*no key/,
+    /^5: .*The key is of the columns id, but/,
+    /^6: .*n /,
+    /^7: .*no key/,
+  ])
 })
 
 t.test('without a column for the key it is refused', async (t) => {
@@ -163,4 +168,64 @@ t.test('files that are put together meanwhile cost a repetition, and nothing els
     await trial.commit()
   }
   t.equal(await found(location), expected(log))
+})
+
+t.test('a key that is an object has a column for each of its fields', async (t) => {
+  const key = (id: number, region: unknown) => json({ id, region })
+  const { location, trial } = await landed([
+    [
+      row(0, key(1, 'eu'), { n: 1 }),
+      row(1, key(1, 'us'), { n: 2, id: 1, Region: 'us' }),
+      row(2, key(2, 'eu'), { n: 3, region: null }),
+    ],
+    [row(3, key(1, 'eu'), { n: 4 }), row(4, key(2, 'eu'), null), row(5, key(3, 'eu'), { n: 5 })],
+  ])
+  const rows = async () =>
+    (await rowsOf(location)).map(({ id, region, n }) => `${id} ${region} ${n}`).sort()
+  t.strictSame(await rows(), ['1 eu 4', '1 us 2', '3 eu 5'])
+  const snapshot = await readSnapshot(new LocalStorage(location))
+  t.equal(snapshot.metadata.configuration.get('millrace.keyColumns'), '["id","region"]')
+  t.notOk(snapshot.schema.fields.some(({ name }) => name === 'key'))
+  t.strictSame(trial.reported, [])
+
+  const again = new Trial({ 'table.path': location, ...byKey })
+  await again.start(partitions.slice(0, 1), true)
+  const wrong = [
+    row(6, json({ id: 1 }), { n: 6 }),
+    row(7, 'text', { n: 6 }),
+    row(8, key(1, null), { n: 6 }),
+    row(9, json({ id: [1], region: 'eu' }), { n: 6 }),
+    row(10, json({}), { n: 6 }),
+    row(11, key(1, 'eu'), { n: 6, id: 2 }),
+    row(12, json({ region: 'us', id: 1 }), { n: 7, more: true }),
+  ]
+  await again.read(new Map([['flights-0', wrong]]), 1000)
+  await again.commit()
+  t.match(again.reported, [
+    /^6: .*The key is of the columns id, but .* found by id, region/,
+    /^7: .*The key is of the columns key, but/,
+    /^8: .*The field region of the key has no value/,
+    /^9: .*The field id of the key is a list or an object/,
+    /^10: .*an object without fields/,
+    /^11: .*id is another in the value than in the key/,
+  ])
+  t.strictSame(await rows(), ['1 eu 4', '1 us 7', '3 eu 5'], 'after a new start, too')
+})
+
+t.test('keys that are objects come to a table of others, and are lost nowhere', async (t) => {
+  const { location } = await landed(
+    [[record(0, json({ ID: 1, n: 1 })), record(1, json({ ID: 2, n: 1 }))]],
+    { 'table.key.mode': 'append', 'kafka.key.column': '' },
+  )
+  const log = [row(2, json({ id: 1 }), { n: 2 }), row(3, json({ id: 3 }), { n: 3 })]
+  const trial = new Trial({ 'table.path': location, name: 'other', ...byKey })
+  await trial.start(partitions.slice(0, 1), true)
+  await trial.read(new Map([['flights-0', log]]), 1000)
+  await trial.commit()
+  t.strictSame(trial.reported, [])
+  t.strictSame((await rowsOf(location)).map(({ ID, n }) => `${ID} ${n}`).sort(), [
+    ...['1 2', '2 1', '3 3'],
+  ])
+  const { metadata } = await readSnapshot(new LocalStorage(location))
+  t.equal(metadata.configuration.get('millrace.keyColumns'), '["ID"]')
 })

@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { JsonConverter } from '../../src/connect/converters/json.ts'
+import { connectorAdvice } from '../../src/connect/delta/advice.ts'
 import { parsePartitioning } from '../../src/connect/delta/partitioning.ts'
 import { RowBuffer, type RowSettings, type TableShape } from '../../src/connect/delta/rows.ts'
 import { DataException } from '../../src/connect/failures.ts'
@@ -20,10 +21,12 @@ const plain: RowSettings = {
   partitioning: parsePartitioning([]),
   evolution: 'add',
   isUpsert: false,
+  advice: connectorAdvice,
 }
 const empty: TableShape = {
   ...{ fields: [], kept: [], mayWiden: false, isNew: false, isMapped: true },
   mayHaveNtz: true,
+  keys: null,
   rulesOf: (fields) => new RowRules({ fields, configuration: new Map(), features: [], now: 0 }),
 }
 

@@ -1,6 +1,7 @@
 /** Values in a schema registry's format, as the tables of topics read them. */
 import t from 'tap'
 import type { Struct } from '../../src/connect/data.ts'
+import { connectorAdvice } from '../../src/connect/delta/advice.ts'
 import { fieldsOfSchema } from '../../src/connect/delta/column-types.ts'
 import { RowBuffer, type TableShape } from '../../src/connect/delta/rows.ts'
 import { RetriableException } from '../../src/connect/failures.ts'
@@ -216,7 +217,7 @@ t.test('columns are those of the schema, and those that JSON has besides', async
   const converter = new RegistryConverter(registryOf({ type: 'JSON', text }), null)
   const empty: TableShape = {
     ...{ fields: [], kept: [], mayWiden: false, isNew: true },
-    ...{ isMapped: false, mayHaveNtz: true },
+    ...{ isMapped: false, mayHaveNtz: true, keys: null },
     rulesOf: (fields) => new RowRules({ fields, configuration: new Map(), features: [], now: 0 }),
   }
   const none = {
@@ -229,7 +230,13 @@ t.test('columns are those of the schema, and those that JSON has besides', async
   }
   const rows = new RowBuffer(
     {
-      ...{ kafka: none, valueColumn: null, evolution: 'add', isUpsert: false },
+      ...{
+        kafka: none,
+        valueColumn: null,
+        evolution: 'add',
+        isUpsert: false,
+        advice: connectorAdvice,
+      },
       partitioning: { columns: [], derived: [] },
     },
     empty,

@@ -150,3 +150,58 @@ t.test('types become wider where the table may, and what does not fit is told', 
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
 })
+
+t.test('the fields of an Avro key are the columns that rows are found by', async (t) => {
+  const directory = t.testdir({})
+  const broker = await start(join(directory, 'kafka'))
+  const place = join(directory, 'kafka-tables/keyed')
+  const key = await register(broker, 'keyed-key', {
+    ...{ type: 'record', name: 'Key' },
+    fields: [plain('id', 'int'), plain('region', 'string')],
+  })
+  const value = await register(broker, 'keyed-value', {
+    ...{ type: 'record', name: 'Value' },
+    fields: [plain('id', 'int'), plain('n', 'long')],
+  })
+  await make(broker, 'keyed', {
+    ...{ ...fast, 'table.schema': 'registry', 'table.key.mode': 'upsert' },
+    'table.key.format': 'registry',
+  })
+  const sendKeyed = (records: readonly (readonly [number, string, bigint | null])[]) =>
+    within(broker, async (cluster) => {
+      const producer = new Producer(cluster)
+      for (const [id, region, n] of records)
+        producer.add({
+          ...{ topic: 'keyed', partition: 0 },
+          key: avro(key, (out) => {
+            out.int(id)
+            out.string(region)
+          }),
+          value:
+            n === null
+              ? null
+              : avro(value, (out) => {
+                  out.int(id)
+                  out.long(n)
+                }),
+        })
+      await producer.close()
+    })
+  await sendKeyed([
+    [1, 'eu', 1n],
+    [1, 'us', 2n],
+    [2, 'eu', 3n],
+  ])
+  await until('3 rows', async () => (await ids(place)).length === 3)
+  await sendKeyed([
+    [1, 'eu', 4n],
+    [2, 'eu', null],
+  ])
+  await until('2 rows', async () => (await ids(place)).length === 2)
+  t.strictSame((await rowsOf(place)).map(({ id, region, n }) => `${id} ${region} ${n}`).sort(), [
+    '1 eu 4',
+    '1 us 2',
+  ])
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})

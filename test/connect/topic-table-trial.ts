@@ -78,6 +78,8 @@ export interface Told {
   readonly state: string
   readonly error: string | null
   readonly lag: number | null
+  readonly leftOut: number
+  readonly leftOutReason: string | null
 }
 
 export async function told({ http }: Started): Promise<readonly Told[]> {

@@ -188,7 +188,10 @@ t.test(
     await produce(broker, 'bad', ['{"id":1}', 'no JSON', '{"id":2}', '[3]', '{"id":4}'])
     const state = async (topic: string) => (await told(broker)).find((one) => one.topic === topic)
     await until('it fails', async () => (await state('bad'))?.state === 'FAILED')
-    t.match((await state('bad'))?.error, /bad-1 at offset 0: the record cannot be read: JSON has/)
+    t.match(
+      (await state('bad'))?.error,
+      /bad-1 at offset 0: the record cannot be read: JSON has.* without such records where the topic has table.dead.letter.topic/,
+    )
     t.match(await state('inner'), {
       state: 'FAILED',
       error: /lies within .*good, the table of good/,
@@ -208,6 +211,27 @@ t.test(
       ...['--bootstrap-server', `127.0.0.1:${broker.port}`],
     ]).ended
     t.match(letters.stdout, /__connect.errors.exception.message/)
+    t.match(await state('bad'), {
+      leftOut: 2,
+      leftOutReason: /bad-1 at offset 1: The value is no object, .*: table.value.format=string/,
+    })
+
+    await make(broker, 'skips', { ...fast, 'table.errors.tolerance': 'all' })
+    await produce(broker, 'skips', ['{"id":1}', 'no JSON', '{"id":1.5}', '[3]'])
+    await until('they are left out', async () => (await state('skips'))?.leftOut === 2)
+    const page = await (await fetch(`${broker.http}/metrics`)).text()
+    t.match(page, /millrace_topic_table_left_out_records_total\{topic="skips"\} 2\n/)
+    const listed = await command(['tables', 'list', '--connect', broker.http]).ended
+    t.match(listed.stdout, /skips: 2 records without a row, the last: skips-1 at offset/)
+    t.match(broker.log(), /A record of skips has no row in its table: it is left out/)
+
+    await make(broker, 'whole', fast)
+    const whole = join(directory, 'kafka-tables/whole')
+    await produce(broker, 'whole', ['{"id":1}'])
+    await until('it lands', async () => (await ids(whole)).length === 1)
+    await produce(broker, 'whole', ['{"id":1.5}'])
+    await until('it fails', async () => (await state('whole'))?.state === 'FAILED')
+    t.match((await state('whole'))?.error, /id cannot hold number 1.5: .* no long of Delta becomes/)
     broker.child.kill('SIGTERM')
     t.equal(await ended(broker), 0)
   },
@@ -255,6 +279,37 @@ t.test('of two topics that want one place the one whose rows lie there keeps it'
   await until('it goes on', async () => (await ids(place)).length === 16)
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
+})
+
+t.test('dead letters that come back are refused, however long their way', async (t) => {
+  const directory = t.testdir({})
+  const tableTo = (topic: string, deadLetters: string): TopicTable => ({
+    ...{ topic, topicId: topic, partitionCount: 1, location: join(directory, topic) },
+    ...{ refusal: null, texts: new Map([['table.dead.letter.topic', deadLetters]]) },
+  })
+  const tables = [
+    tableTo('a', 'b'),
+    tableTo('b', 'c'),
+    tableTo('c', 'a'),
+    tableTo('self', 'self'),
+    tableTo('before', 'a'),
+    tableTo('well', 'letters'),
+    tableTo('none', ''),
+  ]
+  const answered = await admitted(tables, {
+    tables: {
+      ...{ clock: environment.clock, random: environment.random },
+      storageAt: (location) => new LocalStorage(location),
+    },
+    isRunning: () => false,
+  })
+  t.match(Object.fromEntries(answered.map(({ topic, refusal }) => [topic, refusal])), {
+    a: 'Its dead letters come back to it: a → b → c → a (table.dead.letter.topic)',
+    b: 'Its dead letters come back to it: b → c → a → b (table.dead.letter.topic)',
+    c: /c → a → b → c/,
+    self: 'It is its own table.dead.letter.topic',
+    ...{ before: null, well: null, none: null },
+  })
 })
 
 t.test('who is first is the same in whatever order topics are told', async (t) => {

@@ -20,6 +20,7 @@ import {
   type Variables,
 } from '../../tables/storage/s3-settings.ts'
 import { ConfigDef, type ConfigValue, key, required, type Settings } from '../config-def.ts'
+import { type Advice, connectorAdvice } from './advice.ts'
 import { nullable } from './column-types.ts'
 import type { LandingSettings } from './landing-table.ts'
 import { parsePartitioning } from './partitioning.ts'
@@ -63,7 +64,7 @@ export const deltaSinkConfig = new ConfigDef({
   'table.key.mode': key(
     string('append', oneOf('append', 'upsert')),
     'MEDIUM',
-    'append: each record is a row; one without a value has only its key and coordinates. upsert: each key has one row, that of its last record, found by kafka.key.column; a record without a value deletes it.',
+    'append: each record is a row; one without a value has only its key and coordinates. upsert: each key has one row, that of its last record, found by kafka.key.column or, where keys are objects, by columns of their fields; a record without a value deletes it.',
   ),
   'table.value.column': key(
     columnName(),
@@ -117,7 +118,10 @@ export interface DeltaSinkSettings {
 }
 
 /** Throws ConfigError; DeltaError for what is no table. */
-export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
+export function parseDeltaSink(
+  settings: Settings,
+  advice: Advice = connectorAdvice,
+): DeltaSinkSettings {
   const config = deltaSinkConfig.parse(settings)
   const properties = propertiesOf(config['table.properties'])
   const schema = config['table.schema']
@@ -150,7 +154,7 @@ export function parseDeltaSink(settings: Settings): DeltaSinkSettings {
         valueColumn: named(config['table.value.column']),
         partitioning: parsePartitioning(config['table.partition.by']),
         evolution: config['table.schema.evolution'] as 'none' | 'add' | 'widen',
-        isUpsert,
+        ...{ advice, isUpsert },
       },
     },
   }

@@ -10,12 +10,14 @@ import type { Settings } from '../config-def.ts'
 import { ConnectException, DataException } from '../failures.ts'
 import type { PartitionOffset, SinkTask, SinkTaskContext, TopicPartition } from '../plugin.ts'
 import type { JsonRecord, SinkRecord } from '../records.ts'
+import { type Advice, connectorAdvice } from './advice.ts'
 import { type DeltaSinkSettings, parseDeltaSink, tablePath } from './delta-sink-config.ts'
 import { Abandoned, LandingTable } from './landing-table.ts'
 import type { StorageAt } from './move-offsets.ts'
 
 /** Who looks after a task. */
 export interface LandingWatch {
+  readonly advice: Advice
   /** Rejects where nothing must be written to the table. */
   onOpened(table: LandingTable): Promise<void>
   /** Rejects where rows that have been read must not be committed. */
@@ -41,9 +43,13 @@ export class DeltaSinkTask implements SinkTask {
     this.#watch = watch
   }
 
+  get #advice(): Advice {
+    return this.#watch?.advice ?? connectorAdvice
+  }
+
   start(settings: Settings, context: SinkTaskContext): void {
     this.#context = context
-    this.#settings = parseDeltaSink(settings)
+    this.#settings = parseDeltaSink(settings, this.#advice)
   }
 
   /**
@@ -138,7 +144,7 @@ export class DeltaSinkTask implements SinkTask {
     const begun = this.#begun.get(nameOf({ topic, partition }))
     if (begun === undefined || record.originalKafkaOffset >= begun) return
     throw new ConnectException(
-      `Partition ${partition} of ${topic} has offset ${record.originalKafkaOffset}, but the table has it up to ${begun}: was the topic made anew? Use another connector name or another table for it`,
+      `Partition ${partition} of ${topic} has offset ${record.originalKafkaOffset}, but the table has it up to ${begun}: was the topic made anew? ${this.#advice.begunAnew}`,
     )
   }
 

@@ -1,6 +1,7 @@
 /**
  * Connect's values as values of a table's columns. Nothing is rounded, cut off or guessed to make it fit: what a
- * column does not hold as it is, is refused. Text is taken for a date or a timestamp where the column has one.
+ * column does not hold as it is, is refused. Text is taken for a date or a timestamp where the column has one. Only a
+ * number that JSON has in decimal digits is rounded to the nearest that a float holds, as it is to that of a double.
  */
 import { type DataType, type Field, typeName } from '../../tables/columns/column.ts'
 import { dateOf, timestampOf } from '../../tables/columns/text-values.ts'
@@ -15,19 +16,32 @@ export class Misfit extends DataException {}
 
 type Present = NonNullable<unknown>
 
+/** Whether numbers are those of JSON, or of a type that says what they are exactly. */
+export type Numbers = 'json' | 'exact'
+
 /** Throws Misfit, DataException. */
-export function fit({ type, isNullable }: Field, value: unknown, at: string): Value {
+export function fit(
+  { type, isNullable }: Field,
+  value: unknown,
+  at: string,
+  numbers: Numbers = 'exact',
+): Value {
   if (value === null || value === undefined) {
     if (isNullable) return null
     throw new DataException(`${at} has no value, but its column must have one`)
   }
-  const found = fitPresent(type, value, at)
+  const found = fitPresent(type, value, at, numbers)
   if (found === undefined) throw misfit(type, value, at)
   return found
 }
 
 /** Undefined: the type does not hold it. */
-function fitPresent(type: DataType, value: Present, at: string): Value | undefined {
+function fitPresent(
+  type: DataType,
+  value: Present,
+  at: string,
+  numbers: Numbers,
+): Value | undefined {
   switch (type.kind) {
     case 'boolean':
       return typeof value === 'boolean' ? value : undefined
@@ -44,7 +58,7 @@ function fitPresent(type: DataType, value: Present, at: string): Value | undefin
     case 'int64':
       return long(value)
     case 'float':
-      return float(value, Math.fround)
+      return numbers === 'json' ? roundedFloat(value) : float(value, Math.fround)
     case 'double':
       return float(value, (number) => number)
     case 'decimal':
@@ -55,11 +69,11 @@ function fitPresent(type: DataType, value: Present, at: string): Value | undefin
       return timestamp(type, value)
     case 'list':
       if (!Array.isArray(value)) return undefined
-      return value.map((one) => fit(type.element, one, `${at}[]`))
+      return value.map((one) => fit(type.element, one, `${at}[]`, numbers))
     case 'map':
-      return value instanceof Map ? fitMap(type, value, at) : undefined
+      return value instanceof Map ? fitMap(type, value, at, numbers) : undefined
     case 'struct':
-      return fitStruct(type.fields, value, at)
+      return fitStruct(type.fields, value, at, numbers)
     default:
       return undefined
   }
@@ -92,6 +106,13 @@ function float(value: Present, held: (number: number) => number): number | undef
   }
   if (typeof value !== 'number') return undefined
   return Object.is(held(value), value) ? value : undefined
+}
+
+/** One that is too large for a float is none. */
+function roundedFloat(value: Present): number | undefined {
+  if (typeof value !== 'bigint' && typeof value !== 'number') return undefined
+  const rounded = Math.fround(Number(value))
+  return Number.isFinite(rounded) ? rounded : undefined
 }
 
 /** Of so many digits, a number of binary digits stands for one of decimal digits and no other. */
@@ -154,17 +175,23 @@ function fitMap(
   type: DataType & { kind: 'map' },
   map: ReadonlyMap<unknown, unknown>,
   at: string,
+  numbers: Numbers,
 ): Value {
   const entries = new Map<Value, Value>()
   const keyField = { ...type.key, isNullable: false }
   for (const [key, value] of map) {
-    const fitted = fit(keyField, key, `${at} (key)`)
-    entries.set(fitted, fit(type.value, value, `${at} (value)`))
+    const fitted = fit(keyField, key, `${at} (key)`, numbers)
+    entries.set(fitted, fit(type.value, value, `${at} (value)`, numbers))
   }
   return entries
 }
 
-function fitStruct(fields: readonly Field[], value: Present, at: string): Value | undefined {
+function fitStruct(
+  fields: readonly Field[],
+  value: Present,
+  at: string,
+  numbers: Numbers,
+): Value | undefined {
   if (!(value instanceof Struct || value instanceof Map)) return undefined
   const row: Value[] = new Array(fields.length).fill(null)
   const names = namesOf(fields)
@@ -174,7 +201,7 @@ function fitStruct(fields: readonly Field[], value: Present, at: string): Value 
     if (place === null) continue
     if (taken.has(place)) throw twice(pathOf(at, name))
     taken.add(place)
-    row[place] = fit(fields[place]!, one, pathOf(at, name))
+    row[place] = fit(fields[place]!, one, pathOf(at, name), numbers)
   }
   return Object.fromEntries(
     fields.map((field, i) => [
@@ -249,7 +276,12 @@ export function namesOf(fields: readonly Field[]): ColumnNames {
 }
 
 function misfit(type: DataType, value: Present, at: string): Misfit {
-  return new Misfit(`${at} cannot hold ${shown(value)}: it is of type ${typeName(type)}`)
+  const cannot = `${at} cannot hold ${shown(value)}: it is of type ${typeName(type)}`
+  const isFraction = typeof value === 'number' && !Number.isInteger(value)
+  if (!isFraction || type.kind !== 'int64') return new Misfit(cannot)
+  return new Misfit(
+    `${cannot}, as whole numbers before it were, and no long of Delta becomes double`,
+  )
 }
 
 function shown(value: Present): string {

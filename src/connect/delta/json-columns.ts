@@ -187,8 +187,9 @@ function numberReader(type: DataType, column: NumberBuilder): Read {
       return (json) => {
         const value = json.double()
         if (value === undefined) return false
-        if (!isDouble && !Object.is(Math.fround(value), value)) return false
-        column.appendNumber(value)
+        const held = isDouble ? value : Math.fround(value)
+        if (!Number.isFinite(held)) return false
+        column.appendNumber(held)
         return true
       }
     }

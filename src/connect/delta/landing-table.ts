@@ -18,7 +18,7 @@ import type { PartitionOffset, TopicPartition } from '../plugin.ts'
 import type { JsonRecord, SinkRecord } from '../records.ts'
 import { nullable } from './column-types.ts'
 import { conformed } from './conforming.ts'
-import { mergeSource } from './keyed-rows.ts'
+import { keyColumnsOf, mergeSource, withKeyColumns } from './keyed-rows.ts'
 import { Progress, type Reached } from './progress.ts'
 import { RowBuffer, type RowSettings, type TableShape } from './rows.ts'
 
@@ -203,16 +203,26 @@ export class LandingTable {
         ...withMetadata(fields, this.#settings.fields ?? []),
         ...absent(partitionBy, fields),
       ]
-      return Transaction.creating(
-        environment,
-        newTable({ fields: columns, partitionBy, properties }, environment),
-      )
+      const definition = { fields: columns, partitionBy, properties: this.#keyed(properties) }
+      return Transaction.creating(environment, newTable(definition, environment))
     }
     const transaction = Transaction.on(environment, snapshot)
-    if (fields !== this.#snapshot?.schema.fields) {
-      transaction.change({ metadata: evolvedMetadata(snapshot.metadata, fields, environment) })
-    }
+    let { metadata } = snapshot
+    if (fields !== this.#snapshot?.schema.fields)
+      metadata = evolvedMetadata(metadata, fields, environment)
+    const configuration = this.#keyed(metadata.configuration)
+    if (configuration !== metadata.configuration) metadata = { ...metadata, configuration }
+    if (metadata !== snapshot.metadata) transaction.change({ metadata })
     return transaction
+  }
+
+  /** With the columns by which rows are found, where that is news and does not go without saying. */
+  #keyed(configuration: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const { keys, fields } = this.#rows
+    const whole = this.#settings.rows.kafka.key
+    if (!this.#settings.rows.isUpsert || keys === null || whole === null) return configuration
+    const isSaid = keyColumnsOf(configuration, fields, whole) !== null
+    return isSaid ? configuration : withKeyColumns(configuration, keys)
   }
 
   /** All of them, though they have not moved: engines forget what was not said for long. */
@@ -228,9 +238,9 @@ export class LandingTable {
     const { connector, rows } = this.#settings
     const { fields } = transaction.schema
     const batches = this.#rows.batches()
-    const keyColumn = rows.kafka.key
-    if (rows.isUpsert && keyColumn !== null && batches.length > 0) {
-      const source = mergeSource(batches, this.#rows.deleted, { fields, keyColumn })
+    const on = this.#rows.keys
+    if (rows.isUpsert && on !== null && batches.length > 0) {
+      const source = mergeSource(batches, this.#rows.deleted, { fields, on })
       return mergeDescription(source, await stageMerge(this.#environment, transaction, source))
     }
     for (const { batch, silent } of batches) {
@@ -281,7 +291,7 @@ export class LandingTable {
     const was = this.#snapshot?.metadata.id
     if (was !== undefined && was !== snapshot?.metadata.id) {
       throw new ConnectException(
-        `${this.location}: the table is gone, or another is in its place: restart the connector to begin a new one`,
+        `${this.location}: the table is gone, or another is in its place: ${this.#settings.rows.advice.gone}`,
       )
     }
     const { mayCreate, rows } = this.#settings
@@ -309,7 +319,7 @@ export class LandingTable {
     const known = { isMapped, rulesOf }
     if (snapshot === null) {
       const given = fields ?? []
-      const still = { mayWiden: false, isNew: true, mayHaveNtz: true }
+      const still = { mayWiden: false, isNew: true, mayHaveNtz: true, keys: null }
       return { fields: given, kept: given, ...still, ...known }
     }
     const mayWiden =
@@ -318,7 +328,11 @@ export class LandingTable {
       features.includes('typeWidening')
     const mayHaveNtz = features.includes('timestampNtz')
     const { fields: inTable } = snapshot.schema
-    return { fields: inTable, kept: inTable, mayWiden, isNew: false, mayHaveNtz, ...known }
+    const { isUpsert, kafka } = rows
+    const keys =
+      isUpsert && kafka.key !== null ? keyColumnsOf(configuration, inTable, kafka.key) : null
+    const shown = { isNew: false, mayHaveNtz, keys }
+    return { fields: inTable, kept: inTable, mayWiden, ...shown, ...known }
   }
 }
 

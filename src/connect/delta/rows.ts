@@ -20,6 +20,7 @@ import { DataException } from '../failures.ts'
 import { Instant } from '../logical.ts'
 import type { SinkRecord } from '../records.ts'
 import { textOf } from '../value-text.ts'
+import type { Advice } from './advice.ts'
 import {
   fieldsOfMap,
   fieldsOfSchema,
@@ -29,9 +30,18 @@ import {
   typeOfValue,
 } from './column-types.ts'
 import { conformed, type GatheredRows } from './conforming.ts'
-import { entriesOf, fit, Misfit, namesOf, placeOf, twice } from './fit.ts'
+import {
+  type ColumnNames,
+  entriesOf,
+  fit,
+  Misfit,
+  type Numbers,
+  namesOf,
+  placeOf,
+  twice,
+} from './fit.ts'
 import { JsonColumns } from './json-columns.ts'
-import { hasKey, refuseNoKey } from './keyed-rows.ts'
+import { isObject, type KeyPart, keyOf } from './keyed-rows.ts'
 import { derivedValue, type Partitioning } from './partitioning.ts'
 
 /** Of where a record was in Kafka, by what is kept of it; null: it is not. */
@@ -50,7 +60,8 @@ export interface RowSettings {
   readonly valueColumn: string | null
   readonly partitioning: Partitioning
   readonly evolution: 'none' | 'add' | 'widen'
-  /** Each key has one row, found by `kafka.key`; else each record has its own. */
+  readonly advice: Advice
+  /** Each key has one row, found by `kafka.key` or by the fields of the key; else each record has its own. */
   readonly isUpsert: boolean
 }
 
@@ -66,6 +77,8 @@ export interface TableShape {
   readonly isMapped: boolean
   /** It may have columns of the type timestamp_ntz, which is a feature of the table. */
   readonly mayHaveNtz: boolean
+  /** By which columns the row of a key is found; null: the first record's key says it. */
+  readonly keys: readonly string[] | null
   /** What it asks of rows of these columns. Throws DeltaError where that is not known here. */
   readonly rulesOf: (fields: readonly Field[]) => RowRules
 }
@@ -98,11 +111,13 @@ export class RowBuffer {
   #schemas = new WeakSet<Schema>()
   /** Of the builder: null where rows need more than the values of JSON. */
   #json: JsonColumns | null = null
+  #keys: readonly string[] | null
 
   constructor(settings: RowSettings, shape: TableShape) {
     this.#settings = settings
     this.#shape = shape
     this.#rules = shape.rulesOf(shape.fields)
+    this.#keys = shape.keys
     this.#builder = this.#begun(shape.fields)
   }
 
@@ -114,6 +129,11 @@ export class RowBuffer {
     return this.#rowCount
   }
 
+  /** By which the rows are found, where each stands for a key; null: there is none yet. */
+  get keys(): readonly string[] | null {
+    return this.#keys
+  }
+
   /** In memory, about. */
   get bytes(): number {
     return this.#bytes
@@ -121,8 +141,9 @@ export class RowBuffer {
 
   /** Throws DataException for a record that has no row in the table. */
   add(record: SinkRecord): void {
-    if (this.#settings.isUpsert) refuseNoKey(record)
+    const keys = this.#keysOf(record)
     const { values, taken } = this.#rowOf(record)
+    this.#keys ??= keys?.map((name) => this.#columnNamed(name)) ?? null
     for (const name of this.#rules.filled) {
       const place = this.fields.findIndex((field) => field.name === name)
       if (taken[place] === 0) this.#silent.note(name, this.#builder.rowCount)
@@ -140,7 +161,7 @@ export class RowBuffer {
    */
   addJson(record: SinkRecord, text: Buffer): boolean {
     const json = this.#json
-    if (json === null || (this.#settings.isUpsert && !hasKey(record))) return false
+    if (json === null || !this.#isPlainKey(record)) return false
     const isWhole = json.append(text) && this.#appendOthers(record)
     if (!isWhole) {
       this.#builder.dropRow()
@@ -151,6 +172,44 @@ export class RowBuffer {
     this.#bytes += text.length
     if (this.#builder.rowCount >= batchRows) this.#seal()
     return true
+  }
+
+  /** By which columns the row is found. Throws DataException for a key of other columns than the table's. */
+  #keysOf(record: SinkRecord): readonly string[] | null {
+    const { isUpsert, kafka, advice } = this.#settings
+    if (!isUpsert || kafka.key === null) return null
+    const names = keyOf(record, kafka.key, advice).map(([name]) => name)
+    const known = this.#keys
+    if (known === null) return names
+    if (isSameNames(names, known)) return known
+    throw new DataException(
+      `The key is of the columns ${names.join(', ')}, but the rows of the table are found by ${known.join(', ')}`,
+    )
+  }
+
+  /** As the column itself is spelled. */
+  #columnNamed(name: string): string {
+    const { fields } = this.#shape
+    return fields[namesOf(fields).find(name)!]!.name
+  }
+
+  /** A key that is no object is in a column of its own, whatever the value is. */
+  #isPlainKey(record: SinkRecord): boolean {
+    if (!this.#settings.isUpsert) return true
+    if (this.#keys === null || isObject(record.key)) return false
+    try {
+      return this.#keysOf(record) !== null
+    } catch (error) {
+      if (error instanceof DataException) return false
+      throw error
+    }
+  }
+
+  /** What of the key has columns. */
+  #keyParts(record: SinkRecord): readonly (KeyPart | readonly [string, unknown])[] {
+    const { isUpsert, kafka, advice } = this.#settings
+    if (kafka.key === null) return []
+    return isUpsert ? keyOf(record, kafka.key, advice) : [[kafka.key, record.key]]
   }
 
   /** The columns that are not of the value. */
@@ -222,6 +281,7 @@ export class RowBuffer {
     this.#deleted = []
     this.#rowCount = 0
     this.#bytes = 0
+    this.#keys = shape.keys
     if (!isSame) this.#schemas = new WeakSet()
   }
 
@@ -293,7 +353,7 @@ export class RowBuffer {
     column(kafka.partition, { kind: 'int32' })
     column(kafka.offset, { kind: 'int64' })
     column(kafka.timestamp, timestampType)
-    if (kafka.key !== null) column(kafka.key, shownType(record.keySchema, record.key, 'the key'))
+    wanted.push(...this.#wantedOfKey(record))
     column(kafka.headers, headersType)
     // Where nothing is added, columns that were given are all that values have.
     if (evolution !== 'none' || this.#shape.kept.length === 0)
@@ -302,34 +362,45 @@ export class RowBuffer {
     return wanted
   }
 
+  #wantedOfKey({ keySchema, key }: SinkRecord): readonly Field[] {
+    const { kafka, isUpsert } = this.#settings
+    if (kafka.key === null) return []
+    if (isUpsert && isObject(key)) return fieldsOfObject(keySchema, key)
+    const type = shownType(keySchema, key, 'the key')
+    return type === null ? [] : [nullable(kafka.key, type)]
+  }
+
   #wantedOfValue({ valueSchema, value }: SinkRecord): readonly Field[] {
     const { valueColumn } = this.#settings
     if (valueColumn !== null) {
       const type = shownType(valueSchema, value, 'the value')
       return type === null ? [] : [nullable(valueColumn, type)]
     }
-    if (value instanceof Struct) return fieldsOfSchema(value.schema)
-    if (!(value instanceof Map)) return []
-    const shown = fieldsOfMap(value)
-    if (valueSchema === null) return shown
-    // What the schema of plain JSON leaves open, the value shows.
-    const said = fieldsOfSchema(valueSchema)
-    return mergedFields(said, shown, { kept: said, mayWiden: false })
+    return isObject(value) ? fieldsOfObject(valueSchema, value) : []
   }
 
   #fitted(record: SinkRecord, fields: readonly Field[], rules: RowRules): FittedRow {
     const row: Value[] = new Array(fields.length).fill(null)
     const taken = new Uint8Array(fields.length)
     const names = namesOf(fields)
-    const put = (name: string, value: unknown) => {
+    const put = (name: string, value: unknown, numbers?: Numbers) => {
       const place = placeOf(names, name, value, '')
       if (place === null) return
       if (taken[place] === 1) throw twice(name)
       taken[place] = 1
-      row[place] = fit(fields[place]!, value, fields[place]!.name)
+      row[place] = fit(fields[place]!, value, fields[place]!.name, numbers)
     }
     this.#putKafka(record, put)
-    this.#putValue(record, put)
+    const ofKey = isObject(record.key) ? this.#keyPlaces(record, names) : noPlaces
+    const numbers = record.value instanceof Struct ? 'exact' : 'json'
+    this.#putValue(record, (name, value) => {
+      const place = names.find(name)
+      if (place === undefined || !ofKey.has(place)) return put(name, value, numbers)
+      // The key says it, and the value may say it again.
+      if (value === null || value === undefined) return
+      if (String(fit(fields[place]!, value, name)) !== String(row[place]))
+        throw new DataException(`${name} is another in the value than in the key`)
+    })
     this.#putDerived(record, fields, { row, taken })
     const fitted = { values: row, taken }
     if (this.#isTombstone(record)) return fitted
@@ -341,13 +412,19 @@ export class RowBuffer {
     return fitted
   }
 
+  /** Where the fields of its key are, by which its row is found. */
+  #keyPlaces(record: SinkRecord, names: ColumnNames): ReadonlySet<number> {
+    if (!this.#settings.isUpsert) return noPlaces
+    return new Set(this.#keyParts(record).map(([name]) => names.find(name) ?? -1))
+  }
+
   #putKafka(record: SinkRecord, put: (name: string, value: unknown) => void): void {
     const { kafka } = this.#settings
     if (kafka.topic !== null) put(kafka.topic, record.originalTopic)
     if (kafka.partition !== null) put(kafka.partition, record.originalKafkaPartition)
     if (kafka.offset !== null) put(kafka.offset, record.originalKafkaOffset)
     if (kafka.timestamp !== null) put(kafka.timestamp, timestampOf(record))
-    if (kafka.key !== null) put(kafka.key, record.key)
+    for (const [name, value] of this.#keyParts(record)) put(name, value)
     if (kafka.headers !== null) put(kafka.headers, headersOf(record))
   }
 
@@ -358,7 +435,7 @@ export class RowBuffer {
       for (const [name, one] of entriesOf(value, '')) put(name, one)
     } else if (value !== null && value !== undefined) {
       throw new DataException(
-        'The value is no object, so that no fields of it have columns: see value.converter, or name a column for all of it (table.value.column)',
+        `The value is no object, so that no fields of it have columns: ${this.#settings.advice.noObject}`,
       )
     }
   }
@@ -405,6 +482,26 @@ function ruled({ values, taken }: FittedRow, fields: readonly Field[], rules: Ro
     taken[i] = 1
     values[i] = valueAt(fields[i]!.type, whole.columns[i]!, 0)
   }
+}
+
+const noPlaces: ReadonlySet<number> = new Set()
+
+/** Whatever their order and case. */
+function isSameNames(left: readonly string[], right: readonly string[]): boolean {
+  const names = new Set(right.map((name) => name.toLowerCase()))
+  return left.length === names.size && left.every((name) => names.has(name.toLowerCase()))
+}
+
+/** What its schema leaves open, as that of plain JSON does, the object itself shows. */
+function fieldsOfObject(
+  schema: Schema | null,
+  object: Struct | ReadonlyMap<unknown, unknown>,
+): readonly Field[] {
+  if (object instanceof Struct) return fieldsOfSchema(object.schema)
+  const shown = fieldsOfMap(object)
+  if (schema === null) return shown
+  const said = fieldsOfSchema(schema)
+  return mergedFields(said, shown, { kept: said, mayWiden: false })
 }
 
 function timestampOf({ timestamp }: SinkRecord): Instant | null {

@@ -162,6 +162,9 @@ export class SinkTaskLoop implements RunningTask {
       })
       reporters.push(this.#deadLetters.report)
     }
+    const { onRefused } = this.#options
+    if (onRefused !== undefined)
+      reporters.push(async ({ original, error }) => onRefused(original, error))
     if (config['errors.log.enable']) {
       const isPlaced = config['errors.log.include.messages']
       reporters.push(

@@ -2,6 +2,7 @@
 import type { Logger } from '../../environment/environment.ts'
 import type { Settings } from '../config-def.ts'
 import { sinkConfig } from '../connector-configs.ts'
+import type { ConsumedRecord } from '../errors/consumed-record.ts'
 import type { ErrorReporter, Processing, ToleranceOptions } from '../errors/tolerance.ts'
 import type { Worker } from './worker.ts'
 
@@ -22,6 +23,8 @@ export interface TaskOptions {
   readonly onState: (state: TaskState, error?: unknown) => void
   /** A topic was used; told once for each. */
   readonly onTopic: (topic: string) => void
+  /** A record of a sink failed. Where errors are tolerated it is left out, else the task ends. */
+  readonly onRefused?: (record: ConsumedRecord, error: unknown) => void
 }
 
 export interface RunningTask {

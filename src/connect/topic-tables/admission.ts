@@ -2,14 +2,15 @@
  * Which of several topics may have its table where both want theirs: at one place, or one within the other. The rows
  * of the one would be changed by the other's keys, or its files taken for files that the other no longer needs. The topic
  * whose rows lie there keeps its table, as the table itself says it; else the one that is running; else, so that it is
- * always the same one, that with the lower id. The other is told why it is refused.
+ * always the same one, that with the lower id. The other is told why it is refused; so is a topic whose dead letters would
+ * come back to it, by way of others or at once, as their own dead letters without end.
  */
 import path from 'node:path'
 import type { TopicTable } from '../../config/table-configs.ts'
 import { snapshotOf } from '../delta/landing-table.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { keptIn } from '../storage/kept-in.ts'
-import { topicsOf } from './table-settings.ts'
+import { deadLettersOf, topicsOf } from './table-settings.ts'
 
 /** Each takes connections of its own, and memory for records that wait. */
 const tablesMax = 500
@@ -27,15 +28,34 @@ export async function admitted(
   wanted: readonly TopicTable[],
   options: AdmissionOptions,
 ): Promise<TopicTable[]> {
+  const byTopic = new Map(wanted.map((table) => [table.topic, table]))
   const counted = wanted.map((table, at) => {
     const tooMany = at < tablesMax ? null : `A node keeps at most ${tablesMax} topics as tables`
-    return { ...table, refusal: table.refusal ?? tooMany }
+    return { ...table, refusal: table.refusal ?? tooMany ?? loopOf(table, byTopic) }
   })
   const rivals = contested(counted.filter(({ refusal }) => refusal === null))
   const refusals = refusalsOf(await firstFirst(rivals, options))
   return counted.map((table) => {
     return { ...table, refusal: table.refusal ?? refusals.get(table.topic) ?? null }
   })
+}
+
+/** How the dead letters of a topic come back to it; null: they do not. */
+function loopOf(table: TopicTable, byTopic: ReadonlyMap<string, TopicTable>): string | null {
+  const way = [table.topic]
+  for (let at: TopicTable | undefined = table; at !== undefined && way.length <= tablesMax; ) {
+    const next: string = deadLettersOf(at)
+    if (next === '') return null
+    if (next === table.topic) {
+      if (way.length === 1) return 'It is its own table.dead.letter.topic'
+      return `Its dead letters come back to it: ${[...way, next].join(' → ')} (table.dead.letter.topic)`
+    }
+    // They go round without it.
+    if (way.includes(next)) return null
+    way.push(next)
+    at = byTopic.get(next)
+  }
+  return null
 }
 
 /** The directory itself, and all that it lies in. */

@@ -71,6 +71,16 @@ function textOf({ texts }: TopicTable, name: SettingName): string {
   return texts.get(name) ?? tableConfigs[name].defaultText ?? ''
 }
 
+/** The topic for records that have no row; empty: there is none. */
+export function deadLettersOf(table: TopicTable): string {
+  return textOf(table, 'table.dead.letter.topic')
+}
+
+/** Whether a record that has no row is left out; else it stops the table. */
+export function toleratesErrors(table: TopicTable): boolean {
+  return deadLettersOf(table) !== '' || textOf(table, 'table.errors.tolerance') === 'all'
+}
+
 function columnsOf(table: TopicTable) {
   return columnSource(textOf(table, 'table.schema'), table.topic)
 }
@@ -97,7 +107,6 @@ export function sinkSettings(table: TopicTable, columns: string): Settings {
   const source = columnsOf(table)
   const isRegistered = source.kind === 'registry'
   const valueFormat: Format = isRegistered ? 'registry' : (text('table.value.format') as Format)
-  const deadLetters = text('table.dead.letter.topic')
   const coordinates = parseSetting(
     'table.kafka.columns',
     tableConfigs['table.kafka.columns'],
@@ -134,8 +143,8 @@ export function sinkSettings(table: TopicTable, columns: string): Settings {
     ]),
     // A registry that cannot be asked now is no fault of the records.
     ['errors.retry.timeout', '-1'],
-    ['errors.tolerance', deadLetters === '' ? text('table.errors.tolerance') : 'all'],
-    ['errors.deadletterqueue.topic.name', deadLetters],
+    ['errors.tolerance', toleratesErrors(table) ? 'all' : 'none'],
+    ['errors.deadletterqueue.topic.name', deadLettersOf(table)],
     ['errors.deadletterqueue.topic.replication.factor', '-1'],
     ['errors.deadletterqueue.context.headers.enable', 'true'],
   ])

@@ -6,11 +6,12 @@
 import type { Cluster } from '../../client/cluster.ts'
 import type { TopicTable } from '../../config/table-configs.ts'
 import type { Milliseconds, Timer } from '../../environment/environment.ts'
+import { topicAdvice } from '../delta/advice.ts'
 import { deltaSink } from '../delta/delta-sink.ts'
 import type { LandingWatch } from '../delta/delta-sink-task.ts'
 import type { LandingTable } from '../delta/landing-table.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
-import { ConnectException } from '../failures.ts'
+import { ConnectException, DataException } from '../failures.ts'
 import type { SchemaSource } from '../registry/registry-converter.ts'
 import { sinkClientId } from '../runtime/client-settings.ts'
 import { removeOrphans } from '../runtime/orphans.ts'
@@ -18,8 +19,18 @@ import { pausedFor } from '../runtime/pause.ts'
 import { SinkTaskLoop } from '../runtime/sink-task-loop.ts'
 import type { RunningTask } from '../runtime/task.ts'
 import type { Worker } from '../runtime/worker.ts'
-import { firstColumns, groupOf, sinkSettings, topicsOf } from './table-settings.ts'
+import { LeftOut } from './left-out.ts'
+import {
+  deadLettersOf,
+  firstColumns,
+  groupOf,
+  sinkSettings,
+  toleratesErrors,
+  topicsOf,
+} from './table-settings.ts'
 
+const landsOthers =
+  'The table goes on without such records where the topic has table.dead.letter.topic or table.errors.tolerance=all'
 const restartMsMin = 1_000
 const restartMsMax = 60_000
 
@@ -37,6 +48,10 @@ export interface LandingStatus {
   readonly version: number | null
   /** When the last commit was found done, since the epoch. */
   readonly committedMs: Milliseconds | null
+  /** Records that have no row, and are left out as the settings say, since the node or the settings began. */
+  readonly leftOut: number
+  /** Why the last of them has none; null: there was none. */
+  readonly leftOutReason: string | null
 }
 
 export interface LandingOptions {
@@ -60,10 +75,12 @@ export class TopicLanding {
   #error: string | null = null
   #version: number | null = null
   #committedMs: Milliseconds | null = null
+  readonly #leftOut: LeftOut
 
   constructor(options: LandingOptions) {
     this.#options = options
     this.table = options.table
+    this.#leftOut = new LeftOut(options.worker.environment, deadLettersOf(options.table))
     this.#task = { connector: groupOf(options.table), task: 0 }
   }
 
@@ -71,7 +88,9 @@ export class TopicLanding {
     const { topic, topicId, location } = this.table
     const [state, error] = [this.#state, this.#error]
     const [version, committedMs] = [this.#version, this.#committedMs]
-    return { topic, topicId, location, state, error, version, committedMs }
+    const { count: leftOut, last: leftOutReason } = this.#leftOut
+    const progress = { version, committedMs, leftOut, leftOutReason }
+    return { topic, topicId, location, state, error, ...progress }
   }
 
   /** Members of its group that a crash has left are removed first. Never rejects. */
@@ -119,6 +138,9 @@ export class TopicLanding {
           if (state === 'FAILED') this.#failed(error)
         },
         onTopic: () => undefined,
+        onRefused: (record, error) => {
+          if (toleratesErrors(this.table)) this.#leftOut.add(record, error)
+        },
       })
     } catch (error) {
       this.#failed(error)
@@ -150,6 +172,7 @@ export class TopicLanding {
   }
 
   readonly #watch: LandingWatch = {
+    advice: topicAdvice,
     /**
      * Records were read by the topic's name. Ids of topics never come back: where it is this topic now, all that was
      * read before is of this one too.
@@ -172,12 +195,15 @@ export class TopicLanding {
   }
 }
 
-/** What went wrong, without what says only that something has. */
+/** What went wrong, without what says only that something has, and what lands the others where it is a record's fault. */
 function reasonOf(error: unknown): string {
   let reason = ''
+  let isOfRecord = false
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    isOfRecord ||= at instanceof DataException
     if (/^(Exiting WorkerSinkTask|Tolerance exceeded)/.test(at.message)) continue
     if (!reason.includes(at.message)) reason += `${reason === '' ? '' : ': '}${at.message}`
   }
-  return reason === '' ? String(error) : reason
+  if (reason === '') return String(error)
+  return isOfRecord ? `${reason}. ${landsOthers}` : reason
 }
