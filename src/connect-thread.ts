@@ -11,7 +11,7 @@ import { pluginsOf } from './connect/plugin-path.ts'
 import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
-import { parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
+import { exactlyOnceGroup, parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
 import { TopicTables } from './connect/topic-tables/topic-tables.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
@@ -77,6 +77,7 @@ async function makeWorker(asked: ConnectStart): Promise<Worker> {
   })
   const { disk, log } = environment
   const ofOthers = await pluginsOf(settings, { disk, log, load: loadModule })
+  const config = parseConnectConfig(settings)
   return {
     environment,
     plugins: new Plugins([
@@ -89,7 +90,9 @@ async function makeWorker(asked: ConnectStart): Promise<Worker> {
       disk: environment.disk,
       variables: process.env,
     }),
-    config: parseConnectConfig(settings),
+    config,
+    // As of Kafka Connect's own worker.properties.
+    exactlyOnceGroup: exactlyOnceGroup(config, 'connect-cluster'),
     workerId,
   }
 }

@@ -27,7 +27,7 @@ import { DistributedHerder } from './connect/runtime/distributed/distributed-her
 import { algorithmHeader, signatureHeader } from './connect/runtime/distributed/signatures.ts'
 import type { Herder } from './connect/runtime/herder.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
-import type { Worker } from './connect/runtime/worker.ts'
+import { exactlyOnceGroup, type Worker } from './connect/runtime/worker.ts'
 import { FileStorage } from './connect/storage/file-storage.ts'
 import { namedText } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
@@ -192,6 +192,11 @@ class WorkerProcess {
       settings: this.#settings,
       providers: this.#providers,
       config: this.#config,
+      // A worker alone ignores it, as Kafka's does: it keeps offsets in a file.
+      exactlyOnceGroup:
+        this.#mode === 'distributed'
+          ? exactlyOnceGroup(this.#config, this.#config['group.id'] ?? '')
+          : null,
       workerId,
     }
     if (this.#mode === 'distributed') return new DistributedHerder(worker, this.#config)

@@ -67,6 +67,11 @@ export class Transaction {
     return this.#failure
   }
 
+  /** False: it has not begun, may be committed already, or is another's. */
+  get mayAbort(): boolean {
+    return (this.#state === 'running' || this.#state === 'doomed') && this.#asked === null
+  }
+
   /** What Produce has to be: it says by its version who enters partitions. */
   get produceVersions(): { versionMin?: number; versionMax?: number } {
     const { produce } = implicit

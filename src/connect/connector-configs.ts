@@ -196,6 +196,17 @@ const sourceKeys = {
       displayName: 'Transaction Boundary',
     },
   ),
+  'transaction.boundary.interval.ms': key(
+    long(null, atLeast(1)),
+    'LOW',
+    'Milliseconds between two ends of transactions where transaction.boundary is interval; else the worker’s offset.flush.interval.ms.',
+    {
+      group: 'Exactly Once Support',
+      order: 3,
+      width: 'SHORT',
+      displayName: 'Transaction boundary interval',
+    },
+  ),
   'offsets.storage.topic': key(
     string(null, nonEmpty),
     'LOW',

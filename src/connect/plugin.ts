@@ -67,7 +67,17 @@ export interface SinkConnector extends Connector {
   ): Awaitable<boolean>
 }
 
+/** Null: the connector does not say. */
+export type Support = 'SUPPORTED' | 'UNSUPPORTED' | null
+
 export interface SourceConnector extends Connector {
+  /**
+   * Whether with these settings each record of the source is there once for readers of committed records: its tasks go on
+   * exactly behind the offset that they are given, and never share a part of the source (KIP-618).
+   */
+  exactlyOnceSupport?(settings: Settings): Support
+  /** Whether its tasks end their transactions themselves; not, unless it says so. */
+  canDefineTransactionBoundaries?(settings: Settings): Support
   alterOffsets?(
     settings: Settings,
     offsets: readonly (readonly [SourcePosition, SourcePosition | null])[],
@@ -121,6 +131,17 @@ export interface SourceTaskContext {
   readonly settings: Settings
   /** What was kept for a part of the source; null: nothing. */
   offset(partition: SourcePosition): SourcePosition | null
+  /** Null unless transaction.boundary is connector. */
+  readonly transactionContext: TransactionContext | null
+}
+
+/**
+ * How a task ends its transactions: behind a record that it is about to return, or behind all that it returns next. What
+ * is aborted is left out, and does not come again.
+ */
+export interface TransactionContext {
+  commitTransaction(record?: SourceRecord): void
+  abortTransaction(record?: SourceRecord): void
 }
 
 export interface SourceTask {

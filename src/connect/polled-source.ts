@@ -5,7 +5,13 @@
  */
 import type { Settings } from './config-def.ts'
 import { Idle } from './idle.ts'
-import type { Awaitable, SourceConnector, SourceTask, SourceTaskContext } from './plugin.ts'
+import type {
+  Awaitable,
+  SourceConnector,
+  SourceTask,
+  SourceTaskContext,
+  Support,
+} from './plugin.ts'
 import type { SourcePosition, SourceRecord } from './records.ts'
 
 export interface PolledConnectorOptions {
@@ -13,6 +19,8 @@ export interface PolledConnectorOptions {
   readonly check: (settings: Settings) => unknown
   /** Throws ConnectException for what no task could go on from. */
   readonly checkOffset: (offset: SourcePosition, partition: SourcePosition) => unknown
+  /** Whether each record of the source has an offset of its own, to go on behind. */
+  readonly hasOffsets: (settings: Settings) => boolean
   /** One task, unless said otherwise. */
   readonly taskConfigs?: (settings: Settings, tasksMax: number) => Settings[]
 }
@@ -32,6 +40,14 @@ export class PolledConnector implements SourceConnector {
 
   taskConfigs(tasksMax: number): Settings[] {
     return this.#options.taskConfigs?.(this.#settings, tasksMax) ?? [this.#settings]
+  }
+
+  exactlyOnceSupport(settings: Settings): Support {
+    return this.#options.hasOffsets(settings) ? 'SUPPORTED' : 'UNSUPPORTED'
+  }
+
+  canDefineTransactionBoundaries(): Support {
+    return 'UNSUPPORTED'
   }
 
   alterOffsets(

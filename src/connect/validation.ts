@@ -9,7 +9,7 @@ import { sinkConfig, sourceConfig, topicsPattern } from './connector-configs.ts'
 import { headerConverterOf } from './converters/header-converters.ts'
 import { converterOf } from './converters/known-converters.ts'
 import { ConnectException } from './failures.ts'
-import type { ConnectorPlugin } from './plugin.ts'
+import type { ConnectorPlugin, SourceConnector } from './plugin.ts'
 import type { Plugins } from './plugins.ts'
 import { TransformChain, transformKeys } from './transforms/chain.ts'
 
@@ -32,11 +32,17 @@ interface Looked {
   readonly value: ConfigValue
 }
 
+interface ValidatingWorker {
+  readonly plugins: Plugins
+  /** Its sources write in transactions. */
+  readonly isExactlyOnce: boolean
+}
+
 /** Never throws for what is wrong with settings; `plugin` may throw whatever it likes. */
 export async function validateConnector(
   plugin: ConnectorPlugin,
-  plugins: Plugins,
   settings: Settings,
+  { plugins, isExactlyOnce }: ValidatingWorker,
 ): Promise<ConfigInfos> {
   const framework = plugin.type === 'sink' ? sinkConfig : sourceConfig
   const keys = new Map<string, ConfigKey>([
@@ -45,7 +51,8 @@ export async function validateConnector(
     ...plugin.config.keys,
   ])
   const table = new ConfigDef(Object.fromEntries(keys))
-  const own = await plugin.connector().validate?.(settings, plugin.config.validate(settings))
+  const connector = plugin.connector()
+  const own = await connector.validate?.(settings, plugin.config.validate(settings))
   const ownByName = new Map(own?.map((value) => [value.name, value]))
   const looked = new Map<string, Looked>(
     table
@@ -61,7 +68,7 @@ export async function validateConnector(
     else looked.set(name, { key: null, value: complaint(name, settings, message) })
   }
   if (plugin.type === 'sink') checkTopics(settings, complain)
-  else checkExactlyOnce(settings, complain)
+  else checkTransactions(connector as SourceConnector, settings, { complain, isExactlyOnce })
   checkConverters(settings, complain)
   if ([...looked.values()].every(({ value }) => value.errors.length === 0))
     checkTransforms(plugins, settings, complain)
@@ -105,10 +112,40 @@ function checkTopics(settings: Settings, complain: Complain): void {
     )
 }
 
-/** As by a worker of Kafka's whose `exactly.once.source.support` is off: nothing here writes in transactions yet. */
-function checkExactlyOnce(settings: Settings, complain: Complain): void {
-  if (settings.get('exactly.once.support')?.trim() !== 'required') return
-  complain('exactly.once.support', 'This worker does not have exactly-once source support enabled.')
+/** What Kafka Connect asks of a source whose records are to be there once (KIP-618), in its words. */
+function checkTransactions(
+  connector: SourceConnector,
+  settings: Settings,
+  { complain, isExactlyOnce }: { complain: Complain; isExactlyOnce: boolean },
+): void {
+  const support = 'exactly.once.support'
+  if (settings.get(support)?.trim() === 'required') {
+    if (!isExactlyOnce)
+      complain(support, 'This worker does not have exactly-once source support enabled.')
+    const supported = connector.exactlyOnceSupport?.(settings) ?? null
+    if (supported === null)
+      complain(
+        support,
+        'The connector does not implement the API required for preflight validation of exactly-once source support. Please consult the documentation for the connector to determine whether it supports exactly-once semantics, and then consider reconfiguring the connector to use the value "requested" for this property (which will disable this preflight check and allow the connector to be created).',
+      )
+    else if (supported === 'UNSUPPORTED')
+      complain(
+        support,
+        'The connector does not support exactly-once semantics with the provided configuration.',
+      )
+  }
+  const boundary = 'transaction.boundary'
+  const mayDefine = connector.canDefineTransactionBoundaries?.(settings) === 'SUPPORTED'
+  if (settings.get(boundary)?.trim() === 'connector' && !mayDefine)
+    complain(
+      boundary,
+      'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.',
+    )
+  if (settings.has('offsets.storage.topic'))
+    complain(
+      'offsets.storage.topic',
+      'Offsets are kept in the topic of the worker only (offset.storage.topic)',
+    )
 }
 
 function isMatch(pattern: string, topic: string): boolean {

@@ -18,6 +18,8 @@ export interface Child {
   /** Resolves once this has been printed to stdout. */
   printed(text: string): Promise<void>
   interrupt(): void
+  /** Gives it no time for anything. */
+  kill(): void
 }
 
 /** Starts `millrace` with these words. `input` is what it reads; without it, its standard input is empty. */
@@ -48,6 +50,7 @@ export function start(
         look()
       }),
     interrupt: () => void child.kill('SIGINT'),
+    kill: () => void child.kill('SIGKILL'),
   }
 }
 

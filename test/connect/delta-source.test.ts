@@ -155,7 +155,10 @@ t.test('of a table that comes later all is read, from its first version on', asy
     ['kafka.topic', 'late'],
     ['table.starting.version', 'latest'],
   ])
-  const context = { environment, settings, log: environment.log, offset: () => null }
+  const context = {
+    ...{ environment, settings, log: environment.log, offset: () => null },
+    transactionContext: null,
+  }
   await task.start(settings, context)
   t.equal(await task.poll(), null)
   t.equal(waits, 1)

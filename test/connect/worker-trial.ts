@@ -19,7 +19,7 @@ import type { SinkPlugin, SinkTask } from '../../src/connect/plugin.ts'
 import { type AnyPlugin, Plugins } from '../../src/connect/plugins.ts'
 import { connectApi } from '../../src/connect/rest/connect-api.ts'
 import { SoloHerder } from '../../src/connect/runtime/solo-herder.ts'
-import { parseConnectConfig } from '../../src/connect/runtime/worker.ts'
+import { exactlyOnceGroup, parseConnectConfig } from '../../src/connect/runtime/worker.ts'
 import { transformations } from '../../src/connect/transforms/known-transforms.ts'
 import { predicates } from '../../src/connect/transforms/predicates.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
@@ -40,11 +40,16 @@ export class WorkerTrial {
   readonly #bootstrap: { host: string; port: number }
   readonly #stopBroker: () => Promise<void>
   readonly #plugins: readonly AnyPlugin[]
+  /** Of the worker, besides those of all trials. */
+  readonly #settings: readonly (readonly [string, string])[]
   #herder: SoloHerder | null = null
   #answer: ReturnType<typeof connectApi> | null = null
 
   /** Tap's own directories go before what is in them has stopped. */
-  static async start(plugins: readonly AnyPlugin[] = []): Promise<WorkerTrial> {
+  static async start(
+    plugins: readonly AnyPlugin[] = [],
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<WorkerTrial> {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-worker-'))
     const { address, stop: stopBroker } = await startBroker(directory)
     const stop = async () => {
@@ -52,7 +57,7 @@ export class WorkerTrial {
       rmSync(directory, { recursive: true, force: true })
     }
     const port = Number(address.split(':')[1])
-    const trial = new WorkerTrial({ host: '127.0.0.1', port }, stop, plugins)
+    const trial = new WorkerTrial({ host: '127.0.0.1', port }, stop, { plugins, settings })
     await trial.startWorker()
     return trial
   }
@@ -60,11 +65,15 @@ export class WorkerTrial {
   private constructor(
     bootstrap: { host: string; port: number },
     stopBroker: () => Promise<void>,
-    plugins: readonly AnyPlugin[],
+    given: {
+      readonly plugins: readonly AnyPlugin[]
+      readonly settings: Readonly<Record<string, string>>
+    },
   ) {
     this.#bootstrap = bootstrap
     this.#stopBroker = stopBroker
-    this.#plugins = plugins
+    this.#plugins = given.plugins
+    this.#settings = Object.entries(given.settings)
     this.cluster = new Cluster(environment, { bootstrap: [bootstrap] })
   }
 
@@ -76,7 +85,9 @@ export class WorkerTrial {
       ['task.shutdown.graceful.timeout.ms', '2000'],
       ['config.providers', 'file'],
       ['config.providers.file.class', 'FileConfigProvider'],
+      ...this.#settings,
     ])
+    const config = parseConnectConfig(settings)
     this.#herder = new SoloHerder({
       environment,
       plugins: new Plugins([
@@ -92,7 +103,8 @@ export class WorkerTrial {
         disk: environment.disk,
         variables: {},
       }),
-      config: parseConnectConfig(settings),
+      config,
+      exactlyOnceGroup: exactlyOnceGroup(config, 'trial'),
       workerId: 'worker:8083',
     })
     this.#answer = connectApi(this.#herder)

@@ -145,6 +145,7 @@ export const datagenSource: SourcePlugin = {
     new PolledConnector({
       check: (settings) => config.parse(settings),
       checkOffset: sequenceOf,
+      hasOffsets: () => true,
       taskConfigs,
     }),
   task: () => polledTask((context, idle) => new MadeUpRecords(context, idle)),

@@ -274,6 +274,7 @@ export function deltaSource({ storageAt }: Pick<TablesEnvironment, 'storageAt'>)
       new PolledConnector({
         check: (settings) => config.parse(settings),
         checkOffset: placeOf,
+        hasOffsets: () => true,
       }),
     task: () => polledTask((context, idle) => new TableRows(storageAt, context, idle)),
   }

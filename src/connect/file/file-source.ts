@@ -176,6 +176,6 @@ export const fileSource: SourcePlugin = {
   className: 'org.apache.kafka.connect.file.FileStreamSourceConnector',
   version: connectVersion,
   config,
-  connector: () => new PolledConnector({ check, checkOffset }),
+  connector: () => new PolledConnector({ check, checkOffset, hasOffsets: () => true }),
   task: () => polledTask((context, idle) => new FileLines(context, idle)),
 }

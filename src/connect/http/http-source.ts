@@ -196,6 +196,8 @@ export const httpSource: SourcePlugin = {
     new PolledConnector({
       check: (settings) => config.parse(settings),
       checkOffset: offsetIn,
+      hasOffsets: (settings) =>
+        config.parse(settings)['http.response.record.offset.pointer'] !== '/',
     }),
   task: () => polledTask((context, idle) => new HttpAnswers(context, idle)),
 }

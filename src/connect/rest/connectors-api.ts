@@ -54,6 +54,11 @@ export function connectorRoutes(herder: Herder): Route[] {
       await herder.putTasks(nameOf(request), { body: body ?? Buffer.alloc(0), headers })
       return empty(204)
     }),
+    route('PUT', '/connectors/{name}/fence', async (request) => {
+      const { body, headers } = request
+      await herder.fence(nameOf(request), { body: body ?? Buffer.alloc(0), headers })
+      return empty(200)
+    }),
     ...topicRoutes(herder),
   ]
 }

@@ -38,6 +38,7 @@ const producerSettings = {
   'compression.type': string('none', oneOf(...compressions)),
   'enable.idempotence': boolean(true),
   'delivery.timeout.ms': int(120_000, atLeast(1)),
+  'transaction.timeout.ms': int(null, atLeast(1)),
 }
 
 export interface ConsumerSettings {
@@ -94,6 +95,12 @@ export function producerOptions(settings: Settings, ofWorker: Settings): Produce
     idempotence: get('enable.idempotence') && acks !== '0' && acks !== '1',
     deliveryTimeoutMs: get('delivery.timeout.ms'),
   }
+}
+
+/** Of a source's transactions; null: nobody has said. Throws ConfigError. */
+export function transactionTimeoutMs(settings: Settings, ofWorker: Settings): number | null {
+  const get = reader(producerSettings, { settings, ofWorker, client: 'producer' })
+  return get('transaction.timeout.ms')
 }
 
 type ValueIn<Table, Name extends keyof Table> = Table[Name] extends Definition<infer T> ? T : never

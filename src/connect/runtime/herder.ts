@@ -13,6 +13,7 @@ import type { OffsetState } from '../storage/offset-state.ts'
 import { type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
 import { type ConfigInfos, validateConnector } from '../validation.ts'
+import { fenceTasks } from './fencing.ts'
 import { Kept } from './kept.ts'
 import type { Worker } from './worker.ts'
 
@@ -72,6 +73,11 @@ export abstract class Herder {
     throw new HttpError(409, `The tasks of ${name} are not configured by other workers`)
   }
 
+  /** Another worker is about to start tasks. Rejects with HttpError. */
+  async fence(name: string, _request: InternalRequest): Promise<void> {
+    throw new HttpError(409, `The tasks of ${name} are not run by other workers`)
+  }
+
   get configs(): ConfigState {
     return this.kept.configs
   }
@@ -87,11 +93,10 @@ export abstract class Herder {
   /** Throws HttpError 400 for a class that is none of a connector. */
   async validate(settings: Settings): Promise<ConfigInfos> {
     const { plugins, providers } = this.worker
-    const infos = await validateConnector(
-      this.pluginOf(settings),
+    const infos = await validateConnector(this.pluginOf(settings), providers.resolve(settings), {
       plugins,
-      providers.resolve(settings),
-    )
+      isExactlyOnce: this.worker.exactlyOnceGroup !== null,
+    })
     // What a reference stands for is told to nobody.
     const configs = infos.configs.map((config) => {
       const given = settings.get(config.value.name)
@@ -149,6 +154,13 @@ export abstract class Herder {
       400,
       `Failed to find any class that implements Connector and which name matches ${name}, available connectors are: ${known}`,
     )
+  }
+
+  /** No task of its former settings writes any more; one at a time for each connector. */
+  protected async fenceTasks(name: string): Promise<void> {
+    const { exactlyOnceGroup: group } = this.worker
+    if (group === null || this.typeOf(this.require(name)) !== 'source') return
+    await fenceTasks({ cluster: this.cluster, kept: this.kept, group }, name)
   }
 
   /** Whether a connector may be made or changed so. Rejects with HttpError 400, 409; answers whether it is new. */

@@ -6,9 +6,12 @@ import type { Settings } from '../config-def.ts'
 import { unresolved } from '../config-providers.ts'
 import { TooManyTasks } from '../failures.ts'
 import type { Connector, ConnectorPlugin } from '../plugin.ts'
+import type { TaskGuard } from './exactly-once.ts'
+import { transactionalIdOf } from './fencing.ts'
 import { pausedFor } from './pause.ts'
 import { SinkTaskLoop } from './sink-task-loop.ts'
-import { type SourceOffsets, SourceTaskLoop } from './source-task-loop.ts'
+import { SourceTaskLoop } from './source-task-loop.ts'
+import type { SourceOffsets } from './source-writes.ts'
 import type { RunningTask, TaskState } from './task.ts'
 import type { Worker } from './worker.ts'
 
@@ -26,6 +29,12 @@ export interface RunningConnectorOptions {
   readonly settings: Settings
   readonly offsets: SourceOffsets
   readonly events: ConnectorEvents
+}
+
+export interface TaskStart {
+  readonly isPaused: boolean
+  readonly isCurrent: () => boolean
+  readonly guard: TaskGuard
 }
 
 export class RunningConnector {
@@ -118,11 +127,7 @@ export class RunningConnector {
   }
 
   /** What the task tells while it is not current is dropped: another has its number, or nobody. */
-  startTask(
-    task: number,
-    settings: Settings,
-    { isPaused, isCurrent }: { isPaused: boolean; isCurrent: () => boolean },
-  ): void {
+  startTask(task: number, settings: Settings, { isPaused, isCurrent, guard }: TaskStart): void {
     const { name, worker, plugin, offsets, events } = this.#options
     let resolved: Settings
     try {
@@ -150,11 +155,18 @@ export class RunningConnector {
       run =
         plugin.type === 'sink'
           ? new SinkTaskLoop(plugin, options)
-          : new SourceTaskLoop(plugin, offsets, options)
+          : new SourceTaskLoop(plugin, offsets, options, this.#transactions(task, guard))
       this.#tasks.set(task, run)
     } catch (error) {
       events.onTaskState(task, 'FAILED', error)
     }
+  }
+
+  /** Null: it writes at least once. */
+  #transactions(task: number, guard: TaskGuard) {
+    const { name, worker } = this.#options
+    const { exactlyOnceGroup: group } = worker
+    return group === null ? null : { transactionalId: transactionalIdOf(group, name, task), guard }
   }
 
   setPaused(isPaused: boolean): void {

@@ -5,7 +5,7 @@
  */
 import type { Settings } from '../config-def.ts'
 import { sinkConfig, sourceConfig } from '../connector-configs.ts'
-import { traceOf } from '../failures.ts'
+import { ConnectException, traceOf } from '../failures.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
 import { keptIn } from '../storage/kept-in.ts'
 import {
@@ -19,21 +19,27 @@ import type { Kept } from './kept.ts'
 import { RunningConnector } from './running-connector.ts'
 import type { Worker } from './worker.ts'
 
+export interface RunsEvents {
+  /** A connector asks for its tasks to be configured anew. */
+  readonly onReconfigure: (name: string) => void
+  /** Resolves when no task of a connector's former settings writes any more. */
+  readonly fence: (name: string) => Promise<void>
+}
+
 export class Runs {
   readonly #worker: Worker
   readonly #kept: Kept
-  readonly #onReconfigure: (name: string) => void
+  readonly #events: RunsEvents
   readonly #running = new Map<string, RunningConnector>()
   /** Of the tasks that were started last: who had their numbers before has nothing more to tell. */
   readonly #starts = new Map<string, Map<number, number>>()
   #startCount = 0
   #generation = 0
 
-  /** `onReconfigure`: a connector asks for its tasks to be configured anew. */
-  constructor(worker: Worker, kept: Kept, onReconfigure: (name: string) => void) {
+  constructor(worker: Worker, kept: Kept, events: RunsEvents) {
     this.#worker = worker
     this.#kept = kept
-    this.#onReconfigure = onReconfigure
+    this.#events = events
   }
 
   /** Of the statuses that are told from now on. */
@@ -72,12 +78,13 @@ export class Runs {
           this.#kept.putOffsets(
             rows.map(({ partition, offset }) => offsets.entry(name, partition, offset)),
           ),
+        entry: ({ partition, offset }) => offsets.entry(name, partition, offset),
       },
       events: {
         onConnectorFailure: (error) => {
           this.connectorIs(name, 'FAILED', error)
         },
-        onReconfigure: () => this.#onReconfigure(name),
+        onReconfigure: () => this.#events.onReconfigure(name),
         onTaskState: (task, state, error) => {
           const { log } = this.#worker.environment
           if (state === 'FAILED') log.error(`Task ${name}-${task} failed`, { err: error })
@@ -115,7 +122,13 @@ export class Runs {
       const start = ++this.#startCount
       keptIn(this.#starts, name, () => new Map<number, number>()).set(task, start)
       const isCurrent = () => this.#isCurrent(name, task, start)
-      connector.startTask(task, settings, { isPaused, isCurrent })
+      const check = async () => {
+        await this.#kept.catchUp('configs')
+        if (configs.tasks(name) !== tasks || !isCurrent())
+          throw new ConnectException('The task was given other settings while it started')
+      }
+      const guard = { before: () => this.#events.fence(name).then(check), after: check }
+      connector.startTask(task, settings, { isPaused, isCurrent, guard })
     }
   }
 

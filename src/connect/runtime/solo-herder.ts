@@ -30,14 +30,19 @@ export class SoloHerder extends Herder {
   readonly #openStorage: (states: States) => Promise<Storage>
   readonly #runs: Runs
   readonly #inOrder = new InOrder()
+  /** Tasks ask for it while they start, which what changes their connector waits for. */
+  readonly #fencing = new InOrder()
 
   /** `openStorage`: the topics of its settings, unless said otherwise. */
   constructor(worker: Worker, openStorage?: (states: States) => Promise<Storage>) {
     super(worker)
     this.#openStorage =
       openStorage ?? ((states) => openTopicStorage(this.cluster, worker.config, states))
-    this.#runs = new Runs(worker, this.kept, (name) => {
-      void this.#inOrder.run(name, () => this.#reconfigure(name)).catch(() => undefined)
+    this.#runs = new Runs(worker, this.kept, {
+      onReconfigure: (name) => {
+        void this.#inOrder.run(name, () => this.#reconfigure(name)).catch(() => undefined)
+      },
+      fence: (name) => this.#fencing.run(name, () => this.fenceTasks(name)),
     })
   }
 
@@ -130,7 +135,11 @@ export class SoloHerder extends Herder {
   }
 
   whileStopped<T>(name: string, work: (plugin: ConnectorPlugin) => Promise<T>): Promise<T> {
-    return this.#inOrder.run(name, async () => work(this.requireStopped(name)))
+    return this.#inOrder.run(name, async () => {
+      const plugin = this.requireStopped(name)
+      await this.#fencing.run(name, () => this.fenceTasks(name))
+      return work(plugin)
+    })
   }
 
   /**

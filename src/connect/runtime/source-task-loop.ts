@@ -1,21 +1,18 @@
 /**
- * Runs a source task: polls it, transforms and converts records, writes them, and keeps the offsets of
- * what was acknowledged. A record that cannot be written fails the task, unless errors are tolerated.
- *
- * Offsets are kept behind the records: after a crash the records since the last offset come again.
+ * Runs a source task: polls it, transforms and converts records, and has them written (`source-writes.ts`). A record
+ * that cannot be written fails the task, unless errors are tolerated.
  */
 import { Cluster } from '../../client/cluster.ts'
-import { Producer } from '../../client/producer.ts'
-import type { Timer } from '../../environment/environment.ts'
 import { headerConverterOf, type NamedHeaderConverter } from '../converters/header-converters.ts'
 import { converterOf, type NamedConverter } from '../converters/known-converters.ts'
 import { Processing, Tolerance } from '../errors/tolerance.ts'
-import { ConnectException, RetriableException } from '../failures.ts'
+import { RetriableException } from '../failures.ts'
 import type { SourcePlugin, SourceTask } from '../plugin.ts'
-import type { SourcePosition, SourceRecord } from '../records.ts'
+import type { SourceRecord } from '../records.ts'
 import { TransformChain } from '../transforms/chain.ts'
-import { producerOptions } from './client-settings.ts'
-import { type Submitted, SubmittedRecords } from './submitted-records.ts'
+import { AtLeastOnce } from './at-least-once.ts'
+import { ExactlyOnce, type TaskGuard } from './exactly-once.ts'
+import type { SourceOffsets, SourceWrites } from './source-writes.ts'
 import {
   logOf,
   logReporter,
@@ -27,13 +24,10 @@ import {
 } from './task.ts'
 import { TopicCreation } from './topic-creation.ts'
 
-/** Where the offsets of a connector are kept. */
-export interface SourceOffsets {
-  /** Resolves when all is known that whoever had the task before, or a user, has kept. */
-  catchUp(): Promise<void>
-  offset(partition: SourcePosition): SourcePosition | null
-  /** Resolves when they are kept. */
-  put(offsets: readonly { partition: SourcePosition; offset: SourcePosition }[]): Promise<void>
+/** What a task needs that writes in transactions. */
+export interface TaskTransactions {
+  readonly transactionalId: string
+  readonly guard: TaskGuard
 }
 
 export class SourceTaskLoop implements RunningTask {
@@ -42,27 +36,26 @@ export class SourceTaskLoop implements RunningTask {
   readonly #offsets: SourceOffsets
   readonly #task: SourceTask
   readonly #cluster: Cluster
-  readonly #producer: Producer
+  readonly #writes: SourceWrites
   readonly #keyConverter: NamedConverter
   readonly #valueConverter: NamedConverter
   readonly #headerConverter: NamedHeaderConverter
   readonly #transforms: TransformChain
   readonly #tolerance: Tolerance<SourceRecord>
   readonly #topics: TopicCreation
-  readonly #submitted = new SubmittedRecords()
-  readonly #onTopic: (topic: string) => void
-  /** Offsets that could not be kept, for the next time. */
-  #unkept: { partition: SourcePosition; offset: SourcePosition }[] = []
   #isPaused: boolean
   #isStopping = false
   #isCancelled = false
   #failure: Error | null = null
-  #committing: Promise<void> = Promise.resolve()
-  #timer: Timer | null = null
   #wake: () => void = () => undefined
 
-  /** Throws ConfigError, ConnectException; nothing is connected yet. */
-  constructor(plugin: SourcePlugin, offsets: SourceOffsets, options: TaskOptions) {
+  /** `transactions`: null where offsets follow the records. Throws ConfigError, ConnectException; nothing is connected yet. */
+  constructor(
+    plugin: SourcePlugin,
+    offsets: SourceOffsets,
+    options: TaskOptions,
+    transactions: TaskTransactions | null,
+  ) {
     const { worker, settings, id, isPaused } = options
     this.#options = options
     this.#offsets = offsets
@@ -95,10 +88,29 @@ export class SourceTaskLoop implements RunningTask {
       this.#cluster,
       worker.config['topic.creation.enable'] ? settings : new Map(),
     )
-    this.#producer = new Producer(this.#cluster, producerOptions(settings, worker.settings))
-    this.#onTopic = onceEach(options.onTopic)
     this.#task = plugin.task()
+    const parts = {
+      ...{ cluster: this.#cluster, options, task: this.#task, tolerance: this.#tolerance, offsets },
+      loop: this,
+      onTopic: onceEach(options.onTopic),
+      onFailure: (error: Error) => {
+        this.#failure ??= error
+        this.#wake()
+      },
+    }
+    this.#writes =
+      transactions === null
+        ? new AtLeastOnce(parts)
+        : new ExactlyOnce(parts, transactions.transactionalId, transactions.guard)
     this.ended = this.#run()
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
+  get isCancelled(): boolean {
+    return this.#isCancelled
   }
 
   setPaused(isPaused: boolean): void {
@@ -129,15 +141,17 @@ export class SourceTaskLoop implements RunningTask {
     const { worker, settings, onState } = this.#options
     const { environment } = worker
     try {
+      await this.#writes.open()
       await this.#offsets.catchUp()
       await this.#task.start(settings, {
         environment,
         log: logOf(this.#options),
         settings,
         offset: (partition) => this.#offsets.offset(partition),
+        transactionContext: this.#writes.transactionContext,
       })
       onState(this.#isPaused ? 'PAUSED' : 'RUNNING')
-      this.#scheduleCommit()
+      this.#writes.begin()
       while (!this.#isStopping) await this.#iterate()
     } catch (error) {
       this.#failure ??= error as Error
@@ -152,6 +166,9 @@ export class SourceTaskLoop implements RunningTask {
   async #iterate(): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     if (this.#isPaused) {
+      await this.#writes.paused()
+      // It may have been resumed meanwhile.
+      if (!this.#isPaused || this.#isStopping) return
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -160,9 +177,9 @@ export class SourceTaskLoop implements RunningTask {
     for (const record of (await this.#poll()) ?? []) {
       if (this.#isStopping) return
       await this.#send(record)
-      if (this.#producer.isFull) await this.#producer.room()
       if (this.#failure !== null) throw this.#failure
     }
+    await this.#writes.polled()
   }
 
   async #poll(): Promise<readonly SourceRecord[] | null> {
@@ -178,28 +195,12 @@ export class SourceTaskLoop implements RunningTask {
     const tolerance = this.#tolerance
     const processing = new Processing(record)
     const transformed = await this.#transforms.apply(tolerance, processing, record)
-    const { topic } = transformed ?? record
     const bytes = transformed === null ? null : await this.#toBytes(processing, transformed)
-    if (transformed === null || bytes === null) {
-      this.#submitted.add(record).isAcknowledged = true
-      await this.#task.commitRecord?.(record, null)
-      return
-    }
+    if (transformed === null || bytes === null) return this.#writes.write(processing, null)
+    const { topic, timestamp } = transformed
     await this.#topics.create(topic)
-    const submitted = this.#submitted.add(record)
     const written = { ...bytes, topic, partition: transformed.kafkaPartition ?? undefined }
-    const { timestamp } = transformed
-    this.#producer.add(
-      timestamp === null ? written : { ...written, timestamp },
-      (error, delivery) => {
-        if (error !== null) this.#sendFailed(processing, submitted, error)
-        else {
-          submitted.isAcknowledged = true
-          this.#onTopic(topic)
-          void this.#tellCommitted(record, delivery)
-        }
-      },
-    )
+    await this.#writes.write(processing, timestamp === null ? written : { ...written, timestamp })
   }
 
   async #toBytes(processing: Processing<SourceRecord>, record: SourceRecord) {
@@ -224,59 +225,6 @@ export class SourceTaskLoop implements RunningTask {
     return { key: keyBytes, value: valueBytes, headers }
   }
 
-  #sendFailed(processing: Processing<SourceRecord>, submitted: Submitted, error: Error): void {
-    const { log } = this.#options.worker.environment
-    if (!this.#tolerance.toleratesAll) {
-      this.#failure ??= new ConnectException(
-        `Unrecoverable exception from producer send callback: ${error.message}`,
-        { cause: error },
-      )
-      this.#wake()
-      return
-    }
-    log.debug('Ignoring a record that could not be written', { reason: String(error) })
-    void this.#tolerance.executeFailed(processing, 'KAFKA_PRODUCE', 'millrace.Producer', error)
-    submitted.isAcknowledged = true
-    void this.#tellCommitted(processing.original, null)
-  }
-
-  /** What a task makes of it is its own affair, as in Kafka. */
-  async #tellCommitted(
-    record: SourceRecord,
-    written: { topic: string; partition: number; offset: number } | null,
-  ): Promise<void> {
-    try {
-      await this.#task.commitRecord?.(record, written)
-    } catch (error) {
-      const { log } = this.#options.worker.environment
-      log.error('A source task failed to take note of a record', { err: error })
-    }
-  }
-
-  #scheduleCommit(): void {
-    const { worker } = this.#options
-    const intervalMs = worker.config['offset.flush.interval.ms']
-    this.#timer = worker.environment.timers.after(intervalMs, () => {
-      this.#committing = this.#commit().finally(() => {
-        if (!this.#isStopping && this.#timer !== null) this.#scheduleCommit()
-      })
-    })
-  }
-
-  /** Never rejects: the next one makes up for it. */
-  async #commit(): Promise<void> {
-    const { log } = this.#options.worker.environment
-    const offsets = [...this.#unkept, ...this.#submitted.takeCommittable()]
-    try {
-      if (offsets.length > 0 && !this.#isCancelled) await this.#offsets.put(offsets)
-      this.#unkept = []
-      await this.#task.commit?.()
-    } catch (error) {
-      if (offsets.length > 0) this.#unkept = offsets
-      log.error('Offsets of a source task could not be kept', { err: error })
-    }
-  }
-
   async #stopTask(): Promise<void> {
     try {
       await this.#task.stop?.()
@@ -286,17 +234,10 @@ export class SourceTaskLoop implements RunningTask {
   }
 
   async #close(): Promise<void> {
-    this.#timer?.cancel()
-    this.#timer = null
     if (!this.#isStopping) await this.#stopTask()
     try {
-      if (!this.#isCancelled) {
-        await this.#producer.flush()
-        await this.#committing
-        await this.#commit()
-      }
+      if (!this.#isCancelled) await this.#writes.finish(this.#failure !== null)
     } finally {
-      if (!this.#isCancelled) await this.#producer.close()
       this.#cluster.close()
     }
   }

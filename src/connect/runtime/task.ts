@@ -38,7 +38,7 @@ export interface RunningTask {
 }
 
 export function toleranceOf(settings: Settings): ToleranceOptions {
-  const config = sinkConfig.parse(withTopics(settings))
+  const config = sinkConfig.parse(named(settings))
   return {
     toleratesAll: config['errors.tolerance'] === 'all',
     retryTimeoutMs: config['errors.retry.timeout'],
@@ -47,11 +47,11 @@ export function toleranceOf(settings: Settings): ToleranceOptions {
 }
 
 /** What every connector must have, a task need not. */
-function withTopics(settings: Settings): Settings {
+export function named(settings: Settings): Settings {
   return new Map([['name', 'task'], ['connector.class', 'task'], ...settings])
 }
 
-export const taskConfig = (settings: Settings) => sinkConfig.parse(withTopics(settings))
+export const taskConfig = (settings: Settings) => sinkConfig.parse(named(settings))
 
 /** Errors in the log, where `errors.log.enable` asks for them. */
 export function logReporter<Original>(

@@ -19,6 +19,8 @@ export interface Worker {
   readonly providers: ConfigProviders
   /** Beside those that every worker has, by their classes' names. */
   readonly converters?: ReadonlyMap<string, ConverterFactory>
+  /** Transactional ids of sources begin with it (KIP-618). Null: sources write at least once. */
+  readonly exactlyOnceGroup: string | null
   /** `host:port` of its REST interface, as statuses tell it. */
   readonly workerId: string
 }
@@ -30,4 +32,9 @@ export function parseConnectConfig(settings: Settings): ConnectConfig {
     return [name, text === null ? null : parseSetting<unknown>(name, definition, text)]
   })
   return Object.fromEntries(parsed) as ConnectConfig
+}
+
+/** What `Worker.exactlyOnceGroup` is for workers of this group. */
+export function exactlyOnceGroup(config: ConnectConfig, groupId: string): string | null {
+  return config['exactly.once.source.support'] === 'enabled' ? groupId : null
 }

@@ -6,6 +6,7 @@
  *     task-NAME-N        {"properties": {…}}          commit-NAME        {"tasks": count}
  *     session-key        {"key": base64, "algorithm", "creation-timestamp"}
  *     restart-connector-NAME  {"include-tasks", "only-failed"}
+ *     tasks-fencing-NAME      {"task-count": count}
  *
  * Settings of tasks count once the commit with their number follows; one without all of them, as after a
  * crash between two records or compaction, leaves the connector without tasks until they are made anew.
@@ -30,6 +31,8 @@ export interface RestartRequest {
   readonly onlyFailed: boolean
 }
 
+const noTasks: readonly Settings[] = []
+
 export class ConfigState {
   readonly #connectors = new Map<string, Settings>()
   readonly #targets = new Map<string, TargetState>()
@@ -38,6 +41,11 @@ export class ConfigState {
   readonly #deferred = new Map<string, Map<number, Settings>>()
   /** The settings of a connector when its tasks were committed. */
   readonly #applied = new Map<string, Settings>()
+
+  /** How many tasks of a source may have written in transactions last. */
+  readonly #taskCounts = new Map<string, number>()
+  /** Connectors whose tasks were committed behind that. */
+  readonly #unfenced = new Set<string>()
 
   readonly #restarts = new Map<string, RestartRequest>()
   #sessionKey: SessionKey | null = null
@@ -69,13 +77,19 @@ export class ConfigState {
     return this.#targets.get(name) ?? 'STARTED'
   }
 
+  /** Another list each time that they were committed. */
   tasks(name: string): readonly Settings[] {
-    return this.#tasks.get(name) ?? []
+    return this.#tasks.get(name) ?? noTasks
   }
 
   /** Undefined: its tasks were never committed, or not whole. */
   applied(name: string): Settings | undefined {
     return this.#applied.get(name)
+  }
+
+  /** Tasks of former settings to shut out before those of now may write (KIP-618); null: that has been done. */
+  tasksToFence(name: string): number | null {
+    return this.#unfenced.has(name) ? (this.#taskCounts.get(name) ?? 0) : null
   }
 
   apply(key: string, value: Buffer | null, nextOffset: number): void {
@@ -88,6 +102,7 @@ export class ConfigState {
     else if (key.startsWith('connector-')) this.#applyConnector(name('connector-'), object)
     else if (key.startsWith('task-')) this.#applyTask(name('task-'), object)
     else if (key.startsWith('commit-')) this.#applyCommit(name('commit-'), object)
+    else if (key.startsWith('tasks-fencing-')) this.#applyCount(name('tasks-fencing-'), object)
     else if (key === sessionKeyName) this.#sessionKey = sessionKeyOf(object) ?? this.#sessionKey
     else if (key.startsWith('restart-connector-') && object !== null)
       this.#restarts.set(name('restart-connector-'), {
@@ -123,9 +138,17 @@ export class ConfigState {
     keptIn(this.#deferred, name, () => new Map<number, Settings>()).set(Number(match[2]), settings)
   }
 
+  #applyCount(name: string, object: Record<string, unknown> | null): void {
+    const count = object?.['task-count']
+    if (!Number.isInteger(count) || (count as number) < 0) return
+    this.#taskCounts.set(name, count as number)
+    this.#unfenced.delete(name)
+  }
+
   #applyCommit(name: string, object: Record<string, unknown> | null): void {
     const count = object?.['tasks']
     if (!Number.isInteger(count) || (count as number) < 0) return
+    this.#unfenced.add(name)
     const deferred = this.#deferred.get(name) ?? new Map<number, Settings>()
     const before = this.#tasks.get(name) ?? []
     this.#deferred.delete(name)
@@ -164,6 +187,10 @@ export function taskEntries(name: string, tasks: readonly Settings[]): Entry[] {
 
 export function commitEntry(name: string, tasks: number): Entry {
   return { key: `commit-${name}`, value: JSON.stringify({ tasks }) }
+}
+
+export function taskCountEntry(name: string, tasks: number): Entry {
+  return { key: `tasks-fencing-${name}`, value: JSON.stringify({ 'task-count': tasks }) }
 }
 
 const sessionKeyName = 'session-key'

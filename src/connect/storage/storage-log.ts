@@ -62,7 +62,12 @@ export class StorageLog {
     this.#cluster = cluster
     this.#topics = new Map(topics.map((topic) => [topic.name, topic]))
     this.#producer = new Producer(cluster, { lingerMs: 0 })
-    this.#consumer = new Consumer(cluster, { autoOffsetReset: 'earliest', fetchMaxWaitMs: 5000 })
+    this.#consumer = new Consumer(cluster, {
+      autoOffsetReset: 'earliest',
+      fetchMaxWaitMs: 5000,
+      // Sources may write their offsets in transactions.
+      isolation: 'read_committed',
+    })
   }
 
   /** Resolves when all of it is kept and applied. Rejects with KafkaError, TimeoutError. */

@@ -22,6 +22,8 @@ export interface AssignedRunsOptions {
   readonly pluginOf: (settings: Settings) => ConnectorPlugin
   /** Has the leader write the settings of a connector's tasks. Rejects where that fails. */
   readonly publish: (name: string, tasks: readonly Settings[]) => Promise<void>
+  /** Has the leader shut out tasks of former settings. */
+  readonly fence: (name: string) => Promise<void>
 }
 
 const retryMsMin = 250
@@ -36,9 +38,10 @@ export class AssignedRuns {
 
   constructor(options: AssignedRunsOptions) {
     this.#options = options
-    this.#runs = new Runs(options.worker, options.kept, (name) =>
-      this.#do(name, () => this.#reconfigure(name)),
-    )
+    this.#runs = new Runs(options.worker, options.kept, {
+      onReconfigure: (name) => this.#do(name, () => this.#reconfigure(name)),
+      fence: options.fence,
+    })
   }
 
   /** Of the group: statuses that are told from now on are of this one. */

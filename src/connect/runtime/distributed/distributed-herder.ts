@@ -66,6 +66,7 @@ export class DistributedHerder extends Herder {
       kept: this.kept,
       pluginOf: (settings) => this.pluginOf(settings),
       publish: (name, tasks) => this.#publish(name, tasks),
+      fence: (name) => this.#fence(name),
     })
     this.#member = new WorkerMember(this.cluster, config, {
       url: `http://${worker.workerId}/`,
@@ -152,7 +153,9 @@ export class DistributedHerder extends Herder {
   ): Promise<T> {
     return this.#lead(async () => {
       await this.#catchUp()
-      return work(this.requireStopped(name))
+      const plugin = this.requireStopped(name)
+      await this.fenceTasks(name)
+      return work(plugin)
     })
   }
 
@@ -162,6 +165,17 @@ export class DistributedHerder extends Herder {
     if (!this.#member.isLeader) throw new Elsewhere(this.#leaderUrl)
     this.require(name)
     await this.#writeTasks(name, tasks)
+  }
+
+  override async fence(name: string, { body, headers }: InternalRequest): Promise<void> {
+    if (this.#member.isSessioned) checkSignature(body, headers, this.configs.sessionKey)
+    if (!this.#member.isLeader) throw new Elsewhere(this.#leaderUrl)
+    if (this.typeOf(this.require(name)) !== 'source')
+      throw new HttpError(400, `Connector ${name} is not a source connector`)
+    await this.#leading.run('leader', async () => {
+      await this.#catchUp()
+      await this.fenceTasks(name)
+    })
   }
 
   get #nowMs(): number {
@@ -335,16 +349,39 @@ export class DistributedHerder extends Herder {
     if (!this.#isSettled || this.#member.mustJoin)
       throw new ConnectException('A rebalance is under way')
     if (this.#member.isLeader) return this.#writeTasks(name, tasks)
+    const body = JSON.stringify(tasks.map((settings) => Object.fromEntries(settings)))
+    await this.#askLeader('POST', `${encodeURIComponent(name)}/tasks`, body)
+  }
+
+  /** By the leader, whoever that is; a rebalance is waited for. */
+  async #fence(name: string): Promise<void> {
+    const untilMs = this.#nowMs + settleMsMax
+    for (;;) {
+      try {
+        if (!this.#member.isLeader)
+          return await this.#askLeader('PUT', `${encodeURIComponent(name)}/fence`, '')
+        return await this.#leading.run('leader', async () => {
+          await this.#catchUp()
+          await this.fenceTasks(name)
+        })
+      } catch (error) {
+        if (this.#isStopping || this.#nowMs > untilMs) throw error
+        await pausedFor(this.worker.environment, failureMs)
+      }
+    }
+  }
+
+  /** Rejects with ConnectException where there is none now, or it refuses. */
+  async #askLeader(method: 'POST' | 'PUT', path: string, body: string): Promise<void> {
     const { http } = this.worker.environment
     const url = this.#leaderUrl
     const key = this.configs.sessionKey
     if (url === null || http === undefined || (key === null && this.#member.isSessioned))
       throw new ConnectException('The leader cannot be asked yet')
-    const body = JSON.stringify(tasks.map((settings) => Object.fromEntries(settings)))
     const signature = key === null ? {} : signed(body, key)
-    const headers = { 'Content-Type': 'application/json', ...signature }
-    const at = `${url}connectors/${encodeURIComponent(name)}/tasks`
-    const { status, body: said } = await http(at, { method: 'POST', headers, body })
+    const headers = body === '' ? signature : { 'Content-Type': 'application/json', ...signature }
+    const asked = { method, headers, ...(body === '' ? {} : { body }) }
+    const { status, body: said } = await http(`${url}connectors/${path}`, asked)
     if (status >= 300) throw new ConnectException(`The leader answers ${status}: ${said}`)
   }
 
