@@ -11,6 +11,7 @@ import { converterOf } from './converters/known-converters.ts'
 import { ConnectException } from './failures.ts'
 import type { ConnectorPlugin, SourceConnector } from './plugin.ts'
 import type { Plugins } from './plugins.ts'
+import { overrideKeys } from './runtime/client-settings.ts'
 import { TransformChain, transformKeys } from './transforms/chain.ts'
 
 export interface ConfigInfos {
@@ -49,6 +50,7 @@ export async function validateConnector(
     ...framework.keys,
     ...transformKeys(plugins, settings),
     ...plugin.config.keys,
+    ...overrideKeys(settings),
   ])
   const table = new ConfigDef(Object.fromEntries(keys))
   const connector = plugin.connector()
@@ -151,9 +153,9 @@ function checkTransactions(
 function isMatch(pattern: string, topic: string): boolean {
   try {
     return topicsPattern(pattern).test(topic)
-  } catch (error) {
+  } catch {
     // The table has said so already.
-    return error === undefined
+    return false
   }
 }
 

@@ -278,11 +278,16 @@ t.test('validation answers what a form needs', async (t) => {
   const { status, body } = await trial.ask(
     'PUT',
     '/connector-plugins/FileStreamSource/config/validate',
-    { 'connector.class': 'FileStreamSource', 'batch.size': 'many', file: 'x' },
+    {
+      'connector.class': 'FileStreamSource',
+      'batch.size': 'many',
+      file: 'x',
+      'producer.override.linger.ms': 'soon',
+    },
   )
   t.equal(status, 200)
   t.equal(body.name, 'FileStreamSource')
-  t.equal(body.error_count, 3)
+  t.equal(body.error_count, 4)
   const found = new Map(
     body.configs.map((row: { value: { name: string } }) => [row.value.name, row]),
   )
@@ -309,6 +314,10 @@ t.test('validation answers what a form needs', async (t) => {
   t.match(found.get('batch.size'), {
     definition: { type: 'INT', default_value: '2000' },
     value: { errors: [/Not a number of type INT/] },
+  })
+  t.match(found.get('producer.override.linger.ms'), {
+    definition: { type: 'LONG', default_value: '5' },
+    value: { value: null, errors: [/Not a number of type LONG/] },
   })
   t.match(found.get('errors.tolerance'), {
     definition: { group: 'Error Handling', default_value: 'none' },
