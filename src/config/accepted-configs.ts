@@ -62,6 +62,7 @@ export const acceptedConfigs = {
   }),
   'group.coordinator.threads': int(4, atLeast(1)),
   'initial.broker.registration.timeout.ms': int(60000),
+  'inter.broker.listener.name': string(null),
   'kafka.metrics.polling.interval.secs': int(10, atLeast(1)),
   'kafka.metrics.reporters': list([]),
   'leader.imbalance.check.interval.seconds': long(300, atLeast(1)),
@@ -92,6 +93,7 @@ export const acceptedConfigs = {
     { scope: 'per-broker' },
   ),
   'producer.purgatory.purge.interval.requests': int(1000),
+  'queued.max.requests': int(500, atLeast(1)),
   'remote.fetch.max.wait.ms': int(500, atLeast(1), { scope: 'cluster-wide' }),
   'remote.list.offsets.request.timeout.ms': long(30000, atLeast(1), { scope: 'cluster-wide' }),
   'remote.log.index.file.cache.total.size.bytes': long(1073741824, atLeast(1), {
@@ -202,6 +204,7 @@ export const acceptedConfigs = {
   'share.fetch.purgatory.purge.interval.requests': int(1000),
   'socket.connection.setup.timeout.max.ms': long(30000),
   'socket.connection.setup.timeout.ms': long(10000),
+  'socket.listen.backlog.size': int(50, atLeast(1)),
   'socket.receive.buffer.bytes': int(102400),
   'socket.send.buffer.bytes': int(102400),
   'ssl.allow.dn.changes': boolean(false),

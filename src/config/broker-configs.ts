@@ -72,7 +72,6 @@ export const brokerConfigs = {
   'group.min.session.timeout.ms': int(6000, any, {
     doc: 'The shortest session timeout a member of a group may ask for.',
   }),
-  'inter.broker.listener.name': string(null),
   'listener.security.protocol.map': string(
     'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
     any,
@@ -207,9 +206,6 @@ export const brokerConfigs = {
   'queued.max.request.bytes': long(-1, any, {
     doc: 'Bytes of requests that may wait to be handled; reading stops beyond it.',
   }),
-  'queued.max.requests': int(500, atLeast(1), {
-    doc: 'Requests of one connection that may wait for their answers; reading stops beyond it.',
-  }),
   'quota.window.num': int(11, atLeast(1)),
   'quota.window.size.seconds': int(1, atLeast(1)),
   'remote.log.storage.system.enable': boolean(false),
@@ -230,7 +226,6 @@ export const brokerConfigs = {
   }),
   'share.coordinator.state.topic.segment.bytes': int(104857600, atLeast(1)),
   'share.coordinator.write.timeout.ms': int(5000, atLeast(1)),
-  'socket.listen.backlog.size': int(50, atLeast(1)),
   'socket.request.max.bytes': int(104857600, atLeast(1), {
     doc: 'The largest request that is accepted.',
   }),

@@ -151,7 +151,7 @@ export function checkTable(texts: ReadonlyMap<string, string>): void {
 }
 
 /** The directory below which the tables of topics lie. */
-export function tableDirectory(broker: BrokerConfig): string {
+function tableDirectory(broker: BrokerConfig): string {
   const given = broker.get('table.dir')
   if (given !== null && given !== '') return path.resolve(given)
   const [first = ''] = broker.get('log.dirs') ?? broker.get('log.dir')
@@ -196,7 +196,7 @@ export interface PartitionItem {
 const recordTimestamp = '$timestamp'
 
 /** Throws an Error whose message says what is expected. */
-export function parsePartitionItem(item: string): PartitionItem {
+function parsePartitionItem(item: string): PartitionItem {
   const found = /^(\w+)\(\s*([^()]+?)\s*\)(?:\s+as\s+([^\s()]+))?$/.exec(item)
   if (found === null) {
     if (/^[^()$]+$/.test(item)) return { name: item, derived: null }

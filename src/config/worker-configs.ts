@@ -30,7 +30,6 @@ const ownConfigs = {
   'bootstrap.servers': list(null),
   'security.protocol': string('PLAINTEXT'),
   listeners: list(['http://:8083']),
-  'rest.advertised.listener': string(null),
   'log.level': string('info', oneOf('debug', 'info', 'warn', 'error', 'silent')),
   'offset.storage.file.filename': string(null),
   'group.id': string(null),
@@ -41,7 +40,6 @@ const ownConfigs = {
   'connect.protocol': string('sessioned', oneOf('eager', 'compatible', 'sessioned')),
   'inter.worker.key.ttl.ms': int(3_600_000, between(0, 0x7fffffff)),
   'worker.sync.timeout.ms': int(3_000, atLeast(0)),
-  'worker.unsync.backoff.ms': int(300_000, atLeast(0)),
 }
 
 const required: Readonly<Record<WorkerMode, readonly string[]>> = {

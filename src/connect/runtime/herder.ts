@@ -10,7 +10,7 @@ import { hasReference } from '../config-providers.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
 import type { ConfigState, RestartRequest, TargetState } from '../storage/config-state.ts'
 import type { OffsetState } from '../storage/offset-state.ts'
-import { type StatusState, topicEntry } from '../storage/status-state.ts'
+import { connectorStatusEntry, type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
 import { type ConfigInfos, validateConnector } from '../validation.ts'
 import { fenceTasks } from './fencing.ts'
@@ -122,7 +122,16 @@ export abstract class Herder {
 
   forgetTopics(name: string): void {
     this.require(name)
-    this.kept.tell(this.statuses.topics(name).map((topic) => topicEntry(topic, name, null)))
+    this.kept.tell(this.#topicsGone(name))
+  }
+
+  /** What was told of a connector that is no more; of its tasks `forgetTasks` of those who run them. */
+  protected forgetConnector(name: string): void {
+    this.kept.tell([connectorStatusEntry(name, null), ...this.#topicsGone(name)])
+  }
+
+  #topicsGone(name: string): Entry[] {
+    return this.statuses.topics(name).map((topic) => topicEntry(topic, name, null))
   }
 
   /** The settings of a connector. Throws HttpError 404. */

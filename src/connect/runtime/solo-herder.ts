@@ -15,7 +15,7 @@ import {
   targetEntry,
   taskEntries,
 } from '../storage/config-state.ts'
-import { connectorStatusEntry, type Status, topicEntry } from '../storage/status-state.ts'
+import type { Status } from '../storage/status-state.ts'
 import type { States, Storage } from '../storage/storage.ts'
 import { openTopicStorage } from '../storage/topic-storage.ts'
 import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
@@ -90,8 +90,7 @@ export class SoloHerder extends Herder {
       this.#runs.forget(name)
       await this.kept.write([connectorEntry(name, null), targetEntry(name, null)])
       this.#runs.forgetTasks(name, 0, before)
-      const topics = this.statuses.topics(name).map((topic) => topicEntry(topic, name, null))
-      this.kept.tell([connectorStatusEntry(name, null), ...topics])
+      this.forgetConnector(name)
     })
   }
 

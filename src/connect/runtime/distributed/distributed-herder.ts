@@ -21,7 +21,6 @@ import {
   targetEntry,
   taskEntries,
 } from '../../storage/config-state.ts'
-import { connectorStatusEntry, topicEntry } from '../../storage/status-state.ts'
 import { settingsOf } from '../../storage/stored-json.ts'
 import { openTopicStorage } from '../../storage/topic-storage.ts'
 import { Elsewhere } from '../elsewhere.ts'
@@ -300,7 +299,11 @@ export class DistributedHerder extends Herder {
       } else if (kind === 'target-state' && names.has(name)) this.#runs.targetChanged(name)
       else if (kind === 'restart-connector') {
         const request = this.configs.restart(name)
-        if (request !== undefined) void this.#runs.restart(name, request).catch(() => undefined)
+        if (request === undefined) continue
+        this.#runs.restart(name, request).catch((err: unknown) => {
+          const { log } = this.worker.environment
+          if (!this.#isStopping) log.error(`Connector ${name} could not be restarted`, { err })
+        })
       }
     }
     this.#known = names
@@ -337,9 +340,7 @@ export class DistributedHerder extends Herder {
     for (const name of this.statuses.names) {
       const isThere = this.configs.connector(name) !== undefined
       this.#runs.forgetTasks(name, isThere ? this.configs.tasks(name).length : 0)
-      if (isThere) continue
-      const topics = this.statuses.topics(name).map((topic) => topicEntry(topic, name, null))
-      this.kept.tell([connectorStatusEntry(name, null), ...topics])
+      if (!isThere) this.forgetConnector(name)
     }
   }
 
