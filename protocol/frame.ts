@@ -28,11 +28,11 @@ const lengthBytes = 4
 
 const apiVersionsKey = 18
 
-export function requestHeaderVersion(request: Message, version: number): number {
+function requestHeaderVersion(request: Message, version: number): number {
   return includes(request.flexible, version) ? 2 : 1
 }
 
-export function responseHeaderVersion(response: Message, version: number): number {
+function responseHeaderVersion(response: Message, version: number): number {
   if (response.key === apiVersionsKey) return 0
   return includes(response.flexible, version) ? 1 : 0
 }

@@ -37,7 +37,7 @@ import { createNodeEnvironment, type NodeEnvironment } from './environment/node/
 import { machineAddress } from './environment/node/machine-address.ts'
 import { loadModule } from './environment/node/modules.ts'
 import { stayAlive } from './environment/node/program.ts'
-import { type HttpServer, startHttpServer } from './http/http-server.ts'
+import { type HttpServer, parseListener, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
 
@@ -236,12 +236,11 @@ class WorkerProcess {
 /** Where REST listens: the first of the listeners. Throws ConfigError. */
 function listener(listeners: readonly string[]): Endpoint {
   const [text = ''] = listeners
-  const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/i.exec(text)
-  if (match === null || listeners.length > 1)
+  const at = parseListener(text)
+  if (at === null || listeners.length > 1)
     throw new ConfigError(
       'listeners',
       `Invalid value ${listeners.join(',')} for configuration listeners: expected one http://host:port`,
     )
-  const host = (match[1] ?? '').replace(/^\[|\]$/g, '')
-  return { host: host || '0.0.0.0', port: Number(match[2]) }
+  return at
 }

@@ -22,7 +22,7 @@ import { isProgram, stayAlive } from './environment/node/program.ts'
 import type { Threads } from './environment/threads.ts'
 import type { Gather } from './http/exposition.ts'
 import { healthService, type Page } from './http/health.ts'
-import { type HttpServer, startHttpServer } from './http/http-server.ts'
+import { type HttpServer, parseListener, startHttpServer } from './http/http-server.ts'
 import { HttpError } from './http/routes.ts'
 import { registryService } from './registry/service.ts'
 import { tablesService } from './tables-service.ts'
@@ -228,17 +228,15 @@ async function startHttp(
     registryService({ environment, bootstrap: () => ownAddress(broker) }),
   ]
   for (const text of config.get('http.listeners')) {
-    const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/.exec(text)
-    if (match === null) {
+    const at = parseListener(text)
+    if (at === null) {
       throw new ConfigError(
         'http.listeners',
         `Invalid value ${text} for configuration http.listeners: expected http://host:port`,
       )
     }
-    const host = (match[1] ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0'
     try {
-      const all = runsConnectors(config, host) ? [...services, connect] : services
-      const at = { host, port: Number(match[2]) }
+      const all = runsConnectors(config, at.host) ? [...services, connect] : services
       servers.push(await startHttpServer(environment.listenHttp, at, all))
     } catch (err) {
       if (config.isSet('http.listeners')) {

@@ -78,7 +78,7 @@ export function decodeControlRecord(key: Buffer | null, value: Buffer | null): C
   }
 }
 
-export function encodeControlRecord(record: NewControlRecord): { key: Buffer; value: Buffer } {
+function encodeControlRecord(record: NewControlRecord): { key: Buffer; value: Buffer } {
   const id = kinds.findIndex((kind) => kind.type === record.type)
   const key = Buffer.alloc(4)
   writeInt16(key, 0, keyVersion)

@@ -1,6 +1,6 @@
 /** `millrace completion`: what a shell needs to complete commands, verbs and options, from their tables. */
 import { allOptions, type Command, localVerb, type Option, type Verb } from './command.ts'
-import { commands } from './commands.ts'
+import { loadCommands } from './commands.ts'
 
 interface Word {
   readonly path: string
@@ -35,12 +35,6 @@ const shells: Readonly<Record<string, (all: ReadonlyMap<string, Command>) => str
   bash,
   zsh: (all) => `autoload -U +X bashcompinit && bashcompinit\n${bash(all)}`,
   fish,
-}
-
-async function loadCommands(): Promise<Map<string, Command>> {
-  const loaded = new Map<string, Command>()
-  for (const [name, { load }] of Object.entries(commands)) loaded.set(name, (await load()).command)
-  return loaded
 }
 
 /** Every verb with the words that lead to it. */

@@ -1,7 +1,7 @@
 /** `millrace connectors`: what Kafka Connect's REST interface offers, ours or any worker's. */
 import { readFileSync } from 'node:fs'
+import { askWorker as ask, connect } from './ask-worker.ts'
 import { type Command, localVerb } from './command.ts'
-import { askWorker as ask, connect } from './connect-worker.ts'
 import { CommandError, exitCodes } from './failure.ts'
 import { json as jsonText } from './json.ts'
 import { table } from './table.ts'

@@ -5,6 +5,12 @@ import { tableStorage } from '../table-storage.ts'
 import type { TableEnvironment } from '../tables/delta/table-environment.ts'
 import { createCommandEnvironment } from './environment.ts'
 
+/** What a verb says of the table that it is given. */
+export const tablePath = {
+  name: 'PATH',
+  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
+} as const
+
 export function tableEnvironment(location: string): TableEnvironment {
   const environment = { ...createCommandEnvironment(), http: nodeHttpClient }
   const { clock, random } = environment

@@ -13,20 +13,16 @@ import { updateRows } from '../tables/delta/update.ts'
 import { localVerb } from './command.ts'
 import { UsageError } from './failure.ts'
 import { count, plural } from './table.ts'
-import { tableEnvironment } from './table-storage.ts'
+import { tableEnvironment, tablePath } from './table-storage.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 import { fitting, numberedRows, type Rows } from './tables-rows.ts'
 
-const path = {
-  name: 'PATH',
-  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
-} as const
 /** Bytes of text: rows that are merged are held in memory. */
 const mergedBytesMax = 256 * 1024 * 1024
 
 export const merge = localVerb({
   summary: 'Update rows by key from stdin and insert those that are new, in one commit',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     on: {
       kind: 'text',
@@ -98,7 +94,7 @@ export const merge = localVerb({
 
 export const update = localVerb({
   summary: 'Give columns other values in the rows for which a condition is true',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     set: {
       kind: 'list',
@@ -139,7 +135,7 @@ export const update = localVerb({
 
 export const remove = localVerb({
   summary: 'Delete the rows for which a condition is true',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     where: {
       kind: 'text',

@@ -6,20 +6,16 @@ import { vacuumTable } from '../tables/delta/vacuum.ts'
 import { localVerb } from './command.ts'
 import { UsageError } from './failure.ts'
 import { bytes, count, plural } from './table.ts'
-import { tableEnvironment } from './table-storage.ts'
+import { tableEnvironment, tablePath } from './table-storage.ts'
 import { versionOf } from './table-versions.ts'
 import { toldWriting, warn } from './tables-failure.ts'
 
-const path = {
-  name: 'PATH',
-  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
-} as const
 const mebibyte = 1024 * 1024
 const hourMs = 3_600_000
 
 export const optimize = localVerb({
   summary: 'Put small files together into large ones',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     'target-mib': { kind: 'number', summary: 'Size of the large files in MiB, 128 unless given' },
   },
@@ -48,7 +44,7 @@ export const optimize = localVerb({
 
 export const vacuum = localVerb({
   summary: 'Delete files that no version within the retention needs',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     'retention-hours': {
       kind: 'number',
@@ -87,7 +83,7 @@ export const vacuum = localVerb({
 
 export const restore = localVerb({
   summary: 'Make a table what it was at an older version, by a new one',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     version: { kind: 'number', summary: 'The version to go back to' },
     timestamp: {

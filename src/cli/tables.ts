@@ -15,7 +15,7 @@ import { ParquetFile } from '../tables/parquet/parquet-file.ts'
 import { type Command, localVerb } from './command.ts'
 import { CommandError, UsageError } from './failure.ts'
 import { bytes, count, pairs, table } from './table.ts'
-import { storageAt } from './table-storage.ts'
+import { storageAt, tablePath } from './table-storage.ts'
 import { type AskedVersion, versionOf } from './table-versions.ts'
 import { append, overwrite } from './tables-append.ts'
 import { merge, remove, update } from './tables-change.ts'
@@ -23,10 +23,6 @@ import { isFile, told } from './tables-failure.ts'
 import { list } from './tables-list.ts'
 import { optimize, restore, vacuum } from './tables-maintenance.ts'
 
-const path = {
-  name: 'PATH',
-  summary: 'The directory of a Delta table, or s3://BUCKET/PREFIX',
-} as const
 const versionOptions = {
   version: { kind: 'number', summary: 'The table as it was at this version' },
   timestamp: {
@@ -91,7 +87,7 @@ const read = localVerb({
 
 const changes = localVerb({
   summary: 'Print the rows that versions inserted, updated and deleted, a JSON object a line',
-  positionals: [path],
+  positionals: [tablePath],
   options: {
     from: { kind: 'number', summary: 'The first version whose changes are printed' },
     to: { kind: 'number', summary: 'The last one, the latest unless given' },
@@ -115,7 +111,7 @@ const changes = localVerb({
 
 const describe = localVerb({
   summary: 'Show columns, size and properties of a table',
-  positionals: [path],
+  positionals: [tablePath],
   options: versionOptions,
   examples: [{ says: 'A table as it is now', line: 'millrace tables describe /data/orders' }],
   run: ({ values, positionals, json }) =>
@@ -128,7 +124,7 @@ const describe = localVerb({
 
 const history = localVerb({
   summary: 'Show the commits of a table, newest first',
-  positionals: [path],
+  positionals: [tablePath],
   options: { limit: { kind: 'number', short: 'n', summary: 'At most so many commits' } },
   examples: [{ says: 'The last ten', line: 'millrace tables history /data/orders --limit 10' }],
   run: ({ values, positionals, json }) =>

@@ -137,7 +137,7 @@ function missing(name: string): string {
 }
 
 /** A password is never shown. */
-export function shownValue(definition: Definition, value: unknown): string | null {
+function shownValue(definition: Definition, value: unknown): string | null {
   if (value === null) return null
   if (definition.type === 'password') return '[hidden]'
   return Array.isArray(value) ? value.join(',') : String(value)

@@ -29,7 +29,7 @@ import { sourceRecord } from './records.ts'
 const { arrayOf, mapOf, primitive, Schema, Struct, structOf } = data
 
 /** Tables of settings, schemas and values, records, and what to fail with. */
-export const pluginParts = {
+const pluginParts = {
   ...{ ConfigDef, ConfigError, key, required, boolean, int, list, long, password, string },
   ...{ Schema, Struct, primitive, arrayOf, mapOf, structOf, sourceRecord },
   ...{ ConnectException, DataException, RetriableException },

@@ -7,14 +7,14 @@ import type { MetadataImage, VersionRange } from './image.ts'
 
 export const metadataVersionFeature = 'metadata.version'
 /** How transactions are verified and ended (KIP-890): at 2, with a new epoch each. */
-export const transactionVersionFeature = 'transaction.version'
+const transactionVersionFeature = 'transaction.version'
 /** Eligible leader replicas (KIP-966). */
 export const elrFeature = 'eligible.leader.replicas.version'
 /** Consumer groups (KIP-848). */
 export const groupVersionFeature = 'group.version'
 
 /** Share groups (KIP-932). */
-export const shareVersionFeature = 'share.version'
+const shareVersionFeature = 'share.version'
 /** Streams groups (KIP-1071). */
 export const streamsVersionFeature = 'streams.version'
 

@@ -211,14 +211,6 @@ export function dynamicBrokerTexts(
   }
 }
 
-export function partitionOf(
-  image: MetadataImage,
-  topic: string,
-  index: number,
-): PartitionImage | undefined {
-  return image.topics.byName.get(topic)?.partitions[index]
-}
-
 /** A broker that may lead and be in the in-sync set. */
 export function isActive(image: MetadataImage, brokerId: number): boolean {
   const broker = image.brokers.get(brokerId)

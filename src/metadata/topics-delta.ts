@@ -185,7 +185,7 @@ export class TopicsDelta {
 }
 
 /** In a change record: nothing is said about the leader. */
-export const leaderUnchanged = noLeader - 1
+const leaderUnchanged = noLeader - 1
 const recoveryUnchanged = -1
 
 /** Records from before KIP-858 name no directories: the broker has yet to tell where the replicas are. */

@@ -6,7 +6,7 @@
 import type { Steps } from '../environment/in-turns.ts'
 import type { ParsedSchema } from './schema-types.ts'
 
-export const compatibilityLevels = [
+const compatibilityLevels = [
   'NONE',
   'BACKWARD',
   'BACKWARD_TRANSITIVE',

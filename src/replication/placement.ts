@@ -5,6 +5,7 @@
  */
 import type { Logger } from '../environment/environment.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import { lostDirectory, migratingDirectory, unassignedDirectory } from '../metadata/image.ts'
 
 /** What placement looks at. */
 export interface PlacedPartition {
@@ -16,11 +17,11 @@ export interface PlacedPartition {
 /** Wishes for partitions that are not here yet; the oldest makes room. */
 const preferencesMax = 10_000
 
-/** Stand for "migrating", "not known" and "lost" in the metadata. */
+/** Those that stand for no directory. */
 const reservedIds: ReadonlySet<string> = new Set([
-  'AAAAAAAAAAAAAAAAAAAAAA',
-  'AAAAAAAAAAAAAAAAAAAAAQ',
-  'AAAAAAAAAAAAAAAAAAAAAg',
+  migratingDirectory,
+  unassignedDirectory,
+  lostDirectory,
 ])
 
 export class Placement {

@@ -8,7 +8,7 @@ import type { Milliseconds } from '../environment/environment.ts'
 import { type ConfigTexts, configResource, type MetadataImage } from '../metadata/image.ts'
 
 /** interval.ms, where no subscription says it. */
-export const pushIntervalMs: Milliseconds = 300_000
+const pushIntervalMs: Milliseconds = 300_000
 
 /** The prefix that all names have. */
 const allMetrics = '*'

@@ -111,7 +111,7 @@ export function deleteAcls(cluster: Cluster, filter: AclFilter): Promise<Acl[]> 
   })
 }
 
-export function describeAcl(acl: Acl): string {
+function describeAcl(acl: Acl): string {
   const { resourceType, resourceName, patternType } = acl
   const prefix = patternType === 'PREFIXED' ? `${resourceName}…` : resourceName
   const { permission, principal, operation, host } = acl

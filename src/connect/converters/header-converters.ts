@@ -4,6 +4,8 @@
  * floats, decimals, dates and times (ISO 8601, as Kafka writes them), lists and maps in JSON; the rest are
  * strings.
  */
+
+import { daysOf } from '../../tables/columns/calendar.ts'
 import type { Settings } from '../config-def.ts'
 import {
   arrayOf,
@@ -23,7 +25,7 @@ import {
 import { ConnectException, DataException } from '../failures.ts'
 import { Fraction, type Json, parseJson } from '../json-text.ts'
 import { Decimal, dateName, Instant, timeName } from '../logical.ts'
-import { daysOf, isoText } from '../value-text.ts'
+import { isoText } from '../value-text.ts'
 import { nameOfClass } from './known-converters.ts'
 import { byteArrayConverter, stringConverter } from './primitives.ts'
 

@@ -16,7 +16,7 @@ import { snapshotOf } from './landing-table.ts'
 import { appIdOf } from './progress.ts'
 
 /** Where the files of a table are. `variables` say of an object store what is not to be as everywhere in this process. */
-export type StorageAt = (location: string, variables: Variables) => Storage
+export type StorageAt = (location: string, variables?: Variables) => Storage
 
 export interface TablesEnvironment extends Pick<Environment, 'clock' | 'random'> {
   readonly storageAt: StorageAt

@@ -78,7 +78,7 @@ export function sinkClientId(connector: string): string {
 }
 
 /** The group of a sink's tasks. */
-export function groupOf(connector: string): string {
+function groupOf(connector: string): string {
   return `connect-${connector}`
 }
 

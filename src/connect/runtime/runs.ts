@@ -186,6 +186,6 @@ export class Runs {
   }
 }
 
-export function equalSettings(left: Settings, right: Settings): boolean {
+function equalSettings(left: Settings, right: Settings): boolean {
   return left.size === right.size && [...left].every(([name, value]) => right.get(name) === value)
 }

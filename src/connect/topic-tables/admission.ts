@@ -14,8 +14,6 @@ import { deadLettersOf, topicsOf } from './table-settings.ts'
 
 /** Each takes connections of its own, and memory for records that wait. */
 const tablesMax = 500
-/** Tables of topics lie in directories. */
-const noVariables = {}
 
 export interface AdmissionOptions {
   readonly tables: TablesEnvironment
@@ -99,7 +97,7 @@ async function hasRows(
   { clock, random, storageAt }: TablesEnvironment,
 ): Promise<boolean> {
   try {
-    const storage = storageAt(location, noVariables)
+    const storage = storageAt(location)
     const snapshot = await snapshotOf({ clock, random, storage })
     return snapshot !== null && topicsOf(snapshot.transactions.keys()).has(topic)
   } catch {

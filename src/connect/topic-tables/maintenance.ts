@@ -15,8 +15,6 @@ const checkMs = 60_000
 const vacuumMs = 24 * 3_600_000
 /** So many commits and small files are no burden to readers, and not worth to be rewritten. */
 const smallFilesMin = 32
-/** Tables of topics lie in directories. */
-const noVariables = {}
 const smallBytesMax = 32 * 1024 * 1024
 
 export interface MaintainedTable {
@@ -96,7 +94,7 @@ export class Maintenance {
         vacuumedMs: clock.now() - random.float() * vacuumMs,
       }),
     )
-    const environment = { clock, random, storage: storageAt(location, noVariables) }
+    const environment = { clock, random, storage: storageAt(location) }
     if (optimizes && version - looked.version >= smallFilesMin) {
       looked.version = version
       const { files } = await readSnapshot(environment.storage)

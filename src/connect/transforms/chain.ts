@@ -124,7 +124,7 @@ function unknownClass(setting: string, name: string): ConfigError {
   )
 }
 
-export function aliasesOf(settings: Settings, of: 'transforms' | 'predicates'): string[] {
+function aliasesOf(settings: Settings, of: 'transforms' | 'predicates'): string[] {
   const names = (settings.get(of) ?? '').split(',').map((name) => name.trim())
   return [...new Set(names.filter((name) => name !== ''))]
 }

@@ -3,9 +3,10 @@
  * As there, a field that follows another without anything between has exactly its pattern's digits, what
  * follows the pattern is ignored, and a month 13 is January of the next year.
  */
+
+import { civilOf, daysOf } from '../../tables/columns/calendar.ts'
 import { DataException } from '../failures.ts'
 import { Instant } from '../logical.ts'
-import { civilOf, daysOf } from '../value-text.ts'
 
 const months = [
   'January',
@@ -195,10 +196,10 @@ function read(letter: string, text: string): number {
 
 function instantOf(fields: ReadonlyMap<string, number>): Instant {
   const get = (letter: string, otherwise: number) => fields.get(letter) ?? otherwise
-  const month = get('M', 1) - 1
-  const year = get('y', 1970) + Math.floor(month / 12)
-  const first = daysOf(year, (((month % 12) + 12) % 12) + 1, 1)
-  const days = fields.has('D') ? daysOf(year, 1, 1) + get('D', 1) - 1 : first + get('d', 1) - 1
+  const year = get('y', 1970)
+  const days = fields.has('D')
+    ? daysOf(year, 1, get('D', 1))
+    : daysOf(year, get('M', 1), get('d', 1))
   const half = fields.has('h') ? get('h', 0) % 12 : get('K', 0)
   const hours = fields.has('k') ? get('k', 0) % 24 : (fields.get('H') ?? half + get('a', 0))
   const minutes = hours * 60 + get('m', 0) - get('Z', get('z', get('X', 0)))

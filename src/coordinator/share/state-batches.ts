@@ -10,7 +10,7 @@
  */
 
 /** Delivery states as they are stored and sent. */
-export const deliveryState = { AVAILABLE: 0, ACQUIRED: 1, ACKNOWLEDGED: 2, ARCHIVED: 4 } as const
+const deliveryState = { AVAILABLE: 0, ACQUIRED: 1, ACKNOWLEDGED: 2, ARCHIVED: 4 } as const
 
 /** Bounds are inclusive. */
 export interface StateBatch {

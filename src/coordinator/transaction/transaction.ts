@@ -77,7 +77,7 @@ const previousStates: Readonly<Record<TransactionState, readonly TransactionStat
 }
 
 /** Whether a transaction may go from one state to the other. */
-export function isValidTransition(from: TransactionState, to: TransactionState): boolean {
+function isValidTransition(from: TransactionState, to: TransactionState): boolean {
   return previousStates[to].includes(from)
 }
 

@@ -17,7 +17,7 @@ import type { Random } from '../../environment/environment.ts'
 const slotWords = 6
 const slotBytes = slotWords * 4
 /** What `put` gives where the key had no offset before, and where there is no room for it. */
-export const noOffset = -1
+const noOffset = -1
 export const noRoom = -2
 /** Of the memory of one map; positions in it stay small integers. */
 const bytesMax = 2 ** 31 - slotBytes

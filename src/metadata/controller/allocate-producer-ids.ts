@@ -5,7 +5,7 @@ import type { MetadataImage } from '../image.ts'
 import { record } from '../record.ts'
 import type { Decision } from './decision.ts'
 
-export const producerIdBlockSize = 1000
+const producerIdBlockSize = 1000
 
 export interface ProducerIdBlock {
   readonly first: number

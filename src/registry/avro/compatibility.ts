@@ -210,7 +210,7 @@ class Comparison {
 }
 
 /** The field of the writer from which the reader's is filled: by its name, or an alias. */
-export function writtenField(writer: RecordSchema, field: Field): Field | null {
+function writtenField(writer: RecordSchema, field: Field): Field | null {
   const found = new Set<Field>()
   for (const name of [field.name, ...field.aliases]) {
     const written = writer.fieldsByName.get(name)
@@ -224,7 +224,7 @@ export function writtenField(writer: RecordSchema, field: Field): Field | null {
 }
 
 /** Whether values of the one are values of the other as far as names decide. */
-export function haveSameName(reader: NamedSchema, writer: NamedSchema): boolean {
+function haveSameName(reader: NamedSchema, writer: NamedSchema): boolean {
   return (
     reader.name.short === writer.name.short ||
     reader.aliases.some((alias) => alias.full === writer.name.full)

@@ -132,7 +132,7 @@ export class Name {
   }
 }
 
-export const typeNames: ReadonlySet<string> = new Set([
+const typeNames: ReadonlySet<string> = new Set([
   ...primitiveNames,
   ...['record', 'error', 'enum', 'array', 'map', 'union', 'fixed'],
 ])

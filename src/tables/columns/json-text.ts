@@ -4,6 +4,7 @@
  * 8601 to the microsecond (or nanosecond), with `Z` unless they are without zone. Maps with text for keys are
  * objects, others lists of `{"key", "value"}`.
  */
+import { civilOf } from './calendar.ts'
 import { type Column, type ColumnBatch, type DataType, isValid, type TimeUnit } from './column.ts'
 import { isText, wideAt } from './value.ts'
 
@@ -164,21 +165,9 @@ export function decimalText(unscaled: bigint, scale: number): string {
 
 /** `YYYY-MM-DD` of days since 1970, by the Gregorian calendar throughout; years beyond four digits as they are. */
 export function dateText(days: number): string {
-  // Counted from 0000-03-01, in eras of 400 years: so the leap day is a year's last.
-  const shifted = days + 719468
-  const era = Math.floor(shifted / 146097)
-  const day = shifted - era * 146097
-  const yearOfEra = Math.floor(
-    (day - Math.floor(day / 1460) + Math.floor(day / 36524) - Math.floor(day / 146096)) / 365,
-  )
-  const dayOfYear =
-    day - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const monthFromMarch = Math.floor((5 * dayOfYear + 2) / 153)
-  const dayOfMonth = dayOfYear - Math.floor((153 * monthFromMarch + 2) / 5) + 1
-  const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+  const { year, month, day } = civilOf(days)
   const yearText = `${year < 0 ? '-' : ''}${String(Math.abs(year)).padStart(4, '0')}`
-  return `${yearText}-${two(month)}-${two(dayOfMonth)}`
+  return `${yearText}-${two(month)}-${two(day)}`
 }
 
 function two(value: number): string {
@@ -186,7 +175,7 @@ function two(value: number): string {
 }
 
 /** `HH:MM:SS` with as many digits of the second as the unit has, six at least. */
-export function timeText(value: bigint, unit: TimeUnit): string {
+function timeText(value: bigint, unit: TimeUnit): string {
   const perSecond = 10n ** BigInt(digitsOf[unit])
   const seconds = Number(value / perSecond)
   const fraction = String(value % perSecond)

@@ -2,8 +2,8 @@
  * Values from their text: of partitions, whose values the log has as text, and of rows in JSON. What `value.ts` has for
  * a type comes out; what is no such value is a RangeError.
  */
+import { civilOf, daysOf } from './calendar.ts'
 import type { DataType } from './column.ts'
-import { dateText } from './json-text.ts'
 import type { Value } from './value.ts'
 
 /** The value of a partition; null and the empty text are both no value. */
@@ -67,24 +67,15 @@ export function decimalOf(text: string, scale: number): bigint {
 export function dateOf(text: string): number {
   const found = /^([+-]?\d{4,6})-(\d{2})-(\d{2})(?:[T ].*)?$/.exec(text)
   if (found === null) throw new RangeError(`${text} is no date`)
-  return daysOf(text, Number(found[1]), Number(found[2]), Number(found[3]))
+  return dayOf(text, Number(found[1]), Number(found[2]), Number(found[3]))
 }
 
-/** By the Gregorian calendar throughout, counted from the first of March of year 0. */
-function daysOf(text: string, year: number, month: number, day: number): number {
-  const yearFromMarch = month <= 2 ? year - 1 : year
-  const era = Math.floor(yearFromMarch / 400)
-  const yearOfEra = yearFromMarch - era * 400
-  const dayOfYear = Math.floor((153 * ((month + 9) % 12) + 2) / 5) + day - 1
-  const leapDays = Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100)
-  const days = era * 146097 + yearOfEra * 365 + leapDays + dayOfYear - 719468
-  const isThere = dateText(days).endsWith(`-${two(month)}-${two(day)}`)
-  if (!isThere) throw new RangeError(`${text} is no date`)
+/** Throws RangeError for a day that there is not. */
+function dayOf(text: string, year: number, month: number, day: number): number {
+  const days = daysOf(year, month, day)
+  const date = civilOf(days)
+  if (date.month !== month || date.day !== day) throw new RangeError(`${text} is no date`)
   return days
-}
-
-function two(value: number): string {
-  return String(value).padStart(2, '0')
 }
 
 const timestamp =
@@ -99,7 +90,7 @@ export function timestampOf(text: string): bigint {
   if (Number(hour) > 24 || Number(minute) > 59 || Number(second) > 60) {
     throw new RangeError(`${text} is no timestamp`)
   }
-  const days = daysOf(text, Number(year), Number(month), Number(day))
+  const days = dayOf(text, Number(year), Number(month), Number(day))
   const seconds = Number(hour) * 3600 + Number(minute) * 60 + Number(second) - offsetSeconds(zone)
   const micros = Number(fraction.padEnd(6, '0').slice(0, 6))
   return (BigInt(days) * 86_400n + BigInt(seconds)) * 1_000_000n + BigInt(micros)

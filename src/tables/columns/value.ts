@@ -102,6 +102,6 @@ export function isText({ kind }: DataType): boolean {
   return kind === 'string' || kind === 'enum' || kind === 'json'
 }
 
-export function textOf(bytes: Uint8Array, start: number, end: number): string {
+function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString()
 }

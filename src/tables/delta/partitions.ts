@@ -84,7 +84,7 @@ function partitionKey(values: readonly (readonly [string, string | null])[]): st
 }
 
 /** How the log spells a value. An empty text reads as no value, and is written as such. */
-export function partitionText(type: DataType, value: Value): string | null {
+function partitionText(type: DataType, value: Value): string | null {
   if (value === null || value === '') return null
   switch (type.kind) {
     case 'string':

@@ -38,18 +38,11 @@ export interface Snapshot {
 }
 
 /** What a file is known by: the path as it is spelled, and which rows of it are deleted. */
-export function fileKey({
-  path,
-  deletionVector,
-}: Pick<FileAction, 'path' | 'deletionVector'>): string {
+function fileKey({ path, deletionVector }: Pick<FileAction, 'path' | 'deletionVector'>): string {
   return deletionVector === null ? path : `${path}\0${vectorId(deletionVector)}`
 }
 
-export function vectorId({
-  storageType,
-  pathOrInlineDv,
-  offset,
-}: DeletionVectorDescriptor): string {
+function vectorId({ storageType, pathOrInlineDv, offset }: DeletionVectorDescriptor): string {
   return `${storageType}${pathOrInlineDv}${offset === null ? '' : `@${offset}`}`
 }
 

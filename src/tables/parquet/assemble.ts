@@ -46,7 +46,7 @@ function columnOf(node: SchemaNode, rowsOf: RowsOf, within: Within): Column {
   }
 }
 
-export function firstLeaf(node: SchemaNode): LeafNode {
+function firstLeaf(node: SchemaNode): LeafNode {
   if (node.kind === 'leaf') return node
   return firstLeaf(node.kind === 'list' ? node.element : node.children[0]!)
 }

@@ -4,7 +4,7 @@ import { compressLz4Block } from '../../../protocol/records/compression/lz4.ts'
 import { compressSnappyBlock } from '../../../protocol/records/compression/snappy.ts'
 import { compressZstd } from '../../../protocol/records/compression/zstd.ts'
 
-export const writtenCodecs = ['UNCOMPRESSED', 'SNAPPY', 'GZIP', 'LZ4_RAW', 'ZSTD'] as const
+const writtenCodecs = ['UNCOMPRESSED', 'SNAPPY', 'GZIP', 'LZ4_RAW', 'ZSTD'] as const
 export type WrittenCodec = (typeof writtenCodecs)[number]
 
 /** Throws UnsupportedCompression where this process lacks the codec. */

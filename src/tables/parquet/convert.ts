@@ -120,7 +120,7 @@ function floatsOfHalves(values: FixedWidthValues): Float32Array {
 }
 
 /** Sign, five bits of exponent, ten of fraction. */
-export function floatOfHalf(half: number): number {
+function floatOfHalf(half: number): number {
   const sign = half & 0x8000 ? -1 : 1
   const exponent = (half >>> 10) & 31
   const fraction = half & 1023

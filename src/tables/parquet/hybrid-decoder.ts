@@ -93,7 +93,7 @@ export class HybridDecoder {
 }
 
 /** Unpacks integers that lie lowest bit first, the first at bit `bit` of the byte at `from`. */
-export function unpackBits(
+function unpackBits(
   bytes: Uint8Array,
   { from, bit, width }: { from: number; bit: number; width: number },
   target: SmallIntegers,

@@ -54,7 +54,7 @@ function writePacked(
 }
 
 /** Packs `count` integers of up to 24 bits, lowest bit first; those from `end` on are 0. */
-export function packBits(
+function packBits(
   bytes: Uint8Array,
   to: number,
   {

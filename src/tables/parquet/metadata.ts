@@ -101,7 +101,7 @@ const timeType = struct('TimeType', {
   unit: required(2, timeUnit),
 })
 
-export const logicalType = struct('LogicalType', {
+const logicalType = struct('LogicalType', {
   string: optional(1, empty),
   map: optional(2, empty),
   list: optional(3, empty),
@@ -128,7 +128,7 @@ export const logicalType = struct('LogicalType', {
 })
 export type LogicalType = TypeOf<typeof logicalType>
 
-export const schemaElement = struct('SchemaElement', {
+const schemaElement = struct('SchemaElement', {
   type: optional(1, i32),
   typeLength: optional(2, i32),
   repetitionType: optional(3, i32),
@@ -142,7 +142,7 @@ export const schemaElement = struct('SchemaElement', {
 })
 export type SchemaElement = TypeOf<typeof schemaElement>
 
-export const statistics = struct('Statistics', {
+const statistics = struct('Statistics', {
   max: optional(1, binary),
   min: optional(2, binary),
   nullCount: optional(3, i64),
@@ -157,7 +157,7 @@ export type Statistics = TypeOf<typeof statistics>
 
 const keyValue = struct('KeyValue', { key: required(1, text), value: optional(2, text) })
 
-export const columnMetaData = struct('ColumnMetaData', {
+const columnMetaData = struct('ColumnMetaData', {
   type: required(1, i32),
   encodings: required(2, list(i32)),
   pathInSchema: required(3, list(text)),
@@ -185,7 +185,7 @@ export const columnMetaData = struct('ColumnMetaData', {
 })
 export type ColumnMetaData = TypeOf<typeof columnMetaData>
 
-export const columnChunk = struct('ColumnChunk', {
+const columnChunk = struct('ColumnChunk', {
   filePath: optional(1, text),
   fileOffset: optional(2, i64),
   metaData: optional(3, columnMetaData),
@@ -197,7 +197,7 @@ export const columnChunk = struct('ColumnChunk', {
 })
 export type ColumnChunk = TypeOf<typeof columnChunk>
 
-export const rowGroup = struct('RowGroup', {
+const rowGroup = struct('RowGroup', {
   columns: required(1, list(columnChunk)),
   totalByteSize: optional(2, i64),
   numRows: required(3, i64),
@@ -217,7 +217,7 @@ export const rowGroup = struct('RowGroup', {
 })
 export type RowGroupMetaData = TypeOf<typeof rowGroup>
 
-export const columnOrder = struct('ColumnOrder', {
+const columnOrder = struct('ColumnOrder', {
   typeOrder: optional(1, empty),
   ieee754TotalOrder: optional(2, empty),
   int96TimestampOrder: optional(3, empty),
@@ -235,7 +235,7 @@ export const fileMetaData = struct('FileMetaData', {
 })
 export type FileMetaData = TypeOf<typeof fileMetaData>
 
-export const dataPageHeader = struct('DataPageHeader', {
+const dataPageHeader = struct('DataPageHeader', {
   numValues: required(1, i32),
   encoding: required(2, i32),
   definitionLevelEncoding: required(3, i32),
@@ -243,13 +243,13 @@ export const dataPageHeader = struct('DataPageHeader', {
   statistics: optional(5, statistics),
 })
 
-export const dictionaryPageHeader = struct('DictionaryPageHeader', {
+const dictionaryPageHeader = struct('DictionaryPageHeader', {
   numValues: required(1, i32),
   encoding: required(2, i32),
   isSorted: optional(3, bool),
 })
 
-export const dataPageHeaderV2 = struct('DataPageHeaderV2', {
+const dataPageHeaderV2 = struct('DataPageHeaderV2', {
   numValues: required(1, i32),
   numNulls: required(2, i32),
   numRows: required(3, i32),

@@ -62,10 +62,7 @@ export async function readOffsetIndex(
 }
 
 /** Both indexes of a chunk; `null`: the file has not both. Throws ParquetError. */
-export async function readPageIndex(
-  source: RandomAccess,
-  chunk: ColumnChunk,
-): Promise<PageIndex | null> {
+async function readPageIndex(source: RandomAccess, chunk: ColumnChunk): Promise<PageIndex | null> {
   const { columnIndexOffset: offset, columnIndexLength: length } = chunk
   if (offset === undefined || length === undefined) return null
   const offsets = await readOffsetIndex(source, chunk)

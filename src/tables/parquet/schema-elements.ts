@@ -15,7 +15,7 @@ import {
 } from './metadata.ts'
 
 /** Bytes of a decimal by its digits, from 1 on: the fewest that hold all of them. */
-export function decimalBytes(precision: number): number {
+function decimalBytes(precision: number): number {
   let bytes = 1
   while (2n ** BigInt(8 * bytes - 1) < 10n ** BigInt(precision)) bytes++
   return bytes

@@ -118,7 +118,7 @@ function fillHalves(to: FixedWidthValues, from: Float32Array, positions: Int32Ar
 }
 
 /** The nearest half, ties to even. */
-export function halfOf(value: number): number {
+function halfOf(value: number): number {
   singleFloat[0] = value
   const bits = singleFloatBits[0]!
   const sign = (bits >>> 16) & 0x8000

@@ -25,7 +25,7 @@ const refreshIntervalMsMin = 10_000
 const regexesMax = 100
 
 /** Throws KafkaError INVALID_REGULAR_EXPRESSION. */
-export function checkRegex(regex: string): void {
+function checkRegex(regex: string): void {
   try {
     new Pattern(regex)
   } catch (failure) {

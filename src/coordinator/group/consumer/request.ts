@@ -1,6 +1,7 @@
 /** Whether a ConsumerGroupHeartbeat makes sense by itself, before its group is asked. */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { ConsumerGroupHeartbeatRequest } from '../../../../protocol/messages/consumer-group-heartbeat.ts'
+import { checkFilled, invalid } from '../modern/invalid-heartbeat.ts'
 import { leaveEpoch, staticLeaveEpoch } from '../modern/modern-group.ts'
 
 /** From here on members make their ids themselves (KIP-1082). */
@@ -45,12 +46,4 @@ function checkJoining(request: ConsumerGroupHeartbeatRequest): void {
       'Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.',
     )
   }
-}
-
-function checkFilled(text: string | null, what: string): void {
-  if (text !== null && text.trim() === '') throw invalid(`${what} can't be empty.`)
-}
-
-function invalid(message: string): KafkaError {
-  return new KafkaError(errors.INVALID_REQUEST, message)
 }

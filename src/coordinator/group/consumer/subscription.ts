@@ -4,7 +4,7 @@
  */
 import type { Milliseconds } from '../../../environment/environment.ts'
 import type { Decision } from '../../shard.ts'
-import type { SubscriptionCounts } from '../modern/subscriptions.ts'
+import { isSameList, type SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { GroupRecord } from '../records.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { consumerGroupOrNull, type Draft } from './draft.ts'
@@ -127,10 +127,6 @@ function noteEpoch(
   if (grows) records.push(groupRecord(groupId, groupEpoch, hash))
   if (group.hasPartitionMetadata) records.push(partitionMetadataTombstone(groupId))
   return groupEpoch
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index])
 }
 
 /** Whether what is recorded of the member beside its assignment is the same. */

@@ -38,7 +38,7 @@ export const staticLeaveEpoch = -2
 const noTarget = { assignmentEpoch: -1, assignmentTimestamp: 0 }
 
 /** Epochs of a group about which nothing is recorded yet. */
-export const firstEpoch = 1
+const firstEpoch = 1
 /** How long what the topics look like is taken for granted, if nobody says that it changed. */
 const refreshIntervalMs = 3_600_000
 

@@ -53,3 +53,8 @@ export class SubscriptionCounts {
     else this.#counts.set(topic, { byName, byRegex })
   }
 }
+
+/** Whether two members name the same topics, in one order. */
+export function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, index) => name === b[index])
+}

@@ -24,7 +24,9 @@ import {
   sameAssignment,
   topicPartitionsOf,
 } from '../modern/assignment.ts'
+import { checkFilled, invalid } from '../modern/invalid-heartbeat.ts'
 import { isPast, leaveEpoch, mayAssign } from '../modern/modern-group.ts'
+import { isSameList } from '../modern/subscriptions.ts'
 import { computeTarget, type MemberSpec } from '../modern/target-assignment.ts'
 import type { GroupRecord } from '../records.ts'
 import { memberBytes, newMember, type ShareMember } from './member.ts'
@@ -60,15 +62,12 @@ const initializeRetryMs = 30_000
 /** Throws KafkaError INVALID_REQUEST. */
 export function checkHeartbeat(request: ShareGroupHeartbeatRequest): void {
   const { memberId, groupId, rackId, memberEpoch, subscribedTopicNames } = request
-  const refuse = (message: string) => {
-    throw new KafkaError(errors.INVALID_REQUEST, message)
-  }
-  if (memberId.trim() === '') refuse("MemberId can't be empty.")
-  if (groupId.trim() === '') refuse("GroupId can't be empty.")
-  if (rackId?.trim() === '') refuse("RackId can't be empty.")
-  if (memberEpoch < leaveEpoch) refuse('MemberEpoch is invalid.')
+  checkFilled(memberId, 'MemberId')
+  checkFilled(groupId, 'GroupId')
+  checkFilled(rackId, 'RackId')
+  if (memberEpoch < leaveEpoch) throw invalid('MemberEpoch is invalid.')
   if (memberEpoch === 0 && (subscribedTopicNames?.length ?? 0) === 0) {
-    refuse('SubscribedTopicNames must be set in first request.')
+    throw invalid('SubscribedTopicNames must be set in first request.')
   }
 }
 
@@ -366,8 +365,4 @@ function begunInitialization(
   if (begun.size === 0) return null
   records.push(stateTopicsRecord(groupId, initializing(stateTopics, begun)))
   return { groupId, stateEpoch, topics: begun }
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index])
 }

@@ -1,8 +1,8 @@
 /** Who a heartbeat is from, what it says of itself, and whether it may be so. */
-import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { StreamsGroupHeartbeatRequest } from '../../../../protocol/messages/streams-group-heartbeat.ts'
 import type { Caller } from '../group.ts'
 import { isSubset } from '../modern/assignment.ts'
+import { invalid } from '../modern/invalid-heartbeat.ts'
 import { fencedEpoch } from '../modern/modern-group.ts'
 import type { ConfiguredTopology } from './configured-topology.ts'
 import { type ClientTag, newMember, type StreamsMember } from './member.ts'
@@ -96,8 +96,4 @@ export function checkTasks(
         `Number of tasks for this subtopology: ${taskCount}`,
     )
   }
-}
-
-function invalid(message: string): KafkaError {
-  return new KafkaError(errors.INVALID_REQUEST, message)
 }

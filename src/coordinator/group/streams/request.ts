@@ -1,6 +1,7 @@
 /** Whether a StreamsGroupHeartbeat makes sense by itself, before its group is asked. */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import type { StreamsGroupHeartbeatRequest } from '../../../../protocol/messages/streams-group-heartbeat.ts'
+import { checkFilled, invalid } from '../modern/invalid-heartbeat.ts'
 import { staticLeaveEpoch } from '../modern/modern-group.ts'
 
 /** Applications have a few dozen at most; how topics depend on each other is gone through for each. */
@@ -66,14 +67,6 @@ function checkJoining(request: StreamsGroupHeartbeatRequest): void {
 /** Required where a member says what it owns for the first time: nothing. */
 function checkNone(tasks: readonly unknown[] | null, what: string): void {
   if (tasks === null || tasks.length > 0) throw invalid(`${what} must be empty when (re-)joining.`)
-}
-
-function checkFilled(text: string | null, what: string): void {
-  if (text !== null && text.trim() === '') throw invalid(`${what} can't be empty.`)
-}
-
-function invalid(message: string): KafkaError {
-  return new KafkaError(errors.INVALID_REQUEST, message)
 }
 
 function invalidTopology(message: string): KafkaError {

@@ -11,6 +11,7 @@ export const connect = {
     summary: 'Where the worker is (else $MILLRACE_CONNECT, else http://localhost:8083)',
   },
 } as const
+
 export interface Connection {
   readonly connect: string | undefined
 }
