@@ -30,7 +30,8 @@ export class CommitNumbers {
     this.#keepsTimes =
       features.includes('inCommitTimestamp') &&
       configuration.get('delta.enableInCommitTimestamps') === 'true'
-    this.#tracksRows = features.includes('rowTracking')
+    this.#tracksRows =
+      features.includes('rowTracking') && configuration.get('delta.rowTrackingSuspended') !== 'true'
     this.#lastTimestamp = snapshot?.inCommitTimestamp ?? 0
     const domain = snapshot?.domains.get(rowTrackingDomain)
     this.#highWaterMark = domain === undefined ? -1n : highWaterMarkOf(domain.configuration)

@@ -28,6 +28,8 @@ export interface DataWriterOptions {
   /** A file ends when it has about so many. */
   readonly fileBytes?: number
   readonly dataChange?: boolean
+  /** Of files, behind the table's columns. */
+  readonly hidden?: readonly TableField[]
   /** Where files lie, with a slash behind it; the table's root unless given. */
   readonly directory?: string
 }
@@ -36,6 +38,8 @@ export class DataWriter {
   readonly #environment: TableEnvironment
   readonly #schema: TableSchema
   readonly #options: DataWriterOptions
+  /** Of the rows. */
+  readonly #all: readonly TableField[]
   /** Of the files: all columns but those of the partition and those that never hold a value. */
   readonly #fields: readonly TableField[]
   readonly #open = new Map<string, OpenFile>()
@@ -46,10 +50,12 @@ export class DataWriter {
     this.#environment = environment
     this.#schema = schema
     this.#options = options
-    this.#fields = schema.fields.filter(
+    const hidden = options.hidden ?? []
+    this.#all = [...schema.fields, ...hidden]
+    this.#fields = this.#all.filter(
       (field) => !schema.partitionFields.includes(field) && field.type.kind !== 'null',
     )
-    if (this.#fields.length === 0) {
+    if (this.#fields.length === hidden.length) {
       throw unsupported('a table of nothing but partition columns is not written')
     }
     for (const field of this.#fields) refuseVoid(field)
@@ -89,7 +95,7 @@ export class DataWriter {
   }
 
   #wholeBatch(batch: ColumnBatch): ColumnBatch {
-    const { fields } = this.#schema
+    const fields = this.#all
     const unknown = batch.fields.find(({ name }) => !fields.some((one) => one.name === name))
     if (unknown !== undefined) throw invalid(`the table has no column ${unknown.name}`)
     const columns = fields.map((field) =>
@@ -150,7 +156,9 @@ class OpenFile {
     this.#path = path
     this.#partition = partition
     this.#dataChange = options.dataChange ?? true
-    this.#stats = new FileStats(fields, options.stats)
+    const { hidden = [] } = options
+    const shown = fields.filter((field) => !hidden.includes(field))
+    this.#stats = new FileStats(shown, options.stats)
     const sink = {
       write: (bytes: Uint8Array) => {
         this.#flushed += bytes.length

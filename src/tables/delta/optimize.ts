@@ -4,9 +4,7 @@
  * over; only who removes one of the same files is in the way.
  */
 import type { AddAction } from './actions.ts'
-import { unsupported } from './delta-error.ts'
 import { partitionKeyOf } from './partitions.ts'
-import { scanFiles } from './scan.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
 import type { TableEnvironment } from './table-environment.ts'
 import { type Committed, Transaction } from './transaction.ts'
@@ -24,14 +22,11 @@ export async function optimizeTable(
 ): Promise<Optimized | null> {
   const { storage } = environment
   const snapshot = await readSnapshot(storage)
-  if (snapshot.metadata.configuration.get('delta.enableRowTracking') === 'true') {
-    throw unsupported('optimize would give rows of the feature rowTracking new ids')
-  }
   const files = candidates(snapshot, fileBytes)
   if (files.length === 0) return null
   const transaction = Transaction.on(environment, snapshot, { dataChange: false, fileBytes })
   try {
-    for await (const batch of scanFiles(storage, snapshot, files)) await transaction.write(batch)
+    for await (const batch of transaction.scan(files)) await transaction.write(batch)
   } catch (error) {
     await transaction.discard()
     throw error

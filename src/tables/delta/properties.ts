@@ -30,6 +30,7 @@ const values: Readonly<Record<string, { readonly form: RegExp; readonly says: st
   'delta.enableInCommitTimestamps': boolean,
   'delta.enableRowTracking': boolean,
   'delta.enableTypeWidening': boolean,
+  'delta.rowTrackingSuspended': boolean,
 }
 /** Further ones that engines know, whatever they may be. */
 const others = new Set([

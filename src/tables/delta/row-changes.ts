@@ -10,8 +10,8 @@ import type { ColumnBatch } from '../columns/column.ts'
 import type { AddAction } from './actions.ts'
 import { changesBatch } from './changes.ts'
 import { readDeletionVector } from './deletion-vector.ts'
-import { unsupported } from './delta-error.ts'
 import { type RowBitmap, RowBitmapBuilder } from './row-bitmap.ts'
+import { withoutTracking } from './row-tracking.ts'
 import { type ScannedBatch, scanFile, scanFiles } from './scan.ts'
 import type { TableField } from './schema.ts'
 import type { TableEnvironment } from './table-environment.ts'
@@ -57,9 +57,6 @@ export class RowChanges {
   /** Throws DeltaError for a table in which no row changes. */
   constructor(environment: TableEnvironment, transaction: Transaction, decision: Decision) {
     const { configuration } = transaction.metadata
-    if (configuration.get('delta.enableRowTracking') === 'true') {
-      throw unsupported('rows of the feature rowTracking would get new ids')
-    }
     this.#environment = environment
     this.#transaction = transaction
     this.#decision = decision
@@ -140,11 +137,15 @@ export class RowChanges {
     file: AddAction,
     { writesFeed, copies }: { readonly writesFeed: boolean; readonly copies: boolean },
   ): Promise<void> {
-    for await (const batch of this.#scan(file, this.#transaction.schema.fields)) {
+    const { schema, tracking } = this.#transaction
+    for await (const scanned of this.#transaction.scan([file])) {
+      const batch = withoutTracking(scanned, schema)
       const fates = this.#decision.fatesOf(batch)
-      const before = takeBatch(batch, rowsWith(fates, fate.changes))
+      const positions = rowsWith(fates, fate.changes)
+      const before = takeBatch(batch, positions)
       const after = before.rowCount === 0 ? before : this.#decision.changed(before)
-      const left = copies ? replaced(batch, fates, after) : after
+      const changed = tracking === null ? after : tracking.following(scanned, positions, after)
+      const left = copies ? replaced(scanned, fates, changed) : changed
       if (left.rowCount > 0) await this.#transaction.write(left)
       this.#copied += left.rowCount - after.rowCount
       if (!writesFeed) continue

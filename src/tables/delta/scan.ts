@@ -85,13 +85,26 @@ export async function* scanFiles(
   filter: Predicate | null = null,
 ): AsyncGenerator<ColumnBatch> {
   for (const file of files) {
-    const { deletionVector } = file
-    const deleted =
-      deletionVector === null ? null : await readDeletionVector(storage, deletionVector)
-    const isWanted = deleted === null ? null : (row: number) => !deleted.has(row)
+    const isWanted = await liveRows(storage, file)
     yield* scanFile(storage, snapshot.schema, file, { fields, isWanted, filter })
   }
 }
+
+/** Which rows of a file are not deleted, by position; `null`: none is. */
+export async function liveRows(
+  storage: Storage,
+  { deletionVector }: FileAction,
+): Promise<FileScan['isWanted']> {
+  if (deletionVector === null) return null
+  const deleted = await readDeletionVector(storage, deletionVector)
+  return (row) => !deleted.has(row)
+}
+
+/** A column that is made of what the file has of it, if that is anything, row by row of a batch of the file. */
+export type MadeColumn = (
+  given: Column | null,
+  rows: { readonly firstRow: number; readonly rowCount: number },
+) => Column
 
 export interface FileScan {
   readonly fields: readonly TableField[]
@@ -99,6 +112,8 @@ export interface FileScan {
   readonly isWanted: ((row: number) => boolean) | null
   /** Row groups and pages that can have no row like this are left out. */
   readonly filter?: Predicate | null
+  /** Of those fields that are not simply what the file has. */
+  readonly made?: ReadonlyMap<TableField, MadeColumn>
 }
 
 export interface ScannedBatch extends ColumnBatch {
@@ -146,10 +161,14 @@ class FileColumns {
     this.#sources = scan.fields.map((field) => {
       if (schema.partitionFields.includes(field)) return partitionColumn(field, file)
       const inFile = fileFieldOf(field, fileFields, schema.mapping)
-      if (inFile === undefined || field.type.kind === 'null') return nothing(field)
+      const make = scan.made?.get(field)
+      if (inFile === undefined || field.type.kind === 'null') {
+        return make === undefined ? nothing(field) : (batch: FileBatch) => make(null, batch)
+      }
       paths.push([inFile.name])
-      return (batch: FileBatch) =>
+      const given = (batch: FileBatch): Column =>
         conform(field, inFile.type, columnNamed(batch, inFile.name), schema.mapping)
+      return make === undefined ? given : (batch: FileBatch) => make(given(batch), batch)
     })
     this.paths = paths
   }

@@ -28,7 +28,9 @@ import type { NewTable } from './new-table.ts'
 import { checkpointInterval } from './properties.ts'
 import type { RowBitmapBuilder } from './row-bitmap.ts'
 import { RowRules } from './row-rules.ts'
-import { readTableSchema, type TableSchema } from './schema.ts'
+import { preservedTag, RowTracking } from './row-tracking.ts'
+import { scanFiles } from './scan.ts'
+import { readTableSchema, type TableField, type TableSchema } from './schema.ts'
 import { noneSilent, type Silent } from './silent-rows.ts'
 import { readSnapshot, refreshSnapshot, type Snapshot } from './snapshot.ts'
 import { looseStats, noStats, statsChoice } from './stats.ts'
@@ -76,8 +78,11 @@ export class Transaction {
   #schema: TableSchema
   #changesMetadata: boolean
   #changesProtocol: boolean
+  #tracking: RowTracking | null
   #rules: RowRules | null = null
+  /** Of new rows, and of those that are known by what they take along. */
   #writer: DataWriter | null = null
+  #tracked: DataWriter | null = null
   #changes: DataWriter | null = null
   #vectors: VectorWriter | null = null
   readonly #others: Action[] = []
@@ -95,6 +100,7 @@ export class Transaction {
     this.#protocol = protocol
     this.#metadata = metadata
     this.#schema = readTableSchema(metadata)
+    this.#tracking = RowTracking.of(metadata)
     this.#changesProtocol = this.#changesMetadata = snapshot === null
     refuseWriting(protocol, metadata)
   }
@@ -138,6 +144,11 @@ export class Transaction {
     return this.#rules
   }
 
+  /** What rows take along that are written to another file; `null` where that is nothing. */
+  get tracking(): RowTracking | null {
+    return this.#tracking
+  }
+
   /** Whether rows are deleted by vectors, and files stay. */
   get writesVectors(): boolean {
     return (
@@ -167,12 +178,15 @@ export class Transaction {
    * appended before.
    */
   change({ protocol, metadata }: Partial<NewTable>): void {
-    if (this.#writer !== null) throw new RangeError('Rows were appended to the columns before')
+    if (this.#writer !== null || this.#tracked !== null) {
+      throw new RangeError('Rows were appended to the columns before')
+    }
     this.#changesProtocol ||= protocol !== undefined
     this.#changesMetadata ||= metadata !== undefined
     this.#protocol = protocol ?? this.#protocol
     this.#metadata = metadata ?? this.#metadata
     this.#schema = readTableSchema(this.#metadata)
+    this.#tracking = RowTracking.of(this.#metadata)
     this.#rules = null
     refuseWriting(this.#protocol, this.#metadata)
   }
@@ -184,19 +198,36 @@ export class Transaction {
    */
   async append(batch: ColumnBatch, silent: Silent = noneSilent): Promise<ColumnBatch> {
     const rows = this.rules.inserted(batch, silent)
-    await this.write(rows)
+    this.#writer ??= this.#dataWriter()
+    await this.#writer.append(rows)
     return rows
   }
 
-  /** Rows for data files that are the table's as they are: they were in it before, or are known to fit. */
+  /** The live rows of some of the table's files, with what they take along. */
+  scan(files: Iterable<AddAction>): AsyncGenerator<ColumnBatch> {
+    const { storage } = this.#environment
+    const schema = this.#schema
+    return this.#tracking?.scan(storage, schema, files) ?? scanFiles(storage, { schema }, files)
+  }
+
+  /** Rows of `scan`, for other files: as they were, or as they are known to fit. */
   async write(batch: ColumnBatch): Promise<void> {
+    if (this.#tracking === null) {
+      this.#writer ??= this.#dataWriter()
+      return this.#writer.append(batch)
+    }
+    this.#tracked ??= this.#dataWriter(this.#tracking.fields)
+    return this.#tracked.append(batch)
+  }
+
+  #dataWriter(hidden: readonly TableField[] = []): DataWriter {
     const clustering = clusteringColumns(this.snapshot)
     const saysTight = writerFeaturesOf(this.#protocol).includes('deletionVectors')
-    this.#writer ??= new DataWriter(this.#environment, this.#schema, {
+    return new DataWriter(this.#environment, this.#schema, {
       ...this.#staging,
+      hidden,
       stats: statsChoice(this.#metadata.configuration, { clustering, saysTight }),
     })
-    await this.#writer.append(batch)
   }
 
   /**
@@ -259,21 +290,29 @@ export class Transaction {
 
   /** Removes the files that were staged. */
   async discard(): Promise<void> {
-    const [writer, changes, vectors] = [this.#writer, this.#changes, this.#vectors]
-    this.#writer = this.#changes = this.#vectors = null
+    const [writer, tracked] = [this.#writer, this.#tracked]
+    const [changes, vectors] = [this.#changes, this.#vectors]
+    this.#forgetStaged()
     await writer?.discard()
+    await tracked?.discard()
     await changes?.discard()
     await vectors?.discard()
   }
 
   async #commit(description: CommitDescription): Promise<Committed> {
-    const staged = (await this.#writer?.finish()) ?? []
+    const staged = [
+      ...((await this.#tracked?.finish()) ?? []),
+      ...((await this.#writer?.finish()) ?? []),
+    ]
     const changes = (await this.#changes?.finish()) ?? []
     await this.#vectors?.finish()
     const now = this.#environment.clock.now()
     const actions: Action[] = []
     if (this.#changesProtocol) actions.push({ kind: 'protocol', protocol: this.#protocol })
-    const tags = this.#keepHighWaterMarks()
+    const tags = {
+      ...this.#keepHighWaterMarks(),
+      ...(this.#tracking === null ? {} : { [preservedTag]: 'true' }),
+    }
     if (this.#changesMetadata) actions.push({ kind: 'metaData', metaData: this.#metadata })
     for (const [appId, version] of this.#progress) {
       actions.push({ kind: 'txn', txn: { appId, version, lastUpdated: now } })
@@ -284,7 +323,7 @@ export class Transaction {
     if (actions.length === 0) throw invalid('a transaction without anything in it')
     const isolation = this.#isolation(actions, description)
     const features = writerFeaturesOf(this.#protocol)
-    const rows = this.#writer?.rowCount ?? 0
+    const rows = (this.#writer?.rowCount ?? 0) + (this.#tracked?.rowCount ?? 0)
     const version = await commitActions(this.#environment, {
       actions,
       reads: this.reads,
@@ -299,23 +338,27 @@ export class Transaction {
         isBlindAppend: this.#isBlindAppend(actions),
         operationMetrics: metricsOf(description, staged, rows),
         engineInfo,
-        ...(tags === null ? {} : { tags }),
+        ...(Object.keys(tags).length === 0 ? {} : { tags }),
         txnId: randomUuid(this.#environment.random),
       },
     })
-    this.#writer = this.#changes = this.#vectors = null
+    this.#forgetStaged()
     const failures = await this.#checkpointIfDue(version)
     return { version, files: staged.length, rows, ...failures }
   }
 
   /** Puts how far rows were numbered into the metadata. Answers what is said of a commit that changes nothing else in it. */
-  #keepHighWaterMarks(): Json {
+  #keepHighWaterMarks(): { [tag: string]: Json } {
     const marks = this.#rules?.highWaterMarks ?? new Map<string, bigint>()
-    if (marks.size === 0) return null
+    if (marks.size === 0) return {}
     const isOnly = !this.#changesMetadata
     this.#metadata = withHighWaterMarks(this.#metadata, marks)
     this.#changesMetadata = true
-    return isOnly ? { [identityTag]: 'true' } : null
+    return isOnly ? { [identityTag]: 'true' } : {}
+  }
+
+  #forgetStaged(): void {
+    this.#writer = this.#tracked = this.#changes = this.#vectors = null
   }
 
   /** Behind a checkpoint the log need not have all that came before it. */

@@ -24,11 +24,6 @@ export interface SparkOptions {
 
 /** Tables of which also the changes are compared. */
 const feeds = new Set(['feed', 'ours-tracked'])
-/** Features for which a writer of ours refuses a table. */
-const refusals: Readonly<Record<string, string>> = {
-  'row-tracking': 'rowTracking',
-}
-
 /** A table that gives values itself, and refuses some. */
 const ruled: OurTable = {
   commits: 1,
@@ -190,16 +185,7 @@ function changeHere({ name, path }: Table): string {
         ]),
     () => change('optimize', []),
   ]
-  const refused = refusals[name]
-  for (const step of steps) {
-    try {
-      step()
-    } catch (error) {
-      const { message } = error as Error
-      if (refused === undefined || !message.includes(refused)) throw error
-      return `refused by its name: ${refused}`
-    }
-  }
+  for (const step of steps) step()
   return id === undefined
     ? 'added to, put together'
     : 'added to, deleted from, merged into, put together'

@@ -186,8 +186,6 @@ t.test('small files become large ones, and no row changes', async (t) => {
   t.equal((await late.commit({ operation: 'WRITE' })).version, 8, 'appends meanwhile are fine')
   t.match(await optimizeTable(made.environment), { removed: 2, files: 1 })
   t.equal(await optimizeTable(made.environment), null, 'files alone in their partition stay')
-  const tracked = await tableOf(['{"id":0}'], { 'delta.enableRowTracking': 'true' })
-  await t.rejects(optimizeTable(tracked.environment), { message: /rowTracking/ })
 })
 
 t.test('optimize leaves deleted rows out for good', async (t) => {
