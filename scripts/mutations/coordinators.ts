@@ -109,7 +109,7 @@ export const transactions: readonly Mutation[] = [
     name: 'aborted-not-listed',
     breaks: 'readers of committed records are not told which transactions were aborted',
     file: 'src/handlers/fetch.ts',
-    find: 'answer.abortedTransactions = partition.log.abortedTransactions(fetchOffset, read.nextOffset)',
+    find: 'answer.abortedTransactions = reader.abortedTransactions(fetchOffset, read.nextOffset)',
     replace: '',
   },
   {

@@ -358,7 +358,8 @@ class Fetch {
     row.bytes = read.bytes
     if (!this.#isReadCommitted || read.bytes === 0) return
     const { fetchOffset } = fetched
-    answer.abortedTransactions = partition.log.abortedTransactions(fetchOffset, read.nextOffset)
+    const { reader } = partition.log
+    answer.abortedTransactions = reader.abortedTransactions(fetchOffset, read.nextOffset)
   }
 
   /** The read failed: the row says so instead. */

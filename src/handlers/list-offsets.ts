@@ -143,7 +143,9 @@ async function oldStyle(
   const offsets = [logStartOffset]
   if (timestamp !== offsetSpec.earliest && highWatermark > logStartOffset) {
     const next =
-      timestamp === offsetSpec.latest ? null : await partition.log.offsetForTimestamp(timestamp)
+      timestamp === offsetSpec.latest
+        ? null
+        : await partition.log.reader.offsetForTimestamp(timestamp)
     if (next === null || next.offset >= highWatermark) offsets.unshift(highWatermark)
     else if (next.offset <= logStartOffset) offsets.length = 0
   }

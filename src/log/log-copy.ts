@@ -103,7 +103,7 @@ export class LogCopy {
     const offset = this.#next.nextOffset
     if (offset >= upToOffset) return 0
     const maxBytes = Math.min(chunkBytesMax, config.segmentBytes)
-    const read = this.#current.read({ offset, maxBytes, minOneBatch: true, upToOffset })
+    const read = this.#current.reader.read({ offset, maxBytes, minOneBatch: true, upToOffset })
     if (!(read instanceof Promise)) return this.#append(read, offset, upToOffset)
     return read.then(
       (found) => this.#append(found, offset, upToOffset),

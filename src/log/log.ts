@@ -1,16 +1,15 @@
 /**
  * The partition log: one replica of one partition, as Kafka's files in one directory.
  *
- * Appending checks the batch, gives it its offsets and leaves it to the log's end (`log-end`), which
- * writes it with all of the turn. Reads are bounded by what is written, and come from the tail cache
- * where it reaches back far enough. One writer; everything but reads, timestamp lookups and syncs is
- * synchronous.
+ * Here is how it grows, is cut and ends. Appending checks the batch, gives it its offsets and leaves it to the
+ * log's end (`log-end`), which writes it with all of the turn; what is read of it is `reader`'s. One writer;
+ * everything but reads, timestamp lookups and syncs is synchronous.
  *
  * In this folder: the log and its files (`segments`, `segment`, the indexes, `scan`), what opens it
- * (`recovery`, which says what becomes of damage), what checks appends (`validation`,
- * `producer-states`), what cuts it (`retention`, `leader-epochs`, `compaction/`), and the directory that holds many
- * of them (`log-directory`, `checkpoints`). Not here: topics' metadata, replication, who may read up
- * to where. It imports protocol and environment.
+ * (`log-parts`, and `recovery`, which says what becomes of damage), what checks appends (`validation`,
+ * `producer-states`), what reads it (`log-reader`), what cuts it (`retention`, `truncation`, `leader-epochs`,
+ * `compaction/`), and the directory that holds many of them (`log-directory`, `checkpoints`). Not here: topics'
+ * metadata, replication, who may read up to where. It imports protocol and environment.
  *
  *     logStartOffset <= lastStableOffset <= highWatermark <= logEndOffset <= nextOffset
  */
@@ -20,39 +19,27 @@ import type { Allowance } from '../../protocol/records/message-set.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { CleanableLog } from './compaction/cleanable-log.ts'
-import { mustSyncAtStart } from './durability.ts'
-import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
-import { isCompacted, type LogConfig } from './log-config.ts'
+import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
+import type { LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { LogEnd } from './log-end.ts'
 import type { AppendResult, LogOptions } from './log-options.ts'
+import { type LogParts, openParts } from './log-parts.ts'
+import { LogReader } from './log-reader.ts'
 import { orOutOfFiles } from './out-of-files.ts'
-import { PartitionDisk } from './partition-disk.ts'
-import { claimDirectory } from './partition-metadata.ts'
 import { checkProducers } from './producer-checks.ts'
-import { rebuildProducers, rememberEarlier, restoreTransactions } from './producer-rebuild.ts'
-import type { ProducerSnapshots, SnapshotEntry } from './producer-snapshot.ts'
-import { ProducerStates } from './producer-states.ts'
-import { type Recovered, type RecoveryOptions, recover } from './recovery.ts'
+import type { SnapshotEntry } from './producer-snapshot.ts'
+import type { ProducerStates } from './producer-states.ts'
 import { RecoveryPoint } from './recovery-point.ts'
 import { countDeletable } from './retention.ts'
-import { Segment } from './segment.ts'
-import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
+import type { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
-import { Tail } from './tail-cache.ts'
 import { type TakeoverSide, takePlace } from './takeover.ts'
-import {
-  firstAtOrAfter,
-  type LookupRange,
-  largestTimestamp,
-  type OffsetAndTimestamp,
-} from './timestamp-lookup.ts'
-import type { AbortedTransaction } from './transaction-index.ts'
+import { forgetAll, forgetFrom } from './truncation.ts'
 import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
 
 /** Of a log without producers, so much is read at the next start rather than a snapshot. */
 const rereadBytesMax = 64 * 1024
-const oneDay = () => 24 * 3600 * 1000
 
 export class Log {
   readonly topic: string
@@ -65,18 +52,16 @@ export class Log {
    * logStartOffset has.
    */
   onWritten: (() => void) | null = null
+  /** What can be read of it. */
+  readonly reader: LogReader
   /** How compaction reaches the segments. */
   readonly cleanable: CleanableLog
   readonly #environment: Environment
-  readonly #disk: PartitionDisk
-  readonly #path: string
-  readonly #name: string
   #config: LogConfig
+  readonly #parts: LogParts
   readonly #segments: Segments
-  readonly #snapshots: ProducerSnapshots
   readonly #epochs: LeaderEpochs
   readonly #producers: ProducerStates
-  readonly #tail: Tail | null
   readonly #end: LogEnd
   readonly #recoveryPoint: RecoveryPoint
   #logStartOffset: number
@@ -94,95 +79,47 @@ export class Log {
   }
 
   private constructor(options: LogOptions) {
-    const { environment, directory, config } = options
+    const { environment, directory } = options
     this.topic = options.topic
     this.partition = options.partition
+    this.topicId = options.topicId
     this.#environment = environment
     this.directory = directory
-    this.#name = `${options.topic}-${options.partition}`
-    const { directoryName } = options
-    this.#disk = new PartitionDisk(directory, this.#name, directoryName)
-    this.#path = `${directory.path}/${this.#name}`
-    this.#config = config
-    // First of all: what is kept of an earlier log of this name must not be found for this one.
-    const checkpoints = directory.offsetsOf(this.#name)
-    this.#disk.makeDirectory(this.#path)
-    this.topicId = options.topicId
-    claimDirectory(this.#disk, this.#path, this.topicId, environment.log)
-    this.#epochs = new LeaderEpochs(this.#disk, this.#path)
-    this.#producers = new ProducerStates(this.#name, options.producerIdExpirationMs ?? oneDay)
-    const recovered = this.#recover({
-      disk: this.#disk,
-      directory: this.#path,
-      isClean: directory.isClean,
-      ...checkpoints,
-      epochs: this.#epochs,
-      producers: this.#producers,
-      isGapless: !isCompacted(config) && checkpoints.cleanedOffset < 0 && !options.mayHaveGaps,
-      mustSync: (records) => mustSyncAtStart(config, records),
-      onDamage: options.onDamage ?? 'cut',
-      replacedUpTo: options.replacedUpTo ?? 0,
-      now: environment.clock.now(),
-      log: environment.log,
-      timers: environment.timers,
-    })
-    this.#snapshots = recovered.snapshots
-    this.#logStartOffset = recovered.logStartOffset
-    this.#segments = recovered.segments
-    this.#tail = options.tailCache === null ? null : new Tail(options.tailCache)
-    // What is copied from another log is in the cache as that log's.
-    if (this.#tail !== null) this.#tail.isFilled = directoryName === undefined
+    this.#config = options.config
+    const config = () => this.#config
+    const parts = openParts(options, config)
+    const { name, disk, path, segments, snapshots, epochs, producers, tail } = parts
+    const { checkpoints, segmentOptions } = parts
+    this.#parts = parts
+    this.#segments = segments
+    this.#epochs = epochs
+    this.#producers = producers
+    this.#logStartOffset = parts.logStartOffset
+    const isCopy = options.directoryName !== undefined
     this.#end = new LogEnd({
       environment,
-      name: this.#name,
-      config: () => this.#config,
-      offset: recovered.logEndOffset,
-      segments: this.#segments,
-      snapshots: this.#snapshots,
-      epochs: this.#epochs,
-      producers: this.#producers,
-      tail: this.#tail,
-      isSyncedBeforeRoll: options.onDamage === 'refuse' && directoryName === undefined,
+      config,
+      offset: parts.logEndOffset,
+      ...{ name, segments, snapshots, epochs, producers, tail },
+      isSyncedBeforeRoll: options.onDamage === 'refuse' && !isCopy,
       onWritten: () => this.onWritten?.(),
     })
     this.#recoveryPoint = new RecoveryPoint({
-      ...{ config: () => this.#config, segments: this.#segments, snapshots: this.#snapshots },
-      ...{ producers: this.#producers, end: this.#end, isClosed: () => this.#isClosed },
+      ...{ config, segments, snapshots, producers },
+      ...{ end: this.#end, isClosed: () => this.#isClosed },
     })
-    this.#highWatermark = recovered.logStartOffset
+    this.#highWatermark = parts.logStartOffset
     this.updateHighWatermark(checkpoints.highWatermark)
-    this.cleanable = new CleanableLog({
-      log: this,
-      disk: this.#disk,
-      path: this.#path,
-      segments: this.#segments,
-      snapshots: this.#snapshots,
-      cleanedOffset: checkpoints.cleanedOffset,
-      segmentOptions: (baseOffset) => this.#segmentOptions(baseOffset),
-      onReplaced: (endOffset) => this.#tail?.dropBelow(endOffset),
+    this.reader = new LogReader({
+      ...{ log: this, environment, parts },
+      checkUsable: () => this.#checkUsable(),
+      written: () => this.#end.written,
     })
-  }
-
-  /** Where it throws, no file stays open: the log may be opened once more. */
-  #recover(options: Omit<RecoveryOptions, 'openSegment' | 'createSegment'>): Recovered {
-    let opened: Segment[] | null = []
-    const noted = (segment: Segment) => {
-      opened?.push(segment)
-      return segment
-    }
-    try {
-      const recovered = recover({
-        ...options,
-        openSegment: (baseOffset) => noted(Segment.open(this.#segmentOptions(baseOffset))),
-        createSegment: (baseOffset) => noted(Segment.create(this.#segmentOptions(baseOffset))),
-      })
-      restoreTransactions({ ...recovered, producers: options.producers, log: options.log })
-      opened = null
-      return recovered
-    } catch (error) {
-      for (const segment of opened ?? []) segment.close(true)
-      throw error
-    }
+    this.cleanable = new CleanableLog({
+      ...{ log: this, disk, path, segments, snapshots, segmentOptions },
+      cleanedOffset: checkpoints.cleanedOffset,
+      onReplaced: (endOffset) => tail?.dropBelow(endOffset),
+    })
   }
 
   get config(): LogConfig {
@@ -272,7 +209,13 @@ export class Log {
     this.#checkUsable()
     const config = this.#config
     const now = this.#environment.clock.now()
-    const bytes = validateRecords(records, { config, origin, now, name: this.#name, allowance })
+    const bytes = validateRecords(records, {
+      config,
+      origin,
+      now,
+      name: this.#parts.name,
+      allowance,
+    })
     const duplicate = checkProducers(this.#producers, bytes, origin, transactionVersion)
     if (duplicate !== null) {
       const { lastOffset, offsetDelta, timestamp } = duplicate
@@ -293,12 +236,12 @@ export class Log {
    */
   appendAsFollower(records: Buffer, leaderEpoch: number): AppendResult {
     this.#checkUsable()
-    const { end, lastOffset } = checkReplicated(records, leaderEpoch, this.#name)
+    const { end, lastOffset } = checkReplicated(records, leaderEpoch, this.#parts.name)
     if (end === 0) return this.#result(this.nextOffset, this.nextOffset - 1, -1)
     const baseOffset = header.baseOffset(records, 0)
     if (baseOffset < this.nextOffset) {
       if (this.#segments.bytes > 0 || lastOffset < this.nextOffset) {
-        const message = `Offset ${baseOffset} for ${this.#name}, not ${this.nextOffset} or above.`
+        const message = `Offset ${baseOffset} for ${this.#parts.name}, not ${this.nextOffset} or above.`
         throw new KafkaError(errors.CORRUPT_MESSAGE, message)
       }
       this.truncateFullyAndStartAt(baseOffset, this.#logStartOffset)
@@ -306,46 +249,6 @@ export class Log {
     const bytes = end === records.length ? records : records.subarray(0, end)
     this.#end.append(bytes, baseOffset, lastOffset)
     return this.#result(baseOffset, lastOffset, -1)
-  }
-
-  /**
-   * Throws KafkaError OFFSET_OUT_OF_RANGE below logStartOffset or above logEndOffset. A value, not
-   * a promise, when the tail cache has it or nothing is there to read.
-   */
-  read(options: ReadOptions): ReadResult | Promise<ReadResult> {
-    this.#checkUsable()
-    const { offset, maxBytes, minOneBatch } = options
-    if (offset < this.#logStartOffset || offset > this.logEndOffset) {
-      throw this.#outOfRange(offset)
-    }
-    const upToOffset = Math.min(options.upToOffset, this.logEndOffset)
-    const isAnyAllowed = maxBytes > 0 || minOneBatch
-    if (offset >= upToOffset || !isAnyAllowed) return nothingAt(offset)
-    const bounded = { ...options, upToOffset }
-    if (this.#tail !== null && offset >= this.#tail.startOffset) {
-      return this.#tail.read(bounded, this.#environment.buffers)
-    }
-    return this.#readDisk(bounded)
-  }
-
-  /** The offset behind the damage that a read of `offset` met; `offset` where it met none. */
-  endOfDamage(offset: number): number {
-    return Math.min(this.#segments.endOfDamage(offset) ?? offset, this.logEndOffset)
-  }
-
-  /** Transactions aborted in [fromOffset, upToOffset): what a read_committed fetch lists. */
-  abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[] {
-    return this.#segments.abortedTransactions(fromOffset, upToOffset)
-  }
-
-  /** The first record at or after `timestamp` (and logStartOffset), or null. */
-  async offsetForTimestamp(timestamp: number): Promise<OffsetAndTimestamp | null> {
-    return firstAtOrAfter(timestamp, await this.#lookupRange())
-  }
-
-  /** The record with the largest timestamp (the first of equals), or null if none has one. */
-  async offsetOfMaxTimestamp(): Promise<OffsetAndTimestamp | null> {
-    return largestTimestamp(await this.#lookupRange())
   }
 
   /** The leader epoch in force at `offset`; -1 if unknown. */
@@ -388,20 +291,10 @@ export class Log {
     const { nextOffset } = this.#segments.active.truncateTo(offset)
     this.#logStartOffset = Math.min(this.#logStartOffset, nextOffset)
     this.#endAt(nextOffset)
-    this.#epochs.truncateFromEnd(nextOffset)
-    this.#epochs.persist(nextOffset, { sync: false })
-    this.#snapshots.keepOnly((snapshot) => snapshot <= nextOffset)
-    // One that came back would tell of producers as they never were.
-    this.#segments.markNames()
-    const producersFrom = rebuildProducers({
-      segments: this.#segments.list,
-      snapshots: this.#snapshots,
-      producers: this.#producers,
+    forgetFrom(nextOffset, this.#parts, {
       logStartOffset: this.#logStartOffset,
-      rebuiltFrom: Number.POSITIVE_INFINITY,
       now: this.#environment.clock.now(),
     })
-    rememberEarlier(this.#producers, this.#segments.list, producersFrom)
     return nextOffset
   }
 
@@ -411,10 +304,7 @@ export class Log {
     this.#segments.replaceFrom(0, offset)
     this.#logStartOffset = logStartOffset
     this.#endAt(offset)
-    this.#epochs.clear()
-    this.#epochs.persist(offset, { sync: false })
-    this.#producers.clear()
-    this.#snapshots.keepOnly(() => false)
+    forgetAll(offset, this.#parts)
   }
 
   /**
@@ -424,7 +314,7 @@ export class Log {
   deleteRecords(offset: number): void {
     this.#checkUsable()
     if (offset > this.#highWatermark) {
-      const message = `Offset ${offset} of ${this.#name} is above the high watermark.`
+      const message = `Offset ${offset} of ${this.#parts.name} is above the high watermark.`
       throw new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
     }
     this.#startAt(offset)
@@ -444,9 +334,10 @@ export class Log {
     if (count === 0) return 0
     if (count === this.#segments.list.length) orOutOfFiles(() => this.roll())
     const { baseOffset } = this.#segments.list[count] as Segment
-    orOutOfFiles(() => this.#snapshots.replaceBatchesBelow(baseOffset))
+    const { snapshots } = this.#parts
+    orOutOfFiles(() => snapshots.replaceBatchesBelow(baseOffset))
     this.#segments.removeFirst(count, this.#config.fileDeleteDelayMs)
-    this.#snapshots.keepOnly((snapshot) => snapshot >= baseOffset)
+    snapshots.keepOnly((snapshot) => snapshot >= baseOffset)
     this.#startAt(baseOffset)
     return count
   }
@@ -504,7 +395,7 @@ export class Log {
       const producers = this.#producers.entries()
       // To read so little again costs no more than a file that says that there is nothing.
       const isWorthIt = producers.length > 0 || this.size > rereadBytesMax
-      if (nextOffset > 0 && isWorthIt) this.#snapshots.take(nextOffset, producers)
+      if (nextOffset > 0 && isWorthIt) this.#parts.snapshots.take(nextOffset, producers)
     } finally {
       this.#abandon()
     }
@@ -517,7 +408,7 @@ export class Log {
   delete(): void {
     this.#checkUsable()
     this.#abandon()
-    this.directory.removePartition(this.#disk.name, this.#config.fileDeleteDelayMs)
+    this.directory.removePartition(this.#parts.disk.name, this.#config.fileDeleteDelayMs)
   }
 
   /** Nothing is stored from the end up to `offset`: the log goes on there. */
@@ -534,17 +425,14 @@ export class Log {
    */
   takePlaceOf(current: Log): void {
     takePlace(this.#side, current.#side)
-    if (this.#tail !== null) this.#tail.isFilled = true
+    const { tail } = this.#parts
+    if (tail !== null) tail.isFilled = true
   }
 
   get #side(): TakeoverSide {
     return {
+      ...this.#parts,
       log: this,
-      name: this.#name,
-      disk: this.#disk,
-      segments: this.#segments,
-      epochs: this.#epochs,
-      producers: this.#producers,
       end: this.#end,
       startAt: (offset) => this.#startAt(offset),
       close: () => this.#abandon(),
@@ -560,36 +448,6 @@ export class Log {
       logStartOffset: this.#logStartOffset,
       isDuplicate: false,
       written: this.#end.written,
-    }
-  }
-
-  async #readDisk(options: ReadOptions): Promise<ReadResult> {
-    try {
-      return await this.#segments.read(options)
-    } catch (error) {
-      // Retention may have taken the segment from under the read.
-      throw options.offset < this.#logStartOffset ? this.#outOfRange(options.offset) : error
-    }
-  }
-
-  #outOfRange(offset: number): KafkaError {
-    const range = `[${this.#logStartOffset}, ${this.logEndOffset})`
-    const message = `Offset ${offset} of ${this.#name}, which holds ${range}.`
-    return new KafkaError(errors.OFFSET_OUT_OF_RANGE, message)
-  }
-
-  async #lookupRange(): Promise<LookupRange> {
-    this.#checkUsable()
-    await this.#end.written
-    return {
-      segments: this.#segments.list,
-      fromOffset: this.#logStartOffset,
-      upToOffset: this.logEndOffset,
-      pause: async () => {
-        const { timers } = this.#environment
-        await new Promise<void>((resolve) => timers.nextTurn(resolve))
-        this.#checkUsable()
-      },
     }
   }
 
@@ -611,8 +469,8 @@ export class Log {
 
   #abandon(): void {
     this.#isClosed = true
-    const message = `${this.#name} is closed`
-    this.#end.abandon(() => new DiskError('EBADF', this.#path, { message }))
+    const message = `${this.#parts.name} is closed`
+    this.#end.abandon(() => new DiskError('EBADF', this.#parts.path, { message }))
     this.#segments.closeFiles()
     this.directory.unregister(this)
   }
@@ -620,20 +478,7 @@ export class Log {
   #checkUsable(): void {
     const { failure } = this.directory
     if (failure === null && !this.#isClosed) return
-    const why = `${this.#name} is offline: ${failure?.message ?? 'the log is closed'}`
+    const why = `${this.#parts.name} is offline: ${failure?.message ?? 'the log is closed'}`
     throw new KafkaError(errors.KAFKA_STORAGE_ERROR, why, { cause: failure ?? undefined })
-  }
-
-  #segmentOptions(baseOffset: number) {
-    return {
-      disk: this.#disk,
-      buffers: this.#environment.buffers,
-      directory: this.#path,
-      baseOffset,
-      indexBytesMax: this.#config.segmentIndexBytes,
-      indexIntervalBytes: this.#config.indexIntervalBytes,
-      createdMs: this.#environment.clock.now(),
-      log: this.#environment.log,
-    }
   }
 }

@@ -49,7 +49,12 @@ export class QuorumLog {
   async read(offset: number, maxBytes: number): Promise<readonly Buffer[]> {
     if (offset >= this.#log.logEndOffset) return []
     const upToOffset = this.#log.logEndOffset
-    const { chunks } = await this.#log.read({ offset, maxBytes, minOneBatch: true, upToOffset })
+    const { chunks } = await this.#log.reader.read({
+      offset,
+      maxBytes,
+      minOneBatch: true,
+      upToOffset,
+    })
     return chunks
   }
 

@@ -34,7 +34,7 @@ export class PartitionCoordinatorLog {
   /** Rejects with DiskError, or KafkaError where damage comes first, or there is no disk any more. */
   async read(offset: number): Promise<Buffer> {
     const { log } = this.#partition
-    const { chunks } = await log.read({
+    const { chunks } = await log.reader.read({
       offset,
       maxBytes: loadBytesMax,
       minOneBatch: true,
@@ -44,7 +44,7 @@ export class PartitionCoordinatorLog {
   }
 
   endOfDamage(offset: number): number {
-    return this.#partition.log.endOfDamage(offset)
+    return this.#partition.log.reader.endOfDamage(offset)
   }
 
   /** Resolves when the whole in-sync set has the batch. Throws KafkaError or rejects with DiskError. */

@@ -39,10 +39,10 @@ export function lookUpOffset(
       return nothingTiered
     case offsetSpec.maxTimestamp:
       if (log === null) return null
-      return log.offsetOfMaxTimestamp().then((found) => below(found, upToOffset))
+      return log.reader.offsetOfMaxTimestamp().then((found) => below(found, upToOffset))
     default:
       if (log === null) return null
-      return log.offsetForTimestamp(timestamp).then((found) => below(found, upToOffset))
+      return log.reader.offsetForTimestamp(timestamp).then((found) => below(found, upToOffset))
   }
 }
 

@@ -388,7 +388,7 @@ export class Partition {
     const upToOffset = this.readableOffset(options.isReadCommitted)
     const { maxBytes, minOneBatch } = options
     if (offset >= upToOffset || (maxBytes <= 0 && !minOneBatch)) return nothingAt(offset)
-    return this.log.read({ offset, maxBytes, minOneBatch, upToOffset })
+    return this.log.reader.read({ offset, maxBytes, minOneBatch, upToOffset })
   }
 
   /**

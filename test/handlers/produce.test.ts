@@ -56,7 +56,7 @@ async function valuesIn(path: DataPath, topic = 'orders'): Promise<string[]> {
   const { log } = path.partition(topic)
   const upToOffset = log.logEndOffset
   const read = await path.world.run(
-    Promise.resolve(log.read({ offset: 0, maxBytes: 1e6, minOneBatch: true, upToOffset })),
+    Promise.resolve(log.reader.read({ offset: 0, maxBytes: 1e6, minOneBatch: true, upToOffset })),
   )
   const values: string[] = []
   const bytes = Buffer.concat(read.chunks)

@@ -93,7 +93,7 @@ t.test('who was aborted is known after a clean close and a loss of power', async
     }
     await world.run(fixture.directory.close(7))
     fixture.crash()
-    t.strictSame(fixture.log.abortedTransactions(0, 4), expected, `seed ${seed}`)
+    t.strictSame(fixture.log.reader.abortedTransactions(0, 4), expected, `seed ${seed}`)
   }
 })
 
@@ -119,10 +119,10 @@ t.test('transactions: last stable offset, aborted ones, markers', async (t) => {
   raise()
   t.equal(fixture.log.lastStableOffset, 6)
   const aborted = [{ producerId: 7, firstOffset: 1, lastOffset: 4, lastStableOffset: 3 }]
-  t.strictSame(fixture.log.abortedTransactions(0, 6), aborted)
-  t.strictSame(fixture.log.abortedTransactions(5, 6), [])
+  t.strictSame(fixture.log.reader.abortedTransactions(0, 6), aborted)
+  t.strictSame(fixture.log.reader.abortedTransactions(5, 6), [])
   for (const reopened of [await fixture.restart(), fixture.kill()]) {
-    t.strictSame(reopened.log.abortedTransactions(0, 6), aborted)
+    t.strictSame(reopened.log.reader.abortedTransactions(0, 6), aborted)
     t.equal(reopened.files('.txnindex').length, 1)
     raise()
     t.equal(reopened.log.lastStableOffset, 6)

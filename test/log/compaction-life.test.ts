@@ -161,7 +161,7 @@ t.test('readers of what is being replaced miss nothing', async (t) => {
       const seen = new Set<number>()
       for (let offset = 0; offset < log.logEndOffset; ) {
         const options = { offset, maxBytes, minOneBatch: true, upToOffset: log.logEndOffset }
-        const { chunks, nextOffset } = await log.read(options)
+        const { chunks, nextOffset } = await log.reader.read(options)
         t.ok(nextOffset > offset)
         for (const chunk of chunks) {
           for (const at of header.batches(chunk)) {
@@ -194,7 +194,7 @@ t.test('lookups by timestamp find the records that are left', async (t) => {
   await story.compact()
   const records = (await story.stored()).flatMap((batch) => batch.records)
   for (const { timestamp } of records) {
-    const found = await story.fixture.world.run(story.log.offsetForTimestamp(timestamp))
+    const found = await story.fixture.world.run(story.log.reader.offsetForTimestamp(timestamp))
     const first = records.find((record) => record.timestamp >= timestamp)
     t.match(found, { offset: first?.offset, timestamp: first?.timestamp })
   }
@@ -250,7 +250,7 @@ t.test('a coordinator learns the same from what is left', async (t) => {
           logEndOffset: log.logEndOffset,
           read: async (offset: number) => {
             const limits = { maxBytes: 500, minOneBatch: true, upToOffset: log.logEndOffset }
-            return Buffer.concat((await log.read({ offset, ...limits })).chunks)
+            return Buffer.concat((await log.reader.read({ offset, ...limits })).chunks)
           },
         },
         logger: environment.log,

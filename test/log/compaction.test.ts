@@ -29,7 +29,7 @@ t.test('what is left is what the rules say, for many histories', async (t) => {
 
 /** Batches of which the transaction indexes say something else than their markers. */
 function misjudged({ log, oracle }: Story): number[] {
-  const aborted = log.abortedTransactions(0, log.lastStableOffset)
+  const aborted = log.reader.abortedTransactions(0, log.lastStableOffset)
   const wrong = oracle.batches.filter((batch) => {
     if (!batch.isTransactional || batch.records.length === 0 || batch.marker !== null) return false
     if (batch.lastOffset >= log.lastStableOffset) return false

@@ -62,18 +62,18 @@ async function look(fixture: Fixture): Promise<Seen> {
   const batches = [...header.batches(bytes)]
   const times: unknown[] = []
   for (const at of batches.filter((_, index) => index % 5 === 0)) {
-    times.push(await world.run(log.offsetForTimestamp(header.maxTimestamp(bytes, at))))
+    times.push(await world.run(log.reader.offsetForTimestamp(header.maxTimestamp(bytes, at))))
   }
-  times.push(await world.run(log.offsetOfMaxTimestamp()))
+  times.push(await world.run(log.reader.offsetOfMaxTimestamp()))
   const found: number[] = []
   for (const at of batches.toReversed()) {
     const offset = header.lastOffset(bytes, at)
     const limits = { maxBytes: 1, minOneBatch: true, upToOffset: log.logEndOffset }
-    const read = Promise.resolve(log.read({ offset, ...limits }))
+    const read = Promise.resolve(log.reader.read({ offset, ...limits }))
     found.push((await world.run(read)).firstOffset)
   }
   const epochs = [0, 1, 2].map((epoch) => log.endOffsetFor(epoch))
-  const aborted = log.abortedTransactions(0, log.logEndOffset)
+  const aborted = log.reader.abortedTransactions(0, log.logEndOffset)
   return { bytes, batches, aborted, epochs, times, found }
 }
 

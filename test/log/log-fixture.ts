@@ -99,7 +99,7 @@ export class Fixture {
   async read(offset: number, limits: Partial<Omit<ReadOptions, 'offset'>> = {}) {
     return this.world.run(
       Promise.resolve(
-        this.log.read({
+        this.log.reader.read({
           offset,
           maxBytes: 1 << 20,
           minOneBatch: true,

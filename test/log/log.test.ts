@@ -39,7 +39,7 @@ t.test('what is appended in a turn is written together, then readable', async (t
     t.equal(moved, 1)
     t.equal(log.logEndOffset, 2)
     const limits = { maxBytes: 1000, minOneBatch: true, upToOffset: 2 }
-    const result = log.read({ offset: 0, ...limits })
+    const result = log.reader.read({ offset: 0, ...limits })
     t.equal(result instanceof Promise, tailBytes === 0)
     const { chunks, nextOffset } = await world.run(Promise.resolve(result))
     t.equal(nextOffset, 2)
@@ -68,12 +68,15 @@ t.test('reads find every offset, keep to limits, and agree with and without cach
     }
     const nothing = await fixture.world.run(
       Promise.resolve(
-        fixture.log.read({ offset: 0, maxBytes: 10, minOneBatch: false, upToOffset: 120 }),
+        fixture.log.reader.read({ offset: 0, maxBytes: 10, minOneBatch: false, upToOffset: 120 }),
       ),
     )
     t.equal(nothing.bytes, 0)
     t.equal((await fixture.read(120)).bytes, 0)
-    t.throws(() => fixture.log.read({ ...everything, offset: 121 }), answer('OFFSET_OUT_OF_RANGE'))
+    t.throws(
+      () => fixture.log.reader.read({ ...everything, offset: 121 }),
+      answer('OFFSET_OUT_OF_RANGE'),
+    )
   }
 })
 
@@ -81,8 +84,8 @@ const everything = { maxBytes: 1 << 20, minOneBatch: true, upToOffset: Number.MA
 
 t.test('the tail cache serves the newest batches within its budget', async (t) => {
   const fixture = await manySegments({ tailBytes: 2000 })
-  t.notOk(fixture.log.read({ offset: 118, ...everything }) instanceof Promise)
-  t.ok(fixture.log.read({ offset: 0, ...everything }) instanceof Promise)
+  t.notOk(fixture.log.reader.read({ offset: 118, ...everything }) instanceof Promise)
+  t.ok(fixture.log.reader.read({ offset: 0, ...everything }) instanceof Promise)
   t.strictSame(
     offsetsIn(await fixture.readAll()),
     Array.from({ length: 60 }, (_, i) => i * 2),
@@ -220,7 +223,7 @@ t.test('a read that retention overtakes says so, or has read in time', async (t)
   const fixture = await manySegments({ config: { retentionMs: 0 } })
   await fixture.world.runFor(10)
   fixture.log.updateHighWatermark(120)
-  const reads = [0, 11, 30, 118].map((offset) => fixture.log.read({ offset, ...everything }))
+  const reads = [0, 11, 30, 118].map((offset) => fixture.log.reader.read({ offset, ...everything }))
   fixture.log.deleteOldSegments()
   for (const end of await fixture.world.run(Promise.allSettled(reads))) {
     if (end.status === 'fulfilled') t.ok(end.value.bytes > 0)
@@ -237,12 +240,15 @@ t.test('timestamps lead to records', async (t) => {
   for (let batch = 0; batch < 60; batch++) {
     const offset = batch * 2
     for (const timestamp of [timeOf(batch), timeOf(batch) - 999]) {
-      t.match(await world.run(log.offsetForTimestamp(timestamp)), { offset, leaderEpoch: 0 })
+      t.match(await world.run(log.reader.offsetForTimestamp(timestamp)), { offset, leaderEpoch: 0 })
     }
   }
-  t.match(await world.run(log.offsetForTimestamp(0)), { offset: 0 })
-  t.equal(await world.run(log.offsetForTimestamp(timeOf(59) + 1)), null)
-  t.match(await world.run(log.offsetOfMaxTimestamp()), { offset: 118, timestamp: timeOf(59) })
+  t.match(await world.run(log.reader.offsetForTimestamp(0)), { offset: 0 })
+  t.equal(await world.run(log.reader.offsetForTimestamp(timeOf(59) + 1)), null)
+  t.match(await world.run(log.reader.offsetOfMaxTimestamp()), {
+    offset: 118,
+    timestamp: timeOf(59),
+  })
   const records = [5, 90_000, 7].map((ahead) => ({
     timestamp: timeOf(0) + ahead,
     key: null,
@@ -250,13 +256,17 @@ t.test('timestamps lead to records', async (t) => {
   }))
   await fixture.append([], { records })
   await fixture.append(['after'])
-  t.match(await world.run(log.offsetOfMaxTimestamp()), { offset: 121 })
-  t.match(await world.run(log.offsetForTimestamp(timeOf(59) + 10_000)), { offset: 121 })
+  t.match(await world.run(log.reader.offsetOfMaxTimestamp()), { offset: 121 })
+  t.match(await world.run(log.reader.offsetForTimestamp(timeOf(59) + 10_000)), { offset: 121 })
   const again = await fixture.restart()
-  t.match(await world.run(again.log.offsetOfMaxTimestamp()), { offset: 121 }, 'after a restart')
-  t.match(await world.run(again.log.offsetForTimestamp(timeOf(20))), { offset: 40 })
+  t.match(
+    await world.run(again.log.reader.offsetOfMaxTimestamp()),
+    { offset: 121 },
+    'after a restart',
+  )
+  t.match(await world.run(again.log.reader.offsetForTimestamp(timeOf(20))), { offset: 40 })
   const empty = new Fixture()
-  t.equal(await empty.world.run(empty.log.offsetOfMaxTimestamp()), null)
+  t.equal(await empty.world.run(empty.log.reader.offsetOfMaxTimestamp()), null)
 })
 
 t.test('a lookup that has to walk a segment lets others in', async (t) => {
@@ -280,12 +290,15 @@ t.test('a lookup that has to walk a segment lets others in', async (t) => {
     pauses = 0
     return { found: await world.run(lookup), pauses }
   }
-  t.match(await pausesOf(log.offsetForTimestamp(60_000)), { found: { offset: 0 }, pauses: 0 })
+  t.match(await pausesOf(log.reader.offsetForTimestamp(60_000)), {
+    found: { offset: 0 },
+    pauses: 0,
+  })
   log.updateHighWatermark(61)
   log.deleteRecords(2)
-  const missed = await pausesOf(log.offsetForTimestamp(60_000))
+  const missed = await pausesOf(log.reader.offsetForTimestamp(60_000))
   t.match(missed, { found: null, pauses: 5 }, 'only what was deleted was so late')
-  const late = await pausesOf(log.offsetForTimestamp(50))
+  const late = await pausesOf(log.reader.offsetForTimestamp(50))
   t.match(late, { found: { offset: 50, timestamp: 50 }, pauses: 4 })
 
   log.roll()
@@ -295,7 +308,7 @@ t.test('a lookup that has to walk a segment lets others in', async (t) => {
     log.deleteRecords(61)
     log.deleteOldSegments()
   }
-  const overtaken = await pausesOf(log.offsetForTimestamp(60_000))
+  const overtaken = await pausesOf(log.reader.offsetForTimestamp(60_000))
   t.match(overtaken, { found: { offset: 61 }, pauses: 1 }, 'segments may go meanwhile')
 })
 
@@ -375,7 +388,7 @@ t.test('the first disk error fences the directory', async (t) => {
   const error = answer('KAFKA_STORAGE_ERROR')
   t.equal(fixture.directory.failure?.code, 'EIO')
   t.throws(() => fixture.log.append(fixture.batch(['c']), 0), error)
-  t.throws(() => fixture.log.read({ offset: 0, ...everything }), error)
+  t.throws(() => fixture.log.reader.read({ offset: 0, ...everything }), error)
   await fixture.world.run(fixture.directory.close(1))
   t.notOk(fixture.disk.exists('/data/.kafka_cleanshutdown'))
 })

@@ -163,7 +163,7 @@ t.test(
       exhaust(fixture, ['open'], { name: /\.txnindex$/ })
       if (!isNoted) await abort(1)
       await abort(2)
-      const aborted = fixture.log.abortedTransactions(0, 100)
+      const aborted = fixture.log.reader.abortedTransactions(0, 100)
       t.equal(aborted.length, 2)
       t.equal(fixture.files('.txnindex').length, isNoted ? 1 : 0)
       isWell(t, fixture)
@@ -172,8 +172,8 @@ t.test(
       for (let n = 0; n < 6; n++) await fixture.append([`<${n}>`])
       await fixture.restart()
       t.ok(fixture.directory.isClean)
-      t.strictSame(fixture.log.abortedTransactions(0, 100), aborted)
-      t.strictSame(fixture.kill().log.abortedTransactions(0, 100), aborted)
+      t.strictSame(fixture.log.reader.abortedTransactions(0, 100), aborted)
+      t.strictSame(fixture.kill().log.reader.abortedTransactions(0, 100), aborted)
     }
   },
 )

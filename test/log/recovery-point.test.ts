@@ -55,7 +55,7 @@ t.test('after an unclean end only what lies above the recovery point is read', a
       t.equal(fixture.log.latestLeaderEpoch, 4)
       t.equal(fixture.log.leaderEpochAt(0), 0)
       t.match(await fixture.append(['above it', 'and more'], last, 4), { isDuplicate: true })
-      const aborted = fixture.log.abortedTransactions(0, point)
+      const aborted = fixture.log.reader.abortedTransactions(0, point)
       t.equal(aborted.length, what === 'an abort' ? 1 : 0)
     }
   }
@@ -135,8 +135,8 @@ async function lookUpAll(fixture: Fixture, bytes: Buffer): Promise<unknown[]> {
   const timestamps = new Set([...header.batches(bytes)].map((at) => header.maxTimestamp(bytes, at)))
   const found: unknown[] = [fixture.log.logEndOffset]
   for (const timestamp of timestamps) {
-    found.push(await fixture.world.run(fixture.log.offsetForTimestamp(timestamp)))
-    found.push(await fixture.world.run(fixture.log.offsetForTimestamp(timestamp - 1)))
+    found.push(await fixture.world.run(fixture.log.reader.offsetForTimestamp(timestamp)))
+    found.push(await fixture.world.run(fixture.log.reader.offsetForTimestamp(timestamp - 1)))
   }
   return found
 }

@@ -292,7 +292,7 @@ t.test('message sets of older releases stay where they are', async (t) => {
   t.equal(fixture.log.logEndOffset, 4)
   t.ok((await fixture.readAll(2)).equals(Buffer.concat(old)))
   t.equal((await fixture.append(['c'])).baseOffset, 4)
-  t.match(await fixture.world.run(fixture.log.offsetForTimestamp(6)), { offset: 0 })
+  t.match(await fixture.world.run(fixture.log.reader.offsetForTimestamp(6)), { offset: 0 })
 })
 
 t.test('a segment replaced half way is finished or undone', async (t) => {
@@ -374,7 +374,7 @@ t.test('a read ends before damage, and never walks on in it', async (t) => {
     const sound = await fixture.read(0)
     t.ok(sound.chunks[0]?.equals(bytes.subarray(0, at)), `before a length of ${length}`)
     await t.rejects(fixture.read(3), { name: 'KafkaError', error: { name: 'CORRUPT_MESSAGE' } })
-    t.equal(fixture.log.endOfDamage(3), 4)
+    t.equal(fixture.log.reader.endOfDamage(3), 4)
     for (const offset of [4, 7]) {
       t.equal((await fixture.read(offset)).firstOffset, offset, 'what lies behind it is there')
     }

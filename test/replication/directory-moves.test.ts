@@ -88,7 +88,7 @@ class Story {
     for (let offset = log.logStartOffset; offset < log.logEndOffset; ) {
       const upToOffset = log.logEndOffset
       const asked = { offset, maxBytes: 1 << 20, minOneBatch: true, upToOffset }
-      const read = await this.path.world.run(Promise.resolve(log.read(asked)))
+      const read = await this.path.world.run(Promise.resolve(log.reader.read(asked)))
       if (read.bytes === 0) break
       chunks.push(...read.chunks.map((chunk) => Buffer.from(chunk)))
       offset = read.nextOffset
@@ -121,7 +121,7 @@ class Story {
       epochs: offsets.map((offset) => log.leaderEpochAt(offset)),
       latestEpoch: log.latestLeaderEpoch,
       producers: log.activeProducers().sort((a, b) => a.producerId - b.producerId),
-      aborted: log.abortedTransactions(start, end),
+      aborted: log.reader.abortedTransactions(start, end),
       cleanedOffset: log.cleanedOffset,
     }
   }
@@ -346,7 +346,7 @@ t.test('readers of the old log come to their end', async (t) => {
   t.not(story.log, old)
   t.strictSame(await story.bytes(old), bytes, 'for file.delete.delay.ms')
   await story.path.world.runFor(61_000)
-  t.throws(() => old.read({ offset: 0, maxBytes: 1, minOneBatch: true, upToOffset: 1 }), {
+  t.throws(() => old.reader.read({ offset: 0, maxBytes: 1, minOneBatch: true, upToOffset: 1 }), {
     name: 'KafkaError',
   })
 })

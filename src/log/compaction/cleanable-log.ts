@@ -12,6 +12,7 @@
 import type { Disk, DiskError } from '../../environment/disk.ts'
 import type { LogConfig } from '../log-config.ts'
 import type { LogDirectory } from '../log-directory.ts'
+import type { LogReader } from '../log-reader.ts'
 import type { ProducerSnapshots, SnapshotEntry } from '../producer-snapshot.ts'
 import { Segment } from '../segment.ts'
 import {
@@ -21,7 +22,6 @@ import {
   segmentSuffixes,
 } from '../segment-options.ts'
 import type { Segments } from '../segments.ts'
-import type { AbortedTransaction } from '../transaction-index.ts'
 
 /** What a log tells compaction of itself. */
 export interface CleanedLog {
@@ -35,7 +35,7 @@ export interface CleanedLog {
   readonly lastStableOffset: number
   /** Each producer with its last batch. */
   activeProducers(): SnapshotEntry[]
-  abortedTransactions(fromOffset: number, upToOffset: number): AbortedTransaction[]
+  readonly reader: Pick<LogReader, 'abortedTransactions'>
   /** Makes all durable that was appended before. Rejects with DiskError. */
   flush(): Promise<void>
 }

@@ -158,7 +158,7 @@ export class Cleaning {
 
   #passed({ path, size, baseOffset, endOffset }: Segment): PassedSegment {
     const { log } = this.#options.candidate.log
-    return { path, size, endOffset, aborted: log.abortedTransactions(baseOffset, endOffset) }
+    return { path, size, endOffset, aborted: log.reader.abortedTransactions(baseOffset, endOffset) }
   }
 
   #breathe(): Promise<void> | undefined {

@@ -28,7 +28,9 @@ export function fetchedBatches(
   isReadCommitted: boolean,
 ): FetchedRecords {
   const aborted =
-    isReadCommitted && bytes > 0 ? partition.log.abortedTransactions(firstOffset, nextOffset) : []
+    isReadCommitted && bytes > 0
+      ? partition.log.reader.abortedTransactions(firstOffset, nextOffset)
+      : []
   const isOfAborted = passAborted(aborted)
   const found: FetchedBatch[] = []
   for (const chunk of chunks) {
