@@ -17,6 +17,9 @@ function trial(loads: Loads): Service {
       route('GET', '/things', ({ query }) => json(200, { named: query.getAll('name') })),
       route('POST', '/things', ({ json: body }) => json(201, body(), { Location: '/things/new' })),
       route('GET', '/things/{name}/parts/{part}', ({ parameters }) => json(200, parameters)),
+      route('GET', '/things/{name}', ({ parameters: { name } }) =>
+        json(200, {}, { Location: `/things/${name}` }),
+      ),
       route('DELETE', '/things/{name}', () => empty(204)),
       route('PUT', '/things/{name}', ({ parameters: { name } }) => {
         if (name === 'kafka') throw new HttpError(422, 'not that one', { code: 42201 })
@@ -120,6 +123,9 @@ t.test('what is wrong is said', async (t) => {
   t.strictSame(await put('kafka'), [422, { error_code: 42201, message: 'not that one' }])
   t.strictSame(await put('known'), [400, { error_code: 400, message: 'out of range' }])
   t.strictSame(await put('bug'), [500, { error_code: 500, message: 'a bug' }])
+  const odd = await fetch(`${url}/things/a%0Ab`)
+  t.equal(odd.status, 500)
+  t.match(await odd.text(), /The answer cannot be sent: .*character/)
 })
 
 t.test('bodies have a limit, told or not', async (t) => {

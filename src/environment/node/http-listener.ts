@@ -21,7 +21,13 @@ export const listenHttp: HttpListener = async (at, limits, answer) => {
         return body
       },
     })
-    send(request, response, given, limits)
+    try {
+      send(request, response, given, limits)
+    } catch (error) {
+      // A header that cannot be one; nothing has been sent.
+      const body = `The answer cannot be sent: ${(error as Error).message}`
+      send(request, response, { status: 500, contentType: 'text/plain', body }, limits)
+    }
   })
   server.keepAliveTimeout = limits.idleMsMax
   server.requestTimeout = limits.requestMsMax
