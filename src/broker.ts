@@ -23,7 +23,6 @@ import {
   transactionCoordinatorConfig,
 } from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
-import { ConfigError } from './config/definition.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import type { TopicTable } from './config/table-configs.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
@@ -47,9 +46,8 @@ import {
 } from './handlers/handler-table.ts'
 import { LocalMarkers } from './handlers/local-markers.ts'
 import { topicView } from './handlers/topic-view.ts'
-import { identify } from './log/directory-identity.ts'
 import { Log } from './log/log.ts'
-import { LogDirectory } from './log/log-directory.ts'
+import type { LogDirectory } from './log/log-directory.ts'
 import { QuorumLog } from './log/quorum-log.ts'
 import { TailCache } from './log/tail-cache.ts'
 import { AutoTopicCreation } from './metadata/auto-topic-creation.ts'
@@ -69,7 +67,7 @@ import {
 } from './metadata/image.ts'
 import { Metadata } from './metadata/metadata.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
-import { randomUuid } from './metadata/random-uuid.ts'
+import { NodeDirectories } from './node-directories.ts'
 import { newestSnapshotEnd } from './raft/snapshot-files.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
@@ -120,10 +118,8 @@ export class Broker {
   readonly #options: BrokerOptions
   readonly #addresses: Listeners
   readonly #listeners: Listener[] = []
-  /** Those of log.dirs, and the metadata log's. */
-  readonly #directories: LogDirectory[] = []
+  readonly #directories: NodeDirectories
   #starting: Promise<void> | null = null
-  #clusterId = ''
   #isReady = false
   #hasFailed = false
   #metadata: Metadata | null = null
@@ -150,10 +146,17 @@ export class Broker {
     this.nodeId = options.config.get('node.id')
     refuseUnkept(options.config)
     this.#addresses = readListeners(options.config)
+    this.#directories = new NodeDirectories({
+      environment: options.environment,
+      config: options.config,
+      nodeId: this.nodeId,
+      clusterId: options.clusterId,
+      onFailure: (directory) => this.#directoryFailed(directory),
+    })
   }
 
   get clusterId(): string {
-    return this.#clusterId
+    return this.#directories.clusterId
   }
 
   /** Where each listener listens, with the real ports. */
@@ -171,14 +174,14 @@ export class Broker {
   }
 
   get logDirectories(): readonly string[] {
-    return this.#directories.map(({ path }) => path)
+    return this.#directories.all.map(({ path }) => path)
   }
 
   /** Whether clients are answered rightly, and if not, why. */
   health(): { ready: boolean; reason?: string } {
     if (this.#stopping !== null) return { ready: false, reason: 'stopping' }
     if (!this.#isReady) return { ready: false, reason: this.#startingReason() }
-    const failed = this.#directories.filter(({ failure }) => failure !== null)
+    const failed = this.#directories.all.filter(({ failure }) => failure !== null)
     const paths = failed.map(({ path }) => path)
     const partitions = this.#replicas?.failedPartitions ?? []
     const named = partitions.slice(0, 5).join(', ')
@@ -187,7 +190,7 @@ export class Broker {
       ...(partitions.length === 0 ? [] : [`${partitions.length} offline partitions: ${named}`]),
     ]
     if (reasons.length === 0) return { ready: true }
-    return { ready: failed.length < this.#directories.length, reason: reasons.join('; ') }
+    return { ready: failed.length < this.#directories.all.length, reason: reasons.join('; ') }
   }
 
   /** What is to be told on `/metrics`, by `brokerMetrics`. */
@@ -227,7 +230,7 @@ export class Broker {
   }
 
   async #start(): Promise<void> {
-    if (this.#directories.length === 0) this.lockDirectories()
+    if (!this.#directories.isLocked) this.lockDirectories()
     const metadata = await this.#openMetadata()
     this.#checkNotStopping()
     const replicas = await this.#hostPartitions(metadata.cache)
@@ -250,62 +253,13 @@ export class Broker {
    * `start` unless it was called before; then `stop` is due whatever comes of it.
    */
   lockDirectories(): void {
-    const environment = this.#environment
-    const { clusterId, missing, isNew } = identify({
-      disk: environment.disk,
-      paths: this.#paths,
-      metadataPath: this.#metadataPath,
-      nodeId: this.nodeId,
-      clusterId: this.#options.clusterId,
-      newId: () => randomUuid(environment.random),
-    })
-    this.#clusterId = clusterId
-    for (const path of this.#paths) {
-      const onFailure = (failed: LogDirectory) => this.#directoryFailed(failed)
-      const directory = LogDirectory.open({ environment, path, onFailure })
-      this.#directories.push(directory)
-      const meta = missing.get(path)
-      if (meta !== undefined && directory.failure === null) directory.writeMetaProperties(meta)
-    }
-    for (const directory of this.#directories) {
-      const { path, failure } = directory
-      const isNeeded = directory === this.#metadataDirectory || (isNew && missing.has(path))
-      if (failure === null || !isNeeded) continue
-      const advice = isNew ? ' A new node begins with all of its directories, or not at all.' : ''
-      const message = `The log directory ${path} cannot be used: ${failure.message}.${advice}`
-      throw new Error(message, { cause: failure })
-    }
-  }
-
-  get #logDirs(): readonly string[] {
-    return this.#config.get('log.dirs') ?? this.#config.get('log.dir')
-  }
-
-  get #metadataPath(): string {
-    const path = this.#config.get('metadata.log.dir') ?? this.#logDirs[0]
-    if (path === undefined) throw new ConfigError('log.dirs', 'log.dirs names no directory')
-    return withoutSlash(path)
-  }
-
-  /** Of all log directories, the metadata log's included. */
-  get #paths(): readonly string[] {
-    return [...new Set([...this.#logDirs.map(withoutSlash), this.#metadataPath])]
-  }
-
-  get #metadataDirectory(): LogDirectory {
-    return this.#directories.find(({ path }) => path === this.#metadataPath) as LogDirectory
-  }
-
-  /** Those that take topics' partitions. */
-  get #partitionDirectories(): readonly LogDirectory[] {
-    const paths = new Set(this.#logDirs.map(withoutSlash))
-    return this.#directories.filter(({ path }) => paths.has(path))
+    this.#directories.lock()
   }
 
   /** Replays the metadata log, leads its quorum and registers this broker. */
   async #openMetadata(): Promise<Metadata> {
     const { disk, clock } = this.#environment
-    const directory = this.#metadataDirectory
+    const directory = this.#directories.metadata
     formatMetadata(disk, directory.path, clock.now())
     const partitionDirectory = `${directory.path}/${metadataTopic}-0`
     const log = Log.open({
@@ -321,11 +275,11 @@ export class Broker {
     })
     const metadata = await Metadata.open({
       nodeId: this.nodeId,
-      clusterId: this.#clusterId,
+      clusterId: this.clusterId,
       metadataDirectory: directory.path,
       partitionDirectory,
       directoryId: directory.readMetaProperties()?.directoryId ?? '',
-      logDirs: this.#onlineDirectoryIds(),
+      logDirs: this.#directories.onlineIds,
       log: new QuorumLog(log),
       endpoints: this.#addresses.client.map((listener) => this.#registeredEndpoint(listener)),
       rack: this.#config.get('broker.rack'),
@@ -336,11 +290,6 @@ export class Broker {
     this.#metadata = metadata
     this.#applyDynamicConfig(metadata.image)
     return metadata
-  }
-
-  #onlineDirectoryIds(): string[] {
-    const online = this.#partitionDirectories.filter(({ failure }) => failure === null)
-    return online.flatMap((directory) => directory.readMetaProperties()?.directoryId ?? [])
   }
 
   #registeredEndpoint({ name, host, port }: ListenerAddress) {
@@ -354,7 +303,7 @@ export class Broker {
     const replicas = new Replicas({
       environment: this.#environment,
       brokerId: this.nodeId,
-      directories: this.#partitionDirectories,
+      directories: this.#directories.ofPartitions,
       tailCache: new TailCache(this.#options.tailCacheBytes ?? tailCacheBytesDefault),
       configFor: (topic) => this.#replicaConfig(cache.image, topic),
       producerIdExpirationMs: () => config.get('producer.id.expiration.ms'),
@@ -532,10 +481,10 @@ export class Broker {
     this.#replicas?.directoryFailed(directory)
     if (this.#metadata !== null) void this.#coordinators?.elect(this.#metadata.image)
     const { path, failure } = directory
-    if (path === this.#metadataPath) {
+    if (path === this.#directories.metadataPath) {
       const message = `The metadata log is in ${path}, which failed: ${failure?.message}`
       this.#fail(new Error(message, { cause: failure }))
-    } else if (this.#partitionDirectories.every((one) => one.failure !== null)) {
+    } else if (this.#directories.ofPartitions.every((one) => one.failure !== null)) {
       const message = `No log directory is left; the last one failed with ${failure?.message}`
       this.#fail(new Error(message, { cause: failure }))
     }
@@ -549,7 +498,7 @@ export class Broker {
   }
 
   async #stop(): Promise<void> {
-    for (const directory of this.#directories) directory.stopWaiting()
+    for (const directory of this.#directories.all) directory.stopWaiting()
     // Ends a start between two partitions, or while coordinators load; it tells its own caller.
     this.#replicas?.endStart()
     this.#coordinators?.close()
@@ -566,11 +515,9 @@ export class Broker {
     const brokerEpoch = this.#metadata?.brokerEpoch ?? -1
     await this.#replicas?.close(brokerEpoch)
     // Those that no partitions of topics lie in, and all where no partition was hosted yet.
-    await Promise.all(this.#directories.map((directory) => directory.close(brokerEpoch)))
+    await Promise.all(this.#directories.all.map((directory) => directory.close(brokerEpoch)))
   }
 }
-
-const withoutSlash = (path: string): string => path.replace(/(?<=.)\/+$/, '')
 
 function reconfiguredTopics(delta: MetadataDelta): string[] {
   return delta.configChanges
