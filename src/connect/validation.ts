@@ -143,11 +143,6 @@ function checkTransactions(
       boundary,
       'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.',
     )
-  if (settings.has('offsets.storage.topic'))
-    complain(
-      'offsets.storage.topic',
-      'Offsets are kept in the topic of the worker only (offset.storage.topic)',
-    )
 }
 
 function isMatch(pattern: string, topic: string): boolean {

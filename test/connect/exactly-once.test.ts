@@ -18,7 +18,7 @@ import { WorkerTrial } from './worker-trial.ts'
 
 t.setTimeout(120_000)
 
-const enabled = { 'exactly.once.source.support': 'enabled' }
+const enabled = { 'exactly.once.source.support': 'enabled', 'offset.storage.partitions': '1' }
 
 /** Counts upwards in as many parts as it has; a task may be told to fail, and what to do behind a number. */
 class Counters {
@@ -237,6 +237,38 @@ t.test(
     t.equal(moved.status, 200)
   },
 )
+
+t.test('a connector may keep its offsets in a topic of its own, and give it up', async (t) => {
+  const counters = new Counters('Own')
+  counters.last = 50
+  const trial = await started(t, counters.plugin)
+  const offset = async () =>
+    (await trial.ask('GET', '/connectors/own/offsets')).body.offsets[0]?.offset.number
+  const own = { 'offsets.storage.topic': 'own-offsets' }
+  await trial.ask('PUT', '/connectors/own/config', connector(counters, own))
+  await trial.until('all is kept', async () => (await offset()) === 49)
+  const [last] = (await committed(trial, 'own-offsets', 1)).slice(-1)
+  t.equal(last, '{"number":49}')
+  await trial.ask('PUT', '/connectors/own/stop')
+  await trial.untilStates('own', 'STOPPED')
+  const moved = { offsets: [{ partition: { part: 0 }, offset: { number: 39 } }] }
+  t.equal((await trial.ask('PATCH', '/connectors/own/offsets', moved)).status, 200)
+  t.equal(await offset(), 39)
+  await trial.stopWorker()
+  await trial.startWorker()
+  t.equal(await offset(), 39)
+  await trial.ask('PUT', '/connectors/own/resume')
+  await trial.until('all is kept', async () => (await offset()) === 49)
+  counters.last = 60
+  await trial.ask('PUT', '/connectors/own/config', connector(counters))
+  await trial.until('it goes on from the topic of the worker', async () => (await offset()) === 59)
+  const values = await committed(trial, counters.topic, 70)
+  t.strictSame(values, [...numbers(50), ...numbers(60).slice(40)])
+  await trial.ask('PUT', '/connectors/own/stop')
+  await trial.untilStates('own', 'STOPPED')
+  t.equal((await trial.ask('DELETE', '/connectors/own/offsets')).status, 200)
+  t.equal(await offset(), undefined)
+})
 
 t.test('a file once, and what a connector may ask for', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-once-'))

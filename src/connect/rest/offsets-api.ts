@@ -55,7 +55,7 @@ async function offsets(herder: Herder, name: string) {
       })),
     })
   }
-  const rows = herder.offsets.all(name).map(
+  const rows = (await herder.offsetsOf(name)).all().map(
     ({ partition, offset }): JsonObject =>
       new Map([
         ['partition', toJson(partition)],
@@ -213,8 +213,8 @@ async function alterSource(
   return moveSource(herder, name, plugin, moves)
 }
 
-function resetSource(herder: Herder, name: string, plugin: Of<'source'>): Promise<boolean> {
-  const all = herder.offsets.all(name)
+async function resetSource(herder: Herder, name: string, plugin: Of<'source'>): Promise<boolean> {
+  const all = (await herder.offsetsOf(name)).all()
   return moveSource(
     herder,
     name,
@@ -231,9 +231,8 @@ async function moveSource(
 ): Promise<boolean> {
   const settings = herder.resolved(name)
   const isMoved = await asked(() => plugin.connector().alterOffsets?.(settings, moves))
-  await herder.putOffsets(
-    moves.map(([partition, offset]) => herder.offsets.entry(name, partition, offset)),
-  )
+  const offsets = await herder.offsetsOf(name)
+  await offsets.put(moves.map(([partition, offset]) => ({ partition, offset })))
   return isMoved ?? false
 }
 

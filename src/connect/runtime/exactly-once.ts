@@ -67,7 +67,7 @@ export class ExactlyOnce implements SourceWrites {
     const config = sourceConfig.parse(named(settings))
     this.#parts = parts
     this.#guard = guard
-    this.#offsetsTopic = worker.config['offset.storage.topic']
+    this.#offsetsTopic = parts.offsets.topic
     this.#boundary = config['transaction.boundary'] as Boundary
     this.#intervalMs = Number(
       config['transaction.boundary.interval.ms'] ?? worker.config['offset.flush.interval.ms'],
@@ -204,6 +204,7 @@ export class ExactlyOnce implements SourceWrites {
       throw this.#failed(error as Error)
     }
     this.#isRunning = false
+    await offsets.also([...this.#offsets.values()])
     this.#offsets.clear()
     for (const { record, delivery } of this.#records.splice(0))
       await tellWritten(this.#parts, record, delivery)

@@ -9,10 +9,10 @@ import type { Settings } from '../config-def.ts'
 import { hasReference } from '../config-providers.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
 import type { ConfigState, RestartRequest, TargetState } from '../storage/config-state.ts'
-import type { OffsetState } from '../storage/offset-state.ts'
 import { connectorStatusEntry, type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
 import { type ConfigInfos, validateConnector } from '../validation.ts'
+import { ConnectorOffsets } from './connector-offsets.ts'
 import { fenceTasks } from './fencing.ts'
 import { Kept } from './kept.ts'
 import type { Worker } from './worker.ts'
@@ -40,11 +40,11 @@ export abstract class Herder {
 
   constructor(worker: Worker) {
     this.worker = worker
-    this.kept = new Kept(worker)
     this.cluster = new Cluster(worker.environment, {
       bootstrap: worker.bootstrap,
       clientId: 'connect-worker',
     })
+    this.kept = new Kept(worker)
   }
 
   /** Reads what is kept, and starts what is to run here. Rejects with ConnectException, KafkaError. */
@@ -86,8 +86,12 @@ export abstract class Herder {
     return this.kept.statuses
   }
 
-  get offsets(): OffsetState {
-    return this.kept.offsets
+  /** Of a source, as they are kept by now. Rejects with HttpError 404, ConnectException, KafkaError. */
+  async offsetsOf(name: string): Promise<ConnectorOffsets> {
+    const own = this.resolved(name).get('offsets.storage.topic') ?? null
+    const offsets = new ConnectorOffsets(this.kept, name, own)
+    await offsets.catchUp()
+    return offsets
   }
 
   /** Throws HttpError 400 for a class that is none of a connector. */
@@ -114,10 +118,6 @@ export abstract class Herder {
       else settings.set(setting, value)
     }
     await this.put(name, settings, { mayReplace: true, target: null })
-  }
-
-  putOffsets(entries: readonly Entry[]): Promise<void> {
-    return this.kept.putOffsets(entries)
   }
 
   forgetTopics(name: string): void {

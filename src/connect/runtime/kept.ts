@@ -2,6 +2,7 @@
 import { HttpError } from '../../http/routes.ts'
 import { ConfigState } from '../storage/config-state.ts'
 import { OffsetState } from '../storage/offset-state.ts'
+import { OffsetTopics } from '../storage/offset-topics.ts'
 import { StatusState } from '../storage/status-state.ts'
 import type { Apply, Entry, Kind, States, Storage } from '../storage/storage.ts'
 import type { Worker } from './worker.ts'
@@ -9,13 +10,20 @@ import type { Worker } from './worker.ts'
 export class Kept {
   readonly configs = new ConfigState()
   readonly statuses = new StatusState()
+  /** Of the worker's own topic. */
   readonly offsets = new OffsetState()
+  readonly offsetTopics: OffsetTopics
   readonly #worker: Worker
   #storage: Storage | null = null
   #isClosed = false
 
   constructor(worker: Worker) {
     this.#worker = worker
+    this.offsetTopics = new OffsetTopics(worker)
+  }
+
+  get offsetsTopic(): string {
+    return this.#worker.config['offset.storage.topic']
   }
 
   /** Reads what there is. `onConfig` is told of settings that come, once they are applied. */
@@ -36,6 +44,7 @@ export class Kept {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    await this.offsetTopics.close()
     await this.#storage?.close()
   }
 
@@ -51,6 +60,12 @@ export class Kept {
 
   async putOffsets(entries: readonly Entry[]): Promise<void> {
     await this.#open.put('offsets', entries)
+  }
+
+  /** Offsets that are kept elsewhere, too. */
+  tellUnkept(error: unknown): void {
+    const { log } = this.#worker.environment
+    if (!this.#isClosed) log.warn('Offsets could not be kept', { reason: String(error) })
   }
 
   /** Statuses. They are told as soon as they can be; nobody waits for them. */

@@ -27,7 +27,8 @@ export interface RunningConnectorOptions {
   readonly worker: Worker
   readonly plugin: ConnectorPlugin
   readonly settings: Settings
-  readonly offsets: SourceOffsets
+  /** Kept in a topic of its own, or (null) in the worker’s. */
+  readonly offsets: (ownTopic: string | null) => SourceOffsets
   readonly events: ConnectorEvents
 }
 
@@ -155,7 +156,12 @@ export class RunningConnector {
       run =
         plugin.type === 'sink'
           ? new SinkTaskLoop(plugin, options)
-          : new SourceTaskLoop(plugin, offsets, options, this.#transactions(task, guard))
+          : new SourceTaskLoop(
+              plugin,
+              offsets(resolved.get('offsets.storage.topic') ?? null),
+              options,
+              this.#transactions(task, guard),
+            )
       this.#tasks.set(task, run)
     } catch (error) {
       events.onTaskState(task, 'FAILED', error)

@@ -15,6 +15,7 @@ import {
   taskStatusEntry,
   topicEntry,
 } from '../storage/status-state.ts'
+import { ConnectorOffsets } from './connector-offsets.ts'
 import type { Kept } from './kept.ts'
 import { RunningConnector } from './running-connector.ts'
 import type { Worker } from './worker.ts'
@@ -65,21 +66,12 @@ export class Runs {
 
   /** In place of one of the same name, which was stopped. */
   make(name: string, plugin: ConnectorPlugin, settings: Settings): RunningConnector {
-    const { offsets } = this.#kept
     const connector = new RunningConnector({
       name,
       worker: this.#worker,
       plugin,
       settings,
-      offsets: {
-        catchUp: () => this.#kept.catchUp('offsets'),
-        offset: (partition) => offsets.offset(name, partition),
-        put: (rows) =>
-          this.#kept.putOffsets(
-            rows.map(({ partition, offset }) => offsets.entry(name, partition, offset)),
-          ),
-        entry: ({ partition, offset }) => offsets.entry(name, partition, offset),
-      },
+      offsets: (ownTopic) => new ConnectorOffsets(this.#kept, name, ownTopic),
       events: {
         onConnectorFailure: (error) => {
           this.connectorIs(name, 'FAILED', error)

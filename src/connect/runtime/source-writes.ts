@@ -22,8 +22,12 @@ export interface SourceOffsets {
   offset(partition: SourcePosition): SourcePosition | null
   /** Resolves when they are kept. */
   put(offsets: readonly SourceOffset[]): Promise<void>
-  /** As it is written to the topic of offsets. */
+  /** Where they are kept first. */
+  readonly topic: string
+  /** As it is written there. */
   entry(offset: SourceOffset): Entry
+  /** They have been written there. Never rejects. */
+  also(offsets: readonly SourceOffset[]): Promise<void>
 }
 
 export interface SourceWrites {

@@ -14,6 +14,7 @@ import { latest, listOffsets } from '../../client/offsets.ts'
 import type { Delivery } from '../../client/partition-queue.ts'
 import { Producer } from '../../client/producer.ts'
 import { nameOf, type TopicPartition } from '../../client/topic-partition.ts'
+import type { Timer } from '../../environment/environment.ts'
 import { ConnectException } from '../failures.ts'
 import type { Apply, Entry } from './storage.ts'
 
@@ -32,6 +33,7 @@ interface Waiter extends TopicPartition {
 }
 
 const pollMs = 1000
+const lookMs = 20
 /** A key or value that long is none of ours: it is left alone. */
 const valueBytesMax = 16 * 1024 * 1024
 
@@ -43,6 +45,7 @@ export class StorageLog {
   readonly #applied = new Map<string, number>()
   #waiters: Waiter[] = []
   #reading: Promise<void> = Promise.resolve()
+  #looking: Timer | null = null
   #isClosed = false
 
   /** Makes topics that are missing, and reads all to their ends. Throws ConnectException, KafkaError. */
@@ -78,6 +81,7 @@ export class StorageLog {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#looking?.cancel()
     const error = new ConnectException('The worker is stopping')
     for (const { reject } of this.#waiters.splice(0)) reject(error)
     await this.#consumer.close()
@@ -130,9 +134,20 @@ export class StorageLog {
     }
     if (offset < 0 || (this.#applied.get(nameOf({ topic, partition })) ?? -1) >= offset) return
     if (this.#isClosed) throw new ConnectException('The worker is stopping')
-    await new Promise<void>((resolve, reject) =>
-      this.#waiters.push({ topic, partition, offset, resolve, reject }),
-    )
+    await new Promise<void>((resolve, reject) => {
+      this.#waiters.push({ topic, partition, offset, resolve, reject })
+      this.#lookSoon()
+    })
+  }
+
+  /** Where nothing comes but markers of transactions, the consumer moves on, and its poll does not end. */
+  #lookSoon(): void {
+    if (this.#looking !== null || this.#waiters.length === 0) return
+    this.#looking = this.#cluster.environment.timers.after(lookMs, () => {
+      this.#looking = null
+      this.#notePositions()
+      this.#lookSoon()
+    })
   }
 
   async #read(): Promise<void> {
