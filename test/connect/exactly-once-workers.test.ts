@@ -6,6 +6,7 @@ import t from 'tap'
 import { Cluster } from '../../src/client/cluster.ts'
 import { Consumer } from '../../src/client/consumer.ts'
 import type { IsolationLevel } from '../../src/client/offsets.ts'
+import { Transaction } from '../../src/client/transaction.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { startBroker } from '../cli/running-broker.ts'
 import { ask, type RunningWorker, startWorker, until } from './worker-process.ts'
@@ -109,4 +110,11 @@ t.test('workers are killed, tasks move and become fewer', async (t) => {
   const forged = await ask(`${workers[0]!.url}/connectors/in/fence`, 'PUT')
   t.equal(forged.status, 400)
   t.match(forged.body.message, /missing required signature/)
+  // As a leader does that follows: the one before it writes no settings any more, until it leads again.
+  const follower = new Transaction(cluster, { transactionalId: 'connect-cluster-once' })
+  await follower.open()
+  const refused = await datagen(1)
+  t.equal(refused.status, 409)
+  t.match(refused.body.message, /could not write to the config topic/)
+  t.equal((await datagen(1)).status, 200)
 })

@@ -10,6 +10,7 @@ import type { Cluster } from '../../client/cluster.ts'
 import { takeOver } from '../../client/transaction.ts'
 import { HttpError } from '../../http/routes.ts'
 import { taskCountEntry } from '../storage/config-state.ts'
+import type { Entry } from '../storage/storage.ts'
 import type { Kept } from './kept.ts'
 
 const timeoutMs = 60_000
@@ -20,9 +21,17 @@ export function transactionalIdOf(group: string, connector: string, task: number
   return `${group}-${connector}-${task}`
 }
 
+export interface FencingParts {
+  readonly cluster: Cluster
+  readonly kept: Kept
+  readonly group: string
+  /** To the config topic. */
+  readonly write: (entries: readonly Entry[]) => Promise<void>
+}
+
 /** One at a time for each connector. Rejects with KafkaError, TimeoutError, and HttpError 409 where tasks have changed. */
 export async function fenceTasks(
-  { cluster, kept, group }: { cluster: Cluster; kept: Kept; group: string },
+  { cluster, kept, group, write }: FencingParts,
   connector: string,
 ): Promise<void> {
   const { configs } = kept
@@ -43,5 +52,5 @@ export async function fenceTasks(
       409,
       'Fencing failed because new task configurations were generated for the connector',
     )
-  await kept.write([taskCountEntry(connector, tasks.length)])
+  await write([taskCountEntry(connector, tasks.length)])
 }

@@ -169,7 +169,13 @@ export abstract class Herder {
   protected async fenceTasks(name: string): Promise<void> {
     const { exactlyOnceGroup: group } = this.worker
     if (group === null || this.typeOf(this.require(name)) !== 'source') return
-    await fenceTasks({ cluster: this.cluster, kept: this.kept, group }, name)
+    const write = (entries: readonly Entry[]) => this.writeAsLeader(entries)
+    await fenceTasks({ cluster: this.cluster, kept: this.kept, group, write }, name)
+  }
+
+  /** Settings, which only one worker of all writes. */
+  protected writeAsLeader(entries: readonly Entry[]): Promise<void> {
+    return this.kept.write(entries)
   }
 
   /** Whether a connector may be made or changed so. Rejects with HttpError 400, 409; answers whether it is new. */

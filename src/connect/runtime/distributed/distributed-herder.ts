@@ -21,6 +21,7 @@ import {
   targetEntry,
   taskEntries,
 } from '../../storage/config-state.ts'
+import type { Entry } from '../../storage/storage.ts'
 import { settingsOf } from '../../storage/stored-json.ts'
 import { openTopicStorage } from '../../storage/topic-storage.ts'
 import { Elsewhere } from '../elsewhere.ts'
@@ -29,6 +30,7 @@ import { InOrder } from '../in-order.ts'
 import { pausedFor } from '../pause.ts'
 import type { Worker } from '../worker.ts'
 import { AssignedRuns } from './assigned-runs.ts'
+import { LeaderWrites, leaderIdOf } from './leader-writes.ts'
 import { checkSignature, signatureAlgorithm, signed } from './signatures.ts'
 import { isEmpty, noWork, taskName, type Work } from './work.ts'
 import { WorkerMember } from './worker-member.ts'
@@ -46,6 +48,7 @@ export class DistributedHerder extends Herder {
   readonly #member: WorkerMember
   /** What the leader does, one after the other. */
   readonly #leading = new InOrder()
+  readonly #writes: LeaderWrites
   /** Keys of the config topic that have changed, and nobody has looked at. */
   #changed: string[] = []
   /** Of those that the assignment is of, as far as this worker knows. */
@@ -66,6 +69,13 @@ export class DistributedHerder extends Herder {
       pluginOf: (settings) => this.pluginOf(settings),
       publish: (name, tasks) => this.#publish(name, tasks),
       fence: (name) => this.#fence(name),
+    })
+    this.#writes = new LeaderWrites({
+      ...{ cluster: this.cluster, kept: this.kept, topic: config['config.storage.topic'] },
+      transactionalId:
+        config['exactly.once.source.support'] === 'disabled'
+          ? null
+          : leaderIdOf(config['group.id'] ?? ''),
     })
     this.#member = new WorkerMember(this.cluster, config, {
       url: `http://${worker.workerId}/`,
@@ -106,7 +116,7 @@ export class DistributedHerder extends Herder {
     return this.#lead(async () => {
       const isNew = await this.checkPut(name, settings, options)
       const targets = options.target === null ? [] : [targetEntry(name, options.target)]
-      await this.kept.write([...targets, connectorEntry(name, settings)])
+      await this.#writes.write([...targets, connectorEntry(name, settings)])
       return isNew
     })
   }
@@ -114,7 +124,7 @@ export class DistributedHerder extends Herder {
   override delete(name: string): Promise<void> {
     return this.#lead(async () => {
       this.require(name)
-      await this.kept.write([connectorEntry(name, null), targetEntry(name, null)])
+      await this.#writes.write([connectorEntry(name, null), targetEntry(name, null)])
     })
   }
 
@@ -123,13 +133,13 @@ export class DistributedHerder extends Herder {
     if (this.configs.target(name) === target) return
     // Everybody may write that, but who stops takes the tasks away.
     if (target !== 'STOPPED') return this.kept.write([targetEntry(name, target)])
-    await this.#lead(() => this.kept.write([commitEntry(name, 0), targetEntry(name, target)]))
+    await this.#lead(() => this.#writes.write([commitEntry(name, 0), targetEntry(name, target)]))
   }
 
   override async restart(name: string, request: RestartRequest): Promise<void> {
     this.require(name)
     if (request.includeTasks || request.onlyFailed)
-      return this.#lead(() => this.kept.write([restartEntry(name, request)]))
+      return this.#lead(() => this.#writes.write([restartEntry(name, request)]))
     await this.#settled()
     if (this.#runs.hasConnector(name)) return this.#runs.restart(name, request)
     throw this.#ownedElsewhere('connectors', name)
@@ -175,6 +185,10 @@ export class DistributedHerder extends Herder {
       await this.#catchUp()
       await this.fenceTasks(name)
     })
+  }
+
+  protected override writeAsLeader(entries: readonly Entry[]): Promise<void> {
+    return this.#writes.write(entries)
   }
 
   get #nowMs(): number {
@@ -266,6 +280,7 @@ export class DistributedHerder extends Herder {
     const revoked = await member.join()
     const assignment = member.assignment!
     this.#runs.generation = member.generationId
+    if (!member.isLeader) this.#writes.release()
     const { delayMs, isFailed, configOffset } = assignment
     this.#rejoinAtMs = delayMs > 0 ? this.#nowMs + delayMs : Number.POSITIVE_INFINITY
     log.info('Joined the group', {
@@ -332,7 +347,7 @@ export class DistributedHerder extends Herder {
     if (known !== null && (ttlMs <= 0 || clock.now() < known.createdMs + ttlMs)) return
     const key = random.bytes(keyBytes)
     const entry = sessionKeyEntry({ key, algorithm: signatureAlgorithm, createdMs: clock.now() })
-    await this.kept.write([entry])
+    await this.#writes.write([entry])
   }
 
   /** Statuses of connectors and tasks that are no more. */
@@ -393,8 +408,8 @@ export class DistributedHerder extends Herder {
         `Cannot submit non-empty set of task configs for stopped connector ${name}`,
       )
     await this.#leading.run('leader', async () => {
-      await this.kept.write(taskEntries(name, tasks))
-      await this.kept.write([commitEntry(name, tasks.length)])
+      await this.#writes.write(taskEntries(name, tasks))
+      await this.#writes.write([commitEntry(name, tasks.length)])
     })
   }
 }
