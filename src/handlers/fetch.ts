@@ -75,6 +75,9 @@ interface Row {
 const partitionsAtOnceMax = 500
 const partitionsPerStep = 16
 
+/** Of 2^32: its multiples lie evenly, whatever the step between two of them. */
+const goldenRatio = 0x9e3779b1
+
 /** Of a partition, where they are converted: they unpack to as much as is converted for one answer, or more. */
 const convertedBytesMax = 4 * 1024 * 1024
 
@@ -117,9 +120,9 @@ class Fetch {
     if (room !== null) return this.#readLater(room)
     // Who may read what is decided anew each time.
     if (this.#context.authorizer !== null) this.#session.readAll()
-    const toRead = this.#session.toRead(this.#isReadCommitted)
-    if (toRead.length > partitionsAtOnceMax) return this.#readInTurns()
     this.#begin()
+    const toRead = this.#toRead()
+    if (toRead.length > partitionsAtOnceMax) return this.#readInTurns()
     for (const fetched of toRead) this.#readOne(fetched)
     return this.#hasRead()
   }
@@ -190,7 +193,7 @@ class Fetch {
 
   *#readAll(): Steps<void> {
     this.#begin()
-    const toRead = this.#session.toRead(this.#isReadCommitted)
+    const toRead = this.#toRead()
     const { resting } = this.#session
     if (resting !== null) this.#early?.add(resting)
     for (const fetched of toRead) {
@@ -206,6 +209,20 @@ class Fetch {
     this.#bytes = 0
     const { bytesMax } = this.#parts
     this.#bytesMax = Math.min(this.#request.maxBytes, bytesMax(), this.#context.replyBytesLeft)
+  }
+
+  /**
+   * In the order in which they share the bytes of the answer: that of the session, else of the request. Where
+   * the answer holds less than was asked for, one without a session begins each time with another one, so
+   * that the last ones have their turn, too, if the client always names them last.
+   */
+  #toRead(): readonly FetchedPartition[] {
+    const all = this.#session.toRead(this.#isReadCommitted)
+    const isCut = this.#bytesMax < Math.min(this.#request.maxBytes, this.#parts.bytesMax())
+    if (this.#session.keepsOrder || !isCut || all.length < 2) return all
+    const share = (Math.imul(this.#context.correlationId, goldenRatio) >>> 0) / 2 ** 32
+    const start = Math.floor(share * all.length)
+    return [...all.slice(start), ...all.slice(0, start)]
   }
 
   #readOne(fetched: FetchedPartition): void {
@@ -415,12 +432,12 @@ class Fetch {
       session.told(fetched, answer, bytes)
       if (bytes > 0) traffic?.countSent(bytes)
       const { topic, topicId } = fetched
-      const last = topics.at(-1)
-      if (last !== undefined && last.topic === topic && last.topicId === topicId) {
-        last.partitions.push(answer)
-      } else {
-        topics.push({ topic, topicId, partitions: [answer] })
-      }
+      const isOf = (one: AnsweredTopic | undefined): boolean =>
+        one !== undefined && one.topic === topic && one.topicId === topicId
+      // Where reading began amid a topic, what it passed over came last.
+      const known = [topics.at(-1), topics[0]].find(isOf)
+      if (known === undefined) topics.push({ topic, topicId, partitions: [answer] })
+      else known.partitions.push(answer)
     }
     this.#context.countRecords(recordBytes)
     const response: Mutable<FetchResponse> = {

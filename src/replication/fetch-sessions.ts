@@ -65,6 +65,11 @@ export class FetchContext {
     return this.#session?.stirring(isReadCommitted) ?? [...this.#partitions.values()]
   }
 
+  /** Whether those that were served stand behind the others the next time. */
+  get keepsOrder(): boolean {
+    return this.#session !== null || this.#open !== null
+  }
+
   /** What may be told about a partition depends on more than the partition: every one is read. */
   readAll(): void {
     this.#session?.stirAll()

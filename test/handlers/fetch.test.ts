@@ -137,6 +137,53 @@ t.test('how many bytes', async (t) => {
   t.same(lengths, [100, 100], 'before version 3 the limit is hard, and a message is cut')
 })
 
+t.test('where an answer holds less than was asked for, all have their turn', async (t) => {
+  const path = new DataPath()
+  const names = ['orders', 'payments']
+  for (const topic of names) {
+    path.createTopic(topic, { partitions: 6 })
+    for (let index = 0; index < 6; index++) {
+      await path.world.run(path.partition(topic, index).append(batchOf(['x']), { acks: 1 }).written)
+    }
+  }
+  const offsets = Object.fromEntries(Array.from({ length: 6 }, (_, index) => [index, 0]))
+  const first = inputOf({ offsets })
+  const topics = names.map((topic) => ({ ...first.topics[0]!, topic }))
+  const room = 3 * batchOf(['x']).length
+  const ask = (more: object, correlationId: number) =>
+    path.call(
+      fetch(path.parts),
+      12,
+      { ...first, topics, ...more },
+      {
+        context: { correlationId, replyBytesLeft: room },
+      },
+    )
+  const served = new Set<string>()
+  for (let correlationId = 0; correlationId < 200; correlationId += 12) {
+    const answer = await ask({}, correlationId)
+    t.same(answer?.responses.map(({ topic }) => topic).sort(), names, 'each topic once')
+    const all = answer!.responses.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partitionIndex, records }) => ({
+        records,
+        name: `${topic}-${partitionIndex}`,
+      })),
+    )
+    t.equal(new Set(all.map(({ name }) => name)).size, 12, 'each partition once')
+    const full = all.filter(({ records }) => offsetsIn(records).length > 0)
+    t.equal(full.length, 3)
+    for (const { name } of full) served.add(name)
+  }
+  t.equal(served.size, 12, 'those named last as well')
+  const few = await ask({ maxBytes: room }, 7)
+  const lengths = few?.responses[0]?.partitions.map(({ records }) => offsetsIn(records).length)
+  t.same(
+    lengths,
+    [1, 1, 1, 0, 0, 0],
+    'in the order of the request where it holds what was asked for',
+  )
+})
+
 t.test('what a partition refuses', async (t) => {
   const path = new DataPath()
   const { id } = path.createTopic('orders', { leaderEpoch: 4 })
