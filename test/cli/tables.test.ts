@@ -120,6 +120,7 @@ t.test('what does not fit is said in a line, and nothing is committed', async (t
   refused(['restore', orders, '--timestamp', '2000-01-01'], '', /no version is as old as 2000/)
   refused(['restore', orders, '--timestamp', 'noon'], '', /noon/, 2)
   refused(['restore', orders], '', /--version or --timestamp is missing/, 2)
+  refused(['optimize', orders, '--z-order-by', 'id,nope'], '', /there is no column nope/)
   t.match(JSON.parse(tables(['list', root, '--json']).stdout), [{}, { version: 3 }])
 })
 

@@ -65,15 +65,17 @@ export class DataWriter {
     return this.#rowCount
   }
 
-  /** Columns are found by the names of the table's; one that the batch lacks is empty. */
-  async append(batch: ColumnBatch): Promise<void> {
+  /**
+   * Columns are found by the names of the table's; one that the batch lacks is empty. Rows of different groups go to
+   * different files.
+   */
+  async append(batch: ColumnBatch, group = 0): Promise<void> {
     const whole = this.#wholeBatch(batch)
     for (const part of partsOf(whole, this.#schema.partitionFields)) {
-      const file = await this.#fileOf(part.partition)
+      const key = `${group} ${part.partition.key}`
+      const file = await this.#fileOf(key, part.partition)
       await file.append(this.#fileBatch(part.batch))
-      if (file.size >= (this.#options.fileBytes ?? fileBytesDefault)) {
-        await this.#end(part.partition.key, file)
-      }
+      if (file.size >= (this.#options.fileBytes ?? fileBytesDefault)) await this.#end(key, file)
     }
     this.#rowCount += batch.rowCount
     await this.#limitHeld()
@@ -81,8 +83,13 @@ export class DataWriter {
 
   /** Ends all files. Nothing may be appended afterwards. */
   async finish(): Promise<readonly AddAction[]> {
-    for (const [key, file] of this.#open) await this.#end(key, file)
+    await this.endFiles()
     return this.#written
+  }
+
+  /** What is appended afterwards goes to other files. */
+  async endFiles(): Promise<void> {
+    for (const [key, file] of this.#open) await this.#end(key, file)
   }
 
   /** Removes everything that was written. */
@@ -109,12 +116,12 @@ export class DataWriter {
     return { rowCount: batch.rowCount, columns }
   }
 
-  async #fileOf(partition: Partition): Promise<OpenFile> {
-    const open = this.#open.get(partition.key)
+  async #fileOf(key: string, partition: Partition): Promise<OpenFile> {
+    const open = this.#open.get(key)
     if (open !== undefined) return open
     if (this.#open.size >= openFilesMax) await this.#endLargest()
     const file = await OpenFile.create(this.#environment, partition, this.#fields, this.#options)
-    this.#open.set(partition.key, file)
+    this.#open.set(key, file)
     return file
   }
 

@@ -210,14 +210,20 @@ export class Transaction {
     return this.#tracking?.scan(storage, schema, files) ?? scanFiles(storage, { schema }, files)
   }
 
-  /** Rows of `scan`, for other files: as they were, or as they are known to fit. */
-  async write(batch: ColumnBatch): Promise<void> {
+  /** Rows of `scan`, for other files: as they were, or as they are known to fit. Each group has its own files. */
+  async write(batch: ColumnBatch, group = 0): Promise<void> {
     if (this.#tracking === null) {
       this.#writer ??= this.#dataWriter()
-      return this.#writer.append(batch)
+      return this.#writer.append(batch, group)
     }
     this.#tracked ??= this.#dataWriter(this.#tracking.fields)
-    return this.#tracked.append(batch)
+    return this.#tracked.append(batch, group)
+  }
+
+  /** What is written afterwards goes to other files. */
+  async endFiles(): Promise<void> {
+    await this.#writer?.endFiles()
+    await this.#tracked?.endFiles()
   }
 
   #dataWriter(hidden: readonly TableField[] = []): DataWriter {
