@@ -59,9 +59,8 @@ export async function runWorker(mode: WorkerMode, args: readonly string[]): Prom
     args.some((arg) => arg.startsWith('-')) ||
     (mode === 'distributed' && connectorFiles.length > 0)
   if (isWrong) {
-    const isHelp = args.includes('--help')
-    ;(isHelp ? process.stdout : process.stderr).write(usages[mode])
-    return isHelp ? exitCodes.ok : exitCodes.usage
+    process.stderr.write(usages[mode])
+    return exitCodes.usage
   }
   try {
     const disk = new NodeDisk()

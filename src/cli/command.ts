@@ -68,8 +68,9 @@ export interface Verb {
   readonly notes?: readonly string[]
   /** True where the verb talks to no cluster: it takes no `--bootstrap-server`. */
   readonly isLocal?: boolean
-  /** True where all words are the verb's own to understand, --help too. */
+  /** True where all words are the verb's own to understand; --help too where it helps itself. */
   readonly takesAll?: boolean
+  readonly helpsItself?: boolean
   /** Returns the exit code: 0 or, where the operation failed and said why, 1. */
   // Values are checked against the table before; a verb made with `verb()` sees their types.
   // biome-ignore lint/suspicious/noExplicitAny: a table of verbs cannot name each one's options.

@@ -70,8 +70,9 @@ async function runOneOf(
 }
 
 async function runVerb(name: string, verb: Verb, words: readonly string[]): Promise<number> {
+  const isHelp = words.includes('--help') && verb.helpsItself !== true
   const { values, positionals } = verb.takesAll
-    ? { values: {}, positionals: words }
+    ? { values: { help: isHelp }, positionals: words }
     : parseArguments(words, verb, name)
   if (values['help'] === true) {
     process.stdout.write(verbHelp(name, verb))

@@ -19,6 +19,7 @@ export const command = localVerb({
     },
   ],
   takesAll: true,
+  helpsItself: true,
   async run({ positionals }) {
     const { start } = await import('../main.ts')
     await start([...positionals])

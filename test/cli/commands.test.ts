@@ -51,6 +51,14 @@ t.test('help comes from the tables', async (t) => {
   t.match(create, /-p, --partitions N/)
   t.match(create, /Examples:\n/)
   t.match(version, /^millrace \d+\.\d+\.\d+\n$/)
+  const [alone, group] = await Promise.all(
+    ['connect-standalone --help', 'connect-distributed --help'].map((line) => output(line)),
+  )
+  t.match(
+    alone,
+    /Usage:\n {2}millrace connect-standalone WORKER \[CONNECTOR…\][\s\S]*Exit codes: 1/,
+  )
+  t.match(group, /Usage:\n {2}millrace connect-distributed WORKER [\s\S]*group\.id/)
   const [bash, fish] = await Promise.all([output('completion bash'), output('completion fish')])
   t.match(bash, /'topics create'\) words='--partitions/)
   t.match(fish, /-l replication-factor/)
