@@ -29,7 +29,7 @@ const restartMsMax = 60_000
 const stopMsMax = 15_000
 
 export class ConnectService implements Service {
-  readonly segments = ['', 'connectors', 'connector-plugins']
+  readonly segments = ['', 'connectors', 'connector-plugins', 'admin']
   readonly #options: ConnectOptions
   #thread: Promise<Thread> | null = null
   /** The thread runs connectors, beside the tables of topics. */

@@ -38,7 +38,7 @@ import { machineAddress } from './environment/node/machine-address.ts'
 import { loadModule } from './environment/node/modules.ts'
 import { stayAlive } from './environment/node/program.ts'
 import { type HttpServer, parseListener, startHttpServer } from './http/http-server.ts'
-import { HttpError } from './http/routes.ts'
+import { type HttpAnswer, HttpError, json } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
 
 const usages: Readonly<Record<WorkerMode, string>> = {
@@ -109,6 +109,7 @@ class WorkerProcess {
   readonly #bootstrap: readonly Endpoint[]
   #herder: Herder | null = null
   #http: HttpServer | null = null
+  #isReady = false
   #isStopping = false
 
   /** Throws ConfigError. */
@@ -167,15 +168,25 @@ class WorkerProcess {
     })
     this.#http = await startHttpServer(this.#environment.listenHttp, at, [
       {
-        segments: ['', 'connectors', 'connector-plugins'],
+        segments: ['', 'connectors', 'connector-plugins', 'admin'],
         headers: [signatureHeader, algorithmHeader],
         load: () => answering,
       },
+      { segments: ['health'], load: async () => async () => this.#health() },
     ])
     const herder = await this.#make(await this.#workerId(at.host, this.#http.address.port))
     this.#herder = herder
     await herder.start()
     begin(connectApi(herder))
+    this.#isReady = true
+  }
+
+  /** As Kafka Connect answers it (KIP-1017): by itself, whatever else waits for the worker. */
+  #health(): HttpAnswer {
+    if (!this.#isReady)
+      return json(503, { status: 'starting', message: 'Worker is still starting up.' })
+    const message = 'Worker has completed startup and is ready to handle requests.'
+    return json(200, { status: 'healthy', message })
   }
 
   async #make(workerId: string): Promise<Herder> {

@@ -32,6 +32,8 @@ export interface Environment {
   readonly listenHttp?: HttpListener
   readonly buffers: Buffers
   readonly log: Logger
+  /** Absent where it stays as it is. */
+  readonly logThreshold?: LogThreshold
   /** Absent where all is done in one thread. */
   readonly threads?: Threads
 }
@@ -77,6 +79,13 @@ export interface Random {
 }
 
 /** Structured logging. `fields` are merged into the line; an `err` field is printed with its stack. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Below it nothing is logged, by the logger or by any child of it. */
+export interface LogThreshold {
+  level: LogLevel
+}
+
 export interface Logger {
   debug(message: string, fields?: object): void
   info(message: string, fields?: object): void

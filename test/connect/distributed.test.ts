@@ -85,6 +85,17 @@ t.test('a group of two', async (t) => {
   t.equal(forged.status, 400)
   t.match(forged.body.message, /missing required signature/)
 
+  const healthy = await ask(`${first.url}/health`)
+  t.match(healthy, { status: 200, body: { status: 'healthy', message: /ready to handle/ } })
+  const loggers = (url: string) => ask(`${url}/admin/loggers/root`)
+  const quiet = { level: 'WARN' }
+  const asked = await ask(`${first.url}/admin/loggers/root?scope=cluster`, 'PUT', quiet)
+  t.equal(asked.status, 204)
+  await until(
+    'the other logs less, too',
+    async () => (await loggers(second.url)).body.level === 'WARN',
+  )
+
   const narrow = { ...sink, 'tasks.max': '1' }
   t.equal((await ask(`${second.url}/connectors/out/config`, 'PUT', narrow)).status, 200)
   await until('one task is left', () => isRunning(first.url, 'out', 1, 1))

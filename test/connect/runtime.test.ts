@@ -199,6 +199,30 @@ t.test('what a task still says that was given up changes nothing', async (t) => 
   t.pass('of another worker, before')
 })
 
+t.test('how much a worker logs is told and set', async (t) => {
+  const trial = await WorkerTrial.start()
+  t.teardown(() => trial.stop())
+  const root = '/admin/loggers/root'
+  const untouched = { level: 'OFF', last_modified: null }
+  t.strictSame((await trial.ask('GET', '/admin/loggers')).body, { root: untouched })
+  t.strictSame((await trial.ask('GET', root)).body, untouched)
+  const set = await trial.ask('PUT', root, { level: 'fatal' })
+  t.match(set, { status: 200, body: ['root'] })
+  t.match((await trial.ask('GET', root)).body, { level: 'FATAL', last_modified: Number })
+  const ofAll = await trial.ask('PUT', `${root}?scope=cluster`, { level: 'OFF' })
+  t.match(ofAll, { status: 204, body: null })
+  t.match((await trial.ask('GET', root)).body, { level: 'OFF' })
+  t.match(await trial.ask('PUT', root, { level: 'LOUD' }), {
+    status: 404,
+    body: { message: "invalid log level 'LOUD'." },
+  })
+  t.equal((await trial.ask('PUT', root, {})).status, 400)
+  t.match(await trial.ask('GET', '/admin/loggers/org.apache'), {
+    status: 404,
+    body: { message: 'Logger org.apache not found.' },
+  })
+})
+
 t.test('what a client gets that asks for nonsense', async (t) => {
   const trial = await WorkerTrial.start()
   t.teardown(() => trial.stop())

@@ -12,7 +12,7 @@ import type { Stream } from '../../src/environment/network.ts'
 import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
 import { NodeDisk } from '../../src/environment/node/disk.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
-import { createLogger, readable } from '../../src/environment/node/logger.ts'
+import { createLogger, readable, Threshold } from '../../src/environment/node/logger.ts'
 import { NodeTimers } from '../../src/environment/node/timers.ts'
 import { SeededRandom } from '../simulator/random.ts'
 
@@ -355,6 +355,28 @@ t.test('an error that holds a frozen row of a table can be logged, with its caus
   t.match(JSON.parse(lines[0] as string), {
     err: { type: 'KafkaError', message: 'elsewhere', cause: { type: 'DiskError', code: 'EIO' } },
   })
+  t.end()
+})
+
+t.test('the level of a log moves, for the children that there are, too', (t) => {
+  const lines: string[] = []
+  const threshold = new Threshold('warn')
+  const log = createLogger({ destination: { write: (line) => void lines.push(line) } }, threshold)
+  const child = log.child({ task: 1 })
+  child.info('not shown')
+  threshold.level = 'debug'
+  child.debug('shown')
+  log.child({ task: 2 }).debug('shown too')
+  threshold.level = 'silent'
+  child.error('not shown')
+  t.match(
+    lines.map((line) => JSON.parse(line)),
+    [
+      { level: 'debug', task: 1, msg: 'shown' },
+      { level: 'debug', task: 2, msg: 'shown too' },
+    ],
+  )
+  t.equal(lines.length, 2)
   t.end()
 })
 

@@ -20,6 +20,7 @@ import type { Herder } from '../runtime/herder.ts'
 import { connectVersion } from '../version.ts'
 import { connectorRoutes } from './connectors-api.ts'
 import { forward } from './forward.ts'
+import { loggerRoutes } from './loggers-api.ts'
 import { offsetRoutes } from './offsets-api.ts'
 import { pluginRoutes } from './plugins-api.ts'
 
@@ -37,6 +38,7 @@ export function connectApi(herder: Herder): (request: HttpRequest) => Promise<Ht
       ...connectorRoutes(herder),
       ...offsetRoutes(herder),
       ...pluginRoutes(herder),
+      ...loggerRoutes(herder),
     ],
     {
       explain,

@@ -16,6 +16,7 @@ import { ConnectorOffsets } from './connector-offsets.ts'
 import { fenceTasks } from './fencing.ts'
 import { Kept } from './kept.ts'
 import type { Worker } from './worker.ts'
+import { WorkerLog } from './worker-log.ts'
 
 /** A connector that starts is not waited for longer than that by whoever made it. */
 export const startWaitMs = 3_000
@@ -36,6 +37,7 @@ export interface InternalRequest {
 export abstract class Herder {
   readonly worker: Worker
   readonly cluster: Cluster
+  readonly log: WorkerLog
   protected readonly kept: Kept
 
   constructor(worker: Worker) {
@@ -45,6 +47,8 @@ export abstract class Herder {
       clientId: 'connect-worker',
     })
     this.kept = new Kept(worker)
+    const { clock, logThreshold = { level: 'info' } } = worker.environment
+    this.log = new WorkerLog(logThreshold, clock)
   }
 
   /** Reads what is kept, and starts what is to run here. Rejects with ConnectException, KafkaError. */
@@ -76,6 +80,11 @@ export abstract class Herder {
   /** Another worker is about to start tasks. Rejects with HttpError. */
   async fence(name: string, _request: InternalRequest): Promise<void> {
     throw new HttpError(409, `The tasks of ${name} are not run by other workers`)
+  }
+
+  /** Of all workers that run now: of this one, where it is alone. */
+  async setLogLevelOfAll(level: string): Promise<void> {
+    this.log.set(level)
   }
 
   get configs(): ConfigState {

@@ -7,6 +7,7 @@
  *     session-key        {"key": base64, "algorithm", "creation-timestamp"}
  *     restart-connector-NAME  {"include-tasks", "only-failed"}
  *     tasks-fencing-NAME      {"task-count": count}
+ *     logger-cluster-NAME     {"level": …}
  *
  * Settings of tasks count once the commit with their number follows; one without all of them, as after a
  * crash between two records or compaction, leaves the connector without tasks until they are made anew.
@@ -47,6 +48,7 @@ export class ConfigState {
   /** Connectors whose tasks were committed behind that. */
   readonly #unfenced = new Set<string>()
 
+  readonly #logLevels = new Map<string, string>()
   readonly #restarts = new Map<string, RestartRequest>()
   #sessionKey: SessionKey | null = null
   #nextOffset = 0
@@ -63,6 +65,11 @@ export class ConfigState {
   /** What was asked for last, of all workers. */
   restart(name: string): RestartRequest | undefined {
     return this.#restarts.get(name)
+  }
+
+  /** What was asked for last, of all workers. */
+  logLevel(logger: string): string | undefined {
+    return this.#logLevels.get(logger)
   }
 
   get names(): string[] {
@@ -103,6 +110,8 @@ export class ConfigState {
     else if (key.startsWith('task-')) this.#applyTask(name('task-'), object)
     else if (key.startsWith('commit-')) this.#applyCommit(name('commit-'), object)
     else if (key.startsWith('tasks-fencing-')) this.#applyCount(name('tasks-fencing-'), object)
+    else if (key.startsWith('logger-cluster-') && typeof object?.['level'] === 'string')
+      this.#logLevels.set(name('logger-cluster-'), object['level'])
     else if (key === sessionKeyName) this.#sessionKey = sessionKeyOf(object) ?? this.#sessionKey
     else if (key.startsWith('restart-connector-') && object !== null)
       this.#restarts.set(name('restart-connector-'), {
@@ -191,6 +200,10 @@ export function commitEntry(name: string, tasks: number): Entry {
 
 export function taskCountEntry(name: string, tasks: number): Entry {
   return { key: `tasks-fencing-${name}`, value: JSON.stringify({ 'task-count': tasks }) }
+}
+
+export function logLevelEntry(logger: string, level: string): Entry {
+  return { key: `logger-cluster-${logger}`, value: JSON.stringify({ level }) }
 }
 
 const sessionKeyName = 'session-key'

@@ -8,7 +8,7 @@ import { BufferPool } from './buffer-pool.ts'
 import { NodeDisk } from './disk.ts'
 import { nodeHttpClient } from './http-client.ts'
 import { listenHttp } from './http-listener.ts'
-import { createLogger, type LoggerOptions } from './logger.ts'
+import { createLogger, type LoggerOptions, Threshold } from './logger.ts'
 import { NodeNetwork } from './network.ts'
 import { NodeRandom } from './random.ts'
 import { NodeThreads, type ThreadPrograms } from './threads.ts'
@@ -26,6 +26,7 @@ export type NodeEnvironment = Environment & Required<Pick<Environment, 'http' | 
 
 export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): NodeEnvironment {
   const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+  const logThreshold = new Threshold(options.log?.level ?? 'info')
   return {
     clock,
     timers: new NodeTimers(clock),
@@ -35,7 +36,8 @@ export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): Nod
     http: nodeHttpClient,
     listenHttp,
     buffers: new BufferPool(),
-    log: createLogger(options.log),
+    log: createLogger(options.log, logThreshold),
+    logThreshold,
     ...(options.threads === undefined ? {} : { threads: new NodeThreads(options.threads) }),
   }
 }

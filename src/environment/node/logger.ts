@@ -1,8 +1,8 @@
 /** Log lines by pino, straight to standard output: JSON, or short lines where a person looks at a terminal. */
 import { type DestinationStream, type Logger as Pino, pino } from 'pino'
-import type { Logger } from '../environment.ts'
+import type { Logger, LogLevel, LogThreshold } from '../environment.ts'
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+export type { LogLevel }
 
 export interface LoggerOptions {
   /** Lowest level that is printed; `info` unless said otherwise. */
@@ -11,12 +11,39 @@ export interface LoggerOptions {
   destination?: DestinationStream
 }
 
-export function createLogger(options: LoggerOptions = {}): Logger {
+/** Counts its changes, so that a logger that looks sees with one comparison that there was none. */
+export class Threshold implements LogThreshold {
+  #level: LogLevel
+  #changes = 0
+
+  constructor(level: LogLevel) {
+    this.#level = level
+  }
+
+  get level(): LogLevel {
+    return this.#level
+  }
+
+  set level(value: LogLevel) {
+    this.#level = value
+    this.#changes++
+  }
+
+  get changes(): number {
+    return this.#changes
+  }
+}
+
+/** `threshold` moves the level later. */
+export function createLogger(
+  options: LoggerOptions = {},
+  threshold = new Threshold(options.level ?? 'info'),
+): Logger {
   const destination = options.destination ?? standardOutput()
   return new PinoLogger(
     pino(
       {
-        level: options.level ?? 'info',
+        level: threshold.level,
         base: null,
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (level) => ({ level }) },
@@ -24,6 +51,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
       },
       destination,
     ),
+    threshold,
   )
 }
 
@@ -43,29 +71,42 @@ function describeError(error: unknown): unknown {
 
 class PinoLogger implements Logger {
   readonly #pino: Pino
+  readonly #threshold: Threshold
+  /** Of the threshold, as pino knows it. */
+  #changes: number
 
-  constructor(logger: Pino) {
+  constructor(logger: Pino, threshold: Threshold) {
     this.#pino = logger
+    this.#threshold = threshold
+    this.#changes = threshold.changes
   }
 
   debug(message: string, fields?: object): void {
-    this.#pino.debug(fields, message)
+    this.#now().debug(fields, message)
   }
 
   info(message: string, fields?: object): void {
-    this.#pino.info(fields, message)
+    this.#now().info(fields, message)
   }
 
   warn(message: string, fields?: object): void {
-    this.#pino.warn(fields, message)
+    this.#now().warn(fields, message)
   }
 
   error(message: string, fields?: object): void {
-    this.#pino.error(fields, message)
+    this.#now().error(fields, message)
   }
 
   child(fields: object): Logger {
-    return new PinoLogger(this.#pino.child(fields))
+    return new PinoLogger(this.#now().child(fields), this.#threshold)
+  }
+
+  #now(): Pino {
+    if (this.#changes !== this.#threshold.changes) {
+      this.#changes = this.#threshold.changes
+      this.#pino.level = this.#threshold.level
+    }
+    return this.#pino
   }
 }
 

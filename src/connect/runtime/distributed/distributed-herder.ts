@@ -14,6 +14,7 @@ import type { ConnectorPlugin } from '../../plugin.ts'
 import {
   commitEntry,
   connectorEntry,
+  logLevelEntry,
   type RestartRequest,
   restartEntry,
   sessionKeyEntry,
@@ -29,6 +30,7 @@ import { Herder, type InternalRequest, type PutOptions } from '../herder.ts'
 import { InOrder } from '../in-order.ts'
 import { pausedFor } from '../pause.ts'
 import type { Worker } from '../worker.ts'
+import { rootLogger } from '../worker-log.ts'
 import { AssignedRuns } from './assigned-runs.ts'
 import { LeaderWrites, leaderIdOf } from './leader-writes.ts'
 import { checkSignature, signatureAlgorithm, signed } from './signatures.ts'
@@ -154,6 +156,10 @@ export class DistributedHerder extends Herder {
     if (this.#member.assignment?.assigned.tasks.has(ofGroup) === true)
       return this.#runs.restartTask(name, task)
     throw this.#ownedElsewhere('tasks', ofGroup)
+  }
+
+  override async setLogLevelOfAll(level: string): Promise<void> {
+    await this.kept.write([logLevelEntry(rootLogger, level)])
   }
 
   override whileStopped<T>(
@@ -304,7 +310,7 @@ export class DistributedHerder extends Herder {
     const names = new Set(this.configs.names)
     for (const key of new Set(this.#changed.splice(0))) {
       const [, kind = '', name = ''] =
-        /^(connector|commit|target-state|restart-connector)-(.+)$/s.exec(key) ?? []
+        /^(connector|commit|target-state|restart-connector|logger-cluster)-(.+)$/s.exec(key) ?? []
       if (kind === 'connector' && names.has(name) === this.#known.has(name))
         this.#runs.reconfigured(name)
       else if (kind === 'connector') this.#member.mustJoin = true
@@ -312,6 +318,8 @@ export class DistributedHerder extends Herder {
         this.#member.mustJoin = true
         await this.#runs.tasksChanged(name)
       } else if (kind === 'target-state' && names.has(name)) this.#runs.targetChanged(name)
+      else if (kind === 'logger-cluster' && name === rootLogger)
+        this.log.set(this.configs.logLevel(name) ?? '')
       else if (kind === 'restart-connector') {
         const request = this.configs.restart(name)
         if (request === undefined) continue
