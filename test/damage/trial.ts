@@ -78,7 +78,7 @@ function mustBeNamed(kind: DamageKind, { ending, lost, isOffline, refusal }: Obs
   if (refusal !== null || isOffline) return true
   const behind = lost.before + lost.after + lost.elsewhere
   if (file === '.log') return behind > 0 || (lost.destroyed > 0 && isUnderCrc !== true)
-  return ending === 'clean' || !/^\.(index|timeindex|txnindex|snapshot)$/.test(file)
+  return ending === 'clean' || !/(^|\/\d{20})\.(index|timeindex|txnindex|snapshot)$/.test(file)
 }
 
 /** Runs one kind of damage; null where there was nothing to damage. */
