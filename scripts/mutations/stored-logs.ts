@@ -114,13 +114,6 @@ export const recovery: readonly Mutation[] = [
     replace: 'offset <= (resumed === null ? fromOffset : first.baseOffset)',
   },
   {
-    name: 'recovery-resumes-amid-transactions',
-    breaks: 'recovery begins within a segment although transactions were open or aborted before',
-    file: 'src/log/read-back.ts',
-    find: 'const from = isWithoutTransactions ? contents',
-    replace: 'const from = isWithoutTransactions || snapshot.offset > 0 ? contents',
-  },
-  {
     name: 'recovery-resumes-without-times',
     breaks:
       'recovery that begins within a segment forgets the newest timestamp of what it leaves out',
