@@ -10,7 +10,7 @@ import { audit } from './auditor.ts'
 import { type Flip, flipBits } from './bit-rot.ts'
 import { DiskFaults } from './disk-faults.ts'
 import { endOfRecords, type PartitionFiles, partitionFiles } from './log-files.ts'
-import type { SeededRandom } from './random.ts'
+import { SeededRandom } from './random.ts'
 import { SegmentRemovals } from './segment-removals.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import { port, type Stage, sleep, startClient } from './stage.ts'
@@ -28,6 +28,13 @@ const fatalStopLimitMs = 3_000
 const ofGroups = /^__(consumer_offsets|share_group_state)-/
 /** Partitions that transactions depend on. */
 const ofLedger = /^(ledger\.\d+|__transaction_state)-\d+$/
+
+/** Of a loss of power: that readers come back later than writers, and how much. */
+const lateReadersChance = 0.4
+const readersLateMsMax = 10_000
+
+/** They have read what a loss may take. */
+const ofReaders = /^(reader|member\d+\.\d+)$/
 
 type End = 'kill' | 'power loss' | 'power off' | 'exit'
 
@@ -48,6 +55,9 @@ export class BrokerHost {
   #isStopped = false
   #mayRefuse: Flip[] = []
   #auditor: SimulatedProcess | null = null
+  /** Its own: seeds without a loss of power keep their course. */
+  readonly #lateReaders: SeededRandom
+  #readersWaitUntilMs = 0
   /** How often group offsets may have gone back. */
   offsetsLost = 0
   /** Bits of a log of group offsets turned over: its coordinator may be out of service for good. */
@@ -56,8 +66,9 @@ export class BrokerHost {
   constructor(stage: Stage) {
     this.#stage = stage
     this.#random = stage.world.random.fork('host')
+    this.#lateReaders = new SeededRandom(stage.world.seed).fork('late readers')
     this.#faults = new DiskFaults(stage, this.#random.fork('disk faults'))
-    stage.world.admits = ({ name }) => this.#isAudited || name === 'auditor'
+    stage.world.admits = ({ name }) => this.#admits(name)
     const disk = stage.world.disk('broker')
     for (const path of stage.temper.logDirs) disk.makeDirectory(path)
     disk.syncDirectory('/')
@@ -160,6 +171,9 @@ export class BrokerHost {
         this.#stage.ledgers.lose()
       }
       world.crash(process)
+      if (this.#lateReaders.chance(lateReadersChance)) {
+        this.#readersWaitUntilMs = world.nowMs + this.#lateReaders.between(0, readersLateMsMax)
+      }
     } else if (how === 'power off') {
       world.crash(process)
     } else {
@@ -176,6 +190,13 @@ export class BrokerHost {
     this.#isReady = false
     this.#isStarting = false
     this.#onEnd()
+  }
+
+  /** Where readers come later, the log that was cut may have grown beyond where they were. */
+  #admits(name: string): boolean {
+    const { world, isHealed } = this.#stage
+    const isLate = !isHealed && world.nowMs < this.#readersWaitUntilMs && ofReaders.test(name)
+    return name === 'auditor' || (this.#isAudited && !isLate)
   }
 
   async #start(): Promise<void> {

@@ -190,8 +190,8 @@ function drawSmallSegments(random: SeededRandom, drawn: Segmented): Segmented {
     if (drawn.largeChance > 0 || random.chance(0.3)) return configs
     const others = new Map(configs)
     others.set('internal.segment.bytes', bytes).set('index.interval.bytes', indexInterval)
-    // Else they would never be full.
-    others.delete('segment.ms')
+    // Else they would never be full; but in the ledger transactions are to be open when a segment ends.
+    if (configs !== drawn.ledger.configs) others.delete('segment.ms')
     return others
   }
   const { topics, ledger, settings } = drawn
