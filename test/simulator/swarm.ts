@@ -153,8 +153,13 @@ export function drawTemper(random: SeededRandom): Temper {
   const failedWrite = random.chance(0.4) ? random.between(1, 4) : 0
   const swapEndChance = ledger.isCompacted && random.chance(0.7) ? random.float() : 0
   const decisionEndChance = ledger.tellers > 0 && random.chance(0.5) ? 0.1 * random.float() : 0
-  const rollEndChance = blows.powerLoss > 0 && random.chance(0.6) ? random.pick([0.05, 0.3]) : 0
+  // Each loss of power voids the ledger: where there is one, it is to grow old.
+  const isLedgerSafe = ledger.tellers + ledger.clerks === 0 || allDurable
+  const mayEndRolling = blows.powerLoss > 0 && isLedgerSafe && random.chance(0.8)
+  const rollEndChance = mayEndRolling ? random.pick([0.05, 0.3]) : 0
   const wideChance = random.chance(0.4) ? 0.5 : 0.05
+  // Of two directories one is to fail while the other goes on: what one holds tells of the other.
+  const diskErrors = drawn.logDirs.length > 1 ? Math.max(3, blows.diskErrors) : blows.diskErrors
   return {
     ...drawn,
     wideChance,
@@ -163,7 +168,7 @@ export function drawTemper(random: SeededRandom): Temper {
     rollEndChance,
     swapEndChance,
     decisionEndChance,
-    blows: { ...blows, failedWrite },
+    blows: { ...blows, failedWrite, diskErrors },
   }
 }
 
@@ -190,15 +195,16 @@ function drawSmallSegments(random: SeededRandom, drawn: Segmented): Segmented {
     if (drawn.largeChance > 0 || random.chance(0.3)) return configs
     const others = new Map(configs)
     others.set('internal.segment.bytes', bytes).set('index.interval.bytes', indexInterval)
-    // Else they would never be full; but in the ledger transactions are to be open when a segment ends.
-    if (configs !== drawn.ledger.configs) others.delete('segment.ms')
+    // Else they would never be full.
+    others.delete('segment.ms')
     return others
   }
   const { topics, ledger, settings } = drawn
   return {
     ...drawn,
     topics: topics.map((topic) => ({ ...topic, configs: withSmall(topic.configs) })),
-    ledger: { ...ledger, configs: withSmall(ledger.configs) },
+    // Where it is compacted, segments are to end soon, and with transactions open.
+    ledger: ledger.isCompacted ? ledger : { ...ledger, configs: withSmall(ledger.configs) },
     settings: new Map([...settings, ['log.index.interval.bytes', indexInterval]]),
     stateSegmentBytes,
   }
