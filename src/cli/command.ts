@@ -6,8 +6,7 @@
  * (`arguments.ts`), help (`help.ts`), tables (`table.ts`), JSON (`json.ts`), failures (`failure.ts`)
  * and the way to a cluster (`session.ts`). Every file of a command is loaded only when the command
  * runs. Commands know the client, the protocol and the environment, never the broker's insides: they
- * work against any Kafka. Only here, in `main.ts` and in worker entry points are `process`, `node:fs`
- * and streams used directly.
+ * work against any Kafka. Only here are files, clocks and streams used directly: those of whoever types.
  */
 import type { Session } from './session.ts'
 

@@ -1,7 +1,8 @@
 /**
  * Configuration, as tables: a setting is a row with its name, type, default and valid values.
  *
- * What lives in this folder: the tables (`broker-configs.ts`, `topic-configs.ts`, `group-configs.ts`),
+ * What lives in this folder: the tables (`broker-configs.ts`, with `accepted-configs.ts` for what has no
+ * effect, `topic-configs.ts`, `table-configs.ts`, `group-configs.ts`, `connect-configs.ts`, `worker-configs.ts`),
  * how a text becomes a value (here), where texts come from (`properties.ts`, `sources.ts`), and the
  * effective values of a broker and of a topic (`broker-config.ts`, `topic-configs.ts`). What must not:
  * any that acts on a setting. Names, types, defaults and limits are Apache Kafka's, so are the

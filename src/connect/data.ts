@@ -14,8 +14,11 @@
  * Data without a schema has a null one; there every integer is a bigint and every number a FLOAT64, so
  * that 1 and 1.0 stay apart.
  *
- * What lives in this folder: data, and its converters to and from the bytes in Kafka. What must not: any
- * of the broker's insides; whatever runs here has to work against any Kafka.
+ * What lives in this folder: data, its converters to and from the bytes in Kafka (`converters/`, `avro/`) and
+ * `transforms/`; the contract of plug-ins (`plugin.ts`) and those of our own (`delta/`, `http/`, `file/`,
+ * `datagen/`); what runs them (`runtime/`, `errors/`), what that keeps (`storage/`) and how it is asked (`rest/`);
+ * topics that are tables (`topic-tables/`). What must not: any of the broker's insides; whatever runs here has
+ * to work against any Kafka.
  */
 import { DataException } from './failures.ts'
 import {

@@ -1,4 +1,4 @@
-/** Requests of others over HTTP, as the core sees them: each is answered whole, and none takes for ever. */
+/** Requests of others over HTTP, as the core sees them: each is answered whole, within limits. */
 import type { Endpoint } from './network.ts'
 
 export interface ReceivedRequest {
@@ -42,7 +42,10 @@ export interface HttpListening {
   close(): Promise<void>
 }
 
-/** Listens at `at`; `answer` never rejects. Rejects with an Error that carries `code` (EADDRINUSE, EACCES, …). */
+/**
+ * Listens at `at`; `answer` never rejects. Rejects with an Error that carries `code` (EADDRINUSE,
+ * EACCES, …).
+ */
 export type HttpListener = (
   at: Endpoint,
   limits: HttpLimits,

@@ -1,9 +1,9 @@
 /**
  * The HTTP listener: one port for health, metrics and every service that is asked over HTTP.
  *
- * What lives in this folder: connections, requests and their limits (here), the table of what a service
- * answers (`routes.ts`), and what a browser, an orchestrator or a scraper asks for (`health.ts`,
- * `metrics-page.ts`). What must not: any service's own answers. A service is named by the first segments
+ * What lives in this folder: requests and their limits (here), the table of what a service answers
+ * (`routes.ts`), and what a browser, an orchestrator or a scraper asks for (`health.ts`, `metrics-page.ts`).
+ * What must not: connections (`environment/node`), and any service's own answers. A service is named by the first segments
  * of its paths and loaded with the first request for one of them; until then it costs nothing.
  *
  * A request is read whole before it is answered, within limits: of one body, of all bodies under way, and

@@ -1,6 +1,6 @@
 /**
- * What does not fit in the files of a log that is being opened: it is told, taken away, or refused where the log has no
- * copy and must be whole.
+ * What does not fit in the files of a log that is being opened: it is told, taken away, or refused where
+ * the log has no copy and must be whole.
  */
 import { DiskError } from '../environment/disk.ts'
 import type { RecoveryOptions } from './recovery.ts'

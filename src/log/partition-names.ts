@@ -1,7 +1,8 @@
 /**
- * The names of what lies in a log directory: `topic-partition`; with a random id and `-future`, what is to take a
- * partition's place; with one and `-delete` or `-stray`, what nobody wants any more.
+ * The names of what lies in a log directory: `topic-partition`; with a random id and `-future`, what is to
+ * take a partition's place; with one and `-delete` or `-stray`, what nobody wants any more.
  */
+
 /** The metadata quorum's own log; it is not a topic's. */
 export const metadataLogName = '__cluster_metadata-0'
 const nameBytesMax = 255
@@ -35,7 +36,10 @@ export function parsePartitionName(name: string): { topic: string; partition: nu
   return topic === '' ? null : { topic, partition: Number(partition) }
 }
 
-/** A name for the directory of this name, or of what takes its place, that none has: as long a part of the topic's as fits. */
+/**
+ * A name that no directory has, for the one of this name or what takes its place: of the topic's as much
+ * as fits.
+ */
 export function uniqueName(name: string, id: Buffer, suffix: string): string {
   const partitionName = partitionNameOf(name)
   const dash = partitionName.lastIndexOf('-')

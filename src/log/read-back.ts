@@ -1,7 +1,7 @@
 /**
- * Reads back what an unclean end may have left unsynced: from the recovery point on every batch is held against the one
- * before and its checksum, and indexes, leader epochs and producers are taken from what is kept. `recovery.ts` says what
- * becomes of which damage.
+ * Reads back what an unclean end may have left unsynced: from the recovery point on every batch is held
+ * against the one before and its checksum, and indexes, leader epochs and producers are taken from what is
+ * kept. `recovery.ts` says what becomes of which damage.
  */
 import * as header from '../../protocol/records/batch.ts'
 import {

@@ -4,8 +4,9 @@
  * did not change.
  *
  * What lives in this folder: the image, the delta, snapshots, loading, `controller/`, which decides what
- * records answer a request, and `authorizer/`, which decides by the image who may do what. What must not: clients' wire messages, sockets, logs of topics. Both the
- * broker's view and the controller's are images made by the same replay of the same records.
+ * records answer a request, and `authorizer/`, which decides by the image who may do what. What must not:
+ * clients' wire messages, sockets, logs of topics. Both the broker's view and the controller's are images
+ * made by the same replay of the same records.
  * Imports `protocol`, `environment`, `config` and, to append, `raft`.
  */
 import { type Uuid, zeroUuid } from '../../protocol/types.ts'

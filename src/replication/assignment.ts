@@ -1,4 +1,4 @@
-/** Which partitions of which topics are whose, as the metadata has it; the parts of its image that replicas look at. */
+/** Whose the partitions of topics are: the parts of the metadata's image that replicas look at. */
 import { type ErrorRow, errors } from '../../protocol/errors.ts'
 import type { PartitionState } from './partition.ts'
 import type { PlacedPartition } from './placement.ts'

@@ -1,4 +1,4 @@
-/** ListOffsets within a partition: the offset that a timestamp stands for, or one of the numbers with a meaning of their own. */
+/** ListOffsets within a partition: the offset that a timestamp, or a number in its place, stands for. */
 import type { OffsetAndTimestamp } from '../log/timestamp-lookup.ts'
 import type { Partition } from './partition.ts'
 

@@ -1,5 +1,6 @@
 /**
- * The real world, the only place with real I/O: system clock, timers, randomness, files, TCP and log.
+ * The real world, the only place with real I/O: system clock, timers, randomness, files, TCP, HTTP, threads
+ * and log.
  * What lives here: implementations of the interfaces in `src/environment`. What must not: anything that
  * knows of Kafka.
  */

@@ -1,6 +1,6 @@
 /**
- * What this process takes, as Node tells it. Pauses and delays are watched from here on: whoever never asks does not load
- * this file, and pays nothing.
+ * What this process takes, as Node tells it. Pauses and delays are watched from when it is made: whoever
+ * never asks pays nothing.
  */
 import {
   constants,

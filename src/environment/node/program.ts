@@ -9,8 +9,8 @@ export function isProgram(url: string): boolean {
 }
 
 /**
- * Neither timers of the environment nor connections that wait keep a process alive: for whoever has to wait for them,
- * this does. Lets go where what it gives is called.
+ * Neither timers of the environment nor connections that wait keep a process alive: for whoever has to
+ * wait for them, this does. Lets go where what it gives is called.
  */
 export function stayAlive(): () => void {
   const timer = setInterval(() => undefined, 2 ** 30)
