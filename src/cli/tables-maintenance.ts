@@ -98,9 +98,26 @@ export const vacuum = localVerb({
     }),
 })
 
+/** What the Delta sink and the tables of topics call a partition that they land: NAME/TOPIC/PARTITION. */
+const partitionAt = /^.+\/([^/]+)\/(\d+)$/
+
+/** Records of topics that are in the table no more come to it again, where they are still there. */
+function landingAgain(setBack: ReadonlyMap<string, bigint>): string {
+  return [...setBack]
+    .map(([appId, offset]) => {
+      const [, topic, partition] = partitionAt.exec(appId) ?? []
+      return `Partition ${partition} of ${topic} lands again from offset ${offset} on\n`
+    })
+    .join('')
+}
+
 export const restore = localVerb({
   summary: 'Make a table what it was at an older version, by a new one',
   positionals: [tablePath],
+  notes: [
+    'Records of topics that came behind that version land again, as far as they are still in the topic:\n' +
+      'the table is what the topic makes of it. To leave them out, move the offsets of its connector.',
+  ],
   options: {
     version: { kind: 'number', summary: 'The version to go back to' },
     timestamp: {
@@ -123,19 +140,23 @@ export const restore = localVerb({
       if (version === undefined) {
         throw new UsageError('--version or --timestamp is missing: what to go back to')
       }
-      const done = await restoreTable(environment, version, values.timestamp)
+      const done = await restoreTable(environment, version, {
+        timestamp: values.timestamp,
+        goesBack: (appId) => partitionAt.test(appId),
+      })
       warn(done)
       const told = {
         version: done?.version ?? null,
         filesRemoved: done?.removed ?? 0,
         filesAdded: done?.added ?? 0,
+        landsAgain: [...(done?.setBack ?? [])].map(([appId, offset]) => ({ appId, offset })),
       }
       process.stdout.write(
         json
           ? `${jsonText(told)}\n`
           : done === null
             ? `The table is as it was at version ${version}\n`
-            : `Version ${done.version}: ${plural(done.added, 'file')} back, ${count(done.removed)} gone\n`,
+            : `Version ${done.version}: ${plural(done.added, 'file')} back, ${count(done.removed)} gone\n${landingAgain(done.setBack)}`,
       )
       return 0
     }),

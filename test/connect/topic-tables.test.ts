@@ -11,6 +11,7 @@ import { nullable } from '../../src/connect/delta/column-types.ts'
 import { admitted } from '../../src/connect/topic-tables/admission.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { newTable } from '../../src/tables/delta/new-table.ts'
+import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
 import { Transaction } from '../../src/tables/delta/transaction.ts'
 import { ended, killAll, start } from '../broker-process.ts'
 import { start as command } from '../cli/running-broker.ts'
@@ -277,6 +278,41 @@ t.test('of two topics that want one place the one whose rows lie there keeps it'
 
   await within(broker, (cluster) => deleteTopics(cluster, ['first']))
   await until('it goes on', async () => (await ids(place)).length === 16)
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('a table that is set back gets again what came since, and is told as it is', async (t) => {
+  const directory = t.testdir({})
+  const data = join(directory, 'kafka')
+  const often = ['--override', 'connect.offset.flush.interval.ms=500']
+  let broker = await start(data, often)
+  const place = join(directory, 'kafka-tables/r')
+  await make(broker, 'r', { ...fast, 'table.maintenance': '' })
+  for (const round of [0, 1, 2]) {
+    await produce(broker, 'r', flights(round * 4, round * 4 + 4))
+    await until('it lands', async () => (await ids(place)).length === round * 4 + 4)
+  }
+  const { version } = await readSnapshot(new LocalStorage(place), 0)
+  const back = await command(['tables', 'restore', place, '--version', String(version)]).ended
+  t.match(back.stdout, /Partition \d of r lands again from offset \d+ on/)
+  await until('all are there again', async () => (await ids(place)).length === 12)
+  await produce(broker, 'r', flights(12, 14))
+  await until('it goes on', async () => (await ids(place)).length === 14)
+  t.strictSame(await ids(place), numbers(0, 14), 'each once')
+
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+  broker = await start(data)
+  await until('it is seen that all is there', async () => {
+    const [one] = await told(broker)
+    return one?.state === 'RUNNING' && one.lag === 0
+  })
+  const restored = await command(['tables', 'restore', place, '--version', '0', '--json']).ended
+  t.match(JSON.parse(restored.stdout), { landsAgain: [{ appId: /^topic-table\/.*\/r\/\d$/ }] })
+  await produce(broker, 'r', flights(14, 16))
+  await until('old and new', async () => (await ids(place)).length === 16)
+  t.strictSame(await ids(place), numbers(0, 16), 'also where records come first')
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
 })

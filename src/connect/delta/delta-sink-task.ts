@@ -37,6 +37,8 @@ export class DeltaSinkTask implements SinkTask {
   #settings: DeltaSinkSettings | null = null
   #timer: Timer | null = null
   #failure: Error | null = null
+  /** Partitions have come, and it is not known yet whether there is anything to land of them. */
+  #isNew = false
 
   constructor(storageAt: StorageAt, watch: LandingWatch | null = null) {
     this.#storageAt = storageAt
@@ -67,6 +69,7 @@ export class DeltaSinkTask implements SinkTask {
     }
     for (const position of positions) this.#begun.set(nameOf(position), position.offset)
     this.#context!.offset(positions)
+    this.#isNew = true
   }
 
   async put(records: readonly SinkRecord[]): Promise<void> {
@@ -76,7 +79,14 @@ export class DeltaSinkTask implements SinkTask {
       // What follows is read again, behind what was given up.
       if (this.#isFull() && !(await this.#commit())) break
     }
+    // Where there is nothing to land that is found soon, and told.
+    if (this.#isNew && !this.#isBehind) this.#context!.requestCommit()
+    this.#isNew = false
     this.#startTimer()
+  }
+
+  get #isBehind(): boolean {
+    return [...this.#tables.values()].some(({ isBehind }) => isBehind)
   }
 
   /** Where anything is to be said of them, `put` says it. */
@@ -209,7 +219,7 @@ export class DeltaSinkTask implements SinkTask {
   }
 
   #startTimer(): void {
-    if (this.#timer !== null || ![...this.#tables.values()].some(({ isBehind }) => isBehind)) return
+    if (this.#timer !== null || !this.#isBehind) return
     const { environment } = this.#context!
     this.#timer = environment.timers.after(this.#settings!.intervalMs, () => {
       this.#timer = null

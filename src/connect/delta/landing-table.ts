@@ -4,6 +4,7 @@
  * another has moved a partition on, as a task that was taken for dead does, gives up its rows (`Abandoned`); they are
  * in the table already, or come again. Files of a commit that was never finished are nobody's, and left to vacuum.
  */
+import type { Milliseconds } from '../../environment/environment.ts'
 import { DeltaConflict, DeltaError } from '../../tables/delta/delta-error.ts'
 import { evolvedMetadata } from '../../tables/delta/evolve.ts'
 import { writerFeaturesOf } from '../../tables/delta/features.ts'
@@ -21,6 +22,9 @@ import { conformed } from './conforming.ts'
 import { keyColumnsOf, mergeSource, withKeyColumns } from './keyed-rows.ts'
 import { Progress, type Reached } from './progress.ts'
 import { RowBuffer, type RowSettings, type TableShape } from './rows.ts'
+
+/** A table to which nothing is added is looked at no more often. */
+const lookMsMin = 5_000
 
 export interface LandingSettings {
   readonly connector: string
@@ -51,6 +55,7 @@ export class LandingTable {
   readonly #rows: RowBuffer
   readonly #progress: Progress
   #snapshot: Snapshot | null
+  #lookedMs: Milliseconds = Number.NEGATIVE_INFINITY
 
   /** Throws ConnectException where it cannot be written; DeltaError, DiskError. */
   static async open(
@@ -161,7 +166,7 @@ export class LandingTable {
    * DiskError where the table cannot be written, and then how far it got the table alone knows.
    */
   async commit(): Promise<void> {
-    if (!this.isBehind) return
+    if (!this.isBehind) return await this.#lookAgain()
     const snapshot = await this.#latest()
     this.#refuseOther(snapshot)
     this.#refuseMoved(snapshot)
@@ -184,6 +189,15 @@ export class LandingTable {
       throw this.#abandon(now, error.message, error)
     }
     this.#restart(await this.#latest())
+  }
+
+  /** Nothing is to be added, but what was may be gone: a table that was restored gets it again. */
+  async #lookAgain(): Promise<void> {
+    if (this.#environment.clock.monotonic() - this.#lookedMs < lookMsMin) return
+    const snapshot = await this.#latest()
+    const again = this.#restart(snapshot)
+    if (again.length > 0)
+      throw new Abandoned(`${this.location}: the table was set back to an older version`, again)
   }
 
   /** The partitions are another's now, and rows that wait are given up. Answers what has to be read again. */
@@ -251,7 +265,8 @@ export class LandingTable {
   }
 
   async #latest(): Promise<Snapshot | null> {
-    const { storage } = this.#environment
+    const { storage, clock } = this.#environment
+    this.#lookedMs = clock.monotonic()
     if (this.#snapshot === null) return snapshotOf(this.#environment)
     return refreshSnapshot(storage, this.#snapshot).catch(noTable)
   }

@@ -1,7 +1,7 @@
 /**
  * A table made what it was at an older version, by a new one: files that came since are removed, those that went are
  * added again, if they are still there. What applications remember of their progress stays, so that none writes again
- * what it has written.
+ * what it has written, but for those that are to write again what is gone.
  */
 import { DiskError } from '../../environment/disk.ts'
 import type { Storage } from '../../environment/storage.ts'
@@ -18,13 +18,22 @@ import { type Committed, Transaction } from './transaction.ts'
 export interface Restored extends Committed {
   readonly added: number
   readonly removed: number
+  /** Applications whose progress goes back, and to where. */
+  readonly setBack: ReadonlyMap<string, bigint>
 }
 
-/** `timestamp` is what was asked for, where it was that; the history says so. `null`: the table is as it was then. Rejects with DeltaError, DiskError. */
+export interface RestoreOptions {
+  /** What was asked for, where it was that; the history says so. */
+  readonly timestamp?: string | undefined
+  /** Whether an application writes again what came behind the version that it is told; else its progress stays. */
+  readonly goesBack?: (appId: string) => boolean
+}
+
+/** `null`: the table is as it was then. Rejects with DeltaError, DiskError. */
 export async function restoreTable(
   environment: TableEnvironment,
   version: number,
-  timestamp?: string,
+  { timestamp, goesBack = () => false }: RestoreOptions = {},
 ): Promise<Restored | null> {
   const { storage } = environment
   const now = await readSnapshot(storage)
@@ -39,13 +48,19 @@ export async function restoreTable(
   const isOther = !textOf(metadata).equals(textOf(now.metadata))
   if (isOther) transaction.change({ metadata })
   if (removed.length + added.length === 0 && !isOther) return null
+  const setBack = new Map<string, bigint>()
+  for (const [appId, { version: reached }] of now.transactions) {
+    const earlier = then.transactions.get(appId)?.version ?? 0n
+    if (earlier < reached && goesBack(appId)) setBack.set(appId, earlier)
+  }
+  for (const [appId, earlier] of setBack) transaction.progress(appId, earlier)
   transaction.readAll()
   const committed = await transaction.commit({
     operation: 'RESTORE',
     parameters: { version: String(version), ...(timestamp === undefined ? {} : { timestamp }) },
     metrics: { numRestoredFiles: added.length, numRemovedFiles: removed.length },
   })
-  return { ...committed, added: added.length, removed: removed.length }
+  return { ...committed, added: added.length, removed: removed.length, setBack }
 }
 
 function textOf(metaData: MetadataAction): Buffer {
