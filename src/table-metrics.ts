@@ -16,6 +16,21 @@ export function* tableMetrics(
   const prefix = 'millrace_topic_table'
   const isLanding = out.family(`${prefix}_up`, 'gauge', '1: the table is written; 0: it failed.')
   const lag = out.family(`${prefix}_lag_records`, 'gauge', 'Records that are not in the table yet.')
+  const lost = out.family(
+    `${prefix}_lost_offsets`,
+    'gauge',
+    'Offsets that the topic has no more, though they are not in the table.',
+  )
+  const oldest = out.family(
+    `${prefix}_oldest_waiting_timestamp_seconds`,
+    'gauge',
+    'When the oldest record was written that is not in a table that is behind.',
+  )
+  const due = out.family(
+    `${prefix}_retention_due_timestamp_seconds`,
+    'gauge',
+    'When retention may delete a record that is not in the table.',
+  )
   const leftOut = out.family(
     `${prefix}_left_out_records_total`,
     'counter',
@@ -31,6 +46,9 @@ export function* tableMetrics(
     const labels = labelled({ topic: table.topic })
     isLanding.add(table.state === 'FAILED' ? 0 : 1, labels)
     leftOut.add(table.leftOut, labels)
+    lost.add(table.lost, labels)
+    if (table.oldestMs !== null) oldest.add(table.oldestMs / 1000, labels)
+    if (table.dueMs !== null) due.add(table.dueMs / 1000, labels)
     if (table.lag !== null) lag.add(table.lag, labels)
     if (table.version !== null) version.add(table.version, labels)
     if (table.committedMs !== null) committed.add(table.committedMs / 1000, labels)

@@ -12,13 +12,15 @@ import { describeConfigs } from '../client/admin/configs.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { addressOf, Connection } from '../client/connection.ts'
 import { nameOf } from '../client/topic-partition.ts'
+import { connect } from './ask-worker.ts'
 import { type Command, verb } from './command.ts'
+import { checkTables } from './doctor-tables.ts'
 import { exitCodes } from './failure.ts'
 import { json } from './json.ts'
 import type { Session } from './session.ts'
 import { bytes, plural } from './table.ts'
 
-interface Finding {
+export interface Finding {
   readonly check: string
   readonly level: 'ok' | 'warn' | 'fail'
   readonly message: string
@@ -33,7 +35,7 @@ const freeShareMin = 0.1
 export const command: Command = verb({
   summary: 'Check a cluster and say what to do',
   positionals: [],
-  options: {},
+  options: connect,
   notes: ['It reads only. It fails (exit code 1) where a line says "fail".'],
   examples: [
     { says: 'The local broker', line: 'millrace doctor' },
@@ -42,11 +44,14 @@ export const command: Command = verb({
       line: 'millrace doctor -b kafka.example:9092',
     },
   ],
-  async run({ json: asJson, session }) {
+  async run({ json: asJson, session, values }) {
     const findings: Finding[] = []
     const isReachable = await checkBootstrap(session, findings)
     if (isReachable)
-      for (const [check, run] of Object.entries(checks)) {
+      for (const [check, run] of Object.entries({
+        ...checks,
+        tables: (cluster: Cluster) => checkTables(cluster, values),
+      })) {
         try {
           findings.push(...(await run(session.cluster)))
         } catch (error) {

@@ -53,8 +53,13 @@ async function listTopics(connection: Connection, json: boolean): Promise<number
       return [topic, state, version, lag === null ? null : count(lag), location]
     })
     process.stdout.write(table(['TOPIC', 'STATE', 'VERSION', 'RECORDS BEHIND', 'TABLE'], rows))
-    for (const { topic, error, leftOut, leftOutReason } of tables) {
+    for (const { topic, error, leftOut, leftOutReason, lost, dueMs } of tables) {
       if (error !== null) process.stdout.write(`\n${topic}: ${error}\n`)
+      if (lost > 0)
+        process.stdout.write(
+          `\n${topic}: ${plural(lost, 'offset')} deleted before they were in the table\n`,
+        )
+      if (dueMs !== null) process.stdout.write(`\n${topic}: ${dueFrom(dueMs)}\n`)
       if (leftOut > 0)
         process.stdout.write(
           `\n${topic}: ${plural(leftOut, 'record')} without a row, the last: ${leftOutReason}\n`,
@@ -90,8 +95,14 @@ async function listBelow(directory: string, json: boolean): Promise<number> {
   return 0
 }
 
+/** What waits until then is lost to the table. */
+export function dueFrom(dueMs: number): string {
+  const at = new Date(dueMs).toISOString()
+  return `from ${at} on retention may delete records that are not in the table`
+}
+
 /** As a broker's `/tables` tells it. */
-interface TopicTable {
+export interface TopicTable {
   readonly topic: string
   readonly location: string
   readonly state: string
@@ -100,6 +111,9 @@ interface TopicTable {
   readonly lag: number | null
   readonly leftOut: number
   readonly leftOutReason: string | null
+  readonly lost: number
+  readonly oldestMs: number | null
+  readonly dueMs: number | null
 }
 
 /** Storage has nothing below what is not there: a name that is mistyped would look like a place without tables. */

@@ -80,6 +80,9 @@ export interface Told {
   readonly lag: number | null
   readonly leftOut: number
   readonly leftOutReason: string | null
+  readonly lost: number
+  readonly oldestMs: number | null
+  readonly dueMs: number | null
 }
 
 export async function told({ http }: Started): Promise<readonly Told[]> {

@@ -4,11 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { describeConfigs } from '../../src/client/admin/configs.ts'
 import { listGroups } from '../../src/client/admin/groups.ts'
-import { createPartitions, deleteTopics } from '../../src/client/admin/topics.ts'
+import { createPartitions, deleteRecords, deleteTopics } from '../../src/client/admin/topics.ts'
 import { Producer } from '../../src/client/producer.ts'
 import type { TopicTable } from '../../src/config/table-configs.ts'
 import { nullable } from '../../src/connect/delta/column-types.ts'
 import { admitted } from '../../src/connect/topic-tables/admission.ts'
+import { BacklogLog } from '../../src/connect/topic-tables/backlog.ts'
+import type { Logger } from '../../src/environment/environment.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { newTable } from '../../src/tables/delta/new-table.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
@@ -315,6 +317,93 @@ t.test('a table that is set back gets again what came since, and is told as it i
   t.strictSame(await ids(place), numbers(0, 16), 'also where records come first')
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
+})
+
+t.test('what retention may take before it is in the table is told', async (t) => {
+  const directory = t.testdir({})
+  const broker = await start(join(directory, 'kafka'))
+  const place = join(directory, 'kafka-tables/late')
+  const state = async () => (await told(broker)).find(({ topic }) => topic === 'late')
+  const doctor = () =>
+    command([
+      ...['doctor', '--connect', broker.http],
+      ...['--bootstrap-server', `127.0.0.1:${broker.port}`],
+    ]).ended
+  await make(broker, 'late', { ...fast, 'retention.ms': '7200000' })
+  await produce(broker, 'late', flights(0, 4))
+  await until('4 rows', async () => (await ids(place)).length === 4)
+  await until('none behind', async () => (await state())?.lag === 0)
+  t.match(await state(), { lost: 0, oldestMs: null, dueMs: null })
+  t.match((await doctor()).stdout, /^ok {4}tables: 1 topic kept as tables, all land$/m)
+
+  const before = Date.now()
+  await produce(broker, 'late', ['no JSON', 'nor this', 'nor that', '{'])
+  await until('it fails', async () => (await state())?.state === 'FAILED')
+  await until('it is told since when', async () => (await state())?.oldestMs !== null)
+  const found = (await state())!
+  t.ok(found.oldestMs! >= before && found.oldestMs! <= Date.now())
+  t.equal(found.dueMs, found.oldestMs! + 7_200_000)
+  t.equal(found.lag, 4)
+  const page = await (await fetch(`${broker.http}/metrics`)).text()
+  t.match(page, /millrace_topic_table_up\{topic="late"\} 0\n/)
+  t.match(page, /millrace_topic_table_retention_due_timestamp_seconds\{topic="late"\} \d+/)
+  const failed = await doctor()
+  t.equal(failed.code, 1)
+  t.match(
+    failed.stdout,
+    /^fail {2}tables: the table of late is not written, 4 records behind: late-/m,
+  )
+  t.match(
+    failed.stdout,
+    /^warn {2}tables: late, 4 records behind: from .* on retention may delete/m,
+  )
+
+  await within(broker, (cluster) =>
+    deleteRecords(
+      cluster,
+      [0, 1].map((partition) => ({ topic: 'late', partition, offset: 3 })),
+    ),
+  )
+  await until('it is told that some are gone', async () => (await state())?.lost === 2)
+  t.match(
+    (await doctor()).stdout,
+    /^fail {2}tables: 2 offsets of late were deleted before they were/m,
+  )
+  const listed = await command(['tables', 'list', '--connect', broker.http]).ended
+  t.match(listed.stdout, /late: 2 offsets deleted before they were in the table/)
+
+  await alter(broker, 'late', { 'table.errors.tolerance': 'all' })
+  await produce(broker, 'late', flights(4, 6))
+  await until('it goes on', async () => (await ids(place)).length === 6)
+  t.match(await state(), { state: 'RUNNING', lost: 2 }, 'and is not forgotten')
+  t.match(broker.log(), /2 offsets of late are in no row: the topic lost them before/)
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('a backlog is told in the log, more often where retention comes near', async (t) => {
+  const lines: string[] = []
+  const level = (name: string) => (message: string) => void lines.push(`${name} ${message}`)
+  let now = 1_000_000_000
+  const log = new BacklogLog({
+    clock: { now: () => now, monotonic: () => now },
+    log: { warn: level('warn'), error: level('error') } as unknown as Logger,
+  })
+  const backlog = { topic: 'a', lag: 3, lost: 0, oldestMs: now, dueMs: now + 4 * 3_600_000 }
+  const passed = (minutes: number, more = {}) => {
+    for (let minute = 0; minute < minutes; minute++) {
+      now += 60_000
+      log.tell([{ ...backlog, ...more }])
+    }
+    return lines.splice(0)
+  }
+  t.match(passed(61), [/^warn The table of a is behind, and from .* retention/, /^warn/])
+  t.equal(passed(119).length, 1)
+  t.match(passed(30), [/^error .* retention/, /^error/, /^error/])
+  t.match(passed(2, { lost: 7, oldestMs: null, dueMs: null }), [
+    'error 7 offsets of a were deleted before they were in its table',
+  ])
+  t.match(passed(90, { dueMs: null }), [/^warn The table of a is behind$/])
 })
 
 t.test('dead letters that come back are refused, however long their way', async (t) => {

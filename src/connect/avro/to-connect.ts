@@ -10,6 +10,7 @@ import {
   type RecordSchema,
   type UnionSchema,
 } from '../../registry/avro/schema.ts'
+import { uuidText } from '../../tables/columns/json-text.ts'
 import { primitive, Schema, Struct, type Type } from '../data.ts'
 import { DataException } from '../failures.ts'
 import type { Json } from '../json-text.ts'
@@ -307,10 +308,6 @@ function longShape({ logical }: AvroSchema, isFine: boolean): Shape {
   if (isFine && name === 'local-timestamp-millis')
     return int64(localTimestampName, (input) => new Micros(input.long() * 1000n, false))
   return { type: 'INT64', reader: always((input) => input.long()) }
-}
-
-function uuidText(bytes: Buffer): string {
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 function bytesShape(

@@ -4,6 +4,8 @@
  */
 
 import type { Cluster } from '../../client/cluster.ts'
+import { earliest, listOffsets } from '../../client/offsets.ts'
+import { nameOf } from '../../client/topic-partition.ts'
 import type { TopicTable } from '../../config/table-configs.ts'
 import type { Milliseconds, Timer } from '../../environment/environment.ts'
 import { topicAdvice } from '../delta/advice.ts'
@@ -52,6 +54,8 @@ export interface LandingStatus {
   readonly leftOut: number
   /** Why the last of them has none; null: there was none. */
   readonly leftOutReason: string | null
+  /** Offsets that were passed over since the topic had them no more, as far as that was seen. */
+  readonly lost: number
 }
 
 export interface LandingOptions {
@@ -76,6 +80,9 @@ export class TopicLanding {
   #version: number | null = null
   #committedMs: Milliseconds | null = null
   readonly #leftOut: LeftOut
+  #lost = 0
+  /** Since the task began, when retention may have come before it. */
+  #hasCommitted = false
 
   constructor(options: LandingOptions) {
     this.#options = options
@@ -89,7 +96,7 @@ export class TopicLanding {
     const [state, error] = [this.#state, this.#error]
     const [version, committedMs] = [this.#version, this.#committedMs]
     const { count: leftOut, last: leftOutReason } = this.#leftOut
-    const progress = { version, committedMs, leftOut, leftOutReason }
+    const progress = { version, committedMs, leftOut, leftOutReason, lost: this.#lost }
     return { topic, topicId, location, state, error, ...progress }
   }
 
@@ -127,6 +134,7 @@ export class TopicLanding {
   async #run(): Promise<void> {
     const { worker, tables, schemas } = this.#options
     try {
+      this.#hasCommitted = false
       const settings = sinkSettings(this.table, await firstColumns(this.table, schemas))
       if (this.#isStopping) return
       this.#running = new SinkTaskLoop(deltaSink(tables, this.#watch), {
@@ -171,6 +179,25 @@ export class TopicLanding {
     throw new ConnectException(`${location} is the table of ${other.name}`)
   }
 
+  /** Where reading began behind what the table has, the topic may have lost what lies between. */
+  async #noteLost({ reached }: LandingTable): Promise<void> {
+    const behind = reached.filter(
+      ({ committed, first }) => committed !== null && first !== null && first > committed,
+    )
+    if (behind.length === 0) return
+    const queries = behind.map((one) => ({ ...one, timestamp: earliest }))
+    const starts = await listOffsets(this.#options.cluster, queries)
+    const startOf = new Map(starts.map((one) => [nameOf(one), one.offset]))
+    const lost = behind.reduce(
+      (sum, one) => sum + Math.max(0, (startOf.get(nameOf(one)) ?? 0) - one.committed!),
+      0,
+    )
+    if (lost === 0) return
+    this.#lost += lost
+    const { log } = this.#options.worker.environment
+    log.error(`${lost} offsets of ${this.table.topic} are in no row: the topic lost them before`)
+  }
+
   readonly #watch: LandingWatch = {
     advice: topicAdvice,
     /**
@@ -181,7 +208,12 @@ export class TopicLanding {
     beforeCommit: async (table) => {
       const { topic: name, topicId } = this.table
       const found = await this.#options.cluster.topic(name, { fresh: true })
-      if (found.topicId === topicId) return await this.#refuseOthers(table)
+      if (found.topicId === topicId) {
+        await this.#refuseOthers(table)
+        if (!this.#hasCommitted) await this.#noteLost(table)
+        this.#hasCommitted = true
+        return
+      }
       throw new ConnectException(`The topic ${name} was deleted, and there is another of its name`)
     },
     onCommitted: ({ version }) => {

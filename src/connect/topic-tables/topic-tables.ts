@@ -5,23 +5,24 @@
  */
 import { deleteGroups } from '../../client/admin/groups.ts'
 import { Cluster } from '../../client/cluster.ts'
-import { earliest, fetchCommitted, latest, listOffsets } from '../../client/offsets.ts'
-import { nameOf } from '../../client/topic-partition.ts'
 import type { TopicTable } from '../../config/table-configs.ts'
+import type { Timer } from '../../environment/environment.ts'
 import { StoredSchemas } from '../../registry/stored-schemas.ts'
 import type { TablesEnvironment } from '../delta/move-offsets.ts'
 import { InOrder } from '../runtime/in-order.ts'
 import type { Worker } from '../runtime/worker.ts'
 import { admitted } from './admission.ts'
+import { type Backlog, BacklogLog, Backlogs } from './backlog.ts'
 import { Maintenance } from './maintenance.ts'
 import { groupOf, maintenanceOf, tableConverters } from './table-settings.ts'
 import { type LandingStatus, TopicLanding } from './topic-landing.ts'
 
-export interface TableStatus extends LandingStatus {
+export interface TableStatus extends LandingStatus, Backlog {
   readonly group: string
-  /** Records of the topic that are not known to be in the table; null: it cannot be told now. */
-  readonly lag: number | null
 }
+
+/** What waits for long is told in the log. */
+const backlogMs = 60_000
 
 export class TopicTables {
   readonly #worker: Worker
@@ -32,6 +33,9 @@ export class TopicTables {
   readonly #inOrder = new InOrder()
   readonly #admissions = new InOrder()
   readonly #maintenance: Maintenance
+  readonly #backlogs: Backlogs
+  readonly #backlogLog: BacklogLog
+  #timer: Timer | null = null
 
   constructor(worker: Worker, tables: TablesEnvironment) {
     const { environment, bootstrap } = worker
@@ -42,6 +46,9 @@ export class TopicTables {
       bootstrap: worker.bootstrap,
       clientId: 'topic-tables',
     })
+    this.#backlogs = new Backlogs(environment, this.#cluster)
+    this.#backlogLog = new BacklogLog(environment)
+    this.#watchBacklogs()
     this.#maintenance = new Maintenance(worker.environment, tables, () =>
       [...this.#landings.values()].map(({ status: { location, version }, table }) => {
         return { location, version, ...maintenanceOf(table) }
@@ -58,6 +65,16 @@ export class TopicTables {
         isRunning: (table) => this.#isRunning(table),
       })
       if (!this.#inOrder.isEnded) this.#apply(tables)
+    })
+  }
+
+  #watchBacklogs(): void {
+    if (this.#inOrder.isEnded) return
+    this.#timer = this.#worker.environment.timers.after(backlogMs, () => {
+      void this.statuses().then((statuses) => {
+        this.#backlogLog.tell(statuses)
+        this.#watchBacklogs()
+      })
     })
   }
 
@@ -96,8 +113,9 @@ export class TopicTables {
   statuses(): Promise<TableStatus[]> {
     return Promise.all(
       [...this.#landings.values()].map(async ({ status, table }) => {
-        const lag = await this.#lagOf(table).catch(() => null)
-        return { ...status, group: groupOf(table), lag }
+        const { lag, lost, oldestMs, dueMs } = await this.#backlogs.of(table, status)
+        const all = status.lost + lost
+        return { ...status, group: groupOf(table), lag, lost: all, oldestMs, dueMs }
       }),
     )
   }
@@ -105,6 +123,7 @@ export class TopicTables {
   /** What was read is committed, as far as that does not take too long. */
   async stop(): Promise<void> {
     this.#maintenance.stop()
+    this.#timer?.cancel()
     void this.#inOrder.end()
     await Promise.all([...this.#landings.values()].map((landing) => landing.stop()))
     await this.#schemas.close()
@@ -122,29 +141,6 @@ export class TopicTables {
       const { log } = this.#worker.environment
       log.debug(`The group ${group} is left over`, { reason: String(error) })
     }
-  }
-
-  async #lagOf(table: TopicTable): Promise<number> {
-    const { topic } = table
-    const partitions = Array.from({ length: table.partitionCount }, (_, partition) => ({
-      topic,
-      partition,
-    }))
-    const endsOf = (timestamp: number) => {
-      const queries = partitions.map((one) => ({ ...one, timestamp }))
-      return listOffsets(this.#cluster, queries, 'read_committed')
-    }
-    const [committed, ends, starts] = await Promise.all([
-      fetchCommitted(this.#cluster, groupOf(table), null),
-      endsOf(latest),
-      endsOf(earliest),
-    ])
-    const reached = new Map(committed.map((one) => [nameOf(one), one.offset]))
-    const first = new Map(starts.map((one) => [nameOf(one), one.offset]))
-    return ends.reduce((sum, end) => {
-      const from = Math.max(reached.get(nameOf(end)) ?? 0, first.get(nameOf(end)) ?? 0)
-      return sum + Math.max(0, end.offset - from)
-    }, 0)
   }
 }
 
