@@ -155,7 +155,7 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
   const { shares } = parts.delivery
   const shareParts = { ...parts.delivery, parked: parts.parkedFetches, image, bytesMax }
   const table: readonly AnyHandler[] = [
-    produce({ replicas, image, admission, conversions }),
+    produce({ replicas, image, admission, conversions, now: () => environment.clock.now() }),
     fetch({
       replicas,
       image,

@@ -12,9 +12,15 @@ import { zeroUuid } from '../../protocol/types.ts'
 import { isInternalTopic } from '../config/internal-topics.ts'
 import { type Admission, isRefused, type Verified } from '../coordinator/transaction/admission.ts'
 import { DiskError } from '../environment/disk.ts'
+import type { Milliseconds } from '../environment/environment.ts'
 import { mapInSteps, mapSteps, type Steps } from '../environment/in-turns.ts'
-import { type Conversions, conversionAllowance } from '../log/conversion/conversions.ts'
-import { RecordsRejected } from '../log/validation.ts'
+import {
+  type ConversionAllowance,
+  type Conversions,
+  checkAllowance,
+  conversionAllowance,
+} from '../log/conversion/conversions.ts'
+import { type Checked, isUnpackedToCheck, RecordsRejected } from '../log/validation.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -26,6 +32,7 @@ import { CurrentLeaders } from './current-leader.ts'
 import {
   convertedRecords,
   isConverted,
+  isPackedBatch,
   isTransactionalBatch,
   producedRecords,
   transactionalProducer,
@@ -55,12 +62,16 @@ export interface ProduceParts {
   readonly image: () => MetadataImage
   readonly admission: Admission
   readonly conversions: Conversions
+  readonly now: () => Milliseconds
 }
 
 type Admitted = ReadonlyMap<Partition, ErrorRow | Verified<Verification>>
 
 /** What there is to append of each partition that is here, or why there is nothing. */
 type Converted = Map<RequestedPartition, Buffer | KafkaError>
+
+/** Of batches that had to be unpacked for it. */
+type AllChecked = Map<RequestedPartition, Checked>
 
 export const produce = (parts: ProduceParts) =>
   handler(apis.produce, (request, context) => new Production(parts, request, context).run(), {
@@ -81,10 +92,11 @@ class Production {
   #admitted: Admitted | null = null
   /** Of older versions. */
   #converted: Converted | null = null
+  #checked: AllChecked | null = null
   /** Of each append, in order: when it is written, and what is answered. */
   readonly #writing: Promise<void>[] = []
   readonly #written: Mutable<AnsweredPartition>[] = []
-  readonly #allowance = conversionAllowance()
+  readonly #allowance: ConversionAllowance
   /** Bytes of the request may still be in line to be written. */
   #isWriteLost = false
   /** The first error, for a producer that is not told by an answer. */
@@ -94,6 +106,8 @@ class Production {
     this.#parts = parts
     this.#request = request
     this.#context = context
+    const isOld = isConverted(context.apiVersion)
+    this.#allowance = isOld ? conversionAllowance() : checkAllowance()
   }
 
   run(): ProduceResponse | null | Promise<ProduceResponse | null> {
@@ -106,6 +120,16 @@ class Production {
       this.#authorizeTransaction(transactionalId)
     }
     if (isConverted(this.#context.apiVersion)) return this.#convertAll()
+    const checked = this.#checkPacked()
+    if (checked === null) return this.#admitAll(transactionalId)
+    // As in `#convertAll`.
+    this.#context.holdNext()
+    return checked.then(() => this.#admitAll(transactionalId))
+  }
+
+  #admitAll(
+    transactionalId: string | null,
+  ): ProduceResponse | null | Promise<ProduceResponse | null> {
     if (transactionalId === null) return this.#appendAll()
     const admitted = this.#admit(transactionalId)
     if (admitted instanceof Promise) {
@@ -140,6 +164,38 @@ class Production {
         if (this.#find(topic, one.index) instanceof Partition) yield one
       }
     }
+  }
+
+  /** Checks what has to be unpacked for it; null where that is done, or there is nothing. */
+  #checkPacked(): Promise<unknown> | null {
+    let waiting: Promise<void>[] | null = null
+    for (const topic of this.#request.topicData) {
+      for (const one of topic.partitionData) {
+        if (!isPackedBatch(one.records) || this.#isDenied(topic)) continue
+        const checked = this.#check(topic, one)
+        if (checked instanceof Promise) {
+          waiting ??= []
+          waiting.push(checked)
+        }
+      }
+    }
+    return waiting === null ? null : Promise.all(waiting)
+  }
+
+  #check(topic: RequestedTopic, one: RequestedPartition): Promise<void> | null {
+    const partition = this.#find(topic, one.index)
+    const [batch] = one.records ?? []
+    if (!(partition instanceof Partition) || partition.leaderError() !== null) return null
+    const { config } = partition
+    const now = this.#parts.now()
+    if (batch === undefined || !isUnpackedToCheck(batch, config, now)) return null
+    const options = { config, now, name: `${partition}` }
+    const checked = this.#parts.conversions.check(batch, options, this.#allowance)
+    const all: AllChecked = this.#checked ?? new Map()
+    this.#checked = all
+    if (checked instanceof Promise) return checked.then((done) => void all.set(one, done))
+    all.set(one, checked)
+    return null
   }
 
   #appendAll(): ProduceResponse | null | Promise<ProduceResponse | null> {
@@ -290,7 +346,8 @@ class Production {
       if (batches.length === 0) return accepted(index, nothingWritten)
       if (this.#admitted !== null) admitted = this.#admissionOf(partition, this.#admitted)
       isUpToLog = true
-      const options = { acks: this.#request.acks, allowance: this.#allowance }
+      const checked = this.#checked?.get(one)
+      const options = { acks: this.#request.acks, allowance: this.#allowance, checked }
       const appended = partition.append(batches, admitted ? { ...options, ...admitted } : options)
       const answer = accepted(index, {
         baseOffset: appended.baseOffset,

@@ -15,7 +15,6 @@
  */
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
-import type { Allowance } from '../../protocol/records/message-set.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { CleanableLog } from './compaction/cleanable-log.ts'
@@ -36,7 +35,14 @@ import type { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
 import { type TakeoverSide, takePlace } from './takeover.ts'
 import { forgetAll, forgetFrom } from './truncation.ts'
-import { type AppendOrigin, assignOffsets, checkReplicated, validateRecords } from './validation.ts'
+import {
+  type AppendOrigin,
+  assignOffsets,
+  type Checking,
+  checkReplicated,
+  takeChecked,
+  validateRecords,
+} from './validation.ts'
 
 /** Of a log without producers, so much is read at the next start rather than a snapshot. */
 const rereadBytesMax = 64 * 1024
@@ -195,7 +201,7 @@ export class Log {
   }
 
   /**
-   * As leader: checks, unpacking within `allowance`, assigns offsets and `leaderEpoch`, queues. Throws
+   * As leader: checks, unless that was done, assigns offsets and `leaderEpoch`, queues. Throws
    * KafkaError (RecordsRejected lists the records). The buffer is the log's until `written` has resolved.
    * `transactionVersion` is that of the transaction a marker ends; -1 where unknown.
    */
@@ -204,18 +210,15 @@ export class Log {
     leaderEpoch: number,
     origin: AppendOrigin = 'client',
     transactionVersion = -1,
-    allowance?: Allowance,
+    { allowance, checked }: Checking = {},
   ): AppendResult {
     this.#checkUsable()
     const config = this.#config
     const now = this.#environment.clock.now()
-    const bytes = validateRecords(records, {
-      config,
-      origin,
-      now,
-      name: this.#parts.name,
-      allowance,
-    })
+    const bytes =
+      checked === undefined
+        ? validateRecords(records, { config, origin, now, name: this.#parts.name, allowance })
+        : takeChecked(checked, config, now)
     const duplicate = checkProducers(this.#producers, bytes, origin, transactionVersion)
     if (duplicate !== null) {
       const { lastOffset, offsetDelta, timestamp } = duplicate

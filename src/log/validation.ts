@@ -47,6 +47,13 @@ export class RecordsRejected extends KafkaError {
   }
 }
 
+/** The records unpack to more than is allowed. */
+export class OversizedBatch extends KafkaError {
+  constructor(message: string, cause: OversizedRecords) {
+    super(errors.MESSAGE_TOO_LARGE, message, { cause })
+  }
+}
+
 export interface ValidationOptions {
   readonly config: LogConfig
   readonly origin: AppendOrigin
@@ -55,6 +62,14 @@ export interface ValidationOptions {
   readonly name: string
   /** What may be unpacked while everybody waits, here and for the rest of the request. */
   readonly allowance: Allowance | undefined
+}
+
+/** What a check that was made before the append came to: the bytes to append, or what is wrong with them. */
+export type Checked = Buffer | KafkaError
+
+export interface Checking {
+  readonly allowance?: Allowance | undefined
+  readonly checked?: Checked | undefined
 }
 
 /** Of a record, beside key and value. */
@@ -99,6 +114,28 @@ export function validateRecords(records: Buffer, options: ValidationOptions): Bu
     )
   }
   return result
+}
+
+/**
+ * As `validateRecords`, of a client's records that were checked before, as long ago as that took. Throws
+ * what the check came to.
+ */
+export function takeChecked(checked: Checked, config: LogConfig, now: Milliseconds): Buffer {
+  if (checked instanceof KafkaError) throw checked
+  if (config.messageTimestampType === 'LogAppendTime') {
+    header.setMaxTimestamp(checked, 0, header.logAppendTime, now)
+  }
+  return checked
+}
+
+/** Whether a client's whole batch is to be unpacked to be checked; those that are not packed are walked as they are. */
+export function isUnpackedToCheck(batch: Buffer, config: LogConfig, now: Milliseconds): boolean {
+  if (batch.length < header.headerBytes || header.magic(batch, 0) !== 2) return false
+  const codec = header.compression(batch, 0)
+  if (codec === 'none' || header.batchBytes(batch, 0) !== batch.length) return false
+  const isStamped = config.messageTimestampType === 'LogAppendTime'
+  if (needsRecords(batch, { config, now }, isStamped)) return true
+  return targetCompression(batch, config) !== codec
 }
 
 /**
@@ -205,7 +242,7 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
       throw new KafkaError(errors.UNSUPPORTED_COMPRESSION_TYPE, `${name}: ${error.message}`)
     }
     if (error instanceof OversizedRecords) {
-      throw new KafkaError(errors.MESSAGE_TOO_LARGE, `${name}: ${error.message}`)
+      throw new OversizedBatch(`${name}: ${error.message}`, error)
     }
     if (error instanceof CorruptRecords) {
       throw new KafkaError(errors.INVALID_RECORD, `${name}: ${error.message}`)
@@ -239,8 +276,11 @@ function checkClientBatch(batch: Buffer, name: string, isStamped: boolean): void
   }
 }
 
-function needsRecords(batch: Buffer, options: ValidationOptions, isStamped: boolean): boolean {
-  const { config, now } = options
+function needsRecords(
+  batch: Buffer,
+  { config, now }: Pick<ValidationOptions, 'config' | 'now'>,
+  isStamped: boolean,
+): boolean {
   if (header.compression(batch, 0) === 'none' || isCompacted(config)) return true
   if (isStamped) return false
   const maxTimestamp = header.maxTimestamp(batch, 0)

@@ -8,7 +8,6 @@
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import { encodeControlBatch } from '../../protocol/records/control.ts'
-import type { Allowance } from '../../protocol/records/message-set.ts'
 import { DiskError } from '../environment/disk.ts'
 import type { Log } from '../log/log.ts'
 import { isDeleted, type LogConfig } from '../log/log-config.ts'
@@ -16,7 +15,7 @@ import type { LogDirectory } from '../log/log-directory.ts'
 import type { AppendResult } from '../log/log-options.ts'
 import { OutOfFiles } from '../log/out-of-files.ts'
 import { nothingAt, type ReadResult } from '../log/segment-read.ts'
-import type { AppendOrigin } from '../log/validation.ts'
+import type { AppendOrigin, Checking } from '../log/validation.ts'
 import type { TopicTraffic } from './topic-traffic.ts'
 import { checkEpoch, type FirstBatch, type Verification, Verifications } from './verifications.ts'
 import { type PartitionWatcher, PartitionWatchers } from './watchers.ts'
@@ -36,12 +35,10 @@ export interface PartitionState {
   readonly partitionEpoch: number
 }
 
-export interface AppendOptions {
+export interface AppendOptions extends Checking {
   /** 0 and 1: this broker's copy counts; -1: the whole in-sync set must have it. */
   readonly acks: number
   readonly origin?: AppendOrigin
-  /** What may be unpacked for the whole request. */
-  readonly allowance?: Allowance
   /**
    * Of a batch in a transaction, where such are verified: null if nothing had to be verified as the
    * transaction was open.
@@ -342,10 +339,10 @@ export class Partition {
 
   /** What a failed append leaves in memory, producers' sequences above all, holds no more. */
   #append(log: Log, records: Buffer, options: AppendOptions): AppendResult {
-    const { origin, allowance, transactionVersion = clientsTransactionVersion } = options
+    const { origin, transactionVersion = clientsTransactionVersion } = options
     const { leaderEpoch } = this.#state
     try {
-      const appended = log.append(records, leaderEpoch, origin, transactionVersion, allowance)
+      const appended = log.append(records, leaderEpoch, origin, transactionVersion, options)
       if (appended.written !== this.#written) {
         this.#written = appended.written
         appended.written.catch((error: unknown) => {

@@ -136,6 +136,7 @@ export class DataPath {
       parked,
       admission: this.admission,
       conversions: new Conversions(this.process.environment),
+      now: () => this.process.environment.clock.now(),
       image: () => this.image,
       bytesMax: () => 50_000_000,
     }

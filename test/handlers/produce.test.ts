@@ -3,9 +3,11 @@ import t from 'tap'
 import { errors } from '../../protocol/errors.ts'
 import { compressions } from '../../protocol/records/compression/compression.ts'
 import { encodeMessageSet, type OldMagic } from '../../protocol/records/message-set.ts'
-import { readBatch } from '../../protocol/records/record.ts'
+import { encodeBatch, readBatch } from '../../protocol/records/record.ts'
 import { DiskError } from '../../src/environment/disk.ts'
+import type { Threads } from '../../src/environment/threads.ts'
 import { produce } from '../../src/handlers/produce.ts'
+import { Conversions, convert } from '../../src/log/conversion/conversions.ts'
 import { batchOf, DataPath } from './data-path.ts'
 
 interface Sent {
@@ -260,4 +262,50 @@ t.test('a disk that fails', async (t) => {
   for (const index of [0, 1]) again.push((await send(path, { index }))?.errorCode)
   t.same(again.sort(), [0, 56], 'and stays so')
   t.ok(path.replicas.directories.find(({ path }) => path === '/one')?.failure instanceof DiskError)
+})
+
+t.test('what takes long to check is checked elsewhere, while the connection waits', async (t) => {
+  const config = { cleanupPolicy: ['compact'], messageTimestampType: 'LogAppendTime' } as const
+  const path = new DataPath()
+  path.createTopic('orders', { config })
+  const { environment } = path.process
+  let asked = 0
+  const threads: Threads = {
+    start: () => ({
+      ask: async (question) => {
+        asked++
+        await new Promise<void>((resolve) => void environment.timers.after(100, resolve))
+        return convert(question)
+      },
+      end: async () => {},
+    }),
+  }
+  const { timers } = environment
+  const handler = produce({ ...path.parts, conversions: new Conversions({ timers, threads }) })
+  const records = (count: number, isKeyed = true) =>
+    encodeBatch({
+      records: Array.from({ length: count }, (_, n) => ({
+        timestamp: environment.clock.now(),
+        key: isKeyed ? Buffer.from(`${n}`) : null,
+        value: Buffer.alloc(100, 'x'),
+      })),
+      compression: 'gzip',
+    })
+  const answerOf = async (batch: Buffer) => {
+    const answer = await path.world.run(path.call(handler, 9, inputOf({ records: batch })))
+    return answer?.responses[0]?.partitionResponses[0]
+  }
+  t.match(await answerOf(records(1_000)), { errorCode: 0, baseOffset: 0 })
+  t.equal(asked, 0, 'little is checked at once')
+  const late = await answerOf(records(20_000))
+  t.match(late, { errorCode: 0, baseOffset: 1_000, logStartOffset: 0 })
+  t.equal(asked, 1)
+  const { log } = path.partition('orders')
+  t.equal(log.logEndOffset, 21_000)
+  const found = await path.world.run(log.reader.offsetOfMaxTimestamp())
+  t.equal(found?.timestamp, late?.logAppendTimeMs, 'it has the time of the append')
+  const refused = await answerOf(records(20_000, false))
+  t.match(refused, { errorCode: errors.INVALID_RECORD.code, logStartOffset: 0 })
+  t.equal(refused?.recordErrors.length, 20_000)
+  t.equal(log.logEndOffset, 21_000)
 })

@@ -1,8 +1,12 @@
 /** Sets of old clients, converted at once or in a thread: the same bytes, and others are not kept waiting. */
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { errors } from '../../protocol/errors.ts'
 import { setCrc } from '../../protocol/records/batch.ts'
-import { unpackedPerRequestBytesMax } from '../../protocol/records/compression/compression.ts'
+import {
+  type Compression,
+  unpackedPerRequestBytesMax,
+} from '../../protocol/records/compression/compression.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
 import { CorruptRecords, OversizedRecords } from '../../protocol/records/corrupt-records.ts'
 import { downConvert, encodeMessageSet, upConvert } from '../../protocol/records/message-set.ts'
@@ -11,10 +15,15 @@ import { NobodyWaits } from '../../src/environment/in-turns.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import type { Thread, Threads } from '../../src/environment/threads.ts'
 import {
+  type CheckOptions,
   type ConversionAllowance,
   Conversions,
+  checkAllowance,
   conversionAllowance,
 } from '../../src/log/conversion/conversions.ts'
+
+import { defaultLogConfig } from '../../src/log/log-config.ts'
+import { type RecordsRejected, validateRecords } from '../../src/log/validation.ts'
 
 const program = new URL('../../src/conversion-thread.js', import.meta.url)
 const { timers, threads } = createNodeEnvironment({
@@ -102,6 +111,55 @@ t.test('what is large, or unpacks to much, is converted in a thread, to the same
   t.ok(converting instanceof Promise)
   t.same(await converting, upConvert(set))
   t.equal(counted.started, 1)
+})
+
+const compacted: CheckOptions = {
+  config: { ...defaultLogConfig, cleanupPolicy: ['compact'] },
+  ...{ now: 1_000, name: 'orders-0' },
+}
+
+const keyed = (count: number, compression: Compression, isKeyed = (_: number) => true) =>
+  encodeBatch({
+    records: Array.from({ length: count }, (_, index) => ({
+      ...record(100),
+      key: isKeyed(index) ? Buffer.from(`key ${index}`) : null,
+    })),
+    compression,
+  })
+
+t.test('batches are checked to the same, little at once and much in a thread', async (t) => {
+  const { counted, conversions } = opened(t)
+  const validated = (batch: Buffer, options: CheckOptions) =>
+    validateRecords(Buffer.from(batch), { ...options, origin: 'client', allowance: undefined })
+  const repacked = { ...compacted, config: { ...compacted.config, compressionType: 'gzip' } }
+  const check = (batch: Buffer, options: CheckOptions) =>
+    conversions.check(Buffer.from(batch), options, checkAllowance())
+  for (const compression of ['gzip', 'snappy', 'lz4'] as const) {
+    for (const options of [compacted, repacked]) {
+      const little = keyed(100, compression)
+      t.same(check(little, options), validated(little, options))
+      const much = keyed(20_000, compression)
+      const checking = check(much, options)
+      t.ok(checking instanceof Promise)
+      t.same(await checking, validated(much, options))
+    }
+  }
+  t.equal(counted.started, 1)
+  const holey = await check(
+    keyed(20_000, 'gzip', (index) => index % 5_000 !== 7),
+    compacted,
+  )
+  t.match(holey, { error: errors.INVALID_RECORD })
+  t.match((holey as RecordsRejected).recordErrors, [
+    { batchIndex: 7 },
+    { batchIndex: 5_007 },
+    {},
+    {},
+  ])
+  t.match(await check(bomb(20), compacted), { error: errors.MESSAGE_TOO_LARGE })
+  const damaged = keyed(20_000, 'gzip')
+  damaged.writeUInt8(1, 5_000)
+  t.match(await check(damaged, compacted), { error: errors.CORRUPT_MESSAGE })
 })
 
 t.test('errors are the same, too', async (t) => {
