@@ -23,6 +23,7 @@ import {
   transactionCoordinatorConfig,
 } from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
+import { applyRecorded, checkBrokerSettings } from './config/broker-rules.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import type { TopicTable } from './config/table-configs.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
@@ -145,6 +146,7 @@ export class Broker {
     this.#config = options.config
     this.nodeId = options.config.get('node.id')
     refuseUnkept(options.config)
+    checkBrokerSettings(options.config)
     this.#addresses = readListeners(options.config)
     this.#directories = new NodeDirectories({
       environment: options.environment,
@@ -407,8 +409,10 @@ export class Broker {
   }
 
   #applyDynamicConfig(image: MetadataImage): void {
-    const { perBroker, clusterDefault } = dynamicBrokerTexts(image, this.nodeId)
-    this.#config.setDynamic(perBroker, clusterDefault)
+    const recorded = dynamicBrokerTexts(image, this.nodeId)
+    for (const { setting, message } of applyRecorded(this.#config, recorded)) {
+      this.#environment.log.error(`A recorded setting is passed over: ${message}`, { setting })
+    }
     for (const { limits } of this.#listeners) limits.options = limitOptions(this.#config)
   }
 

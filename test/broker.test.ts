@@ -1,10 +1,11 @@
 /** A broker and its log directories: what a disk that fails or fills up takes with it, and what not. */
 import t from 'tap'
 import { apis } from '../protocol/apis.ts'
-import { batchBytes, headerBytes } from '../protocol/records/batch.ts'
+import { batchBytes, headerBytes, setCrc } from '../protocol/records/batch.ts'
 import { encodeBatch } from '../protocol/records/record.ts'
 import { Broker, StartEnded } from '../src/broker.ts'
 import { describeLogDirs } from '../src/client/admin/brokers.ts'
+import { alterConfigs } from '../src/client/admin/configs.ts'
 import { createTopics } from '../src/client/admin/topics.ts'
 import { Cluster } from '../src/client/cluster.ts'
 import { BrokerConfig } from '../src/config/broker-config.ts'
@@ -293,6 +294,47 @@ t.test('a damaged metadata log stops the start by name, and no partition is touc
   const { size } = node.disk.stat(metadataLog)
   await refuses(node, () => node.disk.flipBit(metadataLog, 8 * size - 1), 'the last bit')
   await refuses(node, () => undefined, 'a second attempt')
+})
+
+t.test('a recorded setting that is invalid is passed over by name at the start', async (t) => {
+  const metadataLog = '/data/__cluster_metadata-0/00000000000000000000.log'
+  const node = await Node.started('/data')
+  t.same(await node.produce('orders', 'a'), codes(0))
+  const alter = async (name: string, value: string) => {
+    const changes = [{ name, operation: 'set' as const, value }]
+    const resources = [{ type: 'broker' as const, name: '' }]
+    const outcomes = await node.world.run(alterConfigs(node.cluster, resources, changes))
+    return outcomes.map(({ error }) => error)
+  }
+  t.strictSame(await alter('log.roll.ms', '1'), [null])
+  await node.world.run(node.broker.stop())
+  node.world.kill(node.process)
+  node.process = node.world.start('broker')
+  // As a version left it that recorded what it then could not use.
+  const content = node.disk.readFile(metadataLog)
+  const name = content.lastIndexOf('log.roll.ms')
+  const value = content.indexOf('1', name)
+  let batch = 0
+  while (batch + batchBytes(content, batch) <= name) batch += batchBytes(content, batch)
+  content.write('0', value)
+  setCrc(content, batch)
+  const file = node.disk.open(metadataLog, 'write')
+  file.write([content], 0)
+  file.syncNow()
+  file.close()
+  for (const _ of ['first', 'second']) {
+    await node.restart()
+    t.match(node.errors(), [/passed over: Invalid value 0 for configuration log\.roll\.ms/])
+    t.equal(node.errors().length, 1)
+    t.same(await node.produce('orders', 'b'), codes(0))
+  }
+  await node.createTopic('more')
+  t.strictSame(await alter('log.roll.jitter.ms', '2'), [null], 'it is in no other change’s way')
+  t.strictSame(await alter('log.roll.ms', '9'), [null])
+  await node.restart()
+  t.strictSame(node.errors(), [])
+  t.same(await node.ends('orders'), codes(3))
+  await node.world.run(node.broker.stop())
 })
 
 t.test('a start that fails or is ended leaves no mark of a clean shutdown', async (t) => {

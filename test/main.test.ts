@@ -161,6 +161,11 @@ t.test('wrong settings stop the start by name', async (t) => {
   await Promise.all([
     refused(['--override', 'log.retension.ms=1'], /Did you mean log\.retention\.ms\?/),
     refused(['--override', 'num.partitions=none'], /num\.partitions: Not a number of type INT/),
+    refused(
+      ['--override', 'log.roll.ms=0'],
+      /Invalid value 0 for configuration log\.roll\.ms: Value must be at least 1/,
+    ),
+    refused(['--override', 'log.retention.hours=0'], /log\.retention\.ms must be unlimited \(-1\)/),
     refused([], /Unknown setting lisseners \(from the variable KAFKA_LISSENERS\)/, {
       KAFKA_LISSENERS: 'x',
     }),

@@ -34,8 +34,12 @@ export interface ConfigSynonym {
   readonly source: ConfigSource
 }
 
-/** Every broker setting that Kafka or we know. */
-export const allBrokerConfigs: Definitions = { ...acceptedConfigs, ...brokerConfigs }
+/** Every broker setting that Kafka or we know; without a prototype, so that `constructor` is none. */
+export const allBrokerConfigs: Definitions = Object.assign(
+  Object.create(null),
+  acceptedConfigs,
+  brokerConfigs,
+)
 
 const bytesPerSecond = long('9223372036854775807', atLeast(0), { scope: 'cluster-wide' })
 
@@ -71,6 +75,12 @@ export function listenerConfig(name: string): Definition | undefined {
 }
 
 export type BrokerConfigName = keyof typeof brokerConfigs
+
+/** What was set at run time, by name: for one broker, and for all of them. */
+export interface DynamicTexts {
+  readonly perBroker: ReadonlyMap<string, string>
+  readonly clusterDefault: ReadonlyMap<string, string>
+}
 
 export class BrokerConfig {
   readonly #static: ReadonlyMap<string, string>
@@ -136,6 +146,18 @@ export class BrokerConfig {
   get moveBytesPerSecondMax(): number {
     const text = this.text('replica.alter.log.dirs.io.max.bytes.per.second')
     return text === null || !/^\d+$/.test(text) ? Number.MAX_VALUE : Number(text)
+  }
+
+  /** What was set at run time and is in force. */
+  get dynamic(): DynamicTexts {
+    return { perBroker: this.#perBroker, clusterDefault: this.#clusterDefault }
+  }
+
+  /** The same settings at start, with these set at run time: what a change would make of them. */
+  with({ perBroker, clusterDefault }: DynamicTexts): BrokerConfig {
+    const config = new BrokerConfig(this.#static)
+    config.setDynamic(perBroker, clusterDefault)
+    return config
   }
 
   /** Whether the setting was given, at start or later. */

@@ -72,13 +72,11 @@ export const brokerConfigs = {
   'group.min.session.timeout.ms': int(6000, any, {
     doc: 'The shortest session timeout a member of a group may ask for.',
   }),
+  // Kafka opens and closes listeners at run time; here that takes a restart, and so both are read-only.
   'listener.security.protocol.map': string(
     'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
-    any,
-    { scope: 'per-broker' },
   ),
   listeners: list(['PLAINTEXT://:9092'], any, {
-    scope: 'per-broker',
     doc: 'The addresses on which the broker listens, as NAME://host:port; port 0 takes any free one.',
   }),
   'log.cleaner.backoff.ms': long(15000, atLeast(0), {
@@ -114,7 +112,7 @@ export const brokerConfigs = {
     doc: 'The directories in which partitions are stored, separated by commas.',
   }),
   'log.flush.interval.messages': long('9223372036854775807', atLeast(1), { scope: 'cluster-wide' }),
-  'log.flush.interval.ms': long(null, any, { scope: 'cluster-wide' }),
+  'log.flush.interval.ms': long(null, atLeast(0), { scope: 'cluster-wide' }),
   'log.flush.scheduler.interval.ms': long('9223372036854775807'),
   'log.index.interval.bytes': int(4096, atLeast(0), { scope: 'cluster-wide' }),
   'log.index.size.max.bytes': int(10485760, atLeast(4), { scope: 'cluster-wide' }),
@@ -137,12 +135,12 @@ export const brokerConfigs = {
   'log.retention.minutes': int(null),
   'log.retention.ms': long(null, any, {
     scope: 'cluster-wide',
-    doc: 'How long records are kept, in milliseconds; -1: for ever.',
+    doc: 'How long records are kept, in milliseconds; below 0: for ever.',
   }),
   'log.roll.hours': int(168, atLeast(1)),
   'log.roll.jitter.hours': int(0, atLeast(0)),
-  'log.roll.jitter.ms': long(null, any, { scope: 'cluster-wide' }),
-  'log.roll.ms': long(null, any, { scope: 'cluster-wide' }),
+  'log.roll.jitter.ms': long(null, atLeast(0), { scope: 'cluster-wide' }),
+  'log.roll.ms': long(null, atLeast(1), { scope: 'cluster-wide' }),
   'log.segment.bytes': int(1073741824, atLeast(1048576), {
     scope: 'cluster-wide',
     doc: 'The size at which a segment file is closed and the next begun.',

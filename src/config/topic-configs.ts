@@ -157,7 +157,7 @@ const brokerSynonyms: Readonly<Partial<Record<TopicConfigName, readonly BrokerSy
   preallocate: [{ name: 'log.preallocate' }],
   'retention.bytes': [{ name: 'log.retention.bytes' }],
   'retention.ms': [
-    { name: 'log.retention.ms' },
+    { name: 'log.retention.ms', unit: 1 },
     { name: 'log.retention.minutes', unit: minuteMs },
     { name: 'log.retention.hours', unit: hourMs },
   ],
@@ -206,10 +206,12 @@ function presetsOf(name: TopicConfigName, broker: BrokerConfig): readonly Config
   return [{ name, text: defaultText, source: configSource.DEFAULT_CONFIG }]
 }
 
-/** `-1` hours or minutes mean the same as -1 milliseconds: no limit. */
+/** Any time below zero is none at all, which a topic calls -1. */
 function inUnit(synonym: ConfigSynonym, unit: number): ConfigSynonym {
   const value = Number(synonym.text)
-  return { ...synonym, text: String(value < 0 ? value : value * unit) }
+  if (value < 0) return { ...synonym, text: '-1' }
+  // A text that is in the topic's unit already may be longer than a number is exact.
+  return unit === 1 ? synonym : { ...synonym, text: String(value * unit) }
 }
 
 /** The effective settings of a topic with these overrides. Throws ConfigError. */
@@ -236,9 +238,12 @@ function resolve(
   broker: BrokerConfig,
 ): TopicConfig {
   const resolved = names.map((name) => {
-    const text = topicSynonyms(name, overrides, broker)[0]?.text ?? null
+    const [inForce] = topicSynonyms(name, overrides, broker)
+    const text = inForce?.text ?? null
     const definition = topicConfigs[name] as Definition
-    const value: unknown = text === null ? null : parseSetting(name, definition, text)
+    // What is wrong is told of the setting that somebody wrote, which may be the broker's.
+    const value: unknown =
+      text === null ? null : parseSetting(inForce?.name ?? name, definition, text)
     return [camelCase(name), value] as const
   })
   // Made at once: an object to which so many names are added one by one is a hash table to V8, and every

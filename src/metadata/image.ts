@@ -10,6 +10,7 @@
  * Imports `protocol`, `environment`, `config` and, to append, `raft`.
  */
 import { type Uuid, zeroUuid } from '../../protocol/types.ts'
+import type { DynamicTexts } from '../config/broker-config.ts'
 
 /** Config resources and their numbers on the wire and in records. */
 export const configResource = {
@@ -201,11 +202,8 @@ export function topicOverrides(image: MetadataImage, topic: string): ConfigTexts
   return configTexts(image, configResource.TOPIC, topic)
 }
 
-/** What was set at run time for one broker, and for all brokers: what `BrokerConfig.setDynamic` takes. */
-export function dynamicBrokerTexts(
-  image: MetadataImage,
-  brokerId: number,
-): { readonly perBroker: ConfigTexts; readonly clusterDefault: ConfigTexts } {
+/** What was set at run time for one broker, and for all brokers: what `applyRecorded` takes. */
+export function dynamicBrokerTexts(image: MetadataImage, brokerId: number): DynamicTexts {
   return {
     perBroker: configTexts(image, configResource.BROKER, String(brokerId)),
     clusterDefault: configTexts(image, configResource.BROKER, ''),

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { limitOptions } from '../../src/broker-settings.ts'
 import { BrokerConfig, configSource } from '../../src/config/broker-config.ts'
+import { applyRecorded, checkBrokerSettings } from '../../src/config/broker-rules.ts'
 import { ConfigError, nearestName } from '../../src/config/definition.ts'
 import { parseListener, readListeners } from '../../src/config/listeners.ts'
 import { parseProperties } from '../../src/config/properties.ts'
@@ -169,12 +170,83 @@ t.test('a topic takes its defaults from the broker', async (t) => {
   t.equal(resolveTopicConfig(none, broker()).flushMessages, 2 ** 63)
   t.equal(resolveTopicConfig(new Map([['retention.ms', '1']]), config).retentionMs, 1)
   t.equal(resolveTopicConfig(none, broker({ 'log.retention.hours': '-1' })).retentionMs, -1)
+  for (const unlimited of ['ms', 'minutes', 'hours']) {
+    const config = broker({ [`log.retention.${unlimited}`]: '-2' })
+    t.equal(resolveTopicConfig(none, config).retentionMs, -1, unlimited)
+  }
+  const forever = broker({ 'log.retention.ms': '9223372036854775807' })
+  t.equal(resolveTopicConfig(none, forever).retentionMs, 2 ** 63)
   const precise = broker({ 'log.retention.hours': '2', 'log.retention.ms': '7' })
   t.equal(resolveTopicConfig(none, precise).retentionMs, 7)
   t.equal(
     topicSynonyms('retention.ms', new Map([['retention.ms', '1']]), precise).length >= 3,
     true,
   )
+})
+
+t.test('settings of topics are refused by the name that was written', async (t) => {
+  const refuse = (texts: Record<string, string>, message: string) =>
+    t.throws(() => checkBrokerSettings(broker(texts)), { name: 'ConfigError', message })
+  const invalid = (name: string, text: string, min: number) =>
+    refuse(
+      { [name]: text },
+      `Invalid value ${text} for configuration ${name}: Value must be at least ${min}`,
+    )
+  invalid('log.roll.ms', '0', 1)
+  invalid('log.roll.jitter.ms', '-1', 0)
+  invalid('log.flush.interval.ms', '-5', 0)
+  invalid('log.flush.scheduler.interval.ms', '-1', 0)
+  for (const name of ['log.retention.ms', 'log.retention.minutes', 'log.retention.hours']) {
+    refuse(
+      { [name]: '0' },
+      'log.retention.ms must be unlimited (-1) or, greater than or equal to 1',
+    )
+  }
+  checkBrokerSettings(broker())
+  checkBrokerSettings(broker({ 'log.retention.hours': '0', 'log.retention.ms': '1' }))
+})
+
+t.test('of what was recorded, what is invalid is passed over by name', async (t) => {
+  const config = broker({ 'log.retention.ms': '5000' })
+  const valid = {
+    perBroker: new Map([['log.roll.ms', '1']]),
+    clusterDefault: new Map([['my.plugin', 'x']]),
+  }
+  t.strictSame(applyRecorded(config, valid), [])
+  t.equal(config.get('log.roll.ms'), 1)
+  const refusals = applyRecorded(config, {
+    perBroker: new Map([
+      ['log.roll.ms', '0'],
+      ['listeners', 'x'],
+      ['message.max.bytes', '7'],
+      ['log.retention.ms', '0'],
+    ]),
+    clusterDefault: new Map([
+      ['log.flush.interval.ms', '-5'],
+      ['log.roll.ms', '9'],
+      ['my.plugin', 'y'],
+    ]),
+  })
+  t.strictSame(
+    refusals.map(({ setting, message }) => [setting, message]),
+    [
+      [
+        'log.flush.interval.ms',
+        'Invalid value -5 for configuration log.flush.interval.ms: Value must be at least 0',
+      ],
+      ['log.roll.ms', 'Invalid value 0 for configuration log.roll.ms: Value must be at least 1'],
+      ['listeners', 'Cannot update these configs dynamically: [listeners]'],
+      [
+        'log.retention.ms',
+        'log.retention.ms must be unlimited (-1) or, greater than or equal to 1',
+      ],
+    ],
+  )
+  t.equal(config.get('log.roll.ms'), 9, 'what stands behind it')
+  t.equal(config.get('message.max.bytes'), 7, 'what is beside it')
+  t.equal(config.get('log.retention.ms'), 5000)
+  t.equal(config.text('my.plugin'), 'y')
+  t.strictSame(config.get('listeners'), ['PLAINTEXT://:9092'])
 })
 
 t.test(

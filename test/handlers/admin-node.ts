@@ -9,6 +9,7 @@ import { decode, encode } from '../../protocol/codec.ts'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
 import { transactionCoordinatorConfig } from '../../src/broker-settings.ts'
+import { applyRecorded } from '../../src/config/broker-rules.ts'
 import { TransactionCoordinator } from '../../src/coordinator/transaction/transaction-coordinator.ts'
 import type { Environment } from '../../src/environment/environment.ts'
 import { addRaftVoter } from '../../src/handlers/add-raft-voter.ts'
@@ -39,8 +40,7 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
   const { cache, controller, quorum, producerIds } = node.metadata
   const { config } = node
   cache.subscribe((image) => {
-    const { perBroker, clusterDefault } = dynamicBrokerTexts(image, 1)
-    config.setDynamic(perBroker, clusterDefault)
+    applyRecorded(config, dynamicBrokerTexts(image, 1))
   })
   const transactions = new TransactionCoordinator({
     // Neither of what is missing is asked for.

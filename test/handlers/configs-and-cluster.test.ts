@@ -2,6 +2,7 @@ import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
 import { errors } from '../../protocol/errors.ts'
 import { zeroUuid } from '../../protocol/types.ts'
+import { resolveTopicConfig } from '../../src/config/topic-configs.ts'
 import { newTopic } from '../metadata/metadata-node.ts'
 import { openAdmin } from './admin-node.ts'
 
@@ -153,6 +154,38 @@ t.test('alterations are refused as Kafka refuses them', async (t) => {
       ],
     },
   )
+})
+
+t.test('a change with which the broker could not go on is refused and not recorded', async (t) => {
+  const { alter, ask, metadata, config } = await openWithTopic()
+  const { offset } = metadata.image
+  const invalid: [name: string, value: string, message: RegExp][] = [
+    ['log.roll.ms', '0', /Invalid value 0 for configuration log\.roll\.ms: .*at least 1/],
+    ['log.flush.interval.ms', '-5', /log\.flush\.interval\.ms: Value must be at least 0/],
+    ['log.roll.jitter.ms', '-1', /log\.roll\.jitter\.ms: Value must be at least 0/],
+    ['log.retention.ms', '0', /log\.retention\.ms must be unlimited \(-1\)/],
+    ['listeners', 'x', /Cannot update these configs dynamically: \[listeners\]/],
+    ['listeners', 'PLAINTEXT://:9093', /Cannot update these configs dynamically/],
+    ['listener.security.protocol.map', 'x', /Cannot update these configs dynamically/],
+  ]
+  for (const resourceName of ['', '1']) {
+    for (const [name, value, message] of invalid) {
+      const refused = await alter(BROKER, resourceName, [name, SET, value])
+      t.match(refused, [42, message], `${name} of ${resourceName}`)
+      const configs = [{ name, value, configOperation: SET }]
+      const resources = [{ resourceType: BROKER, resourceName, configs }]
+      for (const validateOnly of [false, true]) {
+        const request = { resources, validateOnly }
+        t.match(await ask(apis.alterConfigs, 2, request), { responses: [{ errorCode: 42 }] })
+        t.match(await ask(apis.incrementalAlterConfigs, 1, request), {
+          responses: [{ errorCode: 42 }],
+        })
+      }
+    }
+  }
+  t.equal(metadata.image.offset, offset)
+  t.strictSame(await alter(BROKER, '', ['log.retention.ms', SET, '-2']), [0, null])
+  t.equal(resolveTopicConfig(new Map(), config).retentionMs, -1)
 })
 
 t.test('AlterConfigs replaces, unless it only validates', async (t) => {

@@ -180,14 +180,15 @@ function changeRecords(
   after: ConfigTexts,
   { config, nodeId }: Altering,
 ): MetadataRecord[] {
-  checkResource(resourceType, resourceName, after, config, nodeId)
+  const isBroker = resourceType === configResource.BROKER
+  const checked = isBroker ? withoutPassedOver(after, named, resourceName, config) : after
+  checkResource(resourceType, resourceName, checked, config, nodeId)
   if (resourceType === configResource.TOPIC && !image.topics.byName.has(resourceName)) {
     throw new KafkaError(
       errors.UNKNOWN_TOPIC_OR_PARTITION,
       `The topic '${resourceName}' does not exist.`,
     )
   }
-  const isBroker = resourceType === configResource.BROKER
   if (isBroker) checkElr(image, resourceName, { before, after })
   // A broker setting is written even if it stays the same: brokers reload what it names.
   const changed = named.filter((name) => isBroker || before.get(name) !== after.get(name))
@@ -195,4 +196,19 @@ function changeRecords(
     configRecord(resourceType, resourceName, name, after.get(name) ?? null),
   )
   return [...records, ...elrRecords(image, isBroker ? '' : resourceName, changed)]
+}
+
+/**
+ * What a broker has recorded and passes over, being invalid, is in no other change's way; where it is
+ * named it has to be mended.
+ */
+function withoutPassedOver(
+  after: ConfigTexts,
+  named: readonly string[],
+  resourceName: string,
+  config: BrokerConfig,
+): ConfigTexts {
+  const { perBroker, clusterDefault } = config.dynamic
+  const inForce = resourceName === '' ? clusterDefault : perBroker
+  return new Map([...after].filter(([name]) => named.includes(name) || inForce.has(name)))
 }

@@ -3,7 +3,8 @@
  * checks beyond one value at a time, and which error each refusal has.
  */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
-import { allBrokerConfigs, type BrokerConfig, dynamicConfig } from '../../config/broker-config.ts'
+import { allBrokerConfigs, type BrokerConfig } from '../../config/broker-config.ts'
+import { checkDynamicSettings } from '../../config/broker-rules.ts'
 import {
   ConfigError,
   type Definition,
@@ -93,7 +94,8 @@ export function checkResource(
     }
     case configResource.BROKER:
       checkBrokerName(name, nodeId)
-      checkDynamicBrokerConfig(name !== '', texts)
+      // Kafka's answer here is not INVALID_CONFIG, whatever is wrong (KAFKA-13609).
+      checkTogether(() => checkDynamicSettings(broker, name !== '', texts), invalidRequest)
       break
     case configResource.GROUP:
       if (name === '') throw invalidRequest('Default group resources are not allowed.')
@@ -113,12 +115,12 @@ export function checkResource(
   }
 }
 
-/** A ConfigError is INVALID_CONFIG. */
-function checkTogether(check: () => void): void {
+/** `refusal`: the answer that a ConfigError is. */
+function checkTogether(check: () => void, refusal = invalidConfig): void {
   try {
     check()
   } catch (error) {
-    throw error instanceof ConfigError ? invalidConfig(error.message) : error
+    throw error instanceof ConfigError ? refusal(error.message) : error
   }
 }
 
@@ -129,34 +131,6 @@ function checkBrokerName(name: string, nodeId: number): void {
   }
   if (Number(name) !== nodeId) {
     throw invalidRequest(`Unexpected broker id, expected ${nodeId}, but received ${name}`)
-  }
-}
-
-/** Settings that no table knows are stored as they are: they belong to plugins. */
-function checkDynamicBrokerConfig(isPerBroker: boolean, texts: ConfigTexts): void {
-  const known = [...texts].flatMap(([name, text]) => {
-    const definition = allBrokerConfigs[name] ?? dynamicConfig(name)
-    return definition === undefined ? [] : [{ name, text, definition }]
-  })
-  const named = (scope: Definition['scope']) =>
-    known.filter(({ definition }) => definition.scope === scope).map(({ name }) => name)
-  const fixed = named('read-only')
-  if (fixed.length > 0) {
-    throw invalidRequest(`Cannot update these configs dynamically: [${fixed.join(', ')}]`)
-  }
-  const perBroker = named('per-broker')
-  if (!isPerBroker && perBroker.length > 0) {
-    throw invalidRequest(
-      'Cannot update these configs at default cluster level, broker id must be specified: ' +
-        `[${perBroker.join(', ')}]`,
-    )
-  }
-  for (const { name, text, definition } of known) {
-    try {
-      parseSetting(name, definition, text)
-    } catch (error) {
-      throw error instanceof ConfigError ? invalidRequest(error.message) : error
-    }
   }
 }
 
