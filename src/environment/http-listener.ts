@@ -8,8 +8,9 @@ export interface ReceivedRequest {
   /** By its name in small letters. */
   header(name: string): string | undefined
   /**
-   * The body, read whole; null where none comes. `hold` is told of so many bytes before they are kept, and
-   * throws where they are too many. Rejects with that, and where the peer ends too early.
+   * The body, read whole; null where none comes. `hold` is told of so many bytes before they are kept, of
+   * tiny pieces of what they cost, and throws where they are too many. Rejects with that, and where the peer
+   * ends too early.
    */
   body(hold: (bytes: number) => void): Promise<Buffer | null>
 }
@@ -23,6 +24,7 @@ export interface GivenAnswer {
 }
 
 export interface HttpLimits {
+  /** Of more, whoever has gone longest without a request is cut. */
   readonly connectionsMax: number
   readonly headersMax: number
   /** For all of a request to arrive. */

@@ -145,6 +145,12 @@ t.test('bodies have a limit, told or not', async (t) => {
   const chunk = `200\r\n${'x'.repeat(512)}\r\n`
   const untold = await raw(port, `${start200}Transfer-Encoding: chunked\r\n\r\n${chunk}${chunk}`)
   t.match(untold, /^HTTP\/1.1 413 /)
+  const crumbs = '1\r\nx\r\n'.repeat(100)
+  const crumbled = await raw(port, `${start200}Transfer-Encoding: chunked\r\n\r\n${crumbs}`)
+  t.match(crumbled, /^HTTP\/1.1 413 /, 'tiny pieces count for more than they hold')
+  const pieces = `3\r\n"ab\r\n2\r\nc"\r\n`.concat('0\r\n\r\n')
+  const whole = `${start200}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n${pieces}`
+  t.match(await raw(port, whole), /^HTTP\/1.1 201 [\s\S]*"abc"/, 'pieces are put together')
   t.match(await raw(port, 'nonsense\r\n\r\n'), /^HTTP\/1.1 400 /)
   t.equal((await fetch(`${url}/things`)).status, 200, 'and others are answered')
 })
@@ -163,4 +169,29 @@ t.test('a peer that leaves in the middle of its body harms nobody', async (t) =>
   }
   await delay(10)
   t.equal((await fetch(`${url}/things`)).status, 200)
+})
+
+t.test('whoever says nothing makes room for whoever asks', async (t) => {
+  const limits = {
+    ...{ connectionsMax: 3, headersMax: 100, requestMsMax: 60_000, stalledMsMax: 60_000 },
+    ...{ answeringMsMax: 60_000, idleMsMax: 60_000 },
+  }
+  const waiting: (() => void)[] = []
+  const server = await listenHttp({ host: '127.0.0.1', port: 0 }, limits, async ({ target }) => {
+    if (target === '/slow') await new Promise<void>((resolve) => waiting.push(resolve))
+    return { status: 200, contentType: 'text/plain', body: target }
+  })
+  t.teardown(() => server.close())
+  const { port } = server.address
+  const ask = (target: string) =>
+    raw(port, `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+  const slow = ask('/slow')
+  while (waiting.length === 0) await delay(5)
+  for (const target of ['/1', '/2', '/3']) {
+    const silent = ['GET /half HTTP/1.1\r\nHo', 'GE'].map((text) => raw(port, text))
+    t.match(await ask(target), new RegExp(`${target}$`))
+    t.equal(await Promise.race(silent), '', 'one of them is cut without a word')
+  }
+  for (const answer of waiting) answer()
+  t.match(await slow, /\/slow$/, 'and not whoever is being answered')
 })
