@@ -6,13 +6,14 @@
  * walked, as Kafka does: one that no consumer could read would stop them all. A compressed batch is
  * opened only where something needs its records: keys on a compacted topic, a lower bound for
  * timestamps, a largest timestamp that is out of bounds (to name the records) or below the first
- * one, another codec than the producer's. Otherwise it must begin as its codec says, and is taken to
- * hold the records it claims; Kafka opens it.
+ * one, another codec than the producer's. Otherwise it must begin as its codec says and be long enough
+ * for the records it claims, which it is taken to hold; Kafka opens it.
  */
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import {
   type Compression,
+  unpackedBytesMax,
   unpackedPerRequestBytesMax,
 } from '../../protocol/records/compression/compression.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
@@ -72,7 +73,7 @@ export interface Checking {
   readonly checked?: Checked | undefined
 }
 
-/** Of a record, beside key and value. */
+/** Of a record, beside key and value: the least it takes. */
 const recordOverheadBytes = 7
 
 /** A timestamp bound at or above this is no bound. */
@@ -316,11 +317,30 @@ const isRawSnappy = (packed: Buffer): boolean => {
   return false
 }
 
-/** A compressed batch that is not opened must begin as its codec's streams do. */
+/**
+ * The most bytes that one byte of a stream can stand for: in gzip (deflate) two bits for 258, in snappy three
+ * bytes for 64, in lz4 one for 255, in zstd four for a block of 128 KiB.
+ */
+const unpackedPerByteMax: Record<Exclude<Compression, 'none'>, number> = {
+  gzip: 1032,
+  snappy: 64 / 3,
+  lz4: 255,
+  zstd: 32 * 1024,
+}
+
+/** A compressed batch that is not opened must begin as its codec's streams do, and have room for its records. */
 function checkContainer(batch: Buffer, name: string): void {
   const codec = header.compression(batch, 0)
-  if (codec === 'none' || isLikeCodec[codec](batch.subarray(header.headerBytes))) return
-  throw corrupt(`A batch for ${name} says ${codec}, and holds something else.`)
+  if (codec === 'none') return
+  if (!isLikeCodec[codec](batch.subarray(header.headerBytes))) {
+    throw corrupt(`A batch for ${name} says ${codec}, and holds something else.`)
+  }
+  const bytes = batch.length - header.headerBytes
+  const count = header.recordCount(batch, 0)
+  // Each record takes an offset, and whoever may claim what he has not sent uses them up.
+  const unpackedMax = Math.min(bytes * unpackedPerByteMax[codec], unpackedBytesMax)
+  if (count * recordOverheadBytes <= unpackedMax) return
+  throw new CorruptRecords(`${count} records cannot be in ${bytes} bytes of ${codec}`)
 }
 
 function targetCompression(batch: Buffer, config: LogConfig): Compression {

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { type ErrorName, errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
+import { canCompress, compressions } from '../../protocol/records/compression/compression.ts'
 import { encodeBatch, type NewBatch, readBatch } from '../../protocol/records/record.ts'
 import type { LogConfig } from '../../src/log/log-config.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../src/log/producer-snapshot.ts'
@@ -169,6 +170,15 @@ t.test('what is refused, and why', async (t) => {
     return batch
   }
   const good = () => new Fixture().batch(['a', 'b'])
+  const claimed = (body: string, codec: number, count: number) => {
+    const batch = Buffer.concat([good().subarray(0, header.headerBytes), Buffer.from(body, 'hex')])
+    batch.writeInt32BE(batch.length - header.logOverheadBytes, 8)
+    batch.writeInt16BE(codec, 21)
+    batch.writeInt32BE(count - 1, 23)
+    batch.writeInt32BE(count, 57)
+    header.setCrc(batch, 0)
+    return batch
+  }
   const cases: [string, ErrorName, () => Buffer, Partial<LogConfig>?][] = [
     ['damaged', 'CORRUPT_MESSAGE', () => Buffer.from(good().fill(1, 70, 71))],
     ['cut', 'INVALID_RECORD', () => good().subarray(0, -1)],
@@ -198,6 +208,19 @@ t.test('what is refused, and why', async (t) => {
     ],
     ['no lz4', 'CORRUPT_MESSAGE', () => patched((batch) => batch.writeInt16BE(3, 21))],
     ['no zstd', 'CORRUPT_MESSAGE', () => patched((batch) => batch.writeInt16BE(4, 21))],
+    ['more records than two bytes of gzip hold', 'INVALID_RECORD', () => claimed('1f8b', 1, 295)],
+    [
+      'all offsets there are for those two',
+      'INVALID_RECORD',
+      () => claimed('1f8b', 1, 2 ** 31 - 1),
+    ],
+    ['more than two bytes of snappy hold', 'INVALID_RECORD', () => claimed('0100', 2, 7)],
+    ['more than eight of lz4 hold', 'INVALID_RECORD', () => claimed('04224d1800000000', 3, 292)],
+    [
+      'more than anybody unpacks',
+      'INVALID_RECORD',
+      () => claimed(`28b52ffd${'00'.repeat(9000)}`, 4, 4e7),
+    ],
     ['an old format', 'INVALID_RECORD', () => patched((batch) => batch.writeInt8(1, 16))],
     ['an unknown codec', 'INVALID_RECORD', () => patched((batch) => batch.writeInt16BE(7, 21))],
     [
@@ -239,6 +262,20 @@ t.test('what is refused, and why', async (t) => {
     }
   }
 })
+
+t.test(
+  'the most alike records, packed as tight as that goes, are what they say they are',
+  async (t) => {
+    const count = 100_000
+    const records = Array.from({ length: count }, () => ({ timestamp: 1, key: null, value: null }))
+    for (const compression of compressions.filter(canCompress)) {
+      const fixture = new Fixture()
+      const batch = encodeBatch({ records, compression, compressionLevel: 9 })
+      await fixture.world.run(fixture.log.append(batch, 0).written)
+      t.equal(fixture.log.logEndOffset, count, `${compression}: ${batch.length} bytes`)
+    }
+  },
+)
 
 t.test('timestamps and codecs that the topic decides', async (t) => {
   const stamped = new Fixture({ config: { messageTimestampType: 'LogAppendTime' } })
