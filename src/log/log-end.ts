@@ -85,10 +85,15 @@ export class LogEnd {
   }
 
   /**
-   * Takes batches with their final offsets. Throws KafkaError KAFKA_STORAGE_ERROR; OutOfFiles where nothing
-   * is noted of them.
+   * Takes batches with their final offsets. Throws KafkaError KAFKA_STORAGE_ERROR, and INVALID_RECORD past the
+   * last offset there is; OutOfFiles where nothing is noted of them.
    */
   append(bytes: Buffer, baseOffset: number, lastOffset: number): void {
+    // Behind it two records would get the same number.
+    if (lastOffset >= Number.MAX_SAFE_INTEGER) {
+      const message = `${this.#options.name} ends at ${baseOffset}: no offsets are left for more.`
+      throw new KafkaError(errors.INVALID_RECORD, message)
+    }
     try {
       this.#rollIfNeeded(bytes, baseOffset, lastOffset)
       this.#holdActive(bytes)

@@ -277,6 +277,24 @@ t.test(
   },
 )
 
+t.test('the last offset there is can be read, and nothing is taken behind it', async (t) => {
+  const fixture = new Fixture()
+  const endOffset = Number.MAX_SAFE_INTEGER
+  fixture.log.truncateFullyAndStartAt(endOffset - 3)
+  t.equal((await fixture.append(['a', 'b'])).lastOffset, endOffset - 2)
+  await t.rejects(fixture.append(['c', 'd']), answer('INVALID_RECORD'), 'one of two')
+  t.equal((await fixture.append(['e'])).lastOffset, endOffset - 1)
+  const stored = await fixture.readAll()
+  const copied = Buffer.from(stored.subarray(header.batchBytes(stored, 0)))
+  header.setBaseOffset(copied, 0, endOffset)
+  for (const reopened of [fixture, fixture.kill(), await fixture.restart()]) {
+    t.equal(reopened.log.logEndOffset, endOffset)
+    await t.rejects(reopened.append(['f']), answer('INVALID_RECORD'))
+    t.throws(() => reopened.log.appendAsFollower(copied, 0), answer('INVALID_RECORD'))
+    t.strictSame(await reopened.readAll(), stored)
+  }
+})
+
 t.test('timestamps and codecs that the topic decides', async (t) => {
   const stamped = new Fixture({ config: { messageTimestampType: 'LogAppendTime' } })
   const result = stamped.log.append(
