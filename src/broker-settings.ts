@@ -3,6 +3,7 @@ import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/definition.ts'
 import { groupSetting } from './config/group-configs.ts'
 import { readListeners } from './config/listeners.ts'
+import { readPerIpOverrides } from './config/per-ip-overrides.ts'
 import type {
   GroupCoordinatorConfig,
   GroupSetting,
@@ -65,7 +66,7 @@ export function limitOptions(config: BrokerConfig): LimitOptions {
     ...(config.isSet('max.connections.per.ip') && {
       connectionsPerIpMax: config.get('max.connections.per.ip'),
     }),
-    connectionsPerIpOverrides: perIpOverrides(config.get('max.connections.per.ip.overrides')),
+    connectionsPerIpOverrides: readPerIpOverrides(config.get('max.connections.per.ip.overrides')),
     connectionRateMax: config.get('max.connection.creation.rate'),
     byListener: listenerLimits(config),
     idleMsMax: config.get('connections.max.idle.ms'),
@@ -100,16 +101,6 @@ export function quotaWindows(config: BrokerConfig): QuotaWindows {
       ms: config.get('controller.quota.window.size.seconds') * 1000,
     },
   }
-}
-
-/** `host:count` pairs, as `127.0.0.1:200,[::1]:10`. */
-function perIpOverrides(text: string): ReadonlyMap<string, number> {
-  const overrides = new Map<string, number>()
-  for (const pair of text.split(',')) {
-    const match = /^\s*\[?(.+?)\]?:(\d+)\s*$/.exec(pair)
-    if (match?.[1] !== undefined) overrides.set(match[1], Number(match[2]))
-  }
-  return overrides
 }
 
 /** Each call of the returned function reads the settings anew. */

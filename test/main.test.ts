@@ -165,6 +165,7 @@ t.test('wrong settings stop the start by name', async (t) => {
       ['--override', 'log.roll.ms=0'],
       /Invalid value 0 for configuration log\.roll\.ms: Value must be at least 1/,
     ),
+    refused(['--override', 'max.connections.per.ip=0'], /can be set to zero only if/),
     refused(['--override', 'log.retention.hours=0'], /log\.retention\.ms must be unlimited \(-1\)/),
     refused([], /Unknown setting lisseners \(from the variable KAFKA_LISSENERS\)/, {
       KAFKA_LISSENERS: 'x',

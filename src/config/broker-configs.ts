@@ -9,6 +9,7 @@ import {
   betweenOr,
   boolean,
   double,
+  eachGiven,
   eachOneOf,
   int,
   list,
@@ -19,6 +20,7 @@ import {
   string,
 } from './definition.ts'
 import { groupTypeConfigs } from './group-type-configs.ts'
+import { perIpOverrides } from './per-ip-overrides.ts'
 
 /** `node.id`, `process.roles` and `controller.listener.names` have a default here: a single node needs no settings. */
 export const brokerConfigs = {
@@ -105,10 +107,10 @@ export const brokerConfigs = {
     doc: 'One log is compacted at a time; with 0 none is.',
   }),
   'log.cleanup.policy': list(['delete'], eachOneOf('compact', 'delete'), { scope: 'cluster-wide' }),
-  'log.dir': list(['/tmp/kafka-logs'], any, {
+  'log.dir': list(['/tmp/kafka-logs'], eachGiven, {
     doc: 'The directory in which partitions are stored, where log.dirs is not set.',
   }),
-  'log.dirs': list(null, any, {
+  'log.dirs': list(null, eachGiven, {
     doc: 'The directories in which partitions are stored, separated by commas.',
   }),
   'log.flush.interval.messages': long('9223372036854775807', atLeast(1), { scope: 'cluster-wide' }),
@@ -155,7 +157,7 @@ export const brokerConfigs = {
     scope: 'cluster-wide',
     doc: 'The most connections accepted from one address.',
   }),
-  'max.connections.per.ip.overrides': string('', any, { scope: 'cluster-wide' }),
+  'max.connections.per.ip.overrides': string('', perIpOverrides, { scope: 'cluster-wide' }),
   'max.incremental.fetch.session.cache.slots': int(1000, atLeast(0)),
   'max.request.partition.size.limit': int(2000, atLeast(1)),
   'message.max.bytes': int(1048588, atLeast(0), {
@@ -191,7 +193,7 @@ export const brokerConfigs = {
   'offsets.retention.minutes': int(10080, atLeast(1), {
     doc: 'How long the offsets of an empty group are kept.',
   }),
-  'offsets.topic.compression.codec': int(0),
+  'offsets.topic.compression.codec': int(0, between(0, 4)),
   'offsets.topic.num.partitions': int(50, atLeast(1), { doc: 'Partitions of __consumer_offsets.' }),
   'offsets.topic.replication.factor': short(3, atLeast(1), {
     doc: 'Replicas of __consumer_offsets; unset, as many as there are nodes, 3 at the most.',
@@ -213,7 +215,7 @@ export const brokerConfigs = {
   'share.coordinator.snapshot.update.records.per.snapshot': int(500, between(0, 500), {
     doc: 'Changes of the delivery state of a share partition between two snapshots of it.',
   }),
-  'share.coordinator.state.topic.compression.codec': int(0),
+  'share.coordinator.state.topic.compression.codec': int(0, between(0, 4)),
   'share.coordinator.state.topic.min.isr': short(2, atLeast(1)),
   'share.coordinator.state.topic.num.partitions': int(50, atLeast(1), {
     doc: 'Partitions of __share_group_state.',

@@ -6,6 +6,7 @@
 import {
   allBrokerConfigs,
   type BrokerConfig,
+  type BrokerConfigName,
   type DynamicTexts,
   dynamicConfig,
 } from './broker-config.ts'
@@ -20,6 +21,63 @@ export function checkBrokerSettings(config: BrokerConfig): void {
       'log.retention.ms',
       'log.retention.ms must be unlimited (-1) or, greater than or equal to 1',
     )
+  }
+  checkMemory(config)
+  if (
+    config.get('max.connections.per.ip') === 0 &&
+    config.get('max.connections.per.ip.overrides') === ''
+  ) {
+    throw new ConfigError(
+      'max.connections.per.ip',
+      'max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.',
+    )
+  }
+  for (const type of ['consumer', 'share', 'streams'] as const) checkGroupDefaults(config, type)
+}
+
+function checkMemory(config: BrokerConfig): void {
+  const queuedBytes = config.get('queued.max.request.bytes')
+  if (queuedBytes > 0 && queuedBytes < config.get('socket.request.max.bytes')) {
+    throw new ConfigError(
+      'queued.max.request.bytes',
+      'queued.max.request.bytes must be larger or equal to socket.request.max.bytes',
+    )
+  }
+  const threads = config.get('log.cleaner.threads')
+  const dedupeBytes = config.get('log.cleaner.dedupe.buffer.size')
+  if (threads > 0 && Math.floor(dedupeBytes / threads) <= 1024 * 1024) {
+    throw new ConfigError(
+      'log.cleaner.dedupe.buffer.size',
+      'log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.',
+    )
+  }
+}
+
+/** What groups of a type have by default lies within the bounds of what they may set for themselves. */
+function checkGroupDefaults(config: BrokerConfig, type: 'consumer' | 'share' | 'streams'): void {
+  const atMost = (lesser: BrokerConfigName, greater: BrokerConfigName, refused = lesser) => {
+    if (Number(config.get(lesser)) <= Number(config.get(greater))) return
+    const [other, relation] = refused === lesser ? [greater, 'less'] : [lesser, 'greater']
+    throw new ConfigError(refused, `${refused} must be ${relation} than or equal to ${other}`)
+  }
+  const bounded = ['heartbeat.interval.ms', 'session.timeout.ms', 'assignment.interval.ms'] as const
+  for (const name of bounded) {
+    const [own, min, max] = [
+      `group.${type}.${name}`,
+      `group.${type}.min.${name}`,
+      `group.${type}.max.${name}`,
+    ] as const
+    atMost(min, max, max)
+    atMost(min, own, own)
+    atMost(own, max)
+  }
+  const heartbeat = `group.${type}.heartbeat.interval.ms` as const
+  const session = `group.${type}.session.timeout.ms` as const
+  if (config.get(heartbeat) >= config.get(session)) {
+    throw new ConfigError(heartbeat, `${heartbeat} must be less than ${session}`)
+  }
+  if (type === 'streams') {
+    atMost('group.streams.num.standby.replicas', 'group.streams.max.standby.replicas')
   }
 }
 

@@ -135,6 +135,14 @@ export function eachOneOf(...values: string[]): Check<readonly string[]> {
   }
 }
 
+/** A list whose every element says something: no `a,,b`. */
+export const eachGiven: Check<readonly string[]> = {
+  allowed: 'a list separated by commas, without empty elements',
+  check: (items) => {
+    if (items.includes('')) throw new Error('Value must not have an empty element')
+  },
+}
+
 /** A text of a given form; `allowed` says it in words. */
 export function matching(pattern: RegExp, allowed: string): Check<string> {
   return {

@@ -15,6 +15,7 @@ import {
   string,
   type ValueOf,
 } from './definition.ts'
+import { parseDuration } from './duration.ts'
 
 export const groupConfigs = {
   'consumer.assignment.interval.ms': int(1000, atLeast(0)),
@@ -102,6 +103,16 @@ export function checkGroupSettings(
     if (Number(text) > max.value) {
       throw new ConfigError(name, `${name} must be less than or equal to ${max.name}`)
     }
+  }
+  // Not by the definition: one that was let through once would be refused each time it is read.
+  const reset = overrides.get('share.auto.offset.reset') ?? ''
+  const [, duration] = /^by_duration:(.*)$/i.exec(reset) ?? []
+  if (duration !== undefined && parseDuration(duration) === null) {
+    throw new ConfigError(
+      'share.auto.offset.reset',
+      `Invalid value ${reset} for configuration share.auto.offset.reset: ` +
+        'expected by_duration: with a duration that is not negative, as by_duration:PT5H',
+    )
   }
   for (const type of ['consumer', 'share', 'streams'] as const) {
     const session = `${type}.session.timeout.ms` as const

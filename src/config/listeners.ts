@@ -48,7 +48,34 @@ export function readListeners(config: BrokerConfig): Listeners {
       )
     }
   }
+  checkInterBroker(config, client, protocols)
   return { client, advertised: readAdvertised(config, client, controllerNames) }
+}
+
+/** No other broker uses it here, but a name that means no listener was meant otherwise. */
+function checkInterBroker(
+  config: BrokerConfig,
+  client: readonly ListenerAddress[],
+  protocols: ReadonlyMap<string, string>,
+): void {
+  const setting = 'inter.broker.listener.name'
+  const name = config.text(setting)?.trim().toUpperCase()
+  if (name === undefined) return
+  if (!protocols.has(name)) {
+    const where = 'listener.security.protocol.map'
+    const message = `Listener with name ${name} defined in ${setting} not found in ${where}.`
+    throw new ConfigError(setting, message)
+  }
+  const told = config.get('advertised.listeners')?.map((text) => {
+    return parseListener('advertised.listeners', text).name
+  })
+  const names = client.flatMap((one) => (told?.includes(one.name) === false ? [] : one.name))
+  if (names.includes(name)) return
+  throw new ConfigError(
+    setting,
+    `${setting} must be a listener name defined in advertised.listeners. ` +
+      `The valid options based on currently configured listeners are ${names.join(',')}`,
+  )
 }
 
 function readAdvertised(

@@ -55,7 +55,7 @@ const heldBytesMax = 16 * 1024 * 1024
 /** Of `http://host:port`; without a host it is every address. Null for anything else. */
 export function parseListener(text: string): Endpoint | null {
   const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/i.exec(text)
-  if (match === null) return null
+  if (match === null || Number(match[2]) > 65535) return null
   const host = (match[1] ?? '').replace(/^\[|\]$/g, '')
   return { host: host || '0.0.0.0', port: Number(match[2]) }
 }

@@ -102,6 +102,12 @@ t.test('what is unknown or invalid is refused by name', async (t) => {
     setting: 'log.retension.ms',
     message: /Unknown setting log\.retension\.ms .*Did you mean log\.retention\.ms\?/,
   })
+  for (const inherited of ['constructor', '__proto__', 'toString']) {
+    t.throws(gather(`${inherited}=1`), {
+      message: `Unknown setting ${inherited} (from --override).`,
+    })
+    t.equal(broker({ [`${inherited} `]: '1' }).text(inherited), null)
+  }
   t.throws(gather('zzzzzz=1'), { message: 'Unknown setting zzzzzz (from --override).' })
   t.throws(gather('num.partitions=0'), {
     message:
@@ -204,6 +210,47 @@ t.test('settings of topics are refused by the name that was written', async (t) 
   }
   checkBrokerSettings(broker())
   checkBrokerSettings(broker({ 'log.retention.hours': '0', 'log.retention.ms': '1' }))
+})
+
+t.test('settings that do not go together are refused, as by Kafka', async (t) => {
+  const refuse = (texts: Record<string, string>, message: RegExp) =>
+    t.throws(
+      () => {
+        const config = broker(texts)
+        readListeners(config)
+        checkBrokerSettings(config)
+      },
+      { name: 'ConfigError', message },
+      JSON.stringify(texts),
+    )
+  const overrides = 'max.connections.per.ip.overrides'
+  for (const bad of ['foo', '1.2.3.4:x', '1.2.3.4', ':5', '1.2.3.4:5,,', '1.2.3.4:9999999999']) {
+    refuse({ [overrides]: bad }, /overrides: expected host:count pairs but got/)
+  }
+  const perIp = (text: string) =>
+    Object.fromEntries(limitOptions(broker({ [overrides]: text })).connectionsPerIpOverrides)
+  t.strictSame(perIp('127.0.0.1:200, [::1]:10,::2:-5'), { '127.0.0.1': 200, '::1': 10, '::2': -5 })
+  refuse({ 'max.connections.per.ip': '0' }, /can be set to zero only if/)
+  checkBrokerSettings(broker({ 'max.connections.per.ip': '0', [overrides]: '::1:1' }))
+  refuse({ 'queued.max.request.bytes': '1' }, /must be larger or equal to socket\.request\.max/)
+  checkBrokerSettings(broker({ 'queued.max.request.bytes': '0' }))
+  refuse({ 'log.cleaner.dedupe.buffer.size': '1' }, /at least 1MB per cleaner thread/)
+  refuse({ 'log.cleaner.threads': '128' }, /at least 1MB per cleaner thread/)
+  const name = 'group.consumer.heartbeat.interval.ms'
+  refuse({ [name]: '15001' }, /heartbeat\.interval\.ms must be less than or equal to .*max/)
+  refuse({ [name]: '4999' }, /heartbeat\.interval\.ms must be greater than or equal to .*min/)
+  refuse(
+    { [name]: '45000', 'group.consumer.max.heartbeat.interval.ms': '50000' },
+    /heartbeat\.interval\.ms must be less than group\.consumer\.session/,
+  )
+  refuse({ 'group.share.max.session.timeout.ms': '1' }, /must be greater than or equal to .*min/)
+  refuse({ 'group.streams.num.standby.replicas': '3' }, /less than or equal to .*max\.standby/)
+  refuse({ 'inter.broker.listener.name': 'NOPE' }, /NOPE defined in .* not found in listener/)
+  refuse({ 'inter.broker.listener.name': 'SSL' }, /valid options .* are PLAINTEXT/)
+  t.equal(readListeners(broker({ 'inter.broker.listener.name': 'plaintext' })).client.length, 1)
+  refuse({ 'offsets.topic.compression.codec': '9' }, /must be no more than 4/)
+  refuse({ 'share.coordinator.state.topic.compression.codec': '-1' }, /must be at least 0/)
+  refuse({ 'log.dirs': ',' }, /log\.dirs: Value must not have an empty element/)
 })
 
 t.test('of what was recorded, what is invalid is passed over by name', async (t) => {

@@ -109,6 +109,14 @@ t.test('alterations are refused as Kafka refuses them', async (t) => {
       'This broker has no loggers whose level can be changed.',
     ],
     [99, '1', [['a', SET, 'x']], 42, 'Unknown resource type 99'],
+    [
+      GROUP,
+      'g',
+      [['share.auto.offset.reset', SET, 'by_duration:PT-5H']],
+      40,
+      'Invalid value by_duration:PT-5H for configuration share.auto.offset.reset: ' +
+        'expected by_duration: with a duration that is not negative, as by_duration:PT5H',
+    ],
     [GROUP, 'g', [['foo', SET, '1']], 40, 'Unknown group config name: foo'],
     [
       GROUP,

@@ -3,7 +3,12 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { listenHttp } from '../../src/environment/node/http-listener.ts'
-import { type HttpServer, type Service, startHttpServer } from '../../src/http/http-server.ts'
+import {
+  type HttpServer,
+  parseListener,
+  type Service,
+  startHttpServer,
+} from '../../src/http/http-server.ts'
 import { empty, HttpError, json, route, routeTable } from '../../src/http/routes.ts'
 
 interface Loads {
@@ -62,6 +67,13 @@ function raw(port: number, text: string): Promise<string> {
     socket.on('error', reject)
   })
 }
+
+t.test('an address is a URL with a port', async (t) => {
+  t.strictSame(parseListener('http://[::1]:65535'), { host: '::1', port: 65535 })
+  for (const bad of ['http://a', 'https://a:1', 'http://a:70000', 'a:1']) {
+    t.equal(parseListener(bad), null, bad)
+  }
+})
 
 t.test('a service is loaded when it is asked for, and again where that failed', async (t) => {
   const loads = { count: 0, fails: true }
