@@ -145,7 +145,8 @@ class Reader {
   }
 
   #unexpected(expected: string): DataException {
-    const found = this.#at < this.#text.length ? `'${this.#text[this.#at]}'` : 'the end'
+    const character = this.#text[this.#at]
+    const found = character === undefined ? 'the end' : quoted(character)
     return new DataException(`JSON has ${found} at position ${this.#at} in place of ${expected}`)
   }
 }
@@ -183,4 +184,10 @@ export function float32Json(value: number): Json {
 function floatText(value: number): string {
   const text = Object.is(value, -0) ? '-0' : String(value)
   return /[.e]/.test(text) ? text : `${text}.0`
+}
+
+/** A terminal may do as a control character says. */
+function quoted(character: string): string {
+  if (/\P{C}/u.test(character)) return `'${character}'`
+  return `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
 }

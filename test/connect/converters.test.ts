@@ -207,6 +207,7 @@ t.test('texts may be long, with quotes and backslashes, and end where they end',
   t.ok(equalValues(read(JSON.stringify([text]), plain).value, [text]))
   for (const wrong of ['"a', '"\\"', '"a\nb"', '"'])
     t.throws(() => read(wrong, plain), /JSON has a malformed string at position 0/)
+  t.throws(() => read('\x1b[31m', plain), /JSON has U\+001B at position 0/, 'nor moves a terminal')
 })
 
 t.test('a null becomes the default unless that is switched off', async (t) => {

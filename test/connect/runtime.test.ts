@@ -495,7 +495,7 @@ t.test('tolerance, retries and dead letters', async (t) => {
   const { body } = await trial.ask('GET', '/connectors/picky/status')
   t.match(
     body.tasks[0].trace,
-    /Tolerance exceeded in error handler[\s\S]*Caused by: [\s\S]*JSON has/,
+    /Tolerance exceeded in error handler \(VALUE_CONVERTER, \S+\)[\s\S]*Caused by: [\s\S]*JSON has/,
   )
 })
 

@@ -124,7 +124,7 @@ export class Tolerance<Original> {
     processing.className = className
     processing.error = error
     const reported = this.#report(processing)
-    if (!this.isWithinLimits) throw exceeded(error)
+    if (!this.isWithinLimits) throw exceeded(processing, error)
     return reported
   }
 
@@ -162,7 +162,7 @@ export class Tolerance<Original> {
     await this.#report(processing)
     if (!recordStages.has(processing.stage) && !(error instanceof RetriableException))
       throw new ConnectException('Unhandled exception in error handler', { cause: error })
-    if (!this.isWithinLimits) throw exceeded(error)
+    if (!this.isWithinLimits) throw exceeded(processing, error)
     return null
   }
 
@@ -186,6 +186,8 @@ export class Tolerance<Original> {
   }
 }
 
-function exceeded(cause: unknown): ConnectException {
-  return new ConnectException('Tolerance exceeded in error handler', { cause })
+/** Whether it was the key or the value that failed is the first thing to know. */
+function exceeded({ stage, className }: Processing<unknown>, cause: unknown): ConnectException {
+  const where = className === '' ? stage : `${stage}, ${className}`
+  return new ConnectException(`Tolerance exceeded in error handler (${where})`, { cause })
 }
