@@ -171,7 +171,8 @@ export class BrokerHost {
         this.#stage.ledgers.lose()
       }
       world.crash(process)
-      if (this.#lateReaders.chance(lateReadersChance)) {
+      const { isAboutRecovery } = this.#stage.temper
+      if (isAboutRecovery && this.#lateReaders.chance(lateReadersChance)) {
         this.#readersWaitUntilMs = world.nowMs + this.#lateReaders.between(0, readersLateMsMax)
       }
     } else if (how === 'power off') {

@@ -15,6 +15,7 @@ import { strike } from './blows.ts'
 import { BrokerHost } from './broker-host.ts'
 import { keepOffsets } from './committing-client.ts'
 import { Company } from './company.ts'
+import { coarsely, finely } from './durable-tree.ts'
 import { History, nameOf, type TopicPromise } from './history.ts'
 import { Ledgers } from './ledger.ts'
 import { LedgerMemory, readLedger } from './ledger-readers.ts'
@@ -89,7 +90,8 @@ class Scenario {
       if (/^\S+ broker /.test(line)) onLine?.(line)
     }
     const world = new SimulatedWorld(seed, onLine === undefined ? {} : { onLog })
-    const drawn = { ...drawTemper(world.random.fork('temper')), ...temper }
+    const drawn = { ...drawTemper(world.random.fork('temper'), seed), ...temper }
+    world.tearing = drawn.isAboutRecovery ? finely : coarsely
     const trace = new Trace(() => world.nowMs, onLine)
     const promises = new Map(drawn.topics.map((topic) => [topic.name, promiseOf(topic)]))
     this.#world = world

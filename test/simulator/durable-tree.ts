@@ -5,11 +5,25 @@
  */
 import type { SeededRandom } from './random.ts'
 
-/** A device writes sectors, an operating system pages. */
-export const sectorsAndPages: readonly number[] = [512, 4096]
+/** What a loss of power makes of bytes that were written and not synced. */
+export interface Tearing {
+  /** Bytes of a piece that is there as a whole or not at all: one of these. */
+  readonly pieces: readonly number[]
+  /** Of a piece: that it is there. */
+  readonly drawKeptChance: (random: SeededRandom) => number
+}
 
-/** Where batches are as small as here, so that there are many pieces of what was not synced, and of a batch. */
-export const smallPieces: readonly number[] = [64, ...sectorsAndPages]
+/** A device writes sectors, an operating system pages. */
+export const coarsely: Tearing = { pieces: [512, 4096], drawKeptChance: () => 0.5 }
+
+/**
+ * Where batches are as small as here, so that there are many pieces of what was not synced, and of a batch;
+ * and where few are missing, what follows a batch with a hole in it is right.
+ */
+export const finely: Tearing = {
+  pieces: [64, ...coarsely.pieces],
+  drawKeptChance: (random) => random.pick([0.5, 0.9]),
+}
 
 /** A write or truncation that no sync covers yet, with what it takes to undo it. */
 interface Unsynced {
@@ -114,9 +128,9 @@ export class FileNode {
     return content
   }
 
-  /** The content after a power loss: something between durable and written, torn into pieces of such sizes. */
-  afterCrash(random: SeededRandom, pieces = sectorsAndPages): Buffer {
-    if (this.#device !== null) return this.#device.afterCrash(random, pieces)
+  /** The content after a power loss: something between durable and written. */
+  afterCrash(random: SeededRandom, tearing = coarsely): Buffer {
+    if (this.#device !== null) return this.#device.afterCrash(random, tearing)
     const durable = this.durable()
     if (this.unsynced.length === 0 || random.chance(0.3)) return durable
     const written = this.content.subarray(0, this.size)
@@ -132,9 +146,8 @@ export class FileNode {
     const size = random.chance(0.5) ? longer : random.between(shorter, longer)
     const mixed = Buffer.alloc(size)
     durable.copy(mixed)
-    const bytes = random.pick(pieces)
-    // Where few are missing, what follows a batch with a hole in it is right.
-    const keptChance = random.pick([0.5, 0.9])
+    const bytes = random.pick(tearing.pieces)
+    const keptChance = tearing.drawKeptChance(random)
     for (let at = 0; at < Math.min(size, written.length); at += bytes) {
       if (random.chance(keptChance)) written.copy(mixed, at, at, Math.min(at + bytes, size))
     }

@@ -21,13 +21,14 @@ import {
 } from '../../src/environment/disk.ts'
 import {
   bytesUnder,
+  coarsely,
   DirectoryNode,
   FileNode,
+  finely,
   type NameStep,
   type Node,
-  sectorsAndPages,
   settle,
-  smallPieces,
+  type Tearing,
 } from './durable-tree.ts'
 import type { SeededRandom } from './random.ts'
 
@@ -87,11 +88,11 @@ export class MemoryDisk implements Disk {
   }
 
   /** The disk after a loss of power. */
-  crash(random: SeededRandom): MemoryDisk {
+  crash(random: SeededRandom, tearing = finely): MemoryDisk {
     const surviving = random.between(0, this.#steps.length)
     for (const step of this.#steps.slice(0, surviving)) settle(step)
     const next = this.#successor()
-    next.#root = next.#rebuild(this.#root, random)
+    next.#root = next.#rebuild(this.#root, random, tearing)
     return next
   }
 
@@ -371,17 +372,18 @@ export class MemoryDisk implements Disk {
     this.#steps = this.#steps.filter((step) => !isSettled(step))
   }
 
-  #rebuild(directory: DirectoryNode, random: SeededRandom, pieces = smallPieces): DirectoryNode {
+  #rebuild(directory: DirectoryNode, random: SeededRandom, tearing: Tearing): DirectoryNode {
     const rebuilt = new DirectoryNode()
     for (const [name, node] of directory.durable) {
       let next: Node
       if (node instanceof DirectoryNode) {
         // It is to be told from damage by the sectors that are missing.
         const isRefused = name.startsWith('__cluster_metadata-')
-        next = this.#rebuild(node, random, isRefused ? sectorsAndPages : pieces)
+        const { pieces } = isRefused ? coarsely : tearing
+        next = this.#rebuild(node, random, { ...tearing, pieces })
       } else {
         next = new FileNode()
-        next.content = node.afterCrash(random, pieces)
+        next.content = node.afterCrash(random, tearing)
         next.size = next.content.length
         next.modifiedMs = node.modifiedMs
         this.#usedBytes += next.size

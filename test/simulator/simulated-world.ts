@@ -17,6 +17,7 @@ import type {
 } from '../../src/environment/environment.ts'
 import { BufferPool } from '../../src/environment/node/buffer-pool.ts'
 import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
+import { finely } from './durable-tree.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { SeededRandom } from './random.ts'
 import { type Listeners, SimulatedNetwork } from './simulated-network.ts'
@@ -73,6 +74,8 @@ export class SimulatedWorld {
   /** How the network and the disks behave from now on. */
   networkWeather: NetworkWeather = calmNetwork
   diskWeather: DiskWeather = calmDisk
+  /** What losses of power make of what was not synced. */
+  tearing = finely
   /** Whether a process may connect to others now; else it is refused. */
   admits: (from: SimulatedProcess) => boolean = () => true
   /** A process could not read what it was sent, though no byte is ever changed on its way. */
@@ -139,7 +142,7 @@ export class SimulatedWorld {
   /** As a loss of power: of what was not synced some is lost; the peers notice later. */
   crash(process: SimulatedProcess): void {
     this.#end(process, 'crash', () => this.random.between(1, 500))
-    this.#disks.set(process.name, process.disk.crash(this.random.fork('crash')))
+    this.#disks.set(process.name, process.disk.crash(this.random.fork('crash'), this.tearing))
   }
 
   /** It does not run for so long, as after SIGSTOP; what arrives and what is due waits. */

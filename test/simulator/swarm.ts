@@ -53,6 +53,11 @@ export interface SimulatedLedger {
 }
 
 export interface Temper {
+  /**
+   * Segments are filled, power is lost while one is rolled, and a loss leaves holes in batches. Elsewhere
+   * ledgers are left to grow old: each loss of power voids them.
+   */
+  readonly isAboutRecovery: boolean
   readonly network: NetworkWeather
   readonly disk: DiskWeather
   readonly diskErrors: DiskErrors
@@ -99,7 +104,9 @@ export interface Temper {
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
-export function drawTemper(random: SeededRandom): Temper {
+/** Every other seed is about recovery: what it takes is in the way of what is to be seen in a ledger. */
+export function drawTemper(random: SeededRandom, seed: number): Temper {
+  const isAboutRecovery = seed % 2 === 0
   const isLong = random.chance(0.12)
   const allDurable = random.chance(0.3)
   const topics = drawTopics(random, allDurable, isLong)
@@ -153,22 +160,35 @@ export function drawTemper(random: SeededRandom): Temper {
   const failedWrite = random.chance(0.4) ? random.between(1, 4) : 0
   const swapEndChance = ledger.isCompacted && random.chance(0.7) ? random.float() : 0
   const decisionEndChance = ledger.tellers > 0 && random.chance(0.5) ? 0.1 * random.float() : 0
-  // Each loss of power voids the ledger: where there is one, it is to grow old.
-  const isLedgerSafe = ledger.tellers + ledger.clerks === 0 || allDurable
-  const mayEndRolling = blows.powerLoss > 0 && isLedgerSafe && random.chance(0.8)
+  const usual: Temper = {
+    ...drawn,
+    isAboutRecovery,
+    ledger,
+    untimelyEndChance,
+    rollEndChance: 0,
+    swapEndChance,
+    decisionEndChance,
+    wideChance: 0.05,
+    stateSegmentBytes: null,
+    blows: { ...blows, failedWrite },
+  }
+  return isAboutRecovery ? troubled(random, usual) : usual
+}
+
+/** With more of what recovery has to tell apart. */
+function troubled(random: SeededRandom, usual: Temper): Temper {
+  const { blows, logDirs } = usual
+  const mayEndRolling = blows.powerLoss > 0 && random.chance(0.8)
   const rollEndChance = mayEndRolling ? random.pick([0.05, 0.3]) : 0
   const wideChance = random.chance(0.4) ? 0.5 : 0.05
   // Of two directories one is to fail while the other goes on: what one holds tells of the other.
-  const diskErrors = drawn.logDirs.length > 1 ? Math.max(3, blows.diskErrors) : blows.diskErrors
+  const diskErrors = logDirs.length > 1 ? Math.max(3, blows.diskErrors) : blows.diskErrors
   return {
-    ...drawn,
-    wideChance,
-    ...drawSmallSegments(random, { ...drawn, ledger, stateSegmentBytes: null }),
-    untimelyEndChance,
+    ...usual,
+    ...drawSmallSegments(random, usual),
     rollEndChance,
-    swapEndChance,
-    decisionEndChance,
-    blows: { ...blows, failedWrite, diskErrors },
+    wideChance,
+    blows: { ...blows, diskErrors },
   }
 }
 
