@@ -184,25 +184,29 @@ export class SegmentContents {
 
   /** A position at or before the batch that holds `offset`. */
   positionOf(offset: number): number {
-    for (;;) {
-      const { position, indexed } = this.startOf(offset)
-      if (indexed === null || isBatchAt(this.#written, indexed)) {
-        return Math.min(position, this.#file.bytes)
+    return this.#briefly(() => {
+      for (;;) {
+        const { position, indexed } = this.startOf(offset)
+        if (indexed === null || isBatchAt(this.#written, indexed)) {
+          return Math.min(position, this.#file.bytes)
+        }
+        if (this.#isExamined) return 0
+        this.examine()
       }
-      if (this.#isExamined) return 0
-      this.examine()
-    }
+    })
   }
 
   /** An offset at or before the first record with at least `timestamp`. */
   offsetOf(timestamp: number): number {
-    for (;;) {
-      const entry = this.indexes.times.floor(timestamp)
-      if (entry === null) return this.#options.baseOffset
-      if (isTimeThere(this.#written, this.indexes, entry)) return entry.offset
-      if (this.#isExamined) return this.#options.baseOffset
-      this.examine()
-    }
+    return this.#briefly(() => {
+      for (;;) {
+        const entry = this.indexes.times.floor(timestamp)
+        if (entry === null) return this.#options.baseOffset
+        if (isTimeThere(this.#written, this.indexes, entry)) return entry.offset
+        if (this.#isExamined) return this.#options.baseOffset
+        this.examine()
+      }
+    })
   }
 
   /** Where the whole batches end; behind it there may be something else. */
@@ -279,12 +283,12 @@ export class SegmentContents {
    * is: a walk may begin there. Null: there is none, and all is to be built again.
    */
   resumeBelow(offset: number): Required<RebuildOptions>['from'] | null {
-    const wasOpen = this.#file.isOpen
-    const indexes = SegmentIndexes.open(this.#indexOptions)
-    const from = indexes === null ? null : keepBelow(this.#written, indexes, offset)
-    if (from !== null) this.#indexes = indexes
-    if (!wasOpen) this.#file.close()
-    return from
+    return this.#briefly(() => {
+      const indexes = SegmentIndexes.open(this.#indexOptions)
+      const from = indexes === null ? null : keepBelow(this.#written, indexes, offset)
+      if (from !== null) this.#indexes = indexes
+      return from
+    })
   }
 
   /** Gives the last batch, at `position`, this offset. Returns the offset after it. */
@@ -354,15 +358,24 @@ export class SegmentContents {
   }
 
   #openIndexes(): void {
-    const wasOpen = this.#file.isOpen
-    const indexes = SegmentIndexes.open(this.#indexOptions)
-    if (indexes === null || !this.#takeOver(indexes)) {
+    this.#briefly(() => {
+      const indexes = SegmentIndexes.open(this.#indexOptions)
+      if (indexes !== null && this.#takeOver(indexes)) return
       const fields = { partition: this.#partition, file: pathOf(this.#options, '.index') }
       const message = 'an index is missing or damaged and is built again'
       this.#options.log.warn(message, fields)
       this.examine()
+    })
+  }
+
+  /** A file that is not open is closed again. */
+  #briefly<T>(work: () => T): T {
+    const wasOpen = this.#file.isOpen
+    try {
+      return work()
+    } finally {
+      if (!wasOpen) this.#file.close()
     }
-    if (!wasOpen) this.#file.close()
   }
 
   /** Takes over the indexes, unless they cannot be those of the log. */

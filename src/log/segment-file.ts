@@ -85,16 +85,20 @@ export class SegmentFile {
     this.#bytes = bytes
   }
 
-  /** Makes durable what was written; a file that is not open is opened as soon as that is possible. */
+  /** Makes durable what was written; a file that is not open is, as soon as that is possible, for so long. */
   async sync(): Promise<void> {
-    const file = await this.#disk.openWhenPossible(this.path, () => this.#use())
+    const file = await this.#disk.openWhenPossible(this.path, () => this.#borrow())
     await file.sync().finally(() => this.#release())
   }
 
   /** As `sync`, blocking. Throws DiskError. */
   syncNow(): void {
-    this.open().syncNow()
-    this.#closeIfIdle()
+    const file = this.#borrow()
+    try {
+      file.syncNow()
+    } finally {
+      this.#release()
+    }
   }
 
   /** Up to `wanted` bytes, in a buffer of the reader's own. */
@@ -128,6 +132,14 @@ export class SegmentFile {
   #use(): DiskFile {
     const file = this.open()
     this.#uses++
+    return file
+  }
+
+  /** As `#use`; where it was closed, or is about to be, that is put off only. */
+  #borrow(): DiskFile {
+    const isClosing = this.#isClosing || !this.isOpen
+    const file = this.#use()
+    this.#isClosing = isClosing
     return file
   }
 

@@ -165,6 +165,9 @@ export class Segments {
       if (found !== null) return found
     } catch (error) {
       if (!this.#replaced.has(segment)) throw error
+    } finally {
+      // Another was rolled or read meanwhile.
+      if (segment !== this.active && segment !== this.#cold) segment.close()
     }
     return this.#replaced.has(segment) ? 'replaced' : null
   }

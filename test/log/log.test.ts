@@ -233,6 +233,36 @@ t.test('a read that retention overtakes says so, or has read in time', async (t)
   t.equal(fixture.directory.failure, null)
 })
 
+t.test('of the segments that are not written to, one at most stays open', async (t) => {
+  const fixture = await manySegments()
+  const offsets = Array.from({ length: 60 }, (_, index) => index * 2)
+  const check = async (what: string, work: () => Promise<unknown>) => {
+    await fixture.world.run(work())
+    await fixture.world.runFor(60_000)
+    const open = fixture.disk.openPaths().filter((path) => path.endsWith('.log'))
+    t.ok(open.length <= 2, `${what}: ${open.join(' ')}`)
+  }
+  t.equal(fixture.log.segmentCount, 8)
+  await check('rolled while others are synced', async () => {
+    for (let count = 0; count < 8; count++) {
+      fixture.log.append(fixture.batch(['x']), 0)
+      fixture.log.roll()
+    }
+  })
+  for (const restart of [() => fixture.restart(), async () => fixture.kill()]) {
+    await restart()
+    const { reader } = fixture.log
+    await check('opened', () => fixture.log.flush())
+    await check('looked up', () =>
+      Promise.all(fixture.times.map((t) => reader.offsetForTimestamp(t))),
+    )
+    // Each finds its batch longer than what it read at first.
+    const readAll = () =>
+      Promise.all(offsets.map((offset) => reader.read({ ...everything, offset, maxBytes: 1 })))
+    await check('read', readAll)
+  }
+})
+
 t.test('timestamps lead to records', async (t) => {
   const fixture = await manySegments()
   const { log, world } = fixture

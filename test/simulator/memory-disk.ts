@@ -65,6 +65,7 @@ export class MemoryDisk implements Disk {
   #root = new DirectoryNode()
   #steps: NameStep[] = []
   readonly #locked = new Set<string>()
+  readonly #open = new Set<MemoryFile>()
   #usedBytes = 0
   #isDead = false
 
@@ -107,7 +108,9 @@ export class MemoryDisk implements Disk {
       this.#change([{ directory, name, node }])
     }
     if (!(node instanceof FileNode)) throw new DiskError('EISDIR', path)
-    return new MemoryFile(this, path, node, mode !== 'read')
+    const file = new MemoryFile(this, path, node, mode !== 'read')
+    this.#open.add(file)
+    return file
   }
 
   async openWhenPossible<T>(_path: string, open: () => T): Promise<T> {
@@ -286,6 +289,16 @@ export class MemoryDisk implements Disk {
   partOf(bytes: number): number {
     const { random } = this.#options
     return random === undefined || random.chance(0.5) ? 0 : random.between(0, bytes)
+  }
+
+  /** The files that are open, under the names that they were opened by. */
+  openPaths(): string[] {
+    return [...this.#open].map(({ path }) => path)
+  }
+
+  /** For the files of this disk: one is open no more. */
+  forgetOpen(file: MemoryFile): void {
+    this.#open.delete(file)
   }
 
   /** For the files of this disk: a sync failed. */
@@ -530,6 +543,7 @@ class MemoryFile implements DiskFile {
 
   close(): void {
     this.#isClosed = true
+    this.#disk.forgetOpen(this)
   }
 
   #checkSync(): void {
