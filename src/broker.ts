@@ -9,7 +9,7 @@
  * Stop is the way back. What lives here: the order of things. What must not: what the things do.
  */
 
-import { errors, KafkaError } from '../protocol/errors.ts'
+import type { ErrorRow } from '../protocol/errors.ts'
 import type { Measured, MeasuredParts } from './broker-metrics.ts'
 import {
   compactionConfig,
@@ -311,7 +311,7 @@ export class Broker {
       producerIdExpirationMs: () => config.get('producer.id.expiration.ms'),
       compaction: () => compactionConfig(config),
       moveBytesPerSecondMax: () => config.moveBytesPerSecondMax,
-      assignDirectory: (replica) => this.#assignDirectory(replica),
+      assignDirectories: (places) => this.#assignDirectories(places),
       intervals: {
         checkpointMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
         firstRetentionMs: 30_000,
@@ -328,11 +328,9 @@ export class Broker {
   }
 
   /** Rejects with KafkaError. */
-  async #assignDirectory(replica: AssignedReplica): Promise<void> {
+  async #assignDirectories(places: readonly AssignedReplica[]): Promise<readonly ErrorRow[]> {
     const { controller, image } = this.#metadata as Metadata
-    if (!knowsDirectories(image)) return
-    const [error] = await controller.assignReplicasToDirs(this.nodeId, [replica])
-    if (error !== undefined && error !== errors.NONE) throw new KafkaError(error)
+    return knowsDirectories(image) ? controller.assignReplicasToDirs(this.nodeId, places) : []
   }
 
   #replicaConfig(image: MetadataImage, topic: string): ReplicaConfig {
@@ -406,6 +404,7 @@ export class Broker {
       if (isBrokerConfigChanged) replicas.reconfigureAll()
       this.#coordinators?.follow(image, delta)
     })
+    replicas.places.begin()
   }
 
   #applyDynamicConfig(image: MetadataImage): void {
@@ -513,8 +512,9 @@ export class Broker {
     this.#coordinators?.close()
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     this.#access?.close()
-    // A move that is nearly over still tells the controller.
+    // A move that is nearly over still tells the controller, as does what was placed just now.
     await this.#replicas?.moves.stop()
+    await this.#replicas?.places.stop()
     await this.#metadata?.close()
     const brokerEpoch = this.#metadata?.brokerEpoch ?? -1
     await this.#replicas?.close(brokerEpoch)

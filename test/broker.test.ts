@@ -19,7 +19,7 @@ const partitions = 4
 class Node {
   readonly world = new SimulatedWorld(1, { onLog: (line) => void this.lines.push(line) })
   readonly lines: string[] = []
-  readonly logDirs: string
+  logDirs: string
   readonly settings: Record<string, string>
   readonly fatal: string[] = []
   readonly cluster: Cluster
@@ -246,15 +246,59 @@ t.test('a disk that is broken at the start', async (t) => {
   const broken = (directory: string) =>
     node.restart((_, name) => (name.startsWith(directory) ? 'EIO' : undefined))
   await broken('/two')
-  t.equal(node.errors().length, 3)
+  t.equal(node.errors().length, 2)
   t.match(node.errors()[0], /log directory \/two cannot be used/)
-  t.match(node.errors()[1], /orders-\d is offline: it may lie in one of the failed log directories/)
+  t.match(node.errors()[1], /offline partitions: 2 \(orders-\d, orders-\d\)\. They lie in .*\.id=/)
   const ends = await node.ends('orders')
   t.same([...ends].sort(), [-1, -1, 1, 1], 'no partition of the broken disk is begun anew')
   await node.world.run(node.broker.stop())
   await t.rejects(broken('/one'), { message: /\/one cannot be used: EIO/ })
   await node.restart()
   t.same(await node.ends('orders'), codes(1))
+  await node.world.run(node.broker.stop())
+})
+
+t.test('what lies in a directory that is taken out of log.dirs waits for it', async (t) => {
+  const node = await Node.started('/one,/two')
+  await node.produce('orders', 'a')
+  const idOf = (path: string) =>
+    /directory\.id=(.*)/.exec(node.disk.readFile(`${path}/meta.properties`).toString())?.[1] ?? ''
+  const lost = Array.from({ length: partitions }, (_, index) =>
+    node.disk.exists(`/two/orders-${index}`),
+  )
+  const eachOf = (away: number, here: number) => lost.map((isLost) => (isLost ? away : here))
+  t.equal(lost.filter((isLost) => isLost).length, 2)
+  const startWith = async (logDirs: string) => {
+    await node.world.run(node.broker.stop())
+    node.logDirs = logDirs
+    await node.restart()
+  }
+  for (const start of [1, 2]) {
+    await startWith('/one')
+    t.equal(node.errors().length, 1, 'one line, at each start')
+    const advice = `directory.id=${idOf('/two')}, .*If it is lost for good`
+    t.match(node.errors()[0], new RegExp(`offline partitions: 2 .*${advice}.*"partitions":2`))
+    t.same(await node.produce('orders', 'b'), eachOf(storageError, 0), `start ${start}`)
+    t.same(await node.ends('orders'), eachOf(-1, start + 1))
+    await node.createTopic(`later-${start}`)
+    t.same(await node.produce(`later-${start}`, 'a'), codes(0))
+  }
+  await startWith('/one,/two')
+  t.same(node.errors(), [])
+  t.same(await node.ends('orders'), eachOf(1, 3), 'nothing is lost')
+  t.same(await node.produce('orders', 'c'), codes(0))
+
+  // A new disk takes the place of one that is gone.
+  const meta = node.disk.readFile('/two/meta.properties')
+  node.disk.makeDirectory('/new')
+  const file = node.disk.open('/new/meta.properties', 'create')
+  file.write([meta], 0)
+  file.close()
+  await startWith('/one,/new')
+  t.same(node.errors(), [])
+  t.same(await node.ends('orders'), eachOf(0, 4))
+  t.same(await node.produce('orders', 'd'), codes(0))
+  t.same(await node.ends('orders'), eachOf(1, 5))
   await node.world.run(node.broker.stop())
 })
 

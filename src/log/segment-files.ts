@@ -97,6 +97,20 @@ function namesOf({ disk, directory, log }: TidyOptions): string[] {
 }
 
 /**
+ * Where the log in this directory ends, as far as its last file is sound; 0 where it has none. Throws
+ * DiskError.
+ */
+export function endOffsetIn(disk: Disk, directory: string): number {
+  const names = disk.list(directory).map(({ name }) => name)
+  const last = names
+    .filter((name) => isFileOf(name, '.log'))
+    .sort()
+    .at(-1)
+  if (last === undefined) return 0
+  return Math.max(offsetOf(last), soundEnd(disk, `${directory}/${last}`).end)
+}
+
+/**
  * A `.swap` file holds all that the segments it replaces did: those within its offsets go, and then
  * it takes its final name. One that is not sound to its end is dropped where its original is there.
  */

@@ -8,6 +8,7 @@ import type { Logger } from '../environment/environment.ts'
 import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
 import { isOutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
 import { isOfTopic } from '../log/partition-metadata.ts'
+import { endOffsetIn } from '../log/segment-files.ts'
 import type { PlacedPartition, Placement } from './placement.ts'
 
 /** A copy that goes on. */
@@ -116,16 +117,31 @@ export class LogSearch {
       return
     }
     const other = this.#places.get(entry.name)
-    if (other === undefined || this.#names(entry, directory)) {
-      this.#places.set(entry.name, directory)
-    }
-    if (other !== undefined) {
-      const unused = this.#places.get(entry.name) === other ? directory : other
-      const fields = { partition: entry.name, directory: unused.path }
-      this.#options.log.error(
-        'partition is in two log directories; this one is left unused',
-        fields,
-      )
+    const used = other === undefined ? directory : this.#oneOf(entry, other, directory)
+    this.#places.set(entry.name, used)
+  }
+
+  /** The directory that the metadata names; where it names neither, the one whose log ends last. */
+  #oneOf(entry: PartitionDirectory, first: LogDirectory, second: LogDirectory): LogDirectory {
+    const { name } = entry
+    const [firstEnd, secondEnd] = [this.#endOf(name, first), this.#endOf(name, second)]
+    const isSecond =
+      this.#names(entry, second) || (!this.#names(entry, first) && secondEnd > firstEnd)
+    const [used, unused] = isSecond ? [second, first] : [first, second]
+    const [usedEnd, unusedEnd] = isSecond ? [secondEnd, firstEnd] : [firstEnd, secondEnd]
+    const message = 'partition is in two log directories; this one is left unused, and kept'
+    const ends = { endOffset: unusedEnd, used: used.path, usedEndOffset: usedEnd }
+    this.#options.log.error(message, { partition: name, directory: unused.path, ...ends })
+    return used
+  }
+
+  /** -1 where it cannot be read. Throws OutOfFiles. */
+  #endOf(name: string, directory: LogDirectory): number {
+    try {
+      return orOutOfFiles(() => endOffsetIn(directory.disk, `${directory.path}/${name}`))
+    } catch (error) {
+      if (error instanceof DiskError) return -1
+      throw error
     }
   }
 

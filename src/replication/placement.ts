@@ -24,6 +24,18 @@ const reservedIds: ReadonlySet<string> = new Set([
   lostDirectory,
 ])
 
+/** Partitions that a line names. */
+const namedMax = 5
+
+function adviceFor(directoryId: string): string {
+  if (directoryId === '') return 'They may lie in one of the failed log directories.'
+  return (
+    `They lie in the log directory with directory.id=${directoryId}, which is not there: it belongs in ` +
+    'log.dirs, on a disk that works. If it is lost for good, write that line into meta.properties of a ' +
+    'new directory in log.dirs: they begin there anew, empty.'
+  )
+}
+
 export class Placement {
   readonly #directories: readonly LogDirectory[]
   readonly #brokerId: number
@@ -33,6 +45,8 @@ export class Placement {
   readonly #load = new Map<LogDirectory, number>()
   /** By `topic-partition`. */
   readonly #preferred = new Map<string, LogDirectory>()
+  /** Names of partitions that lie in a directory that is not there, by its id; by '' where it is not known. */
+  readonly #lost = new Map<string, string[]>()
 
   constructor(directories: readonly LogDirectory[], brokerId: number, log: Logger) {
     this.#directories = directories
@@ -99,7 +113,7 @@ export class Placement {
 
   /**
    * At the start, for a partition `name` that is not on the disks: as `choose` if it was never written
-   * to, but undefined where it may lie in a directory that is not there (KIP-858).
+   * to, but undefined where it may lie in a directory that is not there (KIP-858): see `tellLost`.
    */
   chooseUnlessLost(name: string, assigned: PlacedPartition): LogDirectory | undefined {
     const named = this.#namedId(assigned)
@@ -107,10 +121,25 @@ export class Placement {
     const isThere = this.#online.some((directory) => this.#ids.get(directory) === named)
     const mayBeLost = isNamed ? !isThere : this.#online.length < this.#directories.length
     if (!mayBeLost) return this.choose(name, assigned)
-    const where = isNamed ? `directory ${named}` : 'one of the failed log directories'
-    const message = `partition ${name} is offline: it may lie in ${where}, which is not there`
-    this.#log.error(message, { partition: name, ...(isNamed ? { directoryId: named } : {}) })
+    const directoryId = isNamed && named !== undefined ? named : ''
+    const others = this.#lost.get(directoryId)
+    if (others === undefined) this.#lost.set(directoryId, [name])
+    else others.push(name)
     return undefined
+  }
+
+  /** One line for each directory that is missed by partitions, and what can be done. */
+  tellLost(): void {
+    for (const [directoryId, names] of this.#lost) {
+      const first = names.slice(0, namedMax).join(', ')
+      const which = names.length > namedMax ? `${first}, …` : first
+      const fields = { partitions: names.length, ...(directoryId === '' ? {} : { directoryId }) }
+      this.#log.error(
+        `offline partitions: ${names.length} (${which}). ${adviceFor(directoryId)}`,
+        fields,
+      )
+    }
+    this.#lost.clear()
   }
 
   #namedId({ directories, replicas }: PlacedPartition): string | undefined {

@@ -4,8 +4,8 @@
  *
  * What lives in this folder: a partition's place in the cluster over its log (`partition.ts`), those
  * who wait for its records (`parked-fetches.ts`), what fetchers need not repeat (`fetch-sessions.ts`),
- * in which directory a new one lies (`placement.ts`), which were found (`found-logs.ts`) and opened
- * (`opening.ts`), which move to another (`directory-moves.ts`), and what is done to all of them now and then
+ * in which directory a new one lies (`placement.ts`) and who is told (`place-notices.ts`), which were found
+ * (`found-logs.ts`) and opened (`opening.ts`), which move to another (`directory-moves.ts`), and what is done to all of them now and then
  * (`upkeep.ts`). What must not: how bytes lie on disk (`log`), who leads (`metadata`), what a client's message
  * looks like beyond the fetch request that a session remembers (`handlers`).
  */
@@ -32,6 +32,7 @@ import { DirectoryMoves } from './directory-moves.ts'
 import { type FoundLogs, guarded, LogSearch, setAside } from './found-logs.ts'
 import { Opening } from './opening.ts'
 import { Partition, type ReplicaConfig } from './partition.ts'
+import { type AssignDirectories, PlaceNotices } from './place-notices.ts'
 import { Placement } from './placement.ts'
 import { TopicTraffic } from './topic-traffic.ts'
 import { Upkeep, type UpkeepIntervals } from './upkeep.ts'
@@ -48,15 +49,8 @@ export interface ReplicasOptions {
   readonly compaction: () => CompactionConfig
   /** replica.alter.log.dirs.io.max.bytes.per.second, read anew whenever it matters; unlimited where absent. */
   readonly moveBytesPerSecondMax?: () => number
-  /**
-   * Resolves when the metadata says in which log directory a partition of this broker lies (KIP-858). Rejects
-   * with KafkaError. Where absent, nobody needs to know.
-   */
-  readonly assignDirectory?: (replica: {
-    readonly topicId: string
-    readonly index: number
-    readonly directoryId: string
-  }) => Promise<void>
+  /** Where absent, nobody needs to know where partitions lie. */
+  readonly assignDirectories?: AssignDirectories
   readonly intervals: UpkeepIntervals
 }
 
@@ -83,6 +77,8 @@ export class Replicas {
   readonly upkeep: Upkeep
   /** Partitions on their way to another log directory. */
   readonly moves: DirectoryMoves
+  /** Tells the metadata where partitions lie, once `begin` was called: what is committed must reach `apply`. */
+  readonly places: PlaceNotices
   /** Runs once for each partition that failed alone. */
   onPartitionFailure: ((partition: Partition) => void) | null = null
 
@@ -91,6 +87,11 @@ export class Replicas {
     this.#options = options
     const { directories, brokerId, environment } = options
     this.#placement = new Placement(directories, brokerId, environment.log)
+    this.places = new PlaceNotices({
+      environment,
+      assign: options.assignDirectories ?? (async () => []),
+      idOf: (directory) => this.#placement.idOf(directory),
+    })
     const logs = () => this.#openLogsToCompact()
     this.#compactor = new Compactor({ environment, logs, config: options.compaction })
     this.#opening = new Opening(environment)
@@ -172,6 +173,7 @@ export class Replicas {
       found = this.#findLogs()
     }
     for (const topic of topics.byName.values()) this.#host(topic, topic.partitions.keys(), found)
+    this.#placement.tellLost()
     const stored = [...this.partitions()].filter(({ isUnopened }) => isUnopened)
     const behind = await this.#opening.openDue(stored)
     if (this.#opening.isEnded) return
@@ -245,10 +247,14 @@ export class Replicas {
     }
   }
 
-  async #assign({ topicId, index }: Partition, directory: LogDirectory): Promise<void> {
+  async #assign(partition: Partition, directory: LogDirectory): Promise<void> {
+    const { topicId, index } = partition
+    this.places.forget(partition)
     const directoryId = this.#placement.idOf(directory)
     if (directoryId === undefined) return
-    await this.#options.assignDirectory?.({ topicId, index, directoryId })
+    const [error] =
+      (await this.#options.assignDirectories?.([{ topicId, index, directoryId }])) ?? []
+    if (error !== undefined && error !== errors.NONE) throw new KafkaError(error)
   }
 
   /** The effective settings of a topic may have changed. */
@@ -343,7 +349,11 @@ export class Replicas {
       const partition = this.#create(hosted, index, config)
       partition.updateState(assigned)
       const isOnDisk = found?.places.has(`${partition}`) === true
-      this.#place(partition, this.#directoryFor(`${partition}`, assigned, found), isOnDisk)
+      const directory = this.#directoryFor(`${partition}`, assigned, found)
+      this.#place(partition, directory, isOnDisk)
+      if (directory !== undefined && !this.#placement.isNamed(directory, assigned)) {
+        this.places.add(partition)
+      }
     }
   }
 
@@ -453,6 +463,7 @@ export class Replicas {
   #delete(partition: Partition): void {
     const { directory, config } = partition
     this.moves.giveUp(partition, { isGone: true })
+    this.places.forget(partition)
     const log = partition.release()
     if (directory === null) return
     this.#placement.remove(directory)

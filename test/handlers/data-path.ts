@@ -125,6 +125,7 @@ export class DataPath {
     this.parked = parts.parked
     this.admission = parts.admission
     void this.replicas.start(this.image.topics)
+    this.replicas.places.begin()
   }
 
   /** What handlers are made of. */
@@ -150,6 +151,7 @@ export class DataPath {
     meddle?.(this.process.disk)
     Object.assign(this, this.#build())
     void this.replicas.start(this.image.topics)
+    this.replicas.places.begin()
   }
 
   createTopic(name: string, options: TopicOptions = {}): TopicImage {
@@ -302,9 +304,10 @@ export class DataPath {
       producerIdExpirationMs: () => this.producerIdExpirationMs,
       compaction: () => this.compaction,
       moveBytesPerSecondMax: () => this.moveBytesPerSecondMax,
-      assignDirectory: async (replica) => {
+      assignDirectories: async (places) => {
         await new Promise<void>((resolve) => environment.timers.after(1, resolve))
-        this.assignDirectory(replica)
+        for (const place of places) this.assignDirectory(place)
+        return places.map(() => errors.NONE)
       },
       intervals: {
         checkpointMs: 5_000,

@@ -286,7 +286,8 @@ t.test('a partition whose directory is no longer there is offline, not begun ane
   t.equal(path.partition('orders', 0).leaderError(), null)
   t.match(path.partition('orders', 1).leaderError(), { name: 'KAFKA_STORAGE_ERROR' })
   t.equal(path.partition('orders', 2).leaderError(), null, 'what is found is where it is')
-  t.match(lines.join('\n'), new RegExp(`orders-1 is offline: it may lie in directory ${gone}`))
+  const line = `error offline partitions: 1 \\(orders-1\\)\\. They lie in .* directory.id=${gone}`
+  t.match(lines.join('\n'), new RegExp(line))
 })
 
 t.test(
