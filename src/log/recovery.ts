@@ -34,6 +34,7 @@
  *     an empty segment that does not follow  removed (warning)
  *     a log file under a wrong name          renamed, or moved aside if it is a copy (error)
  *     `.deleted`, `.cleaned`, `.swap`        removed, or finished as Kafka does
+ *     a checkpoint far above the log         ignored, as if the file were missing (warning)
  *     an index, snapshot or epoch file       built again, whatever is in it (warning)
  *     a log file that cannot be opened       the partition is offline (error)
  *
@@ -42,6 +43,7 @@
 import * as header from '../../protocol/records/batch.ts'
 import type { Disk } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
+import { withoutDoubtful } from './checkpoint-doubts.ts'
 import {
   dropStrayEnd,
   refusal,
@@ -104,9 +106,9 @@ export interface Recovered {
  * Opens the files of a partition. Throws DiskError, and Error for damage that is to be refused.
  */
 export function recover(given: RecoveryOptions): Recovered {
-  let options = given
   const storedEpochs = [...given.epochs.entries]
-  const files = tidy(options)
+  const files = tidy(given)
+  let options = withoutDoubtful(given, files.bases)
   const segments = files.bases.map(options.openSegment)
   boundSegments(segments)
   const { disk, directory, log } = options

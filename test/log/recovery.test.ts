@@ -2,6 +2,7 @@
 import t from 'tap'
 import * as header from '../../protocol/records/batch.ts'
 import { encodeMessageSet } from '../../protocol/records/message-set.ts'
+import { replaceFile } from '../../src/log/checkpoints.ts'
 import { SeededRandom } from '../simulator/random.ts'
 import { Fixture, filled, logPath, overwrite, small } from './log-fixture.ts'
 
@@ -421,6 +422,50 @@ t.test('checkpoints that say more than there is', async (t) => {
     file.truncate(0)
     file.write([line], 0)
     file.close()
+  }
+})
+
+t.test('checkpoints that say more than there ever was', async (t) => {
+  const files = ['recovery-point', 'replication', 'log-start']
+  for (const offset of [Number.MAX_SAFE_INTEGER, 5e12]) {
+    for (const name of files) {
+      for (const end of ['torn', 'clean', 'empty', 'gone'] as const) {
+        const what = `${name} ${offset} ${end}`
+        const fixture = new Fixture()
+        const { disk } = fixture
+        if (end !== 'empty') await fixture.append(['a', 'b'])
+        if (end !== 'empty') await fixture.append(['c'])
+        fixture.log.updateHighWatermark(fixture.log.logEndOffset)
+        const claim = () => {
+          const path = `/data/${name}-offset-checkpoint`
+          replaceFile(disk, path, `0\n1\norders 0 ${offset}\n`, { sync: true })
+          if (end === 'gone') for (const file of fixture.files()) disk.remove(`${logPath}/${file}`)
+        }
+        if (end === 'torn') {
+          await fixture.world.run(fixture.directory.checkpoint())
+          const file = disk.open(lastLog(fixture), 'write')
+          file.truncate(file.size() - 7)
+          file.close()
+          claim()
+          fixture.kill()
+        } else {
+          await fixture.restart(claim)
+        }
+        const expected = { torn: 2, clean: 3, empty: 0, gone: 3 }[end]
+        t.equal(fixture.log.logEndOffset, expected, what)
+        t.match(
+          fixture.lines.join('\n'),
+          new RegExp(`warn a checkpointed .*orders-0.*${name}`),
+          what,
+        )
+        const { baseOffset } = await fixture.append(['next'])
+        t.equal(baseOffset, expected, what)
+        t.equal((await fixture.read(baseOffset)).firstOffset, expected, what)
+        await fixture.restart()
+        t.notMatch(fixture.lines.join('\n'), /checkpointed|damaged/, 'once is enough')
+        t.equal(fixture.log.logEndOffset, expected + 1, what)
+      }
+    }
   }
 })
 
