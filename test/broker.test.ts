@@ -122,6 +122,20 @@ class Node {
     const answer = await this.world.run(this.cluster.callNode(1, apis.metadata, asked))
     return answer.topics[0]?.topicId ?? ''
   }
+
+  /** By partition, who leads it; -1 where nobody does, and its replica is told to be offline. */
+  async leaders(name: string): Promise<number[]> {
+    const topics = [{ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }]
+    const asked = { topics, allowAutoTopicCreation: false }
+    const answer = await this.world.run(this.cluster.callNode(1, apis.metadata, asked))
+    const rows = [...(answer.topics[0]?.partitions ?? [])]
+    return rows
+      .sort((one, other) => one.partitionIndex - other.partitionIndex)
+      .map(({ leaderId, offlineReplicas }) => {
+        if (leaderId < 0 !== offlineReplicas.includes(1)) throw new Error('they do not agree')
+        return leaderId
+      })
+  }
 }
 
 const codes = (code: number): number[] => Array.from({ length: partitions }, () => code)
@@ -280,12 +294,14 @@ t.test('what lies in a directory that is taken out of log.dirs waits for it', as
     t.match(node.errors()[0], new RegExp(`offline partitions: 2 .*${advice}.*"partitions":2`))
     t.same(await node.produce('orders', 'b'), eachOf(storageError, 0), `start ${start}`)
     t.same(await node.ends('orders'), eachOf(-1, start + 1))
+    t.same(await node.leaders('orders'), eachOf(-1, 1), 'as Kafka says it')
     await node.createTopic(`later-${start}`)
     t.same(await node.produce(`later-${start}`, 'a'), codes(0))
   }
   await startWith('/one,/two')
   t.same(node.errors(), [])
   t.same(await node.ends('orders'), eachOf(1, 3), 'nothing is lost')
+  t.same(await node.leaders('orders'), codes(1))
   t.same(await node.produce('orders', 'c'), codes(0))
 
   // A new disk takes the place of one that is gone.
