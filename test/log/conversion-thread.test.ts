@@ -5,6 +5,7 @@ import { errors } from '../../protocol/errors.ts'
 import { setCrc } from '../../protocol/records/batch.ts'
 import {
   type Compression,
+  canCompress,
   unpackedPerRequestBytesMax,
 } from '../../protocol/records/compression/compression.ts'
 import { UnsupportedCompression } from '../../protocol/records/compression/unsupported-compression.ts'
@@ -134,7 +135,7 @@ t.test('batches are checked to the same, little at once and much in a thread', a
   const repacked = { ...compacted, config: { ...compacted.config, compressionType: 'gzip' } }
   const check = (batch: Buffer, options: CheckOptions) =>
     conversions.check(Buffer.from(batch), options, checkAllowance())
-  for (const compression of ['gzip', 'snappy', 'lz4'] as const) {
+  for (const compression of (['gzip', 'snappy', 'lz4'] as const).filter(canCompress)) {
     for (const options of [compacted, repacked]) {
       const little = keyed(100, compression)
       t.same(check(little, options), validated(little, options))

@@ -31,7 +31,7 @@ t.test('batches of aborted transactions are told, however they are interleaved',
     chunks.push(encodeBatch({ ...producer, records, baseOffset: offset }))
     written.push({ producerId, offset, isTransactional })
   }
-  const log = { abortedTransactions: () => aborted }
+  const log = { reader: { abortedTransactions: () => aborted } }
   const read = { chunks, bytes: 1, firstOffset: 0, nextOffset: end }
   const told = (isReadCommitted: boolean) =>
     fetchedBatches({ log } as unknown as Partition, 0, read, isReadCommitted).batches
