@@ -17,6 +17,7 @@ import {
 import { join } from 'node:path'
 import { maxTimestamp } from '../protocol/records/batch.ts'
 import { highWatermarkFile, recoveryPointFile } from '../src/log/checkpoints.ts'
+import { encodeSnapshot, snapshotSuffix } from '../src/log/producer-snapshot.ts'
 import { fileNameOf } from '../src/log/segment-options.ts'
 
 const segmentBytes = 1e9
@@ -57,10 +58,9 @@ function enlargeLog(directory: string, segments: number): void {
   for (const kind of ['.index', '.timeindex']) {
     renameSync(`${first}${kind}`, join(directory, `${fileNameOf(end)}${kind}`))
   }
-  renameSync(
-    join(directory, `${fileNameOf(1)}.snapshot`),
-    join(directory, `${fileNameOf(end + 1)}.snapshot`),
-  )
+  // So small a log was closed without one.
+  const snapshot = join(directory, `${fileNameOf(end + 1)}${snapshotSuffix}`)
+  writeFileSync(snapshot, encodeSnapshot([]))
   writeFileSync(join(directory, `${fileNameOf(end)}.log`), batchAt(batch, end))
   for (let base = 0; base < end; base += segmentRecords) writeSegment(directory, base, batch)
 }
