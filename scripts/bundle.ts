@@ -97,7 +97,10 @@ async function writeCache(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bundle-'))
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
   const bundle = pathToFileURL(`${output}/`)
-  const { script, start } = compileBroker(bundle)
+  const {
+    script,
+    exports: { start },
+  } = compileBroker(bundle)
   const settings = [`log.dirs=${directory}`, 'listeners=PLAINTEXT://127.0.0.1:0', 'http.listeners=']
   await start(settings.flatMap((setting) => ['--override', setting]))
   writeFileSync(new URL(cacheFile, bundle), script.createCachedData())

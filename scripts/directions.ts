@@ -140,13 +140,12 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
 
 /**
  * Packages by the part that may use them; `node:` modules of the outside world likewise. Nobody but
- * `environment/node` reaches the outside, with two exceptions: the launcher, which comes before there is an
- * environment, and the command line, whose files are those that its user names.
+ * `environment/node` reaches the outside, with one exception: the command line, whose files are those that
+ * its user names.
  */
 const packagesOf: Readonly<Record<string, RegExp>> = {
   protocol: /^(crc-32|lz4|snappyjs)(\/|$)|^node:(zlib|buffer|module|assert|crypto)/,
   'src/environment/node': /^pino$|^node:/,
-  'src/launcher.ts': /^node:(fs|module|vm)$/,
   'src/cli': /^node:fs$/,
   'src/registry': /^node:crypto$/,
   'src/connect/runtime/distributed': /^node:crypto$/,

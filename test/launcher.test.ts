@@ -17,7 +17,7 @@ test('a broker is compiled from its code cache, and without it as well', async (
   const bundle = pathToFileURL(`${directory}/`)
   const launched = async () => {
     const compiled = compileBroker(bundle)
-    await compiled.start(['--override', 'a=b'])
+    await compiled.exports.start(['--override', 'a=b'])
     t.same(Reflect.get(globalThis, 'launched'), ['--override', 'a=b', brokerFile])
     return compiled
   }

@@ -3,7 +3,7 @@
  *
  * Everything under `src` except `environment/node` and `cli` reaches the outside only through an
  * `Environment`, which the entry points (`main.ts`, `connect-worker.ts`, the programs of threads) build and
- * which nobody else does; `launcher.ts` comes before there is one. `scripts/directions.ts` and
+ * which nobody else does. `scripts/directions.ts` and
  * `scripts/rules.json` enforce it. `environment/node` holds the real one; `test/simulator` holds a seeded
  * one in which whole clusters run in a single thread and every run can be repeated. What lives here:
  * interfaces, and what needs nothing but them. What must not: whatever touches the world itself.
