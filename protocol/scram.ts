@@ -41,3 +41,21 @@ export function scramKeys(
   const storedKey = createHash(name).update(sign('Client Key')).digest()
   return { storedKey, serverKey: sign('Server Key') }
 }
+
+/**
+ * What a client sends to prove that it knows the password, and what the broker answers that knows it too.
+ * `authMessage` is all that both have said before.
+ */
+export function scramProof(
+  mechanism: ScramMechanism,
+  saltedPassword: Buffer,
+  authMessage: string,
+): { readonly proof: Buffer; readonly signature: Buffer } {
+  const { name } = hashes[mechanism]
+  const sign = (key: Buffer, what: string): Buffer => createHmac(name, key).update(what).digest()
+  const { storedKey, serverKey } = scramKeys(mechanism, saltedPassword)
+  const clientKey = sign(saltedPassword, 'Client Key')
+  const clientSignature = sign(storedKey, authMessage)
+  const proof = clientKey.map((byte, at) => byte ^ (clientSignature[at] ?? 0))
+  return { proof: Buffer.from(proof), signature: sign(serverKey, authMessage) }
+}

@@ -30,7 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/coordinator',
     'src/telemetry',
   ],
-  'src/client': ['protocol', 'src/environment'],
+  'src/client': ['protocol', 'src/environment', 'src/config'],
   'src/http': ['src/environment', 'src/config'],
   'src/connect': [
     'protocol',
@@ -147,6 +147,7 @@ const packagesOf: Readonly<Record<string, RegExp>> = {
   protocol: /^(crc-32|lz4|snappyjs)(\/|$)|^node:(zlib|buffer|module|assert|crypto)/,
   'src/environment/node': /^pino$|^node:/,
   'src/cli': /^node:fs$/,
+  'src/client': /^node:crypto$/,
   'src/registry': /^node:crypto$/,
   'src/connect/runtime/distributed': /^node:crypto$/,
   'src/tables': /^node:(zlib|crypto)$/,

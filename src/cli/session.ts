@@ -1,6 +1,8 @@
 /** The way from a command line to a cluster: addresses, client settings, and one `Cluster` for the command. */
 import { parseAddress, splitAddresses } from '../client/addresses.ts'
 import { Cluster } from '../client/cluster.ts'
+import { readSecurity, type Security } from '../client/security.ts'
+import { ConfigError } from '../config/definition.ts'
 import { parseProperties } from '../config/properties.ts'
 import { namedText } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
@@ -8,7 +10,7 @@ import type { Endpoint } from '../environment/network.ts'
 import { NodeDisk } from '../environment/node/disk.ts'
 import { stayAlive } from '../environment/node/program.ts'
 import { createCommandEnvironment } from './environment.ts'
-import { CommandError, UsageError } from './failure.ts'
+import { UsageError } from './failure.ts'
 
 const defaultBootstrap = 'localhost:9092'
 
@@ -23,6 +25,7 @@ export class Session {
   readonly environment: Environment
   readonly bootstrap: readonly Endpoint[]
   readonly #settings: ReadonlyMap<string, string>
+  readonly #security: Security
   #cluster: Cluster | null = null
   #letGo: () => void = () => undefined
 
@@ -30,6 +33,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.environment = createCommandEnvironment({ verbose: options.verbose })
     this.#settings = readSettings(options.commandConfig)
+    this.#security = securityOf(this.#settings)
     const text =
       options.bootstrap ??
       this.#settings.get('bootstrap.servers') ??
@@ -48,6 +52,7 @@ export class Session {
     this.#cluster = new Cluster(this.environment, {
       bootstrap: this.bootstrap,
       clientId: this.setting('client.id') ?? 'millrace-cli',
+      security: this.#security,
       connectTimeoutMs: this.#milliseconds('socket.connection.setup.timeout.ms', 5_000),
       requestTimeoutMs: this.#milliseconds('request.timeout.ms', 30_000),
       operationTimeoutMs: this.#milliseconds('default.api.timeout.ms', 30_000),
@@ -96,12 +101,14 @@ function readSettings(path: string | undefined): Map<string, string> {
   } catch (error) {
     throw new UsageError(`--command-config: ${(error as Error).message}`)
   }
-  const settings = parseProperties(text)
-  const protocol = settings.get('security.protocol')?.toUpperCase() ?? 'PLAINTEXT'
-  if (protocol !== 'PLAINTEXT')
-    throw new CommandError(
-      `security.protocol=${protocol} is not supported by this command line`,
-      'Use a PLAINTEXT listener of the cluster.',
-    )
-  return settings
+  return parseProperties(text)
+}
+
+function securityOf(settings: ReadonlyMap<string, string>): Security {
+  try {
+    return readSecurity(settings, new NodeDisk())
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new UsageError(`--command-config: ${error.message}`)
+  }
 }

@@ -25,6 +25,7 @@ import {
 } from './failures.ts'
 import { Link } from './link.ts'
 import { pause, retrying } from './retry.ts'
+import { plaintext, type Security } from './security.ts'
 
 const metadataAgeMaxMs = 300_000
 /** A broker that creates topics on demand has done it by then. */
@@ -33,6 +34,8 @@ const autoCreateWaitMs = 5_000
 export interface ClusterOptions {
   readonly bootstrap: readonly Endpoint[]
   readonly clientId?: string
+  /** Neither encrypted nor authenticated, unless it says so. */
+  readonly security?: Security | undefined
   /** Milliseconds for one connection to be made. */
   readonly connectTimeoutMs?: number
   /** Milliseconds for one answer. */
@@ -62,6 +65,7 @@ export class Cluster {
   readonly #bootstrap: readonly Endpoint[]
   readonly #bootstrapTimeoutMs: Milliseconds
   readonly #connectTimeoutMs: Milliseconds
+  readonly #security: Security
   readonly #links = new Map<string, Link>()
   readonly #coordinators = new Map<string, number>()
   readonly #fetching = new Map<string, Promise<void>>()
@@ -75,6 +79,7 @@ export class Cluster {
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
     this.#bootstrapTimeoutMs = options.bootstrapTimeoutMs ?? 30_000
     this.#bootstrap = options.bootstrap
+    this.#security = options.security ?? plaintext
   }
 
   get isClosed(): boolean {
@@ -332,6 +337,7 @@ export class Cluster {
           clientId: this.clientId,
           connectTimeoutMs: this.#connectTimeoutMs,
           requestTimeoutMs: this.requestTimeoutMs,
+          security: this.#security,
         },
       )
       this.#links.set(name, link)

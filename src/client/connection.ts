@@ -17,7 +17,9 @@ import { Reader } from '../../protocol/reader.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
 import type { Environment, Timer } from '../environment/environment.ts'
 import type { Endpoint, Stream } from '../environment/network.ts'
-import { ConnectionError, UnsupportedVersionError } from './failures.ts'
+import { ConnectionError, TlsError, UnsupportedVersionError } from './failures.ts'
+import { authenticate, type Sasl } from './sasl.ts'
+import { plaintext, type Security } from './security.ts'
 
 /** A response longer than this is taken for a peer that speaks something else. */
 const responseBytesMax = 1024 * 1024 * 1024
@@ -26,7 +28,12 @@ export interface ConnectionOptions {
   readonly clientId: string
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  /** Neither encrypted nor authenticated, unless it says so. */
+  readonly security?: Security | undefined
 }
+
+/** Of the time for which a broker takes somebody for whom it knows (KIP-368), this much is used. */
+const sessionShare = 0.85
 
 export interface CallOptions {
   /** Milliseconds until the call, and with it the connection, is given up. */
@@ -76,16 +83,25 @@ export class Connection {
   readonly #unclogged: (() => void)[] = []
   #apiVersions: ApiVersions | null = null
   #ranges: ReadonlyMap<number, VersionRange> = new Map()
+  /** Runs until the broker wants to know again who this is. */
+  #session: Timer | null = null
+  /** Ends once nothing is under way. */
+  #isExpiring = false
 
-  /** Connects and asks for versions. Rejects with ConnectionError, KafkaError or UnsupportedVersionError. */
+  /**
+   * Connects, asks for versions and says who it is. Rejects with ConnectionError, KafkaError or
+   * UnsupportedVersionError.
+   */
   static async open(
     environment: Environment,
     endpoint: Endpoint,
     options: ConnectionOptions,
   ): Promise<Connection> {
+    const { tls, sasl } = options.security ?? plaintext
     const connection = new Connection(environment, endpoint, options, await dial())
     try {
       await connection.#negotiate()
+      if (sasl !== null) await connection.#authenticate(sasl)
     } catch (error) {
       connection.close()
       throw error
@@ -94,10 +110,13 @@ export class Connection {
 
     async function dial(): Promise<Stream> {
       try {
-        return await environment.network.connect(endpoint, { timeoutMs: options.connectTimeoutMs })
+        return await environment.network.connect(endpoint, {
+          timeoutMs: options.connectTimeoutMs,
+          tls,
+        })
       } catch (error) {
         const address = addressOf(endpoint)
-        throw new ConnectionError(address, `cannot connect to ${address}: ${words(error)}`, error)
+        throw failure(address, `cannot connect to ${address}: ${words(error)}`, error)
       }
     }
   }
@@ -205,6 +224,39 @@ export class Connection {
     }
   }
 
+  /**
+   * When the time is nearly over for which the broker believes it, the connection ends as soon as nothing is
+   * under way, and whoever needs one makes another.
+   */
+  async #authenticate(sasl: Sasl): Promise<void> {
+    const { mechanism } = sasl
+    const { errorCode, mechanisms } = await this.call(
+      apis.saslHandshake,
+      { mechanism },
+      // In version 0 what follows has no frames.
+      { versionMin: 1 },
+    )
+    if (errorCode !== 0) {
+      const offered = mechanisms.length === 0 ? 'no SASL' : mechanisms.join(', ')
+      const message = `${addressOf(this.endpoint)} offers ${offered} there, and not ${mechanism}`
+      throw new KafkaError(errorByCode(errorCode), message)
+    }
+    let lifetimeMs = 0
+    const step = async (authBytes: Buffer): Promise<Buffer> => {
+      const answer = await this.call(apis.saslAuthenticate, { authBytes })
+      if (answer.errorCode !== 0)
+        throw new KafkaError(errorByCode(answer.errorCode), answer.errorMessage ?? undefined)
+      lifetimeMs = answer.sessionLifetimeMs
+      return answer.authBytes
+    }
+    await authenticate(sasl, step, this.#environment.random)
+    if (lifetimeMs <= 0) return
+    this.#session = this.#environment.timers.after(lifetimeMs * sessionShare, () => {
+      this.#isExpiring = true
+      if (this.#waiting.length === 0) this.close()
+    })
+  }
+
   #requireVersion(api: ApiRow, options: CallOptions): number {
     const version = this.versionOf(api, options)
     if (version !== undefined) return version
@@ -298,12 +350,13 @@ export class Connection {
     }
     next.timer.cancel()
     next.resolve(body)
+    if (this.#isExpiring && this.#waiting.length === 0) this.close()
   }
 
   #lost(error?: Error): void {
     const address = addressOf(this.endpoint)
     const cause = error === undefined ? 'closed by the broker' : words(error)
-    this.#fail(new ConnectionError(address, `connection to ${address} lost: ${cause}`, error))
+    this.#fail(failure(address, `connection to ${address} lost: ${cause}`, error))
   }
 
   #fail(error: Error): void {
@@ -314,6 +367,7 @@ export class Connection {
 
   #reject(error: Error): void {
     this.#closed = error
+    this.#session?.cancel()
     this.#frame = null
     this.#drained()
     for (const { timer, reject } of this.#waiting.splice(0)) {
@@ -321,6 +375,11 @@ export class Connection {
       reject(error)
     }
   }
+}
+
+function failure(address: string, message: string, cause: unknown): ConnectionError {
+  const Kind = TlsError.isCause(cause) ? TlsError : ConnectionError
+  return new Kind(address, message, cause)
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
@@ -343,5 +402,7 @@ function words(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (causes[code] !== undefined) return causes[code]
+  // Its message is made of places in the source of OpenSSL.
+  if (/^ERR_(SSL|OSSL)_/.test(code) && 'reason' in error) return String(error.reason)
   return error.message === '' ? code : error.message
 }

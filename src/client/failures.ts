@@ -18,6 +18,20 @@ export class ConnectionError extends Error {
   }
 }
 
+/** The two sides do not agree in TLS, and will not the next time either. */
+export class TlsError extends ConnectionError {
+  constructor(address: string, message: string, cause: unknown) {
+    super(address, message, cause)
+    this.name = 'TlsError'
+  }
+
+  /** What OpenSSL and Node call what has nothing to do with the way between the two. */
+  static isCause(cause: unknown): boolean {
+    const code = codeOf(cause) ?? ''
+    return /^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_(TLS|SSL|OSSL)_)/.test(code)
+  }
+}
+
 /** None of the bootstrap servers could be reached within the time given; trying on is up to the caller. */
 export class UnreachableError extends ConnectionError {
   constructor(addresses: readonly string[], cause: unknown) {
@@ -54,7 +68,7 @@ export class ClosedError extends Error {
 
 /** True where the same request may succeed later, perhaps after a look at fresh metadata. */
 export function isRetriable(error: unknown): boolean {
-  if (error instanceof UnreachableError) return false
+  if (error instanceof UnreachableError || error instanceof TlsError) return false
   return error instanceof ConnectionError || (error instanceof KafkaError && error.error.retriable)
 }
 

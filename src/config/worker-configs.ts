@@ -28,7 +28,6 @@ const replicationFactors = [
 
 const ownConfigs = {
   'bootstrap.servers': list(null),
-  'security.protocol': string('PLAINTEXT'),
   listeners: list(['http://:8083']),
   'log.level': string('info', oneOf('debug', 'info', 'warn', 'error', 'silent')),
   'offset.storage.file.filename': string(null),
@@ -60,7 +59,7 @@ const workerConfigs: Readonly<Record<string, Definition>> = { ...connectConfigs,
 
 /** Those that are passed on, to clients, converters, providers and plug-ins. */
 const open =
-  /^(key|value|header)\.converter\.|^(consumer|producer|admin)\.|^(config|offset|status)\.storage\.|^config\.providers(\.|$)/
+  /^(key|value|header)\.converter\.|^(consumer|producer|admin|security|sasl|ssl)\.|^(config|offset|status)\.storage\.|^config\.providers(\.|$)/
 
 /** Throws ConfigError for what is missing and for what is not valid. */
 export function parseWorkerConfig(
@@ -78,13 +77,7 @@ export function parseWorkerConfig(
     const text = settings.get(name) ?? preset
     return [name, text === null ? null : parseSetting<unknown>(name, definition, text)]
   })
-  const config = Object.fromEntries(parsed) as WorkerConfig
-  if (config['security.protocol'] !== 'PLAINTEXT')
-    throw new ConfigError(
-      'security.protocol',
-      `security.protocol=${config['security.protocol']} is not offered by this version; use PLAINTEXT`,
-    )
-  return config
+  return Object.fromEntries(parsed) as WorkerConfig
 }
 
 /** Names that have no effect, with the known one that may have been meant. */

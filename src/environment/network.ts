@@ -5,13 +5,37 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** How a client speaks TLS. Texts are PEM. */
+export interface ClientTls {
+  /** Certificates of those who may vouch for the other side; null: whom the runtime trusts. */
+  readonly authorities: string | null
+  /** What this side shows when it is asked who it is; null: nothing. */
+  readonly identity: { readonly chain: string; readonly key: string } | null
+  readonly keyPassword: string | null
+  /** Whether the certificate of the other side must be one for the host that was asked for. */
+  readonly checksHost: boolean
+  readonly versionMin: TlsVersion
+  readonly versionMax: TlsVersion
+}
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
+
+export interface ConnectOptions {
+  readonly timeoutMs?: number
+  /** Null or absent: bytes travel as they are. */
+  readonly tls?: ClientTls | null
+}
+
 export interface Network {
   /** How many streams may be open at once; undefined where nothing is known to limit them. */
   readonly streamsMax?: number | undefined
   /** Listens; port 0 takes any free one. Rejects with an Error that carries `code` (EADDRINUSE, …). */
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening>
-  /** Connects. Rejects with an Error that carries `code` (ECONNREFUSED, ETIMEDOUT, …). */
-  connect(to: Endpoint, options?: { timeoutMs?: number }): Promise<Stream>
+  /**
+   * Connects. Rejects with an Error that carries `code` (ECONNREFUSED, ETIMEDOUT, …, and what OpenSSL calls
+   * it where the two sides cannot agree in TLS).
+   */
+  connect(to: Endpoint, options?: ConnectOptions): Promise<Stream>
 }
 
 export interface Listening {

@@ -69,6 +69,11 @@ export class ScriptedBroker {
     await this.#listening?.close()
   }
 
+  /** The real one where it was to be any free one. */
+  get listeningPort(): number {
+    return this.#listening?.address.port ?? this.port
+  }
+
   /** Calls back after so much virtual time. */
   after(delayMs: number, callback: () => void): void {
     this.#environment.timers.after(delayMs, callback)

@@ -100,6 +100,7 @@ t.test('it ends with Kafka’s exit codes, and says why', async (t) => {
       'bootstrap.servers': 'localhost:1',
       'offset.storage.file.filename': '/tmp/none',
       'security.protocol': 'SSL',
+      'ssl.truststore.location': '/none',
     }),
     'foreign.properties': propertiesOf({
       'bootstrap.servers': 'localhost:1',
@@ -120,7 +121,7 @@ t.test('it ends with Kafka’s exit codes, and says why', async (t) => {
       /Missing required configuration "offset.storage.file.filename" which has no default value/,
       [join(directory, 'wrong.properties')],
     ],
-    [2, /SSL is not offered/, [join(directory, 'secured.properties')]],
+    [2, /ssl.truststore.type=JKS cannot be read here/, [join(directory, 'secured.properties')]],
     [
       2,
       /Connector configuration at .*foreign': it is missing the mandatory 'name'/,

@@ -1,6 +1,8 @@
 /** Settings of Kafka's clients, as `consumer.override.…` and `producer.override.…` give them, for ours. */
+import type { ClusterOptions } from '../../client/cluster.ts'
 import type { ConsumerOptions } from '../../client/consumer.ts'
 import type { ProducerOptions } from '../../client/producer.ts'
+import { readSecurity, securityConfigs } from '../../client/security.ts'
 import {
   atLeast,
   boolean,
@@ -13,6 +15,7 @@ import {
   string,
 } from '../../config/definition.ts'
 import { type ConfigKey, key, type Settings } from '../config-def.ts'
+import type { Worker } from './worker.ts'
 
 const consumerSettings = {
   'group.id': string(null),
@@ -103,6 +106,33 @@ export function transactionTimeoutMs(settings: Settings, ofWorker: Settings): nu
   return get('transaction.timeout.ms')
 }
 
+/** How the worker itself reaches its cluster. Throws ConfigError. */
+export function workerReach(worker: Worker): Pick<ClusterOptions, 'bootstrap' | 'security'> {
+  const { bootstrap, settings, environment } = worker
+  return { bootstrap, security: readSecurity(settings, environment.disk) }
+}
+
+/**
+ * How a client of a task does: as the worker, but for what the worker has for such clients, and the connector for its
+ * own. In Kafka such clients take nothing from the worker itself. Throws ConfigError.
+ */
+export function taskReach(
+  worker: Worker,
+  client: Given['client'],
+  settings: Settings,
+): Pick<ClusterOptions, 'bootstrap' | 'security'> {
+  const found = new Map<string, string>()
+  for (const name of Object.keys(securityConfigs)) {
+    const text =
+      settings.get(`${client}.override.${name}`) ??
+      worker.settings.get(`${client}.${name}`) ??
+      worker.settings.get(name)
+    if (text !== undefined) found.set(name, text)
+  }
+  const security = readSecurity(found, worker.environment.disk)
+  return { bootstrap: worker.bootstrap, security }
+}
+
 type ValueIn<Table, Name extends keyof Table> = Table[Name] extends Definition<infer T> ? T : never
 
 interface Given {
@@ -127,8 +157,8 @@ function reader<const Table extends Definitions>(table: Table, given: Given) {
 export function overrideKeys(settings: Settings): Map<string, ConfigKey> {
   const keys = new Map<string, ConfigKey>()
   const tables: readonly (readonly [string, Definitions])[] = [
-    ['consumer.override.', consumerSettings],
-    ['producer.override.', producerSettings],
+    ['consumer.override.', { ...consumerSettings, ...securityConfigs }],
+    ['producer.override.', { ...producerSettings, ...securityConfigs }],
   ]
   for (const [prefix, table] of tables)
     for (const [name, definition] of Object.entries(table))

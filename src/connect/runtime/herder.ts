@@ -12,6 +12,7 @@ import type { ConfigState, RestartRequest, TargetState } from '../storage/config
 import { connectorStatusEntry, type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
 import { type ConfigInfos, validateConnector } from '../validation.ts'
+import { workerReach } from './client-settings.ts'
 import { ConnectorOffsets } from './connector-offsets.ts'
 import { fenceTasks } from './fencing.ts'
 import { Kept } from './kept.ts'
@@ -43,7 +44,7 @@ export abstract class Herder {
   constructor(worker: Worker) {
     this.worker = worker
     this.cluster = new Cluster(worker.environment, {
-      bootstrap: worker.bootstrap,
+      ...workerReach(worker),
       clientId: 'connect-worker',
     })
     this.kept = new Kept(worker)

@@ -26,7 +26,12 @@ import type { PartitionOffset, SinkPlugin, SinkTask, TopicPartition } from '../p
 import type { ConnectHeader, JsonRecord, SinkRecord } from '../records.ts'
 import { TransformChain } from '../transforms/chain.ts'
 import { topicsOf } from '../validation.ts'
-import { producerOptions, sinkClientId, sinkConsumerSettings } from './client-settings.ts'
+import {
+  producerOptions,
+  sinkClientId,
+  sinkConsumerSettings,
+  taskReach,
+} from './client-settings.ts'
 import { SinkContext } from './sink-context.ts'
 import {
   logReporter,
@@ -90,7 +95,7 @@ export class SinkTaskLoop implements RunningTask {
     )
     this.#recordsMax = recordsMax
     this.#cluster = new Cluster(worker.environment, {
-      bootstrap: worker.bootstrap,
+      ...taskReach(worker, 'consumer', settings),
       clientId: `${sinkClientId(id.connector)}${id.task}`,
     })
     this.#consumer = new Consumer(this.#cluster, consumer)

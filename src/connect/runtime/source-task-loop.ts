@@ -11,6 +11,7 @@ import type { SourcePlugin, SourceTask } from '../plugin.ts'
 import type { SourceRecord } from '../records.ts'
 import { TransformChain } from '../transforms/chain.ts'
 import { AtLeastOnce } from './at-least-once.ts'
+import { taskReach } from './client-settings.ts'
 import { ExactlyOnce, type TaskGuard } from './exactly-once.ts'
 import type { SourceOffsets, SourceWrites } from './source-writes.ts'
 import {
@@ -81,7 +82,7 @@ export class SourceTaskLoop implements RunningTask {
       config['errors.log.enable'] ? [reporter] : [],
     )
     this.#cluster = new Cluster(worker.environment, {
-      bootstrap: worker.bootstrap,
+      ...taskReach(worker, 'producer', settings),
       clientId: `connector-producer-${id.connector}-${id.task}`,
     })
     this.#topics = new TopicCreation(

@@ -3,6 +3,7 @@
  * where it is missing, and read, when it is asked for first, and stays open as long as the worker runs.
  */
 import { Cluster } from '../../client/cluster.ts'
+import { workerReach } from '../runtime/client-settings.ts'
 import type { Worker } from '../runtime/worker.ts'
 import { OffsetState } from './offset-state.ts'
 import type { Entry } from './storage.ts'
@@ -41,10 +42,13 @@ export class OffsetTopics {
   }
 
   async #open(name: string): Promise<OffsetTopic> {
-    const { environment, bootstrap, config } = this.#worker
+    const { environment, config } = this.#worker
     const state = new OffsetState()
     // Its fetches would wait behind those of another log on the same connection.
-    const cluster = new Cluster(environment, { bootstrap, clientId: 'connect-worker' })
+    const cluster = new Cluster(environment, {
+      ...workerReach(this.#worker),
+      clientId: 'connect-worker',
+    })
     const log = await StorageLog.open(cluster, [
       {
         name,

@@ -6,8 +6,9 @@
  * the garbage collections that it causes.
  */
 import net from 'node:net'
-import type { Endpoint, Listening, Network, Stream } from '../network.ts'
+import type { ConnectOptions, Endpoint, Listening, Network, Stream } from '../network.ts'
 import { mostOpenFiles } from './open-files.ts'
+import { connectTls } from './tls.ts'
 
 /**
  * Bytes that may wait in the process for a socket before `write` answers false. At least the socket's own
@@ -100,26 +101,28 @@ export class NodeNetwork implements Network {
     })
   }
 
-  connect(to: Endpoint, options?: { timeoutMs?: number }): Promise<Stream> {
+  connect(to: Endpoint, { timeoutMs = 0, tls = null }: ConnectOptions = {}): Promise<Stream> {
     return new Promise((resolve, reject) => {
       const received: Received = { stream: undefined }
-      const socket = net.connect({
-        host: to.host,
-        port: to.port,
-        noDelay: true,
-        keepAlive: true,
-        ...(sharesReads ? sharedReads(received, readBytesMax) : {}),
-      })
-      socket.setTimeout(options?.timeoutMs ?? 0)
+      // TLS has bytes of its own to read, and memory of its own for what it makes of them.
+      const isShared = sharesReads && tls === null
+      const options = { host: to.host, port: to.port, noDelay: true, keepAlive: true }
+      const socket =
+        tls === null
+          ? net.connect({ ...options, ...(isShared ? sharedReads(received, readBytesMax) : {}) })
+          : connectTls(options, tls)
+      socket.setTimeout(timeoutMs)
       socket.once('error', reject)
       socket.once('timeout', () => {
-        const message = `no connection to ${to.host}:${to.port} within ${options?.timeoutMs} ms`
+        const message = `no connection to ${to.host}:${to.port} within ${timeoutMs} ms`
         socket.destroy(Object.assign(new Error(message), { code: 'ETIMEDOUT' }))
       })
-      socket.once('connect', () => {
+      // Who ends it within the handshake says nothing of why.
+      if (tls !== null) socket.once('close', () => reject(new Error('closed in the TLS handshake')))
+      socket.once(tls === null ? 'connect' : 'secureConnect', () => {
         socket.setTimeout(0)
         socket.off('error', reject)
-        received.stream = new NodeStream(socket, sharesReads, readBytesMax)
+        received.stream = new NodeStream(socket, isShared, readBytesMax)
         resolve(received.stream)
       })
     })
