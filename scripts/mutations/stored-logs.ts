@@ -198,16 +198,16 @@ export const deletion: readonly Mutation[] = [
   {
     name: 'deleted-topic-keeps-directory',
     breaks: 'the directory of a deleted topic keeps its name: its successor finds it',
-    file: 'src/log/log-directory.ts',
-    find: 'this.#disk.rename(`${this.path}/${name}`, `${this.path}/${renamed}`)',
+    file: 'src/log/partition-directories.ts',
+    find: 'this.#options.disk.rename(this.#pathOf(name), this.#pathOf(renamed))',
     replace: '',
   },
   {
     name: 'deleted-topic-keeps-offsets',
     breaks: 'a topic made again begins where the deleted one began',
-    file: 'src/log/log-directory.ts',
-    find: 'this.#unchecked.delete(partitionName)\n    this.#checkpoints?.forget(partitionName)',
-    replace: 'this.#unchecked.delete(partitionName)',
+    file: 'src/log/log-inventory.ts',
+    find: 'this.#unchecked.delete(name)\n    this.#checkpoints?.forget(name)',
+    replace: 'this.#unchecked.delete(name)',
   },
 ]
 

@@ -1,40 +1,29 @@
 /**
- * One entry of log.dirs: the files that stand beside the partitions' directories (`.lock`,
- * `meta.properties`, the offset checkpoints, `.kafka_cleanshutdown`) and the logs open here.
- * Everything under it goes through one fenced disk: after an error of the device nothing more is
- * done here, after one that concerns a partition nothing more is done in that partition.
+ * One entry of log.dirs: opened and locked, fenced when it fails, closed in good order. Which logs it holds
+ * is said by `log-inventory.ts`, the directories they lie in are found, renamed and removed by
+ * `partition-directories.ts`. Everything under it goes through one fenced disk: after an error of the device
+ * nothing more is done here, after one that concerns a partition nothing more is done in that partition.
  *
  * The clean-shutdown file (`clean-shutdown.ts`) is taken when the directory is opened, and written only
  * where all that lies here is in order: every partition was closed well, after a clean shutdown before or
  * a check at this start.
  */
-import { type Disk, type DiskEntry, DiskError, type DiskLock } from '../environment/disk.ts'
-import type { Environment, Milliseconds } from '../environment/environment.ts'
+import { type Disk, DiskError, type DiskLock } from '../environment/disk.ts'
+import type { Environment } from '../environment/environment.ts'
 import { allInTurns } from '../environment/in-turns.ts'
 import { parentOf } from './checkpoints.ts'
 import { readCleanShutdown, removeCleanShutdown, writeCleanShutdown } from './clean-shutdown.ts'
 import { FencedDisk } from './fenced-disk.ts'
+import { LogInventory } from './log-inventory.ts'
 import {
   hasMetaProperties,
   type MetaProperties,
   readMetaProperties,
   writeMetaProperties,
 } from './meta-properties.ts'
-import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
 import { isOutOfFiles, OutOfFilesLines } from './out-of-files.ts'
-import { readPartitionMetadata } from './partition-metadata.ts'
-import {
-  futureSuffix,
-  idBytes,
-  isPartitionName,
-  metadataLogName,
-  parseFutureName,
-  parsePartitionName,
-  partitionNameOf,
-  uniqueName,
-} from './partition-names.ts'
-
-export type { CheckpointedOffsets, MetaProperties }
+import { PartitionDirectories } from './partition-directories.ts'
+import { metadataLogName, parseFutureName } from './partition-names.ts'
 
 export interface LogDirectoryOptions {
   readonly environment: Environment
@@ -44,36 +33,6 @@ export interface LogDirectoryOptions {
    * on it is refused with the same error.
    */
   readonly onFailure?: (directory: LogDirectory, error: DiskError) => void
-}
-
-export interface PartitionDirectory {
-  readonly name: string
-  readonly topic: string
-  readonly partition: number
-  /** It holds a log that is to take the place of the partition's log in another directory (KIP-113). */
-  readonly isFuture: boolean
-  /** False where a file has the name of a partition. */
-  readonly isDirectory: boolean
-  /** From partition.metadata, after an unclean end; null where there is none. */
-  readonly topicId: string | null
-}
-
-/** A partition that the checkpoints know to have held records, without anything of its name here. */
-export interface MissingPartition {
-  readonly name: string
-  readonly topic: string
-  readonly partition: number
-  /** Where its log ended, as far as the checkpoints know. */
-  readonly endOffset: number
-}
-
-/** What the directory needs of a log that is open in it. */
-export interface OpenLog extends CheckpointedOffsets {
-  readonly topic: string
-  readonly partition: number
-  /** Hands the operating system what `close` makes durable; whether there is anything. */
-  writeOut(): Promise<boolean>
-  close(): Promise<void>
 }
 
 /** Logs that are closed at a time: the device takes what several ask of it at once. */
@@ -91,23 +50,16 @@ export class LogDirectory {
   readonly isClean: boolean
   /** From the clean-shutdown file; -1 where unknown. */
   readonly cleanShutdownBrokerEpoch: number
+  readonly logs: LogInventory
+  readonly partitions: PartitionDirectories
   /** Runs once for each partition, by the name of its directory, that was fenced alone. */
   onPartitionFailure: ((name: string, error: Error) => void) | null = null
   readonly #environment: Environment
   readonly #disk: FencedDisk
-  readonly #checkpoints: OffsetCheckpoints | null = null
   readonly #lock: DiskLock | null = null
   readonly #onFailure: LogDirectoryOptions['onFailure']
   #isOpen = false
-  #isCheckpointDue = false
-  /** With what writing checkpoints failed last, said once. */
-  #reportedCode: string | null = null
   #closing: Promise<void> | null = null
-  readonly #logs = new Set<OpenLog>()
-  /** After an unclean end: partitions that were not opened, and so not checked, since. */
-  readonly #unchecked = new Set<string>()
-  /** See `missing`. */
-  readonly #missing = new Map<string, MissingPartition>()
 
   /**
    * Makes the directory if it is missing, and locks it. Throws DiskError ELOCKED if it is in use, and where
@@ -130,13 +82,13 @@ export class LogDirectory {
       onPartitionFailure: (name, error) => this.#partitionFailed(name, error),
       onOutOfFiles: (error) => outOfFiles.tell(error, path),
     })
+    this.logs = new LogInventory(environment, this.#disk, path)
     let cleanShutdown: number | null = null
     try {
       makeDurably(this.#disk, path)
       this.#lock = this.#disk.lock(path)
       cleanShutdown = readCleanShutdown(this.#disk, path, environment.log)
-      this.#checkpoints = new OffsetCheckpoints(this.#disk, path, environment.log)
-      this.#listLogs(this.#checkpoints, cleanShutdown !== null)
+      this.logs.load(cleanShutdown !== null)
       // What may not be possible now comes before: the next try finds the file, too.
       removeCleanShutdown(this.#disk, path)
     } catch (error) {
@@ -150,6 +102,14 @@ export class LogDirectory {
     }
     this.isClean = cleanShutdown !== null
     this.cleanShutdownBrokerEpoch = cleanShutdown ?? -1
+    const { logs, isClean } = this
+    this.partitions = new PartitionDirectories({
+      environment,
+      disk: this.#disk,
+      path,
+      logs,
+      isClean,
+    })
     this.#isOpen = true
   }
 
@@ -191,118 +151,6 @@ export class LogDirectory {
   }
 
   /**
-   * The partitions found here, sorted by name. What a deletion left behind is removed on the way;
-   * other directories (`-stray`, the metadata log) are left alone. Throws DiskError, and is out of use then,
-   * unless it is that no file can be opened now: what it holds would be missed, and begun anew.
-   */
-  partitions(): PartitionDirectory[] {
-    const found: PartitionDirectory[] = []
-    for (const { name, isDirectory } of this.#list()) {
-      if (isDirectory && name.endsWith('-delete')) this.#removeTree(name)
-      const current = parsePartitionName(name)
-      const named = current ?? parseFutureName(name)
-      if (named === null) continue
-      // After a clean shutdown it is looked at when the log is opened, as all that is in there.
-      const topicId = isDirectory && !this.isClean ? this.#topicIdIn(name) : null
-      found.push({ name, ...named, isFuture: current === null, isDirectory, topicId })
-    }
-    return found
-  }
-
-  #list(): DiskEntry[] {
-    try {
-      return this.#disk.list(this.path)
-    } catch (error) {
-      if (error instanceof DiskError && !isOutOfFiles(error)) this.#disk.fail(error)
-      throw error
-    }
-  }
-
-  /** Null where the name decides; a partition of which nobody can say now whose it is is out of use. */
-  #topicIdIn(name: string): string | null {
-    const path = `${this.path}/${name}`
-    try {
-      return readPartitionMetadata(this.#disk, path)
-    } catch (error) {
-      const isOfAll = !(error instanceof DiskError) || this.failure !== null || isOutOfFiles(error)
-      if (isOfAll) throw error
-      this.failPartition(name, error)
-      return null
-    }
-  }
-
-  /**
-   * After a clean shutdown: what was removed, or renamed, while nobody ran; opening such a log says what
-   * is lost and goes on at its end. Until then only this process knows that end: after an end that is not
-   * clean it may be a deletion that was not checkpointed any more, and its offsets are forgotten.
-   */
-  missing(): IterableIterator<MissingPartition> {
-    return this.#missing.values()
-  }
-
-  /** Whether the log of this name is among them still. */
-  isMissing(name: string): boolean {
-    return this.#missing.has(name)
-  }
-
-  /** Nobody wants the log of this name back. */
-  forgetMissing(name: string): void {
-    if (this.#missing.delete(name)) this.#checkpoints?.forget(name)
-  }
-
-  /** Writes the recovery-point, log-start, high-watermark and cleaner checkpoints. Throws DiskError. */
-  writeCheckpoints(): void {
-    this.#noteLogs()
-    this.#checkpoints?.writeNow()
-  }
-
-  /**
-   * As `writeCheckpoints`, off the event loop; log starts, and what is compacted, are durable when it
-   * resolves. Rejects with DiskError.
-   */
-  async checkpoint(): Promise<void> {
-    this.#disk.check(null)
-    this.#noteLogs()
-    await this.#checkpoints?.write()
-    this.#reportedCode = null
-  }
-
-  /**
-   * As `writeCheckpoints`, once for all who ask in this turn: a log was cut below its recovery
-   * point, and what is written there from now on must not pass for durable.
-   */
-  checkpointThisTurn(): void {
-    if (this.#isCheckpointDue) return
-    this.#isCheckpointDue = true
-    this.#environment.timers.endOfTurn(() => {
-      this.#isCheckpointDue = false
-      if (this.failure !== null) return
-      try {
-        this.writeCheckpoints()
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error
-        this.reportCheckpointError(error)
-      }
-    })
-  }
-
-  /** A checkpoint could not be written. Where the device failed, the directory has said so already. */
-  reportCheckpointError(err: unknown): void {
-    const code = err instanceof DiskError ? err.code : ''
-    if (this.failure !== null || code === this.#reportedCode) return
-    this.#reportedCode = code
-    this.#environment.log.error('a checkpoint file could not be written', {
-      directory: this.path,
-      err,
-    })
-  }
-
-  /** Logs open here. */
-  logs(): IterableIterator<OpenLog> {
-    return this.#logs.values()
-  }
-
-  /**
    * Closes all logs, writes checkpoints and the clean-shutdown file, unlocks. There is no such file
    * where anything failed, or was never checked after an unclean end. Idempotent. Never rejects.
    */
@@ -333,7 +181,7 @@ export class LogDirectory {
 
   /** With what closing one failed, or null. */
   async #closeLogs(): Promise<{ readonly error: unknown } | null> {
-    const logs = [...this.#logs]
+    const logs = this.logs.open
     let failure: { readonly error: unknown } | null = null
     const fail = (error: unknown) => {
       failure ??= { error }
@@ -346,82 +194,6 @@ export class LogDirectory {
       atOnce: closedAtOnce,
     })
     return failure
-  }
-
-  /** What the checkpoints say of the log of this name (`topic-partition`), which is being opened. */
-  offsetsOf(name: string): CheckpointedOffsets {
-    this.#disk.check(name)
-    this.#checkpoints?.reuse(name)
-    return this.#checkpoints?.of(name) ?? noOffsets
-  }
-
-  /** A log was opened here, and is in order now. */
-  register(log: OpenLog): void {
-    this.#logs.add(log)
-    this.#unchecked.delete(nameOf(log))
-    this.#missing.delete(nameOf(log))
-  }
-
-  /** A log was closed; its offsets stay. */
-  unregister(log: OpenLog): void {
-    if (this.#logs.delete(log)) this.#checkpoints?.note(nameOf(log), log)
-  }
-
-  /**
-   * Renames a partition's directory out of the way at once; its files go after `delayMs`. That it is
-   * gone is durable at the end of this turn, before a topic can be made again under its name.
-   */
-  removePartition(name: string, delayMs: Milliseconds): void {
-    const doomed = this.#rename(name, '-delete')
-    this.checkpointThisTurn()
-    this.#environment.timers.after(delayMs, () => this.#removeTree(doomed))
-  }
-
-  /** A name for the directory of a log that is to take the place of one elsewhere, and begins without a past. */
-  futureName(topic: string, partition: number): string {
-    const name = `${topic}-${partition}`
-    this.#forget(name)
-    return this.#uniqueName(name, futureSuffix)
-  }
-
-  /** A name for the directory of this name, which is to be removed. */
-  doomedName(name: string): string {
-    return this.#uniqueName(name, '-delete')
-  }
-
-  /**
-   * The log in the directory of this name takes the place of the partition's, which is gone; durably. Throws
-   * DiskError; where no file can be opened now all is as before.
-   */
-  promote(name: string): void {
-    this.#disk.renameDurably(`${this.path}/${name}`, `${this.path}/${partitionNameOf(name)}`)
-  }
-
-  /**
-   * The log of the partition `name` is another one in another directory now, and this one's directory is
-   * called `doomed`: it goes after `delayMs`, when `close` has closed what is still open.
-   */
-  replaced(
-    name: string,
-    doomed: string,
-    { delayMs, close }: { delayMs: Milliseconds; close: () => void },
-  ): void {
-    this.#forget(name)
-    this.checkpointThisTurn()
-    this.#environment.timers.after(delayMs, () => {
-      close()
-      this.#removeTree(doomed)
-    })
-  }
-
-  /** Renames a partition's directory to Kafka's name for one that no topic knows; returns that. */
-  setAside(name: string): string {
-    return this.#rename(name, '-stray')
-  }
-
-  /** Whether anything of this name (`topic-partition`) lies here. */
-  has(name: string): boolean {
-    return this.#disk.exists(`${this.path}/${name}`)
   }
 
   #failed(error: DiskError): void {
@@ -449,70 +221,12 @@ export class LogDirectory {
   }
 
   #markClosed(brokerEpoch: number, hasFailed: boolean): void {
-    this.writeCheckpoints()
-    if (hasFailed || this.#unchecked.size > 0 || this.#disk.failedPartitions.size > 0) return
+    this.logs.writeCheckpoints()
+    if (hasFailed || !this.logs.isChecked || this.#disk.failedPartitions.size > 0) return
     const epoch = brokerEpoch === -1 ? this.cleanShutdownBrokerEpoch : brokerEpoch
     writeCleanShutdown(this.#disk, this.path, epoch)
   }
-
-  /** Forgets what is checkpointed and not here, and notes what must be checked. */
-  #listLogs(checkpoints: OffsetCheckpoints, isClean: boolean): void {
-    const names = new Set<string>()
-    for (const { name: found, isDirectory } of this.#disk.list(this.path)) {
-      const name = isDirectory ? partitionNameOf(found) : found
-      names.add(name)
-      const isLog = isDirectory && (name === metadataLogName || isPartitionName(name))
-      if (isLog && !isClean) this.#unchecked.add(name)
-    }
-    for (const name of checkpoints.names())
-      if (!names.has(name)) this.#miss(name, checkpoints, isClean)
-  }
-
-  #miss(name: string, checkpoints: OffsetCheckpoints, isClean: boolean): void {
-    const named = parsePartitionName(name)
-    const { recoveryPoint, highWatermark } = checkpoints.of(name)
-    const endOffset = Math.max(recoveryPoint, highWatermark)
-    if (named !== null && endOffset > 0) this.#missing.set(name, { name, ...named, endOffset })
-    if (!isClean || !this.#missing.has(name)) checkpoints.forget(name)
-  }
-
-  #noteLogs(): void {
-    for (const log of this.#logs) this.#checkpoints?.note(nameOf(log), log)
-  }
-
-  /** Gives a partition's directory a unique name that ends with `suffix`, and forgets the old one. */
-  #rename(name: string, suffix: string): string {
-    const renamed = this.#uniqueName(name, suffix)
-    this.#disk.rename(`${this.path}/${name}`, `${this.path}/${renamed}`)
-    this.#forget(name)
-    return renamed
-  }
-
-  #uniqueName(name: string, suffix: string): string {
-    return uniqueName(name, this.#environment.random.bytes(idBytes), suffix)
-  }
-
-  /** The directory of this name is gone. */
-  #forget(name: string): void {
-    this.#disk.forgetPartition(name)
-    const partitionName = partitionNameOf(name)
-    // A log that was to take the place of one in the same directory has nothing of its own elsewhere.
-    if (partitionName !== name && this.has(partitionName)) return
-    this.#unchecked.delete(partitionName)
-    this.#checkpoints?.forget(partitionName)
-  }
-
-  /** Nobody waits for it; what is left is removed when the directory is opened next. */
-  #removeTree(name: string): void {
-    if (this.failure !== null) return
-    this.#disk.removeTree(`${this.path}/${name}`).catch((error: unknown) => {
-      const fields = { directory: this.path, name, err: error }
-      this.#environment.log.warn('a deleted partition could not be removed', fields)
-    })
-  }
 }
-
-const nameOf = ({ topic, partition }: OpenLog): string => `${topic}-${partition}`
 
 /**
  * Makes the directory and what it takes of its parents, so that all of them outlive a power loss: one after

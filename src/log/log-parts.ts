@@ -50,7 +50,7 @@ export function openParts(options: LogOptions, config: () => LogConfig): LogPart
   const disk = new PartitionDisk(directory, name, directoryName)
   const path = `${directory.path}/${name}`
   // First of all: what is kept of an earlier log of this name must not be found for this one.
-  const checkpoints = directory.offsetsOf(name)
+  const checkpoints = directory.logs.offsetsOf(name)
   disk.makeDirectory(path)
   claimDirectory(disk, path, topicId, environment.log)
   const segmentOptions = (baseOffset: number): SegmentOptions => ({

@@ -80,7 +80,7 @@ export class Log {
    */
   static open(options: LogOptions): Log {
     const log = new Log(options)
-    options.directory.register(log)
+    options.directory.logs.register(log)
     return log
   }
 
@@ -411,7 +411,7 @@ export class Log {
   delete(): void {
     this.#checkUsable()
     this.#abandon()
-    this.directory.removePartition(this.#parts.disk.name, this.#config.fileDeleteDelayMs)
+    this.directory.partitions.remove(this.#parts.disk.name, this.#config.fileDeleteDelayMs)
   }
 
   /** Nothing is stored from the end up to `offset`: the log goes on there. */
@@ -456,7 +456,7 @@ export class Log {
 
   /** The log was cut: its end, and everything that may not lie above it. */
   #endAt(offset: number): void {
-    if (this.#segments.recoveryPoint > offset) this.directory.checkpointThisTurn()
+    if (this.#segments.recoveryPoint > offset) this.directory.logs.checkpointThisTurn()
     this.#end.moveBack(offset)
     this.cleanable.onTruncated(offset)
     this.updateHighWatermark(this.#highWatermark)
@@ -475,7 +475,7 @@ export class Log {
     const message = `${this.#parts.name} is closed`
     this.#end.abandon(() => new DiskError('EBADF', this.#parts.path, { message }))
     this.#segments.closeFiles()
-    this.directory.unregister(this)
+    this.directory.logs.unregister(this)
   }
 
   #checkUsable(): void {

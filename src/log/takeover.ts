@@ -19,8 +19,8 @@ import type { DiskError } from '../environment/disk.ts'
 import type { CleanableLog, CleanedLog } from './compaction/cleanable-log.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
-import type { OpenLog } from './log-directory.ts'
 import type { LogEnd } from './log-end.ts'
+import type { OpenLog } from './log-inventory.ts'
 import type { PartitionDisk } from './partition-disk.ts'
 import type { ProducerStates } from './producer-states.ts'
 import type { Segments } from './segments.ts'
@@ -76,10 +76,10 @@ export function takePlace(next: TakeoverSide, current: TakeoverSide): void {
 function exchangePlaces(next: TakeoverSide, current: TakeoverSide): string {
   if (next.epochs.persist(next.log.nextOffset, { sync: true })) next.segments.markNames()
   next.segments.syncNow(next.log.nextOffset)
-  next.log.directory.writeCheckpoints()
+  next.log.directory.logs.writeCheckpoints()
   // Some platforms rename no directory in which a file is open.
   for (const { segments } of [next, current]) segments.closeIdle()
-  const doomed = current.log.directory.doomedName(current.name)
+  const doomed = current.log.directory.partitions.doomedName(current.name)
   try {
     current.disk.renameTo(doomed)
     next.disk.renameTo(next.name)
@@ -107,6 +107,6 @@ function comeBack({ log, name, disk, segments }: TakeoverSide): void {
 /** The files go when those who are reading them have had time enough. */
 function giveWay({ log, name, close }: TakeoverSide, doomed: string): void {
   log.onWritten = null
-  log.directory.unregister(log)
-  log.directory.replaced(name, doomed, { delayMs: log.config.fileDeleteDelayMs, close })
+  log.directory.logs.unregister(log)
+  log.directory.partitions.replaced(name, doomed, { delayMs: log.config.fileDeleteDelayMs, close })
 }

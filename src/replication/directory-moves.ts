@@ -81,7 +81,7 @@ export class DirectoryMoves {
 
   /** Throws DiskError, and KafkaError KAFKA_STORAGE_ERROR. */
   begin(partition: Partition, directory: LogDirectory): void {
-    const name = directory.futureName(partition.topic, partition.index)
+    const name = directory.partitions.futureName(partition.topic, partition.index)
     try {
       this.#add(partition, directory, name)
     } catch (error) {
@@ -96,7 +96,7 @@ export class DirectoryMoves {
   /** A copy that could not be opened: the next start would take it for one to go on with. */
   #removeBegun(directory: LogDirectory, name: string): void {
     guarded(directory, this.#options.environment.log, () => {
-      if (directory.has(name)) directory.removePartition(name, 0)
+      if (directory.partitions.has(name)) directory.partitions.remove(name, 0)
     })
   }
 
@@ -110,7 +110,7 @@ export class DirectoryMoves {
       const fields = { partition: `${partition}`, directory: directory.path, err }
       log.warn('the copy of a partition in another directory is damaged, and begins anew', fields)
       guarded(directory, log, () => {
-        directory.removePartition(directoryName, 0)
+        directory.partitions.remove(directoryName, 0)
         this.begin(partition, directory)
       })
     }

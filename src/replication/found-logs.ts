@@ -5,8 +5,9 @@
  */
 import { DiskError } from '../environment/disk.ts'
 import type { Logger } from '../environment/environment.ts'
-import type { LogDirectory, PartitionDirectory } from '../log/log-directory.ts'
+import type { LogDirectory } from '../log/log-directory.ts'
 import { isOutOfFiles, orOutOfFiles } from '../log/out-of-files.ts'
+import type { PartitionDirectory } from '../log/partition-directories.ts'
 import { isOfTopic } from '../log/partition-metadata.ts'
 import { endOffsetIn } from '../log/segment-files.ts'
 import type { PlacedPartition, Placement } from './placement.ts'
@@ -60,7 +61,7 @@ export function guarded(directory: LogDirectory, log: Logger, run: () => void): 
 export function setAside(directory: LogDirectory, log: Logger, name: string): void {
   const fields = { partition: name, directory: directory.path }
   try {
-    const renamedTo = directory.setAside(name)
+    const renamedTo = directory.partitions.setAside(name)
     const message = 'partition on disk belongs to no topic of the cluster; set aside'
     log.warn(message, { ...fields, renamedTo })
   } catch (err) {
@@ -73,7 +74,7 @@ export function setAside(directory: LogDirectory, log: Logger, name: string): vo
 /** None where the directory has failed, and has said so. Throws DiskError where no file can be opened now. */
 function entriesIn(directory: LogDirectory): PartitionDirectory[] {
   try {
-    return directory.partitions()
+    return directory.partitions.find()
   } catch (error) {
     if (!(error instanceof DiskError) || isOutOfFiles(error)) throw error
     return []
@@ -153,7 +154,7 @@ export class LogSearch {
     const fields = { partition: name, directory: directory.path }
     if (place === directory || this.#copies.some((copy) => copy.name === name)) {
       log.warn('a copy of a partition is not needed and is removed', fields)
-      directory.removePartition(directoryName, 0)
+      directory.partitions.remove(directoryName, 0)
     } else if (place !== undefined) {
       this.#copies.push({ name, topic, partition, directory, directoryName })
     } else if (!this.#options.areAllOnline) {
@@ -165,7 +166,7 @@ export class LogSearch {
     } else if (this.#names(future, directory) || this.#namesNone(future)) {
       // Whatever comes of it, the partition does not begin anew.
       this.#incomplete.add(name)
-      orOutOfFiles(() => directory.promote(directoryName))
+      orOutOfFiles(() => directory.partitions.promote(directoryName))
       this.#incomplete.delete(name)
       this.#places.set(name, directory)
       log.info('a move between log directories is finished', fields)
@@ -192,13 +193,13 @@ export class LogSearch {
    * what is lost. Those found elsewhere were moved.
    */
   #takeMissing(directory: LogDirectory): void {
-    for (const missing of directory.missing()) {
+    for (const missing of directory.logs.missing()) {
       const { name, endOffset } = missing
       const entry = { ...missing, isFuture: false, isDirectory: true, topicId: null }
       const isElsewhere = this.#places.has(name) || this.#incomplete.has(name)
       const isMissed = !isElsewhere && this.#isAssigned(entry, directory.isClean)
       if (isMissed && directory.isClean) this.#places.set(name, directory)
-      else directory.forgetMissing(name)
+      else directory.logs.forgetMissing(name)
       if (!isMissed || directory.isClean) continue
       const fields = { partition: name, directory: directory.path, endOffset }
       const message =

@@ -103,5 +103,5 @@ export class Opening {
 /** Whether nobody may be let in before the log is open. */
 function isDue(partition: Partition): boolean {
   const { directory } = partition
-  return directory?.isClean !== true || directory.isMissing(`${partition}`)
+  return directory?.isClean !== true || directory.logs.isMissing(`${partition}`)
 }

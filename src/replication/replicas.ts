@@ -297,7 +297,7 @@ export class Replicas {
    * DiskError.
    */
   async persistLogStarts(): Promise<void> {
-    await Promise.all(this.onlineDirectories.map((directory) => directory.checkpoint()))
+    await Promise.all(this.onlineDirectories.map((directory) => directory.logs.checkpoint()))
   }
 
   /** Lets a `start` that is under way end after the partition it is at. */
@@ -471,8 +471,8 @@ export class Replicas {
     guarded(directory, this.#environment.log, () => {
       if (log !== null) log.delete()
       // It may be there and have refused to be opened.
-      else if (directory.has(`${partition}`)) {
-        directory.removePartition(`${partition}`, config.fileDeleteDelayMs)
+      else if (directory.partitions.has(`${partition}`)) {
+        directory.partitions.remove(`${partition}`, config.fileDeleteDelayMs)
       }
     })
   }

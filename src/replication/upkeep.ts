@@ -64,7 +64,9 @@ export class Upkeep {
     const writing = this.#options
       .directories()
       .map((directory) =>
-        directory.checkpoint().catch((error: unknown) => directory.reportCheckpointError(error)),
+        directory.logs
+          .checkpoint()
+          .catch((error: unknown) => directory.logs.reportCheckpointError(error)),
       )
     await Promise.all(writing)
   }

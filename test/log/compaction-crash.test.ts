@@ -13,7 +13,7 @@ async function written(seed: number): Promise<Story> {
   await story.fixture.world.runFor(1500)
   await story.write(3)
   await story.fixture.world.run(story.log.flush())
-  await story.fixture.world.run(story.fixture.directory.checkpoint())
+  await story.fixture.world.run(story.fixture.directory.logs.checkpoint())
   return story
 }
 

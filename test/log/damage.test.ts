@@ -146,7 +146,7 @@ t.test('what can be built again serves the same, whatever is in the file', async
         }
         if (end === 'kill') {
           await fixture.world.run(fixture.log.flush())
-          fixture.directory.writeCheckpoints()
+          fixture.directory.logs.writeCheckpoints()
           hit()
           fixture.kill()
         } else {
@@ -425,7 +425,7 @@ t.test('of durable records only those that were hit are gone', async (t) => {
       }
       if (end === 'kill') {
         await fixture.world.run(fixture.log.flush())
-        fixture.directory.writeCheckpoints()
+        fixture.directory.logs.writeCheckpoints()
         change()
         fixture.kill()
       } else {

@@ -69,7 +69,7 @@ class Place {
   log(topic: string, offsets: Partial<Offsets> = {}): Offsets {
     this.disk.makeDirectory(`${path}/${topic}-0`)
     const log = Object.assign(new Offsets(topic), offsets)
-    this.directory.register(log)
+    this.directory.logs.register(log)
     return log
   }
 
@@ -97,7 +97,7 @@ t.test('checkpoints are written when something has changed', async (t) => {
   }
   const checkpoint = async () => {
     syncs.length = 0
-    await place.world.run(place.directory.checkpoint())
+    await place.world.run(place.directory.logs.checkpoint())
     return [...syncs]
   }
   t.same(await checkpoint(), ['recovery-point-offset-checkpoint', 'replication-offset-checkpoint'])
@@ -110,18 +110,18 @@ t.test('checkpoints are written when something has changed', async (t) => {
   orders.logStartOffset = 3
   t.same(await checkpoint(), ['log-start-offset-checkpoint'])
   t.equal(place.read(starts), '0\n1\norders 0 3\n')
-  place.directory.writeCheckpoints()
+  place.directory.logs.writeCheckpoints()
   t.same(syncs.length, 1, 'nothing to write')
 })
 
 t.test('a write in the background gives way to a blocking one, and to a crash', async (t) => {
   const place = new Place()
   const orders = place.log('orders', { recoveryPoint: 100, highWatermark: 100 })
-  await place.world.run(place.directory.checkpoint())
+  await place.world.run(place.directory.logs.checkpoint())
   orders.recoveryPoint = 200
-  const outdated = place.directory.checkpoint()
+  const outdated = place.directory.logs.checkpoint()
   orders.recoveryPoint = 50
-  place.directory.writeCheckpoints()
+  place.directory.logs.writeCheckpoints()
   await place.world.run(outdated)
   t.equal(place.read(points), '0\n1\norders 0 50\n', 'the older, higher value does not come back')
 
@@ -129,16 +129,16 @@ t.test('a write in the background gives way to a blocking one, and to a crash', 
     const at = new Place()
     const log = at.log('orders', { recoveryPoint: 1, logStartOffset: 1, highWatermark: 1 })
     at.disk.syncDirectory(path)
-    at.directory.writeCheckpoints()
+    at.directory.logs.writeCheckpoints()
     Object.assign(log, { recoveryPoint: 22, logStartOffset: 22, highWatermark: 22 })
-    const written = at.directory.checkpoint()
+    const written = at.directory.logs.checkpoint()
     const isDone = seed % 4 === 0
     if (isDone) await at.world.run(written)
     else await at.world.runFor(seed / 4)
     at.world.random.float()
     at.world.crash(at.process)
     at.process = at.world.start('broker')
-    const { recoveryPoint, logStartOffset, highWatermark } = at.open().offsetsOf('orders-0')
+    const { recoveryPoint, logStartOffset, highWatermark } = at.open().logs.offsetsOf('orders-0')
     for (const offset of [recoveryPoint, logStartOffset, highWatermark]) {
       t.ok(offset === 1 || offset === 22, 'the old or the new one')
     }
@@ -166,9 +166,9 @@ t.test(
         place.disk.makeDirectory(`${file}.tmp/inside`)
         const directory = place.reopen()
         t.match(place.lines.join('\n'), new RegExp(`damaged and counts as empty.*${file}`))
-        t.match(directory.offsetsOf('orders-0'), { recoveryPoint: 0, logStartOffset: 0 })
+        t.match(directory.logs.offsetsOf('orders-0'), { recoveryPoint: 0, logStartOffset: 0 })
         place.log('orders', { recoveryPoint: 5, logStartOffset: 5, highWatermark: 5 })
-        directory.writeCheckpoints()
+        directory.logs.writeCheckpoints()
         t.equal(place.read(file), '0\n1\norders 0 5\n')
         t.equal(directory.failure, null)
       }
@@ -201,7 +201,7 @@ t.test('a directory where a checkpoint is written before it takes its place', as
     lines.join('\n'),
     /warn a directory in the place of a checkpoint.*recovery-point.*damaged/,
   )
-  directory.writeCheckpoints()
+  directory.logs.writeCheckpoints()
   t.equal(directory.failure, null)
 })
 
@@ -243,7 +243,7 @@ t.test('a shutdown is clean only where all that lies here was closed well', asyn
   await unchecked.close()
   t.equal(unchecked.read(mark), null, 'a log was not checked after the kill')
   unchecked.reopen()
-  unchecked.directory.setAside('never-opened-0')
+  unchecked.directory.partitions.setAside('never-opened-0')
   unchecked.log('orders')
   await unchecked.close()
   t.not(unchecked.read(mark), null)
@@ -268,20 +268,20 @@ t.test('a shutdown is clean only where all that lies here was closed well', asyn
 })
 
 t.test('a name that is given up is forgotten before it is used again', async (t) => {
-  for (const how of ['removePartition', 'setAside'] as const) {
+  for (const how of ['remove', 'setAside'] as const) {
     const place = new Place()
     const log = place.log('orders', { recoveryPoint: 9, logStartOffset: 9, highWatermark: 9 })
-    place.directory.writeCheckpoints()
-    place.directory.unregister(log)
-    place.directory[how]('orders-0', 1000)
-    t.match(place.directory.offsetsOf('orders-0'), { recoveryPoint: 0, logStartOffset: 0 })
+    place.directory.logs.writeCheckpoints()
+    place.directory.logs.unregister(log)
+    place.directory.partitions[how]('orders-0', 1000)
+    t.match(place.directory.logs.offsetsOf('orders-0'), { recoveryPoint: 0, logStartOffset: 0 })
     t.equal(place.read(points), '0\n0\n', 'also on the disk, by the time that somebody asks')
-    t.equal(place.directory.partitions().length, 0)
+    t.equal(place.directory.partitions.find().length, 0)
   }
   const long = new Place()
   const topic = 'x'.repeat(249)
   long.log(topic)
-  t.match(long.directory.setAside(`${topic}-0`), /^x{214}-0\.[0-9a-f]{32}-stray$/)
+  t.match(long.directory.partitions.setAside(`${topic}-0`), /^x{214}-0\.[0-9a-f]{32}-stray$/)
 })
 
 t.test('names that are no partitions, and some that are', async (t) => {
@@ -291,7 +291,7 @@ t.test('names that are no partitions, and some that are', async (t) => {
   }
   place.disk.makeDirectory(`${path}/__cluster_metadata-0`)
   place.write(`${path}/file-3`, 'a file in the place of a partition')
-  t.match(place.directory.partitions(), [
+  t.match(place.directory.partitions.find(), [
     { name: 'a-0', topic: 'a', partition: 0 },
     { name: 'b.c_d-e-12', topic: 'b.c_d-e', partition: 12 },
     { name: 'file-3', topic: 'file', partition: 3, isDirectory: false, topicId: null },
@@ -319,7 +319,7 @@ t.test('what a failure reaches', async (t) => {
     t.same(place.failures, [])
     t.equal(place.lines.length, 1)
     t.match(place.lines[0], /error partition orders-0 failed.*"partition":"orders-0"/)
-    place.directory.removePartition('orders-0', 0)
+    place.directory.partitions.remove('orders-0', 0)
     place.disk.makeDirectory(`${path}/orders-0`)
     disk.open(`${path}/orders-0/x`, 'create').write([Buffer.from('x')], 0)
     file.close()
@@ -351,7 +351,7 @@ t.test('a directory that cannot be used is there, with its failure', async (t) =
   disk.open('/file', 'create').close()
   const directory = LogDirectory.open({ environment, path: '/file' })
   t.equal(directory.failure?.code, 'ENOTDIR')
-  t.throws(() => directory.partitions(), { code: 'ENOTDIR' })
+  t.throws(() => directory.partitions.find(), { code: 'ENOTDIR' })
   await world.run(directory.close(1))
   LogDirectory.open({ environment, path })
   t.throws(() => LogDirectory.open({ environment, path }), { code: 'ELOCKED' })

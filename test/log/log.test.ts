@@ -198,7 +198,7 @@ t.test('retention by size, by time, and by log start', async (t) => {
   t.ok(byStart.log.deleteOldSegments() > 0)
   t.equal(byStart.log.logStartOffset, 55)
   t.equal((await byStart.read(55)).firstOffset, 54, 'a batch that spans the start is given whole')
-  byStart.directory.writeCheckpoints()
+  byStart.directory.logs.writeCheckpoints()
   t.equal(byStart.kill().log.logStartOffset, 55)
 })
 

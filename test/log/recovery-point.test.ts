@@ -28,7 +28,7 @@ t.test('after an unclean end only what lies above the recovery point is read', a
       await fixture.world.run(fixture.log.advance())
       const point = fixture.log.nextOffset
       t.equal(fixture.log.recoveryPoint, point)
-      fixture.directory.writeCheckpoints()
+      fixture.directory.logs.writeCheckpoints()
       const last = { producerId: 8, producerEpoch: 0, baseSequence: 0 }
       await fixture.append(['above it', 'and more'], last, 4)
       if (how === 'crash') await fixture.world.run(fixture.log.flush())
@@ -85,7 +85,7 @@ t.test(
             await fixture.world.run(fixture.log.append(batch, 0).written)
           }
           await fixture.world.run(fixture.log.advance())
-          fixture.directory.writeCheckpoints()
+          fixture.directory.logs.writeCheckpoints()
           const bytes = await fixture.readAll()
           const found = await lookUpAll(fixture, bytes)
           const damage = () => {
@@ -147,7 +147,7 @@ t.test('a recovery point moves without a snapshot where producers have transacti
   const advance = async () => {
     await fixture.world.run(fixture.log.advance())
     t.equal(fixture.log.recoveryPoint, fixture.log.nextOffset)
-    fixture.directory.writeCheckpoints()
+    fixture.directory.logs.writeCheckpoints()
     return fixture.files('.snapshot')
   }
   const taken = await advance()

@@ -174,7 +174,7 @@ async function live(fixture: Fixture, random: SeededRandom, epoch: number, cuts:
       await fixture.append(values, {}, epoch)
     }
     if (random.chance(0.1)) await fixture.world.run(fixture.log.flush())
-    if (random.chance(0.1)) fixture.directory.writeCheckpoints()
+    if (random.chance(0.1)) fixture.directory.logs.writeCheckpoints()
   }
   return epoch
 }
@@ -259,7 +259,7 @@ t.test(
       }
       await fixture.world.run(fixture.log.flush())
       for (let life = 0; life < 3; life++) {
-        if (seed % 2 === 0) fixture.directory.writeCheckpoints()
+        if (seed % 2 === 0) fixture.directory.logs.writeCheckpoints()
         fixture.log.updateHighWatermark(4)
         await fixture.world.runFor(2_000)
         fixture.log.deleteOldSegments()
@@ -345,16 +345,16 @@ t.test('a directory: partitions, deletion, identity', async (t) => {
   for (const name of ['x-1.0123-delete', 'y-0-stray', '__cluster_metadata-0', 'no partition']) {
     disk.makeDirectory(`/data/${name}`)
   }
-  t.match(directory.partitions(), [
+  t.match(directory.partitions.find(), [
     { name: 'orders-0', topic: 'orders', partition: 0, topicId: fixture.log.topicId },
   ])
   await fixture.world.runFor(10)
   t.notOk(disk.exists('/data/x-1.0123-delete'))
   fixture.log.delete()
-  t.equal(directory.partitions().length, 0)
+  t.equal(directory.partitions.find().length, 0)
   await fixture.world.runFor(100_000)
   t.notOk(disk.list('/data').some(({ name }) => name.endsWith('-delete')))
-  directory.writeCheckpoints()
+  directory.logs.writeCheckpoints()
   t.equal(disk.readFile('/data/recovery-point-offset-checkpoint').toString(), '0\n0\n')
 })
 
@@ -442,7 +442,7 @@ t.test('checkpoints that say more than there ever was', async (t) => {
           if (end === 'gone') for (const file of fixture.files()) disk.remove(`${logPath}/${file}`)
         }
         if (end === 'torn') {
-          await fixture.world.run(fixture.directory.checkpoint())
+          await fixture.world.run(fixture.directory.logs.checkpoint())
           const file = disk.open(lastLog(fixture), 'write')
           file.truncate(file.size() - 7)
           file.close()
@@ -513,7 +513,7 @@ t.test('a log without a copy is not cut where sound batches follow the damage', 
   const synced = await setup()
   for (const size of [1000, 10]) await synced.append(['x'.repeat(size)])
   await synced.world.run(synced.log.flush())
-  synced.directory.writeCheckpoints()
+  synced.directory.logs.writeCheckpoints()
   overwrite(synced, lastLog(synced), Buffer.alloc(512), 512)
   t.throws(() => synced.kill(), /refuses to start/, 'but not where all was durable')
 
@@ -527,7 +527,7 @@ t.test('a log without a copy is not cut where sound batches follow the damage', 
   const checkpointed = await setup()
   await checkpointed.world.run(checkpointed.log.flush())
   checkpointed.log.updateHighWatermark(6)
-  checkpointed.directory.writeCheckpoints()
+  checkpointed.directory.logs.writeCheckpoints()
   checkpointed.disk.remove('/data/recovery-point-offset-checkpoint')
   overwrite(checkpointed, lastLog(checkpointed), Buffer.from([1]), size - 1)
   t.throws(() => checkpointed.kill(), /refuses to start/, 'what was committed')

@@ -301,7 +301,7 @@ t.test(
         await path.append('orders', ['a', 'b', 'c'])
         const other = path.partition('orders', 1).append(batchOf(['a']), { acks: 1 })
         await path.world.run(other.written)
-        path.replicas.directories[0]?.writeCheckpoints()
+        path.replicas.directories[0]?.logs.writeCheckpoints()
         if (end === 'close') await path.world.run(path.replicas.close(5))
         lines.length = 0
         path.restart('kill', (disk) => {

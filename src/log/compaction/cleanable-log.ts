@@ -101,7 +101,7 @@ export class CleanableLog {
   async markCleaned(offset: number): Promise<void> {
     this.#options.disk.syncDirectory(this.#options.path)
     this.#cleanedOffset = offset
-    await this.log.directory.checkpoint()
+    await this.log.directory.logs.checkpoint()
   }
 
   /** This log holds what `other` holds. */
