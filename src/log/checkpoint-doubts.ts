@@ -4,8 +4,9 @@
  *
  * A segment spans 2^31 offsets at most, so a log ends that far behind the base of its newest one at the latest;
  * another segment may have been lost. Where none is left the files are held against each other: what was
- * durable and what was committed never are a segment apart. Who must not lose anything refuses instead, as
- * for all that is missing.
+ * durable and what was committed never are a segment apart. Nothing but a file that is damaged names offsets
+ * from `offsetsMax` on: a million records a second reach it in a century. Who must not lose anything refuses
+ * instead, as for all that is missing.
  */
 import { highWatermarkFile, logStartFile, parentOf, recoveryPointFile } from './checkpoints.ts'
 import { noOffsets } from './offset-checkpoints.ts'
@@ -13,6 +14,8 @@ import type { RecoveryOptions } from './recovery.ts'
 import { nameOf } from './segment-options.ts'
 
 const segmentOffsetsMax = 2 ** 31
+/** As many are left for the records to come. */
+const offsetsMax = 2 ** 52
 
 const files = {
   recoveryPoint: recoveryPointFile,
@@ -32,7 +35,9 @@ export function withoutDoubtful(
   const newest = bases.at(-1)
   const known = [recoveryPoint, highWatermark].filter((offset) => offset > 0)
   const offsetMax =
-    newest === undefined ? Math.min(...known) + segmentOffsetsMax : newest + 2 * segmentOffsetsMax
+    newest === undefined
+      ? Math.min(...known, offsetsMax - segmentOffsetsMax) + segmentOffsetsMax
+      : newest + 2 * segmentOffsetsMax
   let believed = options
   for (const key of Object.keys(files) as Doubted[]) {
     const offset = options[key]

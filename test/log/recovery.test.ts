@@ -469,6 +469,41 @@ t.test('checkpoints that say more than there ever was', async (t) => {
   }
 })
 
+t.test('a log without files does not begin where no log can end', async (t) => {
+  const files = ['recovery-point', 'replication', 'log-start']
+  for (const claiming of [...files.map((name) => [name]), files]) {
+    for (const isClean of [true, false]) {
+      const fixture = new Fixture()
+      await fixture.append(['a'])
+      const wipe = () => {
+        const { disk } = fixture
+        for (const file of fixture.files()) disk.remove(`${logPath}/${file}`)
+        for (const name of files) {
+          const count = claiming.includes(name) ? `1\norders 0 ${2 ** 53 - 1}` : '0'
+          replaceFile(disk, `/data/${name}-offset-checkpoint`, `0\n${count}\n`, { sync: true })
+        }
+      }
+      if (isClean) {
+        await fixture.restart(wipe)
+      } else {
+        wipe()
+        fixture.kill()
+      }
+      const what = `${claiming} ${isClean}`
+      for (const name of claiming) {
+        const pattern = new RegExp(`warn a checkpointed .*orders-0.*${name}`)
+        t.ok(
+          fixture.lines.some((line) => pattern.test(line)),
+          what,
+        )
+      }
+      t.equal((await fixture.append(['next'])).baseOffset, 0, what)
+      t.equal((await fixture.read(0)).firstOffset, 0, what)
+      t.equal(fixture.log.highWatermark, 0, what)
+    }
+  }
+})
+
 t.test('a log without a copy is not cut where sound batches follow the damage', async (t) => {
   const setup = async () => {
     const fixture = new Fixture({ onDamage: 'refuse' })
