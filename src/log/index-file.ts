@@ -111,16 +111,20 @@ export class IndexFile {
     this.#file = null
   }
 
-  /** Keeps the first `count` entries. */
+  /** Keeps the first `count` entries. Throws DiskError; where the file cannot be opened all is as before. */
   truncate(count: number): void {
     if (count >= this.count) return
-    this.count = count
-    if (count >= this.#stored) return
-    this.#stored = count
     this.release()
-    const file = this.#disk.open(this.path, 'write')
-    file.truncate(count * this.entrySize)
-    file.close()
+    if (count < this.#stored) {
+      const file = this.#disk.open(this.path, 'write')
+      this.#stored = count
+      try {
+        file.truncate(count * this.entrySize)
+      } finally {
+        file.close()
+      }
+    }
+    this.count = count
   }
 
   /**

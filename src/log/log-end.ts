@@ -19,7 +19,7 @@ import { isOutOfFiles, OutOfFiles, orOutOfFiles } from './out-of-files.ts'
 import { applyBatch } from './producer-replay.ts'
 import type { ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
-import { drawJitter, isSpanTooWide, mustRoll } from './roll.ts'
+import { drawJitter, hasRoom, isSpanTooWide, mustRoll } from './roll.ts'
 import type { Segments } from './segments.ts'
 import type { Tail } from './tail-cache.ts'
 
@@ -216,9 +216,16 @@ export class LogEnd {
     const now = environment.clock.now()
     const options = { config: config(), jitterMs: this.#rollJitterMs, now }
     if (!mustRoll(active, bytes, lastOffset, options)) return
-    orOutOfFiles(() => this.#rollAt(baseOffset))
+    try {
+      this.#rollAt(baseOffset)
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error
+      // What comes next tries again; meanwhile nobody is refused.
+      if (!hasRoom(active, bytes, lastOffset)) throw new OutOfFiles(error)
+    }
   }
 
+  /** Throws DiskError: where no file can be opened all is as before. */
   #rollAt(baseOffset: number): void {
     const { snapshots, producers, config, environment, epochs, isSyncedBeforeRoll } = this.#options
     this.write()
@@ -227,7 +234,13 @@ export class LogEnd {
       this.#segments.syncNow(baseOffset)
     }
     snapshots.take(baseOffset, producers.entries())
-    this.#segments.roll(baseOffset)
+    try {
+      this.#segments.roll(baseOffset)
+    } catch (error) {
+      // There may be very many tries.
+      if (isOutOfFiles(error)) snapshots.keepOnly((offset) => offset !== baseOffset)
+      throw error
+    }
     this.#rollJitterMs = drawJitter(config(), environment.random)
     this.#durability.syncInBackground()
   }

@@ -279,7 +279,8 @@ export class Log {
 
   /**
    * Drops everything at and after `offset`. Returns the log's new end: the base of a batch that
-   * spans `offset`, else `offset`; the old end where that is lower already.
+   * spans `offset`, else `offset`; the old end where that is lower already. Throws DiskError: where no file
+   * can be opened all is as before.
    */
   truncateTo(offset: number): number {
     this.#checkUsable()
@@ -289,9 +290,7 @@ export class Log {
       return offset
     }
     this.#end.write()
-    const index = this.#segments.indexOf(offset)
-    this.#segments.removeFrom(index + 1)
-    const { nextOffset } = this.#segments.active.truncateTo(offset)
+    const nextOffset = this.#segments.truncateTo(offset)
     this.#logStartOffset = Math.min(this.#logStartOffset, nextOffset)
     this.#endAt(nextOffset)
     forgetFrom(nextOffset, this.#parts, {

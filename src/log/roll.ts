@@ -8,10 +8,18 @@ import { isCompacted, type LogConfig } from './log-config.ts'
 import type { Segment } from './segment.ts'
 
 const relativeOffsetMax = 0x7fff_ffff
+/** Positions in an index are of 31 bits, too. */
+const segmentBytesMax = 0x7fff_ffff
 
 /** Whether the segment's indexes could not say where `lastOffset` is. */
 export const isSpanTooWide = (segment: Segment, lastOffset: number): boolean =>
   lastOffset - segment.baseOffset > relativeOffsetMax
+
+/** Whether a segment that is full as the settings say could take `bytes` all the same. */
+export const hasRoom = (segment: Segment, bytes: Buffer, lastOffset: number): boolean =>
+  segment.size + bytes.length <= segmentBytesMax &&
+  !segment.isIndexFull &&
+  !isSpanTooWide(segment, lastOffset)
 
 export interface RollOptions {
   readonly config: LogConfig

@@ -165,21 +165,21 @@ export class SegmentContents {
       isRefused = !visit(buffer, at, where)
       return !isRefused
     }
-    const wasOpen = this.#file.isOpen
-    let at = position
-    const link = noLink()
-    while (at < this.#file.bytes) {
-      at = scanBatches(this.#file.open(), at, this.#file.bytes, counted, link)
-      if (isRefused || at >= this.#file.bytes) break
-      if (!this.#isExamined) this.examine()
-      const stopped = at
-      const damage = this.#damage.find((one) => one.position === stopped)
-      if (damage === undefined) break
-      at = damage.endPosition
-      link.lastOffset = damage.toOffset - 1
-    }
-    if (!wasOpen) this.#file.close()
-    return Math.min(at, this.#file.bytes)
+    return this.#briefly(() => {
+      const link = noLink()
+      let at = position
+      while (at < this.#file.bytes) {
+        at = scanBatches(this.#file.open(), at, this.#file.bytes, counted, link)
+        if (isRefused || at >= this.#file.bytes) break
+        if (!this.#isExamined) this.examine()
+        const stopped = at
+        const damage = this.#damage.find((one) => one.position === stopped)
+        if (damage === undefined) break
+        at = damage.endPosition
+        link.lastOffset = damage.toOffset - 1
+      }
+      return Math.min(at, this.#file.bytes)
+    })
   }
 
   /** A position at or before the batch that holds `offset`. */

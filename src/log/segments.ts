@@ -4,10 +4,11 @@
  * under way; who asks meanwhile gets the next one, which covers all that was written before it
  * began.
  */
-import { type Disk, DiskError } from '../environment/disk.ts'
+import { type Disk, DiskError, type DiskFile } from '../environment/disk.ts'
 import type { Logger, Milliseconds, Timers } from '../environment/environment.ts'
 import { parentOf } from './checkpoints.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 import type { Segment } from './segment.ts'
 import { cleanedSuffix, nameOf, renameSegment, swapSuffix } from './segment-options.ts'
 import { nothingAt, type ReadOptions, type ReadResult } from './segment-read.ts'
@@ -229,16 +230,37 @@ export class Segments {
    * where no file can be opened all is as before.
    */
   replaceFrom(index: number, baseOffset: number): void {
-    // Once they are gone it would be too late to find out.
-    this.#disk.open(`${this.active.path}.log`, 'read').close()
+    this.#checkFiles(1)
     this.removeFrom(index)
     this.list.push(this.#createSegment(baseOffset))
   }
 
   /**
+   * Drops all at and after `offset`, which lies above the first base; gives where the log ends now: below
+   * it, where a batch spans it. Throws DiskError: where no file can be opened all is as before.
+   */
+  truncateTo(offset: number): number {
+    // The log and one of its indexes.
+    this.#checkFiles(2)
+    this.removeFrom(this.indexOf(offset) + 1)
+    return this.active.truncateTo(offset).nextOffset
+  }
+
+  /** In the middle of a change it would be too late to find out. Throws DiskError. */
+  #checkFiles(count: number): void {
+    const files: DiskFile[] = []
+    try {
+      while (files.length < count) files.push(this.#disk.open(`${this.active.path}.log`, 'read'))
+    } finally {
+      for (const file of files) file.close()
+    }
+  }
+
+  /**
    * The cleaned files of `by`, which are durable, take the place of the segments they were made from;
    * those go after `delayMs`. False: they do not lie here in a row any more. Throws DiskError; what is
-   * done by then is finished, or undone, when the log is opened next.
+   * done by then is finished, or undone, when the log is opened next. Where no file can be opened all is as
+   * before.
    */
   replace(
     replaced: readonly Segment[],
@@ -248,8 +270,14 @@ export class Segments {
     const isInRow = replaced.every((segment, at) => this.list[index + at] === segment)
     if (index < 0 || !isInRow || replaced.includes(this.active)) return false
     renameSegment(this.#disk, by.path, { from: cleanedSuffix, to: swapSuffix })
-    // From here on there is no way back, and nothing goes before that is certain.
-    this.#disk.syncDirectory(this.#directory)
+    try {
+      // From here on there is no way back, and nothing goes before that is certain.
+      this.#disk.syncDirectory(this.#directory)
+    } catch (error) {
+      const back = { from: swapSuffix, to: cleanedSuffix }
+      if (isOutOfFiles(error)) renameSegment(this.#disk, by.path, back)
+      throw error
+    }
     for (const segment of replaced) this.#replaced.add(segment)
     this.#discard([...replaced], by.delayMs)
     renameSegment(this.#disk, by.path, { from: swapSuffix, to: '' })

@@ -12,11 +12,12 @@
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../environment/disk.ts'
-import type { Environment } from '../environment/environment.ts'
+import type { Environment, Milliseconds } from '../environment/environment.ts'
 import type { Log } from '../log/log.ts'
 import { unlimited } from '../log/log-config.ts'
 import { LogCopy } from '../log/log-copy.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import { isOutOfFiles, OutOfFiles } from '../log/out-of-files.ts'
 import { Pace } from '../log/pace.ts'
 import { guarded } from './found-logs.ts'
 import type { Partition } from './partition.ts'
@@ -47,6 +48,9 @@ interface Move {
   /** The logs exchange their places. */
   isTaking: boolean
 }
+
+/** A copy for which no file can be opened goes on after so long. */
+const retryMs: Milliseconds = 1_000
 
 const notBegun = { isGivenUp: false, isAssigned: false, isTaking: false }
 
@@ -162,10 +166,16 @@ export class DirectoryMoves {
       try {
         await this.#move(move)
       } catch (error) {
-        this.#failed(move, error)
+        if (!move.isTaking && isForLater(error)) await this.#untilFilesWereClosed()
+        else this.#failed(move, error)
       }
     }
     this.#isRunning = false
+  }
+
+  async #untilFilesWereClosed(): Promise<void> {
+    const { timers } = this.#options.environment
+    await new Promise<void>((resolve) => void timers.after(retryMs, resolve))
   }
 
   async #move(move: Move): Promise<void> {
@@ -245,6 +255,9 @@ export class DirectoryMoves {
     })
   }
 }
+
+/** No file can be opened now; both logs are as they were. */
+const isForLater = (error: unknown): boolean => isOutOfFiles(error) || error instanceof OutOfFiles
 
 /** The copy is synced before it counts: until then nobody waits for it. */
 function copyConfig({ config }: Partition): Partition['config'] {

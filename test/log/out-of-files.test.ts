@@ -4,6 +4,7 @@ import { encodeControlBatch } from '../../protocol/records/control.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
 import type { DiskOperation } from '../simulator/memory-disk.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { Story } from './compaction-story.ts'
 import { answer, directoryPath, Fixture, logPath } from './log-fixture.ts'
 
 const durable = { flushMessages: 1, segmentBytes: 300 }
@@ -222,5 +223,98 @@ t.test('a directory that could not be made durable is, once it is opened', async
     disk.open('/a/b/c/x', 'create').close()
     disk.syncDirectory('/a/b/c')
     t.strictSame([...disk.snapshot('durable').keys()], ['/a/b/c/x'], `${nth}`)
+  }
+})
+
+t.test('a segment that cannot be rolled takes what comes, until it can be', async (t) => {
+  const rolled: readonly [DiskOperation, RegExp][] = [
+    ['open', /leader-epoch-checkpoint|index|snapshot|0[1-9]\.log/],
+    ['open', /\.snapshot/],
+    ['open', /0[1-9]\.log/],
+    ['syncDirectory', /./],
+  ]
+  for (const onDamage of ['refuse', 'cut'] as const) {
+    for (const [operation, name] of rolled) {
+      const what = `${onDamage} ${operation} ${name}`
+      const fixture = new Fixture({ config: { segmentBytes: 300 }, onDamage })
+      const appends = new Appends(fixture)
+      await appends.append(1)
+      exhaust(fixture, [operation], { name })
+      await appends.append(6)
+      fixture.disk.fault = undefined
+      t.equal(appends.refused, 0, what)
+      t.ok(fixture.files('.snapshot').length <= fixture.log.segmentCount, what)
+      const { segmentCount } = fixture.log
+      await appends.append(3)
+      t.ok(fixture.log.segmentCount > segmentCount, what)
+      await fixture.world.run(fixture.log.flush())
+      isWell(t, fixture)
+      t.strictSame(await values(fixture.crash()), appends.expected, what)
+    }
+  }
+  const fixture = new Fixture({ config: { segmentIndexBytes: 24, indexIntervalBytes: 1 } })
+  const appends = new Appends(fixture)
+  exhaust(fixture, ['open'], { name: /0[1-9]\.log/ })
+  await appends.append(6)
+  t.ok(appends.refused > 0, 'but not more than its indexes can tell of')
+})
+
+t.test('a log is cut once there are files for it, and until then is what it was', async (t) => {
+  const written = async () => {
+    const fixture = new Fixture({ config: { segmentBytes: 300, indexIntervalBytes: 1 } })
+    for (let n = 0; n < 7; n++) await fixture.append([`<${n}>`, `<${n} b>`])
+    return fixture
+  }
+  for (let offset = 1; offset < 14; offset++) {
+    const straight = await written()
+    const end = straight.log.truncateTo(offset)
+    const fixture = await written()
+    const before = await values(fixture)
+    for (let filesMax = 0; fixture.log.nextOffset !== end; filesMax++) {
+      fixture.disk.fault = (operation) =>
+        operation === 'open' && fixture.disk.openPaths().length >= filesMax ? 'EMFILE' : undefined
+      try {
+        fixture.log.truncateTo(offset)
+      } catch (error) {
+        t.match(error, { code: 'EMFILE' })
+        fixture.disk.fault = undefined
+        t.strictSame(await values(fixture), before, `as it was, with ${filesMax}`)
+      }
+    }
+    fixture.disk.fault = undefined
+    t.equal(fixture.log.truncateTo(offset), end)
+    await fixture.append(['next'])
+    await straight.append(['next'])
+    isWell(t, fixture)
+    t.strictSame(await values(fixture), await values(straight))
+    await fixture.restart()
+    t.strictSame(await values(fixture), await values(straight))
+    t.notMatch(fixture.lines.join('\n'), /error/)
+  }
+})
+
+t.test('what cannot be compacted for want of files is compacted later', async (t) => {
+  for (const operation of ['open', 'syncDirectory'] as const) {
+    const story = new Story(3)
+    const { fixture } = story
+    await story.write(80)
+    await story.settle()
+    const kept = (await story.stored()).length
+    for (let at = 0; at < 12; at++) {
+      let times = 0
+      fixture.disk.fault = (one) => (one === operation && times++ === at ? 'EMFILE' : undefined)
+      await fixture.world.run(story.compactor.compactOne())
+      fixture.disk.fault = undefined
+      isWell(t, fixture)
+      t.equal(story.compactor.uncleanable.size, 0, `${operation} ${at}`)
+    }
+    await fixture.world.run(story.compactor.compactOne())
+    t.ok((await story.stored()).length < kept)
+    const open = fixture.disk.openPaths()
+    t.ok(open.length <= 2, `${open}`)
+    const before = await story.stored()
+    fixture.kill()
+    story.begin()
+    t.strictSame(await story.stored(), before)
   }
 })

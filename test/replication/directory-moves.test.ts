@@ -785,3 +785,38 @@ t.test('a move is finished by the start as soon as files can be opened', async (
   t.equal(story.place, '/two')
   await story.check(t, 'once it is there')
 })
+
+t.test('a copy for which no file can be opened goes on once one can be', async (t) => {
+  const story = new Story()
+  const { world, process, replicas } = story.path
+  await story.write(30)
+  for (const [from, to] of [
+    ['/one', '/two'],
+    ['/two', '/one'],
+  ] as const) {
+    // What is read, what is rolled, and what is made durable.
+    for (const pattern of [`${from}/orders-0/`, `${to}/orders-0.*future/0{18}[1-9]`, `${to}$`]) {
+      if (story.place === to) break
+      await story.write(3)
+      let refused = 0
+      process.disk.fault = (operation, name) => {
+        const isOpening = operation === 'open' || operation === 'syncDirectory'
+        const isRefused = isOpening && new RegExp(pattern).test(name) && refused < 40
+        if (isRefused) refused++
+        return isRefused ? 'EMFILE' : undefined
+      }
+      await story.alter(to)
+      await world.runFor(2_500)
+      process.disk.fault = undefined
+      await story.settle()
+      t.ok(refused > 0, pattern)
+      t.equal(replicas.moves.counters.failed, 0, pattern)
+      t.equal(story.place, to)
+      await story.check(t, pattern)
+      await story.alter(from)
+      await story.settle()
+    }
+    await story.alter(to)
+    await story.settle()
+  }
+})

@@ -13,6 +13,7 @@ import type { Disk, DiskError } from '../../environment/disk.ts'
 import type { LogConfig } from '../log-config.ts'
 import type { LogDirectory } from '../log-directory.ts'
 import type { LogReader } from '../log-reader.ts'
+import { isOutOfFiles } from '../out-of-files.ts'
 import type { ProducerSnapshots, SnapshotEntry } from '../producer-snapshot.ts'
 import { Segment } from '../segment.ts'
 import {
@@ -96,12 +97,19 @@ export class CleanableLog {
 
   /**
    * The log is compacted up to `offset`, or is about to be compacted for the first time: from then on
-   * offsets may be missing in it. Resolves when that is durable. Rejects with DiskError.
+   * offsets may be missing in it. Resolves when that is durable. Rejects with DiskError, and is as before
+   * then.
    */
   async markCleaned(offset: number): Promise<void> {
     this.#options.disk.syncDirectory(this.#options.path)
+    const before = this.#cleanedOffset
     this.#cleanedOffset = offset
-    await this.log.directory.logs.checkpoint()
+    try {
+      await this.log.directory.logs.checkpoint()
+    } catch (error) {
+      this.#cleanedOffset = Math.min(before, this.#cleanedOffset)
+      throw error
+    }
   }
 
   /** This log holds what `other` holds. */
@@ -133,7 +141,7 @@ export class CleanableLog {
   /**
    * Puts the segment in `.cleaned` files, which is durable, in the place of those it was made from.
    * False: they are not all there any more. Throws DiskError, and the partition is offline then: what is
-   * on disk is put in order at the next start.
+   * on disk is put in order at the next start. Where no file can be opened all is as before.
    */
   replace(replaced: readonly Segment[]): boolean {
     const { segments, snapshots, segmentOptions, log, onReplaced } = this.#options
@@ -150,7 +158,7 @@ export class CleanableLog {
       onReplaced((replaced.at(-1) as Segment).endOffset)
       return true
     } catch (error) {
-      log.directory.failPartition(this.name, error as DiskError)
+      if (!isOutOfFiles(error)) log.directory.failPartition(this.name, error as DiskError)
       throw error
     }
   }

@@ -10,6 +10,7 @@
  */
 import type { Environment, Milliseconds, Timer } from '../../environment/environment.ts'
 import type { Thread } from '../../environment/threads.ts'
+import { isOutOfFiles } from '../out-of-files.ts'
 import { Pace } from '../pace.ts'
 import { type Candidate, candidateOf, isDue } from './candidate.ts'
 import type { CleanableLog } from './cleanable-log.ts'
@@ -124,12 +125,13 @@ export class Compactor {
     await this.#running
   }
 
-  /** Compacts the dirtiest log if one is dirty enough. Whether there was one. Never rejects. */
+  /**
+   * Compacts the dirtiest log if one is dirty enough. Whether there may be more: not where there was none, or
+   * no file could be opened. Never rejects.
+   */
   async compactOne(): Promise<boolean> {
     const candidate = this.#dirtiest()
-    if (candidate === null) return false
-    await this.#compact(candidate)
-    return true
+    return candidate !== null && (await this.#compact(candidate))
   }
 
   #later(): void {
@@ -181,7 +183,7 @@ export class Compactor {
     }
   }
 
-  async #compact(candidate: Candidate): Promise<void> {
+  async #compact(candidate: Candidate): Promise<boolean> {
     const { environment, config } = this.#options
     const { dedupeBufferSize, ioBufferLoadFactor, ioBufferSize } = config()
     const { log } = candidate
@@ -200,13 +202,17 @@ export class Compactor {
     })
     try {
       this.#report(log, await cleaning.run())
+      return true
     } catch (error) {
       // It may have been ended, or still hold what the log is done with.
       await this.#endThread()
-      if (!(error instanceof CleaningEnded)) return this.#giveUp(log, error)
-      this.counters.ended++
-      const fields = { partition: log.name, reason: error.message }
-      environment.log.info('the compaction of a log was ended', fields)
+      const isForLater = isOutOfFiles(error)
+      if (isForLater || error instanceof CleaningEnded) {
+        this.counters.ended++
+        const fields = { partition: log.name, reason: error.message }
+        environment.log.info('the compaction of a log was ended', fields)
+      } else this.#giveUp(log, error)
+      return !isForLater
     }
   }
 
@@ -260,9 +266,9 @@ export class Compactor {
     environment.log.warn(message, fields)
   }
 
-  /** Where the disk failed, or the partition was fenced, that was told already. */
+  /** Where the disk failed, the partition was fenced, or no file can be opened, that was told already. */
   #giveUp(log: CleanableLog, err: unknown): void {
-    if (!log.log.isUsable) return
+    if (!log.log.isUsable || isOutOfFiles(err)) return
     this.#uncleanable.set(log, err as Error)
     const message = 'a log cannot be compacted, and is left as it is until the next start'
     this.#options.environment.log.error(message, { partition: log.name, err })
