@@ -51,7 +51,7 @@ const stopLimitMs = 300_000
 /** As `stopLimitMs`, where the disk has failed and most of what a stop does cannot be done. */
 const fatalStopLimitMs = 3_000
 /** Settings that are paths, or lists of paths. */
-const pathSettings = ['log.dirs', 'log.dir', 'metadata.log.dir', 'table.dir']
+const pathSettings = ['log.dirs', 'log.dir', 'metadata.log.dir']
 
 interface Flags {
   readonly file: string | undefined

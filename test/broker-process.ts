@@ -45,8 +45,12 @@ export function argumentsFor(directory: string): string[] {
 }
 
 /** Starts a broker on free ports and waits until it says that it is ready. */
-export async function start(directory: string, more: readonly string[] = []): Promise<Started> {
-  const { child, log } = run([...argumentsFor(directory), ...more])
+export async function start(
+  directory: string,
+  more: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Started> {
+  const { child, log } = run([...argumentsFor(directory), ...more], env)
   for (;;) {
     const ready = /is ready on 127\.0\.0\.1:(\d+) /.exec(log())
     const http = /"http":"([^"]+)"/.exec(log())

@@ -274,7 +274,7 @@ export const brokerConfigs = {
     doc: 'The least severe lines that are logged.',
   }),
   'table.dir': string(null, any, {
-    doc: 'The directory below which the tables of topics lie (table.enable of a topic); unset: beside the first of log.dirs, with -tables behind its name.',
+    doc: 'The directory, or s3://BUCKET/PREFIX, below which the tables of topics lie (table.enable of a topic); an object store is asked as AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, … of the process say; unset: beside the first of log.dirs, with -tables behind its name.',
   }),
   'table.location.anywhere': boolean(false, {
     doc: 'Whether table.location of a topic may lie outside table.dir: whoever may alter topics then says where the broker writes files.',

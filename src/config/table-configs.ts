@@ -3,7 +3,7 @@
  * settings of topics like all others: set, described and deleted with any of Kafka's tools.
  *
  * Whoever may alter a topic says with `table.location` where files are written, so that it stays below `table.dir`
- * unless the node allows more.
+ * unless the node allows more. Both may be directories, or places in an object store (`s3://BUCKET/PREFIX`).
  */
 import path from 'node:path'
 import type { BrokerConfig } from './broker-config.ts'
@@ -89,7 +89,7 @@ export const tableConfigs = {
     doc: 'append: each record is a row. upsert: each key has one row, that of its last record in its partition, found by the column kafka_key or, where keys are objects (table.key.format=json, registry), by the columns of their fields; a record without a value deletes it.',
   }),
   'table.location': string('', any, {
-    doc: "The directory of the table, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",
+    doc: "The directory of the table or s3://BUCKET/PREFIX, below the node's table.dir; ${topic} stands for the topic's name, which is also the default. Another location is another table, and gets all records of the topic.",
   }),
   'table.maintenance': list(['optimize', 'vacuum'], eachOneOf('optimize', 'vacuum'), {
     doc: 'optimize: small files are put together; vacuum: files that no version within delta.deletedFileRetentionDuration (a week) needs are deleted, once a day.',
@@ -150,10 +150,33 @@ export function checkTable(texts: ReadonlyMap<string, string>): void {
   )
 }
 
-/** The directory below which the tables of topics lie. */
+const objectScheme = /^s3a?:\/\//i
+
+/** Whether a place is in an object store, and no directory. */
+function isObjectPlace(place: string): boolean {
+  return objectScheme.test(place)
+}
+
+/** As `path.resolve`, also where one of the two is in an object store. */
+function resolvedPlace(root: string, given: string): string {
+  if (isObjectPlace(given)) return objectPlace(given)
+  return isObjectPlace(root) ? objectPlace(`${root}/${given}`) : path.resolve(root, given)
+}
+
+function objectPlace(text: string): string {
+  return `s3://${path.posix.join(...text.replace(objectScheme, '').split('/'))}`
+}
+
+function isBelow(root: string, place: string): boolean {
+  if (isObjectPlace(root) || isObjectPlace(place)) return place.startsWith(`${root}/`)
+  const below = path.relative(root, place)
+  return below !== '' && below.split(path.sep)[0] !== '..' && !path.isAbsolute(below)
+}
+
+/** The directory, or the place in an object store, below which the tables of topics lie. */
 function tableDirectory(broker: BrokerConfig): string {
   const given = broker.get('table.dir')
-  if (given !== null && given !== '') return path.resolve(given)
+  if (given !== null && given !== '') return resolvedPlace('', given)
   const [first = ''] = broker.get('log.dirs') ?? broker.get('log.dir')
   // Beside it: Kafka takes no directories below it that are no partitions.
   return `${path.resolve(first)}-tables`
@@ -167,15 +190,13 @@ export function tableLocation(
 ): string {
   const name = 'table.location'
   const given = (texts.get(name) ?? '').trim()
-  if (/^[a-z][a-z0-9+.-]*:/i.test(given)) {
-    const message = `Invalid value ${given} for configuration ${name}: it is a directory, not a URL`
+  if (/^[a-z][a-z0-9+.-]*:/i.test(given) && !isObjectPlace(given)) {
+    const message = `Invalid value ${given} for configuration ${name}: it is a directory or s3://BUCKET/PREFIX, and no other URL`
     throw new ConfigError(name, message)
   }
   const root = tableDirectory(broker)
-  const location = path.resolve(root, given === '' ? topic : given.replaceAll('${topic}', topic))
-  if (broker.get('table.location.anywhere')) return location
-  const below = path.relative(root, location)
-  if (below !== '' && below.split(path.sep)[0] !== '..' && !path.isAbsolute(below)) return location
+  const location = resolvedPlace(root, given === '' ? topic : given.replaceAll('${topic}', topic))
+  if (broker.get('table.location.anywhere') || isBelow(root, location)) return location
   throw new ConfigError(
     name,
     `Invalid value ${given} for configuration ${name}: tables lie below ${root} (table.dir), unless the node has table.location.anywhere=true`,

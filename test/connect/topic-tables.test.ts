@@ -17,6 +17,8 @@ import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
 import { Transaction } from '../../src/tables/delta/transaction.ts'
 import { ended, killAll, start } from '../broker-process.ts'
 import { start as command } from '../cli/running-broker.ts'
+import { ObjectStore } from '../tables/storage/object-store.ts'
+import { HurriedWorld, storageIn } from '../tables/storage/s3-world.ts'
 import { rowsOf } from './delta-trial.ts'
 import {
   alter,
@@ -93,7 +95,8 @@ t.test('settings are checked, shown and taken back', async (t) => {
     [{ 'table.location': '../elsewhere' }, /tables lie below .*kafka-tables \(table.dir\)/],
     [{ 'table.location': '/etc' }, /tables lie below/],
     [{ 'table.location': '.' }, /tables lie below/],
-    [{ 'table.location': 's3://bucket/a' }, /a directory, not a URL/],
+    [{ 'table.location': 'gs://bucket/a' }, /a directory or s3:.*, and no other URL/],
+    [{ 'table.location': 's3://bucket/a' }, /tables lie below/],
     [{ 'table.partition.by': 'week(at)' }, /week is none of date, year, month, hour/],
     [{ 'table.partition.by': 'a,a' }, /a comes twice/],
     [{ 'table.schema': 'id long' }, /neither inferred, registry nor JSON/],
@@ -131,6 +134,38 @@ t.test('settings are checked, shown and taken back', async (t) => {
   t.equal(await alter(broker, 'a', { 'table.enable': 'true' }), null)
   await until('20 rows', async () => (await ids(location)).length === 20)
   t.strictSame(await ids(location), numbers(0, 20), 'what came meanwhile lands, and nothing twice')
+  broker.child.kill('SIGTERM')
+  t.equal(await ended(broker), 0)
+})
+
+t.test('tables lie in an object store where the node says so', async (t) => {
+  const directory = t.testdir({})
+  const store = await ObjectStore.start()
+  t.teardown(() => store.stop())
+  const more = ['--override', 'table.dir=s3://lake/kafka/']
+  const broker = await start(join(directory, 'kafka'), more, store.variables)
+  for (const location of ['s3://lake/other', 's3://lake/kafka/../x', '../x', 's3://lake/kafka'])
+    t.match(await make(broker, 'o', { ...fast, 'table.location': location }), [
+      { error: { message: /tables lie below s3:\/\/lake\/kafka \(table.dir\)/ } },
+    ])
+  await make(broker, 'o', { ...fast, 'table.key.mode': 'upsert' })
+  await make(broker, 'p', { ...fast, 'table.location': 's3://lake/kafka/deep/${topic}' })
+  const place = 's3://lake/kafka/o'
+  const rows = async (at: string) => {
+    const storage = storageIn(store, new HurriedWorld(), {}, at)
+    const found = await rowsOf(at, storage).catch(() => [])
+    return found.map(({ id }) => id as number).sort((a, b) => a - b)
+  }
+  await produce(broker, 'o', flights(0, 6))
+  await until('6 rows', async () => (await rows(place)).length === 6)
+  await produce(broker, 'o', [...flights(100, 103), null])
+  await until('5 rows', async () => (await rows(place)).join() === '4,5,100,101,102')
+  await produce(broker, 'p', flights(0, 4))
+  await until('4 rows', async () => (await rows('s3://lake/kafka/deep/p')).length === 4)
+  t.match(
+    (await told(broker)).map(({ topic, state }) => `${topic} ${state}`),
+    ['o RUNNING', 'p RUNNING'],
+  )
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
 })
