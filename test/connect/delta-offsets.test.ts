@@ -1,5 +1,4 @@
 /** Offsets of a Delta sink moved over REST: whatever is refused or cut short, no row comes twice or is left out. */
-import { rmSync } from 'node:fs'
 import t from 'tap'
 import { Consumer } from '../../src/client/consumer.ts'
 import { deltaSink } from '../../src/connect/delta/delta-sink.ts'
@@ -7,11 +6,10 @@ import { DiskError } from '../../src/environment/disk.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
-import { newPlace, rowsOf, scratch } from './delta-trial.ts'
+import { newPlace, rowsOf } from './delta-trial.ts'
 import { WorkerTrial } from './worker-trial.ts'
 
 t.setTimeout(120_000)
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
 
 t.test('a refusal leaves the table where it is', async (t) => {
   let isBroken = false

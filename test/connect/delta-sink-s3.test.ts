@@ -1,5 +1,4 @@
 /** Records landed in tables of an object store: each once, whatever becomes of requests, and as the connector's settings say. */
-import { rmSync } from 'node:fs'
 import t from 'tap'
 import { deltaSinkConfig, validateDeltaSink } from '../../src/connect/delta/delta-sink-config.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
@@ -7,9 +6,7 @@ import { s3Settings } from '../../src/tables/storage/s3-settings.ts'
 import { S3Storage } from '../../src/tables/storage/s3-storage.ts'
 import { type Fault, keys, ObjectStore, refused } from '../tables/storage/object-store.ts'
 import { HurriedWorld, storageIn } from '../tables/storage/s3-world.ts'
-import { json, record, rowsOf, scratch, Trial } from './delta-trial.ts'
-
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+import { json, record, rowsOf, Trial } from './delta-trial.ts'
 
 const location = 's3://lake/landed/flights'
 const partitions = [0, 1].map((partition) => ({ topic: 'flights', partition }))

@@ -21,9 +21,7 @@ import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { typeText } from '../../src/tables/delta/schema.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
-import { json, killEverywhere, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
-
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+import { json, killEverywhere, newPlace, record, rowsOf, Trial } from './delta-trial.ts'
 
 const plugin = deltaSink({
   clock: { now: () => 1_700_000_000_000, monotonic: () => 0 },

@@ -1,5 +1,4 @@
 /** A Delta table as a topic: rows as they are committed, changes of rows, and where reading begins and goes on. */
-import { rmSync } from 'node:fs'
 import t from 'tap'
 import type { Struct } from '../../src/connect/data.ts'
 import { deltaSource } from '../../src/connect/delta/delta-source.ts'
@@ -7,12 +6,10 @@ import type { Environment } from '../../src/environment/environment.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { deleteRows } from '../../src/tables/delta/delete.ts'
-import { json, newPlace, record, scratch, Trial } from './delta-trial.ts'
+import { json, newPlace, record, Trial } from './delta-trial.ts'
 import { WorkerTrial } from './worker-trial.ts'
 
 t.setTimeout(120_000)
-// Not by testdir, which goes before the worker has stopped.
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
 
 const partition = { topic: 'flights', partition: 0 }
 /** How often the storage of a location has been asked for anything. */

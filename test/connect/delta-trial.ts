@@ -1,5 +1,5 @@
 /** A Delta sink's task run without a broker: partitions in memory, a consumer's positions, and a disk that fails on demand. */
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeltaSinkTask } from '../../src/connect/delta/delta-sink-task.ts'
@@ -20,7 +20,9 @@ import { rowPrinter } from '../../src/tables/columns/json-text.ts'
 import { scanTable } from '../../src/tables/delta/scan.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
 
+/** Goes with the process: some that import this file write nothing, and others have workers that stop last. */
 export const scratch = mkdtempSync(join(tmpdir(), 'millrace-delta-sink-'))
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 export function newPlace(): string {
   return mkdtempSync(join(scratch, 'place-'))

@@ -1,15 +1,13 @@
 /** Tables in which each key has one row: updated, deleted, and right whatever is killed when and whoever writes beside. */
-import { rmSync } from 'node:fs'
 import t from 'tap'
 import type { SinkRecord } from '../../src/connect/records.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { optimizeTable } from '../../src/tables/delta/optimize.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
-import { json, killEverywhere, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
+import { json, killEverywhere, newPlace, record, rowsOf, Trial } from './delta-trial.ts'
 
 t.setTimeout(120_000)
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
 
 const partitions = [0, 1].map((partition) => ({ topic: 'flights', partition }))
 const byKey = { 'table.key.mode': 'upsert', 'kafka.key.column': 'key' }

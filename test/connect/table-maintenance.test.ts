@@ -1,14 +1,11 @@
 /** Small files of tables put together, and those deleted that nobody needs, while rows go on to land. */
-import { rmSync } from 'node:fs'
 import t from 'tap'
 import { Maintenance } from '../../src/connect/topic-tables/maintenance.ts'
 import type { Environment } from '../../src/environment/environment.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
-import { json, newPlace, record, rowsOf, scratch, Trial } from './delta-trial.ts'
-
-t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+import { json, newPlace, record, rowsOf, Trial } from './delta-trial.ts'
 
 const storageAt = (location: string) => new LocalStorage(location)
 const dataFiles = async (location: string) =>
