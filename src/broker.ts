@@ -235,7 +235,7 @@ export class Broker {
     if (!this.#directories.isLocked) this.lockDirectories()
     const metadata = await this.#openMetadata()
     this.#checkNotStopping()
-    const replicas = await this.#hostPartitions(metadata.cache)
+    const replicas = await this.#hostPartitions(metadata)
     this.#checkNotStopping()
     const [coordinators, loaded] = this.#loadCoordinators(metadata, replicas)
     this.#follow(metadata.cache, replicas)
@@ -300,12 +300,13 @@ export class Broker {
     return { name, host: address.host, port: address.port, securityProtocol: 0 }
   }
 
-  async #hostPartitions(cache: MetadataCache): Promise<Replicas> {
+  async #hostPartitions({ cache, logDirsBefore }: Metadata): Promise<Replicas> {
     const config = this.#config
     const replicas = new Replicas({
       environment: this.#environment,
       brokerId: this.nodeId,
       directories: this.#directories.ofPartitions,
+      directoriesBefore: logDirsBefore,
       tailCache: new TailCache(this.#options.tailCacheBytes ?? tailCacheBytesDefault),
       configFor: (topic) => this.#replicaConfig(cache.image, topic),
       producerIdExpirationMs: () => config.get('producer.id.expiration.ms'),

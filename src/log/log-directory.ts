@@ -59,6 +59,7 @@ export class LogDirectory {
   readonly #lock: DiskLock | null = null
   readonly #onFailure: LogDirectoryOptions['onFailure']
   #isOpen = false
+  #hasNewIdentity = false
   #closing: Promise<void> | null = null
 
   /**
@@ -148,6 +149,12 @@ export class LogDirectory {
 
   writeMetaProperties(properties: MetaProperties): void {
     writeMetaProperties(this.#disk, this.path, properties)
+    this.#hasNewIdentity = true
+  }
+
+  /** It was given its identity by this process: nobody knows yet what lies in it. */
+  get hasNewIdentity(): boolean {
+    return this.#hasNewIdentity
   }
 
   /**

@@ -50,6 +50,11 @@ export interface MetadataOptions {
   readonly onFatal: (error: Error) => void
 }
 
+interface MetadataParts
+  extends Pick<Metadata, 'cache' | 'controller' | 'quorum' | 'brokerEpoch' | 'logDirsBefore'> {
+  readonly snapshots: Snapshots
+}
+
 export class Metadata {
   readonly cache: MetadataCache
   readonly controller: Controller
@@ -57,20 +62,18 @@ export class Metadata {
   readonly producerIds: ProducerIds
   /** Of this process: the offset of its registration. */
   readonly brokerEpoch: number
+  /** `directory.id` of each log directory of the broker that worked at its last start. */
+  readonly logDirsBefore: readonly Uuid[]
   readonly #snapshots: Snapshots
 
-  private constructor(
-    cache: MetadataCache,
-    controller: Controller,
-    quorum: Quorum,
-    snapshots: Snapshots,
-    brokerEpoch: number,
-  ) {
+  private constructor(parts: MetadataParts) {
+    const { cache, controller, quorum, snapshots, brokerEpoch, logDirsBefore } = parts
     this.cache = cache
     this.controller = controller
     this.quorum = quorum
     this.#snapshots = snapshots
     this.brokerEpoch = brokerEpoch
+    this.logDirsBefore = logDirsBefore
     this.producerIds = new ProducerIds(() =>
       controller.allocateProducerIds(controller.nodeId, brokerEpoch),
     )
@@ -114,6 +117,7 @@ export class Metadata {
       replayedBytes: loader.replayedBytes,
       environment,
     })
+    const logDirsBefore = loader.image.brokers.get(nodeId)?.logDirs ?? []
     // All of it is decided in this turn, so all of it is in one flush.
     const activated = controller.activate(loader.isInTransaction, firstRecords(loader, options))
     const registered = controller.registerBroker({
@@ -124,7 +128,7 @@ export class Metadata {
       logDirs: options.logDirs,
     })
     const [, brokerEpoch] = await Promise.all([activated, registered])
-    return new Metadata(cache, controller, quorum, snapshots, brokerEpoch)
+    return new Metadata({ cache, controller, quorum, snapshots, brokerEpoch, logDirsBefore })
   }
 
   get image(): MetadataImage {

@@ -117,12 +117,26 @@ export class LogSearch {
       if (entry.isDirectory) this.#futures.push({ ...entry, directory })
       return
     }
+    if (this.#isStale(entry, directory)) {
+      this.#incomplete.add(entry.name)
+      return
+    }
     const other = this.#places.get(entry.name)
     const used = other === undefined ? directory : this.#oneOf(entry, other, directory)
     this.#places.set(entry.name, used)
   }
 
-  /** The directory that the metadata names; where it names neither, the one whose log ends last. */
+  #isStale({ name, topic, partition }: PartitionDirectory, directory: LogDirectory): boolean {
+    // One line is enough, of however many copies.
+    if (this.#incomplete.has(name)) return true
+    const assigned = this.#options.topic(topic)?.partitions[partition]
+    return assigned !== undefined && this.#options.placement.isStale(name, assigned, directory)
+  }
+
+  /**
+   * The directory that the metadata names; where it names neither, the one whose log ends last. What lies in
+   * the other one is set aside: it must not take the place of the log that is used, should that be away once.
+   */
   #oneOf(entry: PartitionDirectory, first: LogDirectory, second: LogDirectory): LogDirectory {
     const { name } = entry
     const [firstEnd, secondEnd] = [this.#endOf(name, first), this.#endOf(name, second)]
@@ -130,10 +144,28 @@ export class LogSearch {
       this.#names(entry, second) || (!this.#names(entry, first) && secondEnd > firstEnd)
     const [used, unused] = isSecond ? [second, first] : [first, second]
     const [usedEnd, unusedEnd] = isSecond ? [secondEnd, firstEnd] : [firstEnd, secondEnd]
-    const message = 'partition is in two log directories; this one is left unused, and kept'
     const ends = { endOffset: unusedEnd, used: used.path, usedEndOffset: usedEnd }
-    this.#options.log.error(message, { partition: name, directory: unused.path, ...ends })
+    this.#setAsideUnused(name, unused, ends)
     return used
+  }
+
+  #setAsideUnused(
+    name: string,
+    unused: LogDirectory,
+    ends: Readonly<Record<string, unknown>>,
+  ): void {
+    const { log } = this.#options
+    const fields = { partition: name, directory: unused.path, ...ends }
+    guarded(unused, log, () => {
+      let renamedTo: string | null = null
+      try {
+        renamedTo = unused.partitions.setAside(name)
+      } finally {
+        const what = renamedTo === null ? 'left unused' : 'set aside'
+        const message = `partition is in two log directories; this one is ${what}, and kept`
+        log.error(message, { ...fields, renamedTo })
+      }
+    })
   }
 
   /** -1 where it cannot be read. Throws OutOfFiles. */

@@ -35,7 +35,8 @@ const togetherMax = 2_000
 
 export class PlaceNotices {
   readonly #options: PlaceNoticesOptions
-  readonly #due = new Set<Partition>()
+  /** With the `directory.id` where a partition lies in none of those that are there. */
+  readonly #due = new Map<Partition, string | null>()
   #hasBegun = false
   #isLinedUp = false
   #telling: Promise<void> = Promise.resolve()
@@ -46,7 +47,13 @@ export class PlaceNotices {
 
   /** The metadata does not name the directory in which the partition lies. */
   add(partition: Partition): void {
-    this.#due.add(partition)
+    this.#due.set(partition, null)
+    this.#lineUp()
+  }
+
+  /** The partition lies in a directory that is not there: the next start, too, is to know that. */
+  addMissed(partition: Partition, directoryId: string): void {
+    this.#due.set(partition, directoryId)
     this.#lineUp()
   }
 
@@ -81,8 +88,8 @@ export class PlaceNotices {
   #tellAll(): void {
     const { idOf, assign, environment } = this.#options
     const places: ReplicaPlace[] = []
-    for (const { topicId, index, directory } of this.#due) {
-      const directoryId = directory === null ? undefined : idOf(directory)
+    for (const [{ topicId, index, directory }, missed] of this.#due) {
+      const directoryId = missed ?? (directory === null ? undefined : idOf(directory))
       if (directoryId !== undefined) places.push({ topicId, index, directoryId })
     }
     this.#due.clear()

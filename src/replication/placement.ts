@@ -14,6 +14,14 @@ export interface PlacedPartition {
   readonly directories: readonly string[]
 }
 
+export interface PlacementOptions {
+  readonly directories: readonly LogDirectory[]
+  /** Ids of those that worked at the last start, as far as that is known. */
+  readonly directoriesBefore: readonly string[]
+  readonly brokerId: number
+  readonly log: Logger
+}
+
 /** Wishes for partitions that are not here yet; the oldest makes room. */
 const preferencesMax = 10_000
 
@@ -27,13 +35,30 @@ const reservedIds: ReadonlySet<string> = new Set([
 /** Partitions that a line names. */
 const namedMax = 5
 
-function adviceFor(directoryId: string): string {
-  if (directoryId === '') return 'They may lie in one of the failed log directories.'
+function adviceFor(directoryId: string, areCopied: boolean): string {
+  if (directoryId === lostDirectory) {
+    return (
+      'They may lie in a log directory that failed, or is not in log.dirs any more: it belongs there, on ' +
+      'a disk that works. If it is lost for good, delete their topics.'
+    )
+  }
+  const copies = 'what lies of them elsewhere may lack records, and is kept'
+  const afterwards = areCopied
+    ? 'they go on with what lies elsewhere'
+    : 'they begin there anew, empty'
   return (
-    `They lie in the log directory with directory.id=${directoryId}, which is not there: it belongs in ` +
-    'log.dirs, on a disk that works. If it is lost for good, write that line into meta.properties of a ' +
-    'new directory in log.dirs: they begin there anew, empty.'
+    `They lie in the log directory with directory.id=${directoryId}, which is not there` +
+    `${areCopied ? `; ${copies}` : ''}: it belongs in log.dirs, on a disk that works. If it is lost for ` +
+    `good, write that line into meta.properties of a new directory in log.dirs: ${afterwards}.`
   )
+}
+
+/** Partitions whose directory is not there. */
+interface Lost {
+  readonly directoryId: string
+  /** Something of their names lies in other directories. */
+  readonly areCopied: boolean
+  readonly names: Set<string>
 }
 
 export class Placement {
@@ -45,16 +70,18 @@ export class Placement {
   readonly #load = new Map<LogDirectory, number>()
   /** By `topic-partition`. */
   readonly #preferred = new Map<string, LogDirectory>()
-  /** Names of partitions that lie in a directory that is not there, by its id; by '' where it is not known. */
-  readonly #lost = new Map<string, string[]>()
+  readonly #lost: Lost[] = []
+  /** Ids of directories that worked at the last start, and are not there now. */
+  readonly #gone: readonly string[]
 
-  constructor(directories: readonly LogDirectory[], brokerId: number, log: Logger) {
+  constructor({ directories, directoriesBefore, brokerId, log }: PlacementOptions) {
     this.#directories = directories
     this.#brokerId = brokerId
     this.#log = log
     for (const directory of this.#online) {
       this.#ids.set(directory, directory.readMetaProperties()?.directoryId)
     }
+    this.#gone = directoriesBefore.filter((id) => !this.#isThere(id))
   }
 
   get #online(): LogDirectory[] {
@@ -91,6 +118,11 @@ export class Placement {
     return named !== undefined && named === this.idOf(directory)
   }
 
+  /** Whether it says that of a directory with this id. */
+  isCalled(directoryId: string, assigned: PlacedPartition): boolean {
+    return this.#namedId(assigned) === directoryId
+  }
+
   /** Whether the metadata says where the partition lies. */
   hasName(assigned: PlacedPartition): boolean {
     const named = this.#namedId(assigned)
@@ -116,30 +148,65 @@ export class Placement {
    * to, but undefined where it may lie in a directory that is not there (KIP-858): see `tellLost`.
    */
   chooseUnlessLost(name: string, assigned: PlacedPartition): LogDirectory | undefined {
-    const named = this.#namedId(assigned)
-    const isNamed = this.hasName(assigned)
-    const isThere = this.#online.some((directory) => this.#ids.get(directory) === named)
-    const mayBeLost = isNamed ? !isThere : this.#online.length < this.#directories.length
-    if (!mayBeLost) return this.choose(name, assigned)
-    const directoryId = isNamed && named !== undefined ? named : ''
-    const others = this.#lost.get(directoryId)
-    if (others === undefined) this.#lost.set(directoryId, [name])
-    else others.push(name)
+    const directoryId = this.missedBy(assigned)
+    if (directoryId === null) return this.choose(name, assigned)
+    this.#lose(name, directoryId, false)
     return undefined
+  }
+
+  /**
+   * The id of the directory that is not there and in which a partition lies that was not found; that of lost ones
+   * where several come into question. Null: there is none.
+   */
+  missedBy(assigned: PlacedPartition): string | null {
+    const named = this.#namedId(assigned)
+    if (named === lostDirectory) return named
+    if (named !== undefined && this.hasName(assigned)) return this.#isThere(named) ? null : named
+    // Earlier versions did not say in which one.
+    const [gone, ...others] = this.#gone
+    if (gone !== undefined && others.length === 0) return gone
+    const isOneAway = gone !== undefined || this.#online.length < this.#directories.length
+    return isOneAway ? lostDirectory : null
+  }
+
+  /**
+   * At the start: whether what `directory` holds of the partition `name` is not to be used, since the one
+   * that the metadata names is not there and may hold more: see `tellLost`.
+   */
+  isStale(name: string, assigned: PlacedPartition, directory: LogDirectory): boolean {
+    const named = this.#namedId(assigned)
+    const isTold = named !== undefined && this.hasName(assigned)
+    if (!isTold || this.#isThere(named)) return false
+    // It may be that one, under another id.
+    if (directory.hasNewIdentity || this.idOf(directory) === undefined) return false
+    this.#lose(name, named, true)
+    return true
   }
 
   /** One line for each directory that is missed by partitions, and what can be done. */
   tellLost(): void {
-    for (const [directoryId, names] of this.#lost) {
-      const first = names.slice(0, namedMax).join(', ')
-      const which = names.length > namedMax ? `${first}, …` : first
-      const fields = { partitions: names.length, ...(directoryId === '' ? {} : { directoryId }) }
-      this.#log.error(
-        `offline partitions: ${names.length} (${which}). ${adviceFor(directoryId)}`,
-        fields,
-      )
+    for (const { directoryId, areCopied, names } of this.#lost.splice(0)) {
+      const first = [...names].slice(0, namedMax).join(', ')
+      const which = names.size > namedMax ? `${first}, …` : first
+      const fields = { partitions: names.size, directoryId }
+      const advice = adviceFor(directoryId, areCopied)
+      this.#log.error(`offline partitions: ${names.size} (${which}). ${advice}`, fields)
     }
-    this.#lost.clear()
+  }
+
+  #lose(name: string, directoryId: string, areCopied: boolean): void {
+    let lost = this.#lost.find(
+      (one) => one.directoryId === directoryId && one.areCopied === areCopied,
+    )
+    if (lost === undefined) {
+      lost = { directoryId, areCopied, names: new Set() }
+      this.#lost.push(lost)
+    }
+    lost.names.add(name)
+  }
+
+  #isThere(directoryId: string): boolean {
+    return this.#online.some((directory) => this.#ids.get(directory) === directoryId)
   }
 
   #namedId({ directories, replicas }: PlacedPartition): string | undefined {

@@ -49,6 +49,8 @@ export interface ReplicasOptions {
   readonly compaction: () => CompactionConfig
   /** replica.alter.log.dirs.io.max.bytes.per.second, read anew whenever it matters; unlimited where absent. */
   readonly moveBytesPerSecondMax?: () => number
+  /** Ids of the log directories that worked at the last start. */
+  readonly directoriesBefore?: readonly string[]
   /** Where absent, nobody needs to know where partitions lie. */
   readonly assignDirectories?: AssignDirectories
   readonly intervals: UpkeepIntervals
@@ -86,7 +88,9 @@ export class Replicas {
     this.#environment = options.environment
     this.#options = options
     const { directories, brokerId, environment } = options
-    this.#placement = new Placement(directories, brokerId, environment.log)
+    const { directoriesBefore = [] } = options
+    const { log } = environment
+    this.#placement = new Placement({ directories, directoriesBefore, brokerId, log })
     this.places = new PlaceNotices({
       environment,
       assign: options.assignDirectories ?? (async () => []),
@@ -351,10 +355,17 @@ export class Replicas {
       const isOnDisk = found?.places.has(`${partition}`) === true
       const directory = this.#directoryFor(`${partition}`, assigned, found)
       this.#place(partition, directory, isOnDisk)
-      if (directory !== undefined && !this.#placement.isNamed(directory, assigned)) {
-        this.places.add(partition)
-      }
+      if (directory === undefined) this.#tellMissed(partition, assigned, found)
+      else if (!this.#placement.isNamed(directory, assigned)) this.places.add(partition)
     }
+  }
+
+  /** Only the start finds out: after it the directories are those of this one. */
+  #tellMissed(partition: Partition, assigned: AssignedPartition, found?: FoundLogs): void {
+    if (found === undefined || found.incomplete.has(`${partition}`)) return
+    const directoryId = this.#placement.missedBy(assigned)
+    if (directoryId === null || this.#placement.isCalled(directoryId, assigned)) return
+    this.places.addMissed(partition, directoryId)
   }
 
   /** For the partition `name`; `found`: at the start. */

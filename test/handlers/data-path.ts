@@ -90,6 +90,8 @@ function newTopicId(): string {
 export class DataPath {
   readonly world: SimulatedWorld
   readonly disks: readonly string[]
+  /** Ids of the directories with which the broker was registered last. */
+  directoriesBefore: readonly string[] = []
   readonly hasDirectoryIds: boolean
   process: SimulatedProcess
   replicas: Replicas
@@ -304,6 +306,7 @@ export class DataPath {
       producerIdExpirationMs: () => this.producerIdExpirationMs,
       compaction: () => this.compaction,
       moveBytesPerSecondMax: () => this.moveBytesPerSecondMax,
+      directoriesBefore: this.directoriesBefore,
       assignDirectories: async (places) => {
         await new Promise<void>((resolve) => environment.timers.after(1, resolve))
         for (const place of places) this.assignDirectory(place)

@@ -33,6 +33,7 @@ let opened = 0
 export async function openNode(
   disk = new MemoryDisk(),
   settings: Readonly<Record<string, string>> = {},
+  logDirs: readonly string[] = [directoryId],
 ): Promise<MetadataNode> {
   disk.makeDirectory(partitionDirectory)
   disk.syncDirectory('/')
@@ -47,7 +48,7 @@ export async function openNode(
     metadataDirectory: '/data',
     partitionDirectory,
     directoryId,
-    logDirs: [directoryId],
+    logDirs,
     log,
     endpoints: [{ name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }],
     rack: null,

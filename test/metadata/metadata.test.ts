@@ -288,6 +288,30 @@ t.test('records that cannot follow are fatal', async (t) => {
   t.throws(() => loader.load(encodeBatch({ leaderEpoch: 1, records: [unknown] })), /type 99/)
 })
 
+t.test('of several log directories a new partition names the one with the fewest', async (t) => {
+  const ids = ['a', 'b', 'c'].map((letter) => letter.repeat(21).concat('A'))
+  let node = await openNode(undefined, {}, ids.slice(0, 2))
+  t.same(node.metadata.logDirsBefore, [])
+  const create = (...topics: ReturnType<typeof newTopic>[]) =>
+    node.finish(node.metadata.controller.createTopics({ topics, validateOnly: false }))
+  const placed = (name: string) =>
+    node.metadata.image.topics.byName.get(name)?.partitions.map((one) => one.directories[0])
+  await create(newTopic('one', { partitions: 3 }), newTopic('two'))
+  t.same([...(placed('one') ?? []), ...(placed('two') ?? [])].sort(), [
+    ...[ids[0], ids[0]],
+    ...[ids[1], ids[1]],
+  ])
+  node = await openNode(node.disk.kill(), {}, ids)
+  t.same(node.metadata.logDirsBefore, ids.slice(0, 2))
+  await create(newTopic('three', { assignments: { 0: [1], 1: [1] } }))
+  t.same(placed('three'), [ids[2], ids[2]])
+  const grown = { name: 'two', count: 4, assignments: null }
+  await node.finish(
+    node.metadata.controller.createPartitions({ topics: [grown], validateOnly: false }),
+  )
+  t.same([...(placed('two') ?? [])].slice(1).sort(), ids)
+})
+
 t.test('partition changes: epochs, leaders, ELR, directories', async (t) => {
   const delta = new MetadataDelta(emptyImage(''))
   delta.replay(record('TopicRecord', { name: 'a', topicId }))

@@ -17,7 +17,7 @@ import {
   succeeded,
   tooLarge,
 } from './decision.ts'
-import { checkManualAssignment, newPartition } from './placement.ts'
+import { checkManualAssignment, DirectoryChoice, newPartition } from './placement.ts'
 import { partitionRecord } from './topic-records.ts'
 
 type GrowingTopic = CreatePartitionsRequest['topics'][number]
@@ -32,6 +32,7 @@ export function* createPartitions(
   const records: MetadataRecord[] = []
   const results: Result[] = []
   const counts = new Map<string, number>()
+  const directories = new DirectoryChoice(image)
   yield* mapInSteps(request.topics, ({ name }) => counts.set(name, (counts.get(name) ?? 0) + 1))
   const answer = (name: string, { error, message } = succeeded) => {
     results.push({ name, errorCode: error.code, errorMessage: message })
@@ -44,7 +45,8 @@ export function* createPartitions(
     yield
     try {
       const room = recordsPerRequestMax - records.length
-      const added = yield* grow(image, topic, { room, random: random(), countMutations })
+      const growing = { room, random: random(), directories, countMutations }
+      const added = yield* grow(image, topic, growing)
       for (const one of added) records.push(one)
       if (records.length > recordsPerRequestMax) throw tooLarge()
       answer(topic.name)
@@ -60,13 +62,14 @@ interface Growing {
   /** Records that the request may still lead to. */
   readonly room: number
   readonly random: number
+  readonly directories: DirectoryChoice
   readonly countMutations: CountMutations
 }
 
 function* grow(
   image: MetadataImage,
   growing: GrowingTopic,
-  { room, random, countMutations }: Growing,
+  { room, random, directories, countMutations }: Growing,
 ): Steps<MetadataRecord[]> {
   const topic = image.topics.byName.get(growing.name)
   if (topic === undefined) throw new KafkaError(errors.UNKNOWN_TOPIC_OR_PARTITION)
@@ -95,8 +98,8 @@ function* grow(
   const growth = { firstIndex: existing, partitions: added, room }
   const partitions =
     assignments === null
-      ? yield* placeNew(image, growth, { replicationFactor, random })
-      : growByHand(image, topic, assignments)
+      ? yield* placeNew(image, growth, { replicationFactor, random, directories })
+      : growByHand(image, topic, assignments, directories)
   return yield* mapInSteps(partitions, (one) => partitionRecord(image, topic.id, one))
 }
 
@@ -104,12 +107,13 @@ function growByHand(
   image: MetadataImage,
   topic: TopicImage,
   assignments: NonNullable<GrowingTopic['assignments']>,
+  directories: DirectoryChoice,
 ): PartitionImage[] {
   const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
   return assignments.map(({ brokerIds }, at) => {
     const index = topic.partitions.length + at
     checkManualAssignment(image, brokerIds, replicationFactor)
-    const partition = newPartition(image, index, brokerIds)
+    const partition = newPartition(image, index, brokerIds, directories)
     if (partition === undefined) {
       throw new KafkaError(errors.INVALID_REPLICA_ASSIGNMENT, allFenced(index))
     }

@@ -21,7 +21,13 @@ import {
   recordsPerRequestMax,
   tooLarge,
 } from './decision.ts'
-import { checkManualAssignment, newPartition, type Placement, placeReplicas } from './placement.ts'
+import {
+  checkManualAssignment,
+  DirectoryChoice,
+  newPartition,
+  type Placement,
+  placeReplicas,
+} from './placement.ts'
 import { clusterMetadataTopic, collidingTopic, invalidTopicName } from './topic-names.ts'
 import { partitionRecord, topicConfigRecord } from './topic-records.ts'
 
@@ -36,6 +42,11 @@ export interface TopicCreation {
   readonly countMutations: CountMutations
 }
 
+/** Of one request. */
+interface PlacedCreation extends TopicCreation {
+  readonly directories: DirectoryChoice
+}
+
 /** Results in the order of the request; names given twice and the metadata topic follow. */
 export function* createTopics(
   image: MetadataImage,
@@ -45,11 +56,12 @@ export function* createTopics(
   const records: MetadataRecord[] = []
   const results: Result[] = []
   const counts = new Map<string, number>()
+  const placed = { ...creation, directories: new DirectoryChoice(image) }
   yield* mapInSteps(request.topics, ({ name }) => counts.set(name, (counts.get(name) ?? 0) + 1))
   for (const topic of request.topics) {
     if (counts.get(topic.name) !== 1 || topic.name === clusterMetadataTopic) continue
     const room = recordsPerRequestMax - records.length
-    const created = yield* createTopic(image, topic, creation, room)
+    const created = yield* createTopic(image, topic, placed, room)
     results.push(created.reply)
     yield
     for (const one of created.records) records.push(one)
@@ -71,7 +83,7 @@ export function* createTopics(
 function* createTopic(
   image: MetadataImage,
   topic: CreatableTopic,
-  creation: TopicCreation,
+  creation: PlacedCreation,
   room: number,
 ): Steps<Decision<Result>> {
   const refusal = refuseName(image, topic.name)
@@ -126,10 +138,11 @@ function readOverrides(topic: CreatableTopic): ReadonlyMap<string, string> {
 function* layOut(
   image: MetadataImage,
   topic: CreatableTopic,
-  creation: TopicCreation,
+  creation: PlacedCreation,
   room: number,
 ): Steps<PartitionImage[]> {
-  if (topic.assignments.length > 0) return layOutByHand(image, topic)
+  const { config, directories } = creation
+  if (topic.assignments.length > 0) return layOutByHand(image, topic, directories)
   const { numPartitions, replicationFactor } = topic
   if (replicationFactor < -1 || replicationFactor === 0) {
     throw new KafkaError(
@@ -143,12 +156,11 @@ function* layOut(
       'Number of partitions was set to an invalid non-positive value.',
     )
   }
-  const { config } = creation
   const partitions = numPartitions === -1 ? config.get('num.partitions') : numPartitions
   const replicas =
     replicationFactor === -1 ? config.get('default.replication.factor') : replicationFactor
   if (partitions > recordsPerRequestMax) throw tooLarge()
-  const placement = { replicationFactor: replicas, random: creation.random() }
+  const placement = { replicationFactor: replicas, random: creation.random(), directories }
   return yield* placeNew(image, { firstIndex: 0, partitions, room }, placement)
 }
 
@@ -170,6 +182,7 @@ export function* placeNew(
       errors.INVALID_REPLICATION_FACTOR,
       `Unable to replicate the partition ${placement.replicationFactor} time(s): ${why}`,
     )
+  const { directories } = placement
   let replicasOf: (partition: number) => number[]
   try {
     replicasOf = placeReplicas(image, placement)
@@ -178,7 +191,7 @@ export function* placeNew(
   }
   if (partitions > room) throw new NoRoom()
   return yield* mapInSteps(numbersBelow(partitions), (number) => {
-    const partition = newPartition(image, firstIndex + number, replicasOf(number))
+    const partition = newPartition(image, firstIndex + number, replicasOf(number), directories)
     if (partition === undefined) {
       throw unable('All brokers are currently fenced or in controlled shutdown.')
     }
@@ -190,7 +203,11 @@ function* numbersBelow(count: number): Generator<number, void> {
   for (let number = 0; number < count; number++) yield number
 }
 
-function layOutByHand(image: MetadataImage, topic: CreatableTopic): PartitionImage[] {
+function layOutByHand(
+  image: MetadataImage,
+  topic: CreatableTopic,
+  directories: DirectoryChoice,
+): PartitionImage[] {
   const manual = 'A manual partition assignment was specified, but '
   if (topic.replicationFactor !== -1) {
     throw new KafkaError(errors.INVALID_REQUEST, `${manual}replication factor was not set to -1.`)
@@ -207,7 +224,7 @@ function layOutByHand(image: MetadataImage, topic: CreatableTopic): PartitionIma
     }
     checkManualAssignment(image, brokerIds, replicationFactor)
     replicationFactor = brokerIds.length
-    const partition = newPartition(image, partitionIndex, brokerIds)
+    const partition = newPartition(image, partitionIndex, brokerIds, directories)
     if (partition === undefined) throw invalid(allFenced(partitionIndex))
     partitions.set(partitionIndex, partition)
   }

@@ -1,6 +1,7 @@
 /**
  * Which brokers get the replicas of new partitions: brokers in turn, so that leaders and replicas spread
- * evenly, beginning at a random one. Fenced brokers come last, so the first replica can lead.
+ * evenly, beginning at a random one. Fenced brokers come last, so the first replica can lead. And in which
+ * of its log directories each broker is to keep them.
  */
 import { errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Uuid } from '../../../protocol/types.ts'
@@ -10,6 +11,46 @@ export interface Placement {
   readonly replicationFactor: number
   /** In [0, 1): which broker begins. */
   readonly random: number
+  readonly directories: DirectoryChoice
+}
+
+/**
+ * In which log directories the new partitions of one request lie (KIP-858): of several that a broker has, in
+ * the one with the fewest. Kafka leaves that to the broker, which tells afterwards; until then a directory
+ * that is taken away is not missed.
+ */
+export class DirectoryChoice {
+  readonly #image: MetadataImage
+  /** Partitions in each directory, once there is a choice; those of this request are among them. */
+  #load: Map<Uuid, number> | null = null
+
+  constructor(image: MetadataImage) {
+    this.#image = image
+  }
+
+  of(brokerId: number): Uuid {
+    const [first, ...others] = this.#image.brokers.get(brokerId)?.logDirs ?? []
+    if (first === undefined || others.length === 0) return first ?? unassignedDirectory
+    this.#load ??= this.#count()
+    let chosen = first
+    for (const other of others) if (this.#loadOf(other) < this.#loadOf(chosen)) chosen = other
+    this.#load.set(chosen, this.#loadOf(chosen) + 1)
+    return chosen
+  }
+
+  #loadOf(directory: Uuid): number {
+    return this.#load?.get(directory) ?? 0
+  }
+
+  #count(): Map<Uuid, number> {
+    const load = new Map<Uuid, number>()
+    for (const { partitions } of this.#image.topics.byId.values()) {
+      for (const { directories } of partitions) {
+        for (const one of directories) load.set(one, (load.get(one) ?? 0) + 1)
+      }
+    }
+    return load
+  }
 }
 
 /**
@@ -18,7 +59,7 @@ export interface Placement {
  */
 export function placeReplicas(
   image: MetadataImage,
-  { replicationFactor, random }: Placement,
+  { replicationFactor, random }: Omit<Placement, 'directories'>,
 ): (partition: number) => number[] {
   const ids = [...image.brokers.keys()].sort((a, b) => a - b)
   const active = ids.filter((id) => isActive(image, id))
@@ -75,6 +116,7 @@ export function newPartition(
   image: MetadataImage,
   index: number,
   replicas: readonly number[],
+  directories: DirectoryChoice,
 ): PartitionImage | undefined {
   const isr = replicas.filter((id) => isActive(image, id))
   const leader = isr[0]
@@ -89,14 +131,8 @@ export function newPartition(
     leaderRecoveryState: 0,
     leaderEpoch: 0,
     partitionEpoch: 0,
-    directories: replicas.map((id) => defaultDirectory(image, id)),
+    directories: replicas.map((id) => directories.of(id)),
     elr: [],
     lastKnownElr: [],
   }
-}
-
-/** A broker with one directory leaves no choice; with several the broker itself assigns (KIP-858). */
-function defaultDirectory(image: MetadataImage, brokerId: number): Uuid {
-  const directories = image.brokers.get(brokerId)?.logDirs ?? []
-  return directories.length === 1 ? (directories[0] as Uuid) : unassignedDirectory
 }
