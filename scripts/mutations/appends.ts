@@ -157,8 +157,8 @@ export const memory: readonly Mutation[] = [
   {
     name: 'reply-memory-reused',
     breaks: 'the memory of a reply is given back before it is sent',
-    file: 'src/server/connection.ts',
-    find: 'const onSent = this.#output.length === 0 ? this.#takeLent() : undefined',
+    file: 'src/server/send-queue.ts',
+    find: 'const onSent = this.#chunks.length === 0 ? this.#takeLent() : undefined',
     replace: 'this.#takeLent()?.()\n    const onSent = undefined',
   },
   {

@@ -1,16 +1,14 @@
 /**
  * One connection: frames come in, requests are taken in sequence, replies leave in the same sequence.
  *
- * A reply that is ready before its turn waits in the queue of exchanges. Replies whose turn has come
- * gather in `#output` and leave in one write at the end of the event loop's turn. No request is taken
- * while too many are unanswered, too many bytes of replies wait (for the peer or for their turn), a reply
- * that may be large is not there yet, the peer does not read, the broker's budget for requests is used
- * up, or the client has to wait, which starts with the reply that says so (KIP-219); data that arrives
- * meanwhile pauses the socket. So does a large frame that is not whole yet while the broker's budget for
- * those is used up. Where memory is short, `memory-pressure.ts` asks how slowly the peer sends and reads.
- * Who asks for much goes on in later turns, see `loop-turns.ts`, and is read in small bites: what was read
- * and may not be looked at yet is memory. Large replies leave in pieces, see `write-turns.ts`: after each of
- * them it shows whether the peer reads.
+ * A reply that is ready before its turn waits in the queue of exchanges, then in `send-queue.ts` for the end
+ * of the event loop's turn. No request is taken while too many are unanswered, too many bytes of replies wait
+ * (for the peer or for their turn), a reply that may be large is not there yet, the peer does not read, the
+ * broker's budget for requests is used up, or the client has to wait, which starts with the reply that says
+ * so (KIP-219); data that arrives meanwhile pauses the socket. So does a large frame that is not whole yet
+ * (`gathered-frame.ts`) while the broker's budget for those is used up. Where memory is short,
+ * `memory-pressure.ts` asks how slowly the peer sends and reads. Who asks for much goes on in later turns, see
+ * `loop-turns.ts`, and is read in small bites: what was read and may not be looked at yet is memory.
  *
  * Authentication will be a state of the connection that has to be passed before `#take` hands requests to
  * the router; until there is one, every peer is `User:ANONYMOUS`.
@@ -21,32 +19,20 @@ import type { Endpoint, Stream } from '../environment/network.ts'
 import type { ServerCounters } from './counters.ts'
 import type { Asker, Exchange } from './exchange.ts'
 import { FrameCutter } from './frames.ts'
+import { type FrameOwner, GatheredFrame } from './gathered-frame.ts'
 import type { Limits } from './limits.ts'
 import { Credit } from './loop-turns.ts'
 import type { Holder } from './memory-pressure.ts'
 import type { PeerWarnings } from './peer-warnings.ts'
 import type { Router } from './router.ts'
-import { SendingPace } from './sending-pace.ts'
-import type { Gatherer } from './unfinished-frames.ts'
+import { SendQueue } from './send-queue.ts'
 
 /** The shortest request: API key, version and correlation id. */
 const requestBytesMin = 8
 
-/** Neighbouring chunks below this are copied together: cheaper than an entry each in a `writev`. */
-const joinedBytesMax = 1024
-
-/** What a frame that has not arrived whole may gather without being counted. */
-const uncountedBytesMax = 16 * 1024
-
-/** Requests of most producers are smaller: `max.request.size` is 1 MiB by default. */
-const largeFrameBytesMin = 2 * 1024 * 1024
-
 /** Of one read: at first, and of a stream that has been looked at whole again and again. */
 const firstBiteBytes = 16 * 1024
 const largestBiteBytes = 256 * 1024
-
-/** A peer that takes longer for one write reads too slowly where memory is short. */
-const slowWriteMs = 3000
 
 /** How long a peer that is being closed may take to read its last replies. */
 const lingerMs = 1000
@@ -64,7 +50,7 @@ export interface ConnectionOwner {
   closed(connection: Connection): void
 }
 
-export class Connection implements Asker, Gatherer, Holder {
+export class Connection implements Asker, FrameOwner, Holder {
   readonly id: string
   readonly local: Endpoint
   readonly remote: Endpoint
@@ -80,30 +66,16 @@ export class Connection implements Asker, Gatherer, Holder {
   readonly #owner: ConnectionOwner
   readonly #stream: Stream
   readonly #frames: FrameCutter
+  readonly #gathered: GatheredFrame
   /** Requests taken and not answered, oldest first. */
   #exchanges: Exchange[] = []
-  /** Replies whose turn has come. */
-  #output: Buffer[] = []
-  #outputBytes = 0
-  /** Bytes that the stream has taken and not sent. */
-  #writtenBytes = 0
-  #writtenMs = 0
+  readonly #replies: SendQueue
   /** Bytes that arrived and are not looked at because the peer does not read; counted as if unsent. */
   #keptBytes = 0
-  /** Goes back to `buffers` when `#output` has left. */
-  #lent: Buffer[] = []
-  #isFlushDue = false
-  /** The stream has said that it takes no more for now. */
-  #isBlocked = false
   #isPaused = false
-  /** Bytes of the unfinished frame as counted in the broker's budget. */
-  #countedBytes = 0
-  /** That budget is used up: nothing is read until others have finished. */
-  #isHeld = false
   /** When requests are taken again; undefined: they are. */
   #throttle: Timer | undefined
   #throttledUntilMs = 0
-  readonly #pace = new SendingPace()
   readonly #credit = new Credit()
   /** Requests are put off to a later turn of the event loop. */
   #isPutOff = false
@@ -128,6 +100,8 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#stream = stream
     const { requestBytesMax } = owner.limits.options
     this.#frames = new FrameCutter(requestBytesMin, requestBytesMax, owner.buffers)
+    this.#gathered = new GatheredFrame(this, this.#frames, owner.clock)
+    this.#replies = new SendQueue(owner, stream, (nowMs) => this.#flushed(nowMs))
     this.#lastActiveMs = owner.clock.monotonic()
     stream.readBytesMax = firstBiteBytes
     stream.onData = (chunk) => this.#receive(chunk)
@@ -152,8 +126,7 @@ export class Connection implements Asker, Gatherer, Holder {
     if (answered === 0) return
     if (answered === exchanges.length) exchanges.length = 0
     else exchanges.splice(0, answered)
-    if (this.#isClosing) this.#closeWhenDone()
-    else this.#proceed()
+    this.#proceedOrClose()
   }
 
   /** Closes because of what the peer has sent; earlier requests are answered first. */
@@ -174,7 +147,7 @@ export class Connection implements Asker, Gatherer, Holder {
     if (this.#isClosing) return
     this.#isClosing = true
     this.#frames.close()
-    this.#countGathered()
+    this.#gathered.count()
     this.#closeWhenDone()
   }
 
@@ -196,12 +169,12 @@ export class Connection implements Asker, Gatherer, Holder {
     const isWhole = chunk.length >= this.#stream.readBytesMax
     if (isWhole) this.#mayReadOn(nowMs)
     this.#adaptBites(isWhole)
-    this.#pause(this.#frames.hasUnread || this.#isHeld || this.#isPutOff)
+    this.#pause(this.#frames.hasUnread || this.#gathered.isHeld || this.#isPutOff)
   }
 
   /** There is more to read: in this turn only if that leaves room for others. */
   #mayReadOn(nowMs: number): void {
-    if (this.#isPutOff || this.#frames.hasUnread || this.#isHeld) return
+    if (this.#isPutOff || this.#frames.hasUnread || this.#gathered.isHeld) return
     if (!this.limits.turns.mayGoOn(this.#credit, nowMs)) this.#putOff()
   }
 
@@ -228,7 +201,7 @@ export class Connection implements Asker, Gatherer, Holder {
   #proceed(nowMs?: number): void {
     if (this.#isPutOff) return
     if (!this.#frames.hasUnread) {
-      if (!this.#isClosing) this.#pause(this.#isHeld)
+      if (!this.#isClosing) this.#pause(this.#gathered.isHeld)
       return
     }
     this.#takeAll(nowMs ?? this.#owner.clock.monotonic())
@@ -252,7 +225,7 @@ export class Connection implements Asker, Gatherer, Holder {
         this.refuse((error as Error).message)
         return
       }
-      this.#countGathered()
+      this.#gathered.count()
       const takenMs = nowMs
       // A large frame that grows is copied: that is work as well.
       if (frame === undefined) nowMs = this.#owner.clock.monotonic()
@@ -260,7 +233,7 @@ export class Connection implements Asker, Gatherer, Holder {
       turns.spend(credit, nowMs - takenMs, nowMs, this.#owner.timers)
     }
     if (!this.#isResumed) credit.earn()
-    if (!this.#isClosing) this.#pause(this.#isHeld)
+    if (!this.#isClosing) this.#pause(this.#gathered.isHeld)
   }
 
   #putOff(): void {
@@ -276,36 +249,10 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#proceed()
     this.#isResumed = false
     // What it costs to send belongs to its slice.
-    if (this.#isFlushDue) this.#flush()
+    this.#replies.flushIfDue()
   }
 
-  /** Brings the broker's count of bytes in unfinished frames up to date. */
-  #countGathered(): void {
-    const { gatheredBytes } = this.#frames
-    const bytes = gatheredBytes > uncountedBytesMax ? gatheredBytes : 0
-    const counted = this.#countedBytes
-    if (bytes === counted) return
-    this.#countedBytes = bytes
-    const { unfinishedFrames } = this.limits
-    if (bytes > counted) {
-      const nowMs = this.#owner.clock.monotonic()
-      if (counted === 0) this.#pace.begin(bytes, nowMs)
-      else this.#pace.reach(bytes, nowMs)
-      this.#isHeld = !unfinishedFrames.add(this, bytes - counted)
-      if (unfinishedFrames.isExhausted) this.memoryIsShort()
-    } else {
-      this.#isHeld = false
-      unfinishedFrames.remove(this, counted)
-    }
-  }
-
-  get hasLargeFrame(): boolean {
-    return this.#frames.claimedBytes > largeFrameBytesMin
-  }
-
-  resumeGathering(): void {
-    this.#isHeld = false
-    this.#pace.begin(this.#countedBytes, this.#owner.clock.monotonic())
+  resumeReading(): void {
     this.#proceed()
   }
 
@@ -314,13 +261,11 @@ export class Connection implements Asker, Gatherer, Holder {
   }
 
   isSlowSender(): boolean {
-    // What has come may have to wait for the memory of whole requests, or for their turn.
-    if (this.#countedBytes === 0 || this.#isHeld || this.#frames.hasUnread) return false
-    return this.#pace.isSlow(this.#owner.clock.monotonic())
+    return this.#gathered.isSlow()
   }
 
   isSlowReader(): boolean {
-    return this.#isBlocked && this.#owner.clock.monotonic() - this.#writtenMs > slowWriteMs
+    return this.#replies.isStuck(this.#owner.clock.monotonic())
   }
 
   get waitingBytes(): number {
@@ -330,8 +275,8 @@ export class Connection implements Asker, Gatherer, Holder {
   }
 
   get unsentBytes(): number {
-    if (!this.#isBlocked) return 0
-    let bytes = this.#outputBytes + this.#writtenBytes + this.#keptBytes
+    if (!this.#replies.isBlocked) return 0
+    let bytes = this.#replies.unsentBytes + this.#keptBytes
     for (const exchange of this.#exchanges) bytes += exchange.replyBytes
     return bytes
   }
@@ -345,7 +290,7 @@ export class Connection implements Asker, Gatherer, Holder {
 
   /** Brings the broker's count of what is kept for a peer that does not read up to date. */
   #countKept(): void {
-    const bytes = this.#isBlocked && this.#frames.hasUnread ? this.#frames.unreadBytes : 0
+    const bytes = this.#replies.isBlocked && this.#frames.hasUnread ? this.#frames.unreadBytes : 0
     const more = bytes - this.#keptBytes
     if (more === 0) return
     this.#keptBytes = bytes
@@ -356,9 +301,9 @@ export class Connection implements Asker, Gatherer, Holder {
   #mayTake(): boolean {
     const { limits } = this
     const exchanges = this.#exchanges
-    if (this.#isBlocked || this.#throttle !== undefined) return false
+    if (this.#replies.isBlocked || this.#throttle !== undefined) return false
     if (exchanges.length >= limits.options.requestsPerConnectionMax) return false
-    let bytes = this.#outputBytes
+    let bytes = this.#replies.queuedBytes
     for (let i = 0; i < exchanges.length; i++) {
       const { isSettled, holdsNext, replyBytes, throttleMs } = exchanges[i] as Exchange
       if (throttleMs > 0 || (!isSettled && holdsNext)) return false
@@ -395,11 +340,8 @@ export class Connection implements Asker, Gatherer, Holder {
       exchange.abandon()
       return
     }
-    for (let i = 0; i < chunks.length; i++) this.#output.push(chunks[i] as Buffer)
-    this.#outputBytes += replyBytes
-    if (lent !== null) this.#lent.push(...lent)
+    this.#replies.push(chunks, replyBytes, lent)
     exchange.lent = null
-    this.#flushLater()
   }
 
   /** Of several replies that tell the client to wait, the longest counts. */
@@ -414,72 +356,25 @@ export class Connection implements Asker, Gatherer, Holder {
     })
   }
 
-  #flushLater(): void {
-    if (this.#isFlushDue || this.#isBlocked) return
-    this.#isFlushDue = true
-    this.#owner.timers.endOfTurn(this.#flush)
-  }
-
-  readonly #flush = (): void => {
-    this.#isFlushDue = false
-    if (!this.isOpen || this.#isBlocked || this.#output.length === 0) return
-    this.#lastActiveMs = this.#owner.clock.monotonic()
-    const { writes } = this.limits
-    while (!this.#isBlocked && this.#output.length > 0) {
-      const bytes = this.#outputBytes
-      const room = writes.room(bytes)
-      if (room === 0) {
-        this.#isFlushDue = true
-        writes.lineUp(this.#flush, this.#owner.timers)
-        return
-      }
-      writes.spend(room, bytes, this.#owner.timers)
-      this.#write(room)
-    }
-    if (this.#isClosing) this.#closeWhenDone()
-    else this.#proceed()
-  }
-
-  /** Writes so many bytes of what there is. */
-  #write(bytes: number): void {
-    let output = this.#output
-    if (bytes < this.#outputBytes) output = takeBytes(output, bytes)
-    else this.#output = []
-    this.#outputBytes -= bytes
-    this.#owner.counters.bytesOut += bytes
-    const chunks = output.length === 1 ? output : joinSmall(output)
-    const onSent = this.#output.length === 0 ? this.#takeLent() : undefined
-    this.#isBlocked = !this.#stream.write(chunks, onSent)
-    if (this.#isBlocked) {
-      this.#writtenBytes += bytes
-      this.#writtenMs = this.#lastActiveMs
-    } else {
-      this.limits.replyBytes.giveBack(bytes)
-    }
-  }
-
-  /** What to do when the output has left. */
-  #takeLent(): (() => void) | undefined {
-    const lent = this.#lent
-    if (lent.length === 0) return undefined
-    this.#lent = []
-    return () => {
-      for (let i = 0; i < lent.length; i++) this.buffers.release(lent[i] as Buffer)
-    }
+  #flushed(nowMs: Milliseconds): void {
+    this.#lastActiveMs = nowMs
+    this.#proceedOrClose()
   }
 
   #drained(): void {
-    if (!this.#isBlocked) return
-    this.#isBlocked = false
-    this.limits.replyBytes.giveBack(this.#writtenBytes)
-    this.#writtenBytes = 0
-    if (this.#output.length > 0) this.#flushLater()
+    if (!this.#replies.isBlocked) return
+    this.#replies.drained()
+    this.#proceedOrClose()
+  }
+
+  /** There may be room for another request, or nothing left to answer. */
+  #proceedOrClose(): void {
     if (this.#isClosing) this.#closeWhenDone()
     else this.#proceed()
   }
 
   #closeWhenDone(): void {
-    if (!this.isOpen || this.#exchanges.length > 0 || this.#output.length > 0) return
+    if (!this.isOpen || this.#exchanges.length > 0 || !this.#replies.isEmpty) return
     // Input is dropped from now on, but read: the peer's own end would not be seen otherwise.
     this.#pause(false)
     this.#stream.end()
@@ -495,7 +390,7 @@ export class Connection implements Asker, Gatherer, Holder {
     const leftMs = this.#exchanges.length > 0 ? idleMsMax : Math.ceil(idleMsMax - idleMs)
     if (leftMs > 0) {
       this.#idleTimer = this.#owner.timers.after(leftMs, () => this.#watchIdle())
-    } else if (this.#isClosing || this.#output.length > 0) {
+    } else if (this.#isClosing || !this.#replies.isEmpty) {
       // It has not read its replies in all that time.
       this.#stream.destroy()
     } else {
@@ -509,55 +404,18 @@ export class Connection implements Asker, Gatherer, Holder {
     this.#isClosing = true
     this.#idleTimer?.cancel()
     this.#throttle?.cancel()
-    const { requestBytes, replyBytes, turns, writes } = this.limits
+    const { requestBytes, turns } = this.limits
     requestBytes.forget(this.#resumeTaking)
     turns.forget(this.#goOn)
-    writes.forget(this.#flush)
     for (const exchange of this.#exchanges) exchange.abandon()
     this.#exchanges = []
-    this.#output = []
-    replyBytes.giveBack(this.#outputBytes + this.#writtenBytes)
-    this.#outputBytes = 0
-    this.#writtenBytes = 0
+    this.#replies.close()
     this.#frames.close()
-    this.#countGathered()
+    this.#gathered.count()
     this.#countKept()
     this.#owner.closed(this)
     const callbacks = this.#closeCallbacks
     this.#closeCallbacks = []
     for (const callback of callbacks) callback()
   }
-}
-
-/** Takes so many bytes off the front of `chunks`, which have more. */
-function takeBytes(chunks: Buffer[], bytes: number): Buffer[] {
-  let left = bytes
-  let count = 0
-  while ((chunks[count] as Buffer).length <= left) left -= (chunks[count++] as Buffer).length
-  const taken = chunks.splice(0, count)
-  if (left === 0) return taken
-  const first = chunks[0] as Buffer
-  taken.push(first.subarray(0, left))
-  chunks[0] = first.subarray(left)
-  return taken
-}
-
-/** Copies runs of small chunks into one each; the large ones are passed through. */
-function joinSmall(chunks: readonly Buffer[]): Buffer[] {
-  const joined: Buffer[] = []
-  let from = 0
-  let bytes = 0
-  for (let i = 0; i <= chunks.length; i++) {
-    const chunk = chunks[i]
-    if (chunk !== undefined && chunk.length <= joinedBytesMax) {
-      bytes += chunk.length
-      continue
-    }
-    if (i - from === 1) joined.push(chunks[from] as Buffer)
-    else if (i > from) joined.push(Buffer.concat(chunks.slice(from, i), bytes))
-    if (chunk !== undefined) joined.push(chunk)
-    from = i + 1
-    bytes = 0
-  }
-  return joined
 }
