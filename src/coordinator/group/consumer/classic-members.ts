@@ -27,11 +27,9 @@ import type { TopicPartitions } from '../modern/assignment.ts'
 import { memberState } from '../modern/reconciliation.ts'
 import type { GroupRecord } from '../records.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
-import { startDeadlines } from './deadlines.ts'
 import { canDowngrade, named } from './downgrade.ts'
 import { consumerGroupOrNull, type Draft } from './draft.ts'
-import { checkMemory, checkSize } from './heartbeat.ts'
-import { downgradeTo, fence, fenceLate } from './leave.ts'
+import { downgradeTo, fence, fenceLate, startDeadlines } from './leave.ts'
 import type { ConsumerMember } from './member.ts'
 import { findClassicMember, heldBy, membersWith } from './membership.ts'
 import { reconcile } from './reconcile.ts'
@@ -51,7 +49,7 @@ export function joinConsumerGroup(
   }
   const isNew = request.memberId === ''
   const memberId = isNew ? context.shortUuid() : request.memberId
-  checkSize(group, memberId)
+  group.checkSize(memberId, context.config().groupConsumerMaxSize)
   const protocols = accepted(group, request.protocolType, request.protocols)
   const needsId = isNew && instanceId === null
   if (needsId && caller.apiVersion >= firstVersionWithKnownMemberId) {
@@ -75,7 +73,7 @@ export function joinConsumerGroup(
     clientHost: caller.clientHost,
     classic: { sessionTimeoutMs, supportedProtocols: protocols },
   }
-  checkMemory(group, before, said)
+  group.checkMemory(said)
   const noted = noteSubscription(draft, before, said)
   const members = membersWith(group, said)
   if (holder !== undefined && holder.classic === null && canDowngrade(group, members)) {

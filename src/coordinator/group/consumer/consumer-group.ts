@@ -1,18 +1,14 @@
 /**
  * A consumer group (KIP-848), as recorded, and what follows from it.
  *
- *   Empty        nobody is in it
- *   Assigning    its epoch is ahead of its target's: a target is still to be computed
- *   Reconciling  a member has not got to the target yet
- *   Stable       everybody has what it shall have
- *
  * Members of the classic protocol may be in it while their application moves from one protocol to the
  * other (`classic-members.ts`).
  */
-import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
+import type { ErrorRow } from '../../../../protocol/errors.ts'
 import type { Uuid } from '../../../../protocol/types.ts'
+import type { Milliseconds } from '../../../environment/environment.ts'
 import { TimelineMap, TimelineValue } from '../../timeline.ts'
-import type { CommitCheck, Committer, GroupContext } from '../group.ts'
+import type { GroupContext } from '../group.ts'
 import {
   type Assignment,
   assignmentFrom,
@@ -20,15 +16,14 @@ import {
   type OwnedPartitions,
   ownedFrom,
 } from '../modern/assignment.ts'
-import { leaveEpoch, ModernGroup } from '../modern/modern-group.ts'
-import { memberState, memberStateFrom } from '../modern/reconciliation.ts'
+import { memberStateFrom } from '../modern/reconciliation.ts'
+import { ReconcilingGroup } from '../modern/reconciling-group.ts'
 import { SubscriptionCounts } from '../modern/subscriptions.ts'
 import type { ConsumerGroupRecord, GroupRecord } from '../records.ts'
-import { startDeadlines } from './deadlines.ts'
+import { startDeadlines } from './leave.ts'
 import {
   assignmentEpochOf,
   type ConsumerMember,
-  isReconciled,
   memberBytes,
   newMember,
   regexOf,
@@ -38,10 +33,7 @@ import type { ResolvedRegex } from './regexes.ts'
 
 export type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable'
 
-/** From here on OffsetCommit tells the member's epoch. */
-const firstCommitVersionWithEpoch = 9
-
-export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
+export class ConsumerGroup extends ReconcilingGroup<ConsumerMember, Assignment> {
   readonly type = 'consumer'
   readonly protocolType = 'consumer'
   readonly expires = true
@@ -69,13 +61,7 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
   }
 
   get state(): ConsumerGroupState {
-    if (this.isEmpty) return 'Empty'
-    const { assignmentEpoch } = this
-    if (this.groupEpoch > assignmentEpoch) return 'Assigning'
-    for (const member of this.members.values()) {
-      if (!isReconciled(member, assignmentEpoch)) return 'Reconciling'
-    }
-    return 'Stable'
+    return this.isEmpty ? 'Empty' : this.progress
   }
 
   get staticMembers(): ReadonlyMap<string, string> {
@@ -121,40 +107,17 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
     return this.subscriptions.has(topic)
   }
 
-  /**
-   * Members commit in the epoch that they are in, or in an older one what they have been given until
-   * then and not lost since (KIP-1251). Who assigns partitions itself may commit while nobody is in
-   * the group.
-   */
-  checkCommit(committer: Committer): CommitCheck | null {
-    const { memberId, groupInstanceId, memberEpoch, isTransactional, apiVersion } = committer
-    if (memberEpoch < 0 && this.isEmpty) return null
-    const isUntold = memberEpoch === -1 && memberId === '' && groupInstanceId === null
-    if (isTransactional && isUntold) return null
-    const member = this.member(memberId)
-    const isClassic = member.classic !== null
-    if (!isTransactional && !isClassic && apiVersion < firstCommitVersionWithEpoch) {
-      throw new KafkaError(errors.UNSUPPORTED_VERSION)
-    }
-    if (memberEpoch === member.memberEpoch) return null
-    const stale = isClassic ? errors.ILLEGAL_GENERATION : errors.STALE_MEMBER_EPOCH
-    if (memberEpoch > member.memberEpoch) throw new KafkaError(stale)
-    return (topicId, partition) => {
-      const since = assignmentEpochOf(member, topicId, partition)
-      return since === undefined || memberEpoch < since ? stale : null
-    }
+  override isClassic({ classic }: ConsumerMember): boolean {
+    return classic !== null
   }
 
-  checkFetch(memberId: string | null, memberEpoch: number): void {
-    if (memberId === null && memberEpoch < 0) return
-    const member = this.member(memberId ?? '')
-    if (memberEpoch === member.memberEpoch) return
-    const isClassic = member.classic !== null
-    throw new KafkaError(isClassic ? errors.ILLEGAL_GENERATION : errors.STALE_MEMBER_EPOCH)
+  sessionMs({ classic }: ConsumerMember): Milliseconds {
+    const { context, groupId } = this
+    return classic?.sessionTimeoutMs ?? context.setting(groupId, 'consumer.session.timeout.ms')
   }
 
-  checkOffsetDelete(): void {
-    // Topics to which members are subscribed are known, and refused one by one.
+  protected givenIn(member: ConsumerMember, topicId: Uuid, partition: number): number | undefined {
+    return assignmentEpochOf(member, topicId, partition)
   }
 
   tombstones(): GroupRecord[] {
@@ -226,22 +189,13 @@ export class ConsumerGroup extends ModernGroup<ConsumerMember, Assignment> {
 
   #applyCurrent({ key, value }: RecordOf<'ConsumerGroupCurrentMemberAssignment'>): void {
     const { memberId } = key
-    const before = this.members.get(memberId)
     if (value === null) {
-      if (before === undefined) return
-      this.setMember({
-        ...before,
-        memberEpoch: leaveEpoch,
-        previousMemberEpoch: leaveEpoch,
-        state: memberState.stable,
-        assigned: noPartitions,
-        pendingRevocation: noPartitions,
-      })
+      this.forgetCurrent(memberId, noPartitions)
       return
     }
     const { memberEpoch, previousMemberEpoch } = value
     this.setMember({
-      ...(before ?? newMember(memberId)),
+      ...(this.members.get(memberId) ?? newMember(memberId)),
       memberEpoch,
       previousMemberEpoch,
       state: memberStateFrom(value.state),

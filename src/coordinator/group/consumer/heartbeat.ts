@@ -9,7 +9,7 @@
  *
  * What regular expressions stand for is looked up afterwards (`regex-lookup.ts`); later heartbeats go by it.
  */
-import { errors, KafkaError } from '../../../../protocol/errors.ts'
+import { errors } from '../../../../protocol/errors.ts'
 import type {
   ConsumerGroupHeartbeatRequest,
   ConsumerGroupHeartbeatResponse,
@@ -21,10 +21,9 @@ import { topicPartitionsOf } from '../modern/assignment.ts'
 import { leaveEpoch, staticLeaveEpoch } from '../modern/modern-group.ts'
 import type { GroupRecord } from '../records.ts'
 import { ConsumerGroup } from './consumer-group.ts'
-import { startDeadlines } from './deadlines.ts'
 import { consumerGroupOrNull, type Draft, notFound } from './draft.ts'
-import { leave } from './leave.ts'
-import { type ConsumerMember, memberBytes } from './member.ts'
+import { leave, startDeadlines } from './leave.ts'
+import type { ConsumerMember } from './member.ts'
 import { findMember } from './membership.ts'
 import { reconcile } from './reconcile.ts'
 import { lookUpIfDue } from './regex-lookup.ts'
@@ -43,11 +42,11 @@ export function consumerHeartbeat(
   const draft = draftFor(context, request, nowMs)
   const { group, records } = draft
   const memberId = request.memberId === '' ? context.shortUuid() : request.memberId
-  checkSize(group, memberId)
+  group.checkSize(memberId, context.config().groupConsumerMaxSize)
   const before = findMember(draft, { ...request, memberId })
   if (group.members.has(memberId)) startDeadlines(group, before, false)
   const said = updated(before, request, caller)
-  checkMemory(group, before, said)
+  group.checkMemory(said)
   const subscription = noteSubscription(draft, before, said)
   const target = currentTarget(draft, before, said, subscription)
   const after = reconcile(draft, said, target, {
@@ -94,26 +93,6 @@ function draftFor(
   }
   if (existing.type !== 'classic') throw notFound(`Group ${groupId} is not a consumer group.`)
   return { ...upgraded(existing), nowMs }
-}
-
-export function checkSize(group: ConsumerGroup, memberId: string): void {
-  const { groupConsumerMaxSize: sizeMax } = group.context.config()
-  if (group.members.size < sizeMax || group.members.has(memberId)) return
-  const message = `The consumer group has reached its maximum capacity of ${sizeMax} members.`
-  throw new KafkaError(errors.GROUP_MAX_SIZE_REACHED, message)
-}
-
-/** What members say is kept in memory, for all groups together no more than there is room for. */
-export function checkMemory(
-  group: ConsumerGroup,
-  before: ConsumerMember,
-  after: ConsumerMember,
-): void {
-  const isMember = group.members.has(before.memberId)
-  const bytes = memberBytes(after) - (isMember ? memberBytes(before) : 0)
-  if (!group.context.shared.members.hasRoomFor(bytes)) {
-    throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
-  }
 }
 
 /** Null is no change. */

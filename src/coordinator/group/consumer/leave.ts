@@ -63,9 +63,8 @@ function leaveForAWhile(group: ConsumerGroup, member: ConsumerMember): Decision<
   return { records: [currentRecord(group.groupId, away)], reply: undefined }
 }
 
-export const { fenceLate, expireSession, expireRebalance } = lateMembers(
-  consumerGroupOrNull,
-  (group, memberId) => fence(group, [group.member(memberId)]),
+export const { fenceLate, startDeadlines } = lateMembers(consumerGroupOrNull, (group, memberId) =>
+  fence(group, [group.member(memberId)]),
 )
 
 /**

@@ -2,8 +2,8 @@
 import type { Uuid } from '../../../../protocol/types.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
 import { noPartitions, type OwnedPartitions } from '../modern/assignment.ts'
-import type { ModernMember } from '../modern/modern-group.ts'
-import { type MemberState, memberState } from '../modern/reconciliation.ts'
+import { memberState } from '../modern/reconciliation.ts'
+import type { ReconcilingMember } from '../modern/reconciling-group.ts'
 import { memberOverheadBytes } from '../shared-limits.ts'
 
 /** What a member that came with the classic protocol said when it joined. */
@@ -17,12 +17,7 @@ export interface ClassicProtocol {
   readonly metadata: Buffer
 }
 
-export interface ConsumerMember extends ModernMember {
-  readonly instanceId: string | null
-  readonly rackId: string | null
-  readonly clientId: string
-  readonly clientHost: string
-  readonly rebalanceTimeoutMs: Milliseconds
+export interface ConsumerMember extends ReconcilingMember<OwnedPartitions> {
   /** Each once, in the order of their names. */
   readonly subscribedTopicNames: readonly string[]
   /** Empty, or null, where it has none. */
@@ -31,10 +26,6 @@ export interface ConsumerMember extends ModernMember {
   readonly serverAssignor: string | null
   /** Null in a member of the new protocol. */
   readonly classic: ClassicMembership | null
-  readonly state: MemberState
-  readonly assigned: OwnedPartitions
-  /** What it was told to give up and has not given up yet. */
-  readonly pendingRevocation: OwnedPartitions
 }
 
 /** A member about which nothing is known yet. */
@@ -61,10 +52,6 @@ export function newMember(memberId: string): ConsumerMember {
 /** Null where it has none. */
 export function regexOf({ subscribedTopicRegex }: ConsumerMember): string | null {
   return subscribedTopicRegex === '' ? null : subscribedTopicRegex
-}
-
-export function isReconciled(member: ConsumerMember, targetEpoch: number): boolean {
-  return member.state === memberState.stable && member.memberEpoch === targetEpoch
 }
 
 /** The epoch in which the member was given the partition; undefined if it does not hold it. */

@@ -4,7 +4,7 @@
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
 import { isSubset, type TopicPartitions } from '../modern/assignment.ts'
-import { fencedEpoch, staticLeaveEpoch } from '../modern/modern-group.ts'
+import { checkEpoch, staticLeaveEpoch } from '../modern/modern-group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import type { Draft } from './draft.ts'
 import { type ConsumerMember, newMember } from './member.ts'
@@ -28,13 +28,13 @@ export function findMember(draft: Draft, introduction: Introduction): ConsumerMe
     const member = group.members.get(memberId)
     if (member === undefined && isJoining) return newMember(memberId)
     const known = member ?? group.member(memberId)
-    checkEpoch(known, memberEpoch, topicPartitions)
+    checkOwner(known, memberEpoch, topicPartitions)
     return known
   }
   const holder = group.staticMember(instanceId)
   if (!isJoining) {
     const member = heldBy(holder, memberId, instanceId)
-    checkEpoch(member, memberEpoch, topicPartitions)
+    checkOwner(member, memberEpoch, topicPartitions)
     return member
   }
   if (holder === undefined) return group.members.get(memberId) ?? newMember(memberId)
@@ -81,23 +81,14 @@ function checkReleased(holder: ConsumerMember, memberId: string, instanceId: str
   throw new KafkaError(errors.UNRELEASED_INSTANCE_ID, `${refused} ${reason}`)
 }
 
-/**
- * A member comes in its epoch; or in the one before with no more than it was given then, as the answer
- * that told it of the new one may have been lost. Epoch 0 is always welcome: it starts over.
- */
-function checkEpoch(
+/** Epoch 0 is always welcome: it starts over. */
+function checkOwner(
   member: ConsumerMember,
   epoch: number,
   owned: readonly TopicPartitions[] | null,
 ): void {
-  if (epoch === 0 || epoch === member.memberEpoch) return
-  const isRepeated =
-    epoch < member.memberEpoch &&
-    epoch === member.previousMemberEpoch &&
-    owned !== null &&
-    isSubset(owned, member.assigned)
-  if (isRepeated) return
-  throw fencedEpoch('consumer', epoch, member)
+  if (epoch === 0) return
+  checkEpoch('consumer', member, epoch, () => owned !== null && isSubset(owned, member.assigned))
 }
 
 /** The static member goes on under its new id, with all it had. */

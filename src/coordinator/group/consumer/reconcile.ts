@@ -9,10 +9,10 @@ import {
   sameOwned,
   type TopicPartitions,
 } from '../modern/assignment.ts'
-import { memberState, stepsBetween, withFree } from '../modern/reconciliation.ts'
+import { isReconciled, memberState, stepsBetween, withFree } from '../modern/reconciliation.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import type { Draft } from './draft.ts'
-import { type ConsumerMember, isReconciled } from './member.ts'
+import type { ConsumerMember } from './member.ts'
 import { currentRecord } from './records.ts'
 import { type Subscription, topicsOf } from './subscription.ts'
 import type { MemberTarget } from './target.ts'

@@ -105,6 +105,25 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
     throw new KafkaError(errors.UNKNOWN_MEMBER_ID, message)
   }
 
+  /** Throws KafkaError GROUP_MAX_SIZE_REACHED where somebody new is one too many. */
+  checkSize(memberId: string, sizeMax: number): void {
+    if (this.#members.size < sizeMax || this.#members.has(memberId)) return
+    const message = `The ${this.type} group has reached its maximum capacity of ${sizeMax} members.`
+    throw new KafkaError(errors.GROUP_MAX_SIZE_REACHED, message)
+  }
+
+  /**
+   * What members say, and `otherBytes` of the group's own, is kept in memory, for all groups together no
+   * more than there is room for. Throws KafkaError COORDINATOR_NOT_AVAILABLE.
+   */
+  checkMemory(said: M, otherBytes = 0): void {
+    const known = this.#members.get(said.memberId)
+    const bytes = this.bytesOf(said) - (known === undefined ? 0 : this.bytesOf(known)) + otherBytes
+    if (!this.context.shared.members.hasRoomFor(bytes)) {
+      throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
+    }
+  }
+
   get groupEpoch(): number {
     return this.#groupEpoch.value
   }
@@ -214,16 +233,22 @@ export abstract class ModernGroup<M extends ModernMember = ModernMember, T = unk
   }
 }
 
-/** What a member hears whose epoch the group does not know: `kind` is its type, as Kafka names it. */
-export function fencedEpoch(
-  kind: string,
+/**
+ * A member comes in its epoch; or in the one before if it has `noMore` than it was given then, as the answer
+ * that told it of the new one may have been lost. Throws KafkaError FENCED_MEMBER_EPOCH.
+ */
+export function checkEpoch(
+  type: GroupType,
+  { memberEpoch, previousMemberEpoch }: ModernMember,
   epoch: number,
-  { memberEpoch }: ModernMember,
-): KafkaError {
+  noMore: () => boolean,
+): void {
+  if (epoch === memberEpoch) return
+  if (epoch < memberEpoch && epoch === previousMemberEpoch && noMore()) return
   const which = epoch > memberEpoch ? 'greater' : 'smaller'
-  return new KafkaError(
+  throw new KafkaError(
     errors.FENCED_MEMBER_EPOCH,
-    `The ${kind} group member has a ${which} member epoch (${epoch}) than the one known by the ` +
+    `The ${type} group member has a ${which} member epoch (${epoch}) than the one known by the ` +
       `group coordinator (${memberEpoch}). ` +
       'The member must abandon all its partitions and rejoin.',
   )

@@ -26,6 +26,14 @@ export function memberStateFrom(number: number): MemberState {
   return known ?? memberState.unknown
 }
 
+/** Whether a member has got to the target of this epoch. */
+export function isReconciled(
+  { state, memberEpoch }: { readonly state: MemberState; readonly memberEpoch: number },
+  targetEpoch: number,
+): boolean {
+  return state === memberState.stable && memberEpoch === targetEpoch
+}
+
 /** What is between what a member has and its target. */
 export interface Steps {
   /** What it has and keeps. */

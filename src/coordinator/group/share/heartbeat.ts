@@ -29,7 +29,7 @@ import { isPast, leaveEpoch, mayAssign } from '../modern/modern-group.ts'
 import { isSameList } from '../modern/subscriptions.ts'
 import { computeTarget, type MemberSpec } from '../modern/target-assignment.ts'
 import type { GroupRecord } from '../records.ts'
-import { memberBytes, newMember, type ShareMember } from './member.ts'
+import { newMember, type ShareMember } from './member.ts'
 import {
   currentRecord,
   groupRecord,
@@ -88,11 +88,11 @@ export function shareHeartbeat(
   if (memberEpoch === leaveEpoch) return leave(context, request)
   const group = groupFor(context, groupId, memberEpoch === 0)
   const draft: Draft = { group, records: [], nowMs }
-  checkSize(group, memberId)
+  group.checkSize(memberId, context.config().groupShareMaxSize)
   const before = memberFor(group, memberId, memberEpoch)
   if (group.members.has(memberId)) expectSession(group, memberId)
   const said = updated(before, request, caller)
-  checkMemory(group, said)
+  group.checkMemory(said)
   const { groupEpoch, hasChanged, seenVersion } = noteSubscription(draft, before, said)
   const target = currentTarget(draft, said, groupEpoch)
   const after = reconciled(draft, said, target, hasChanged)
@@ -155,22 +155,6 @@ function leave(
   }
   const reply = { response, initialization: null }
   return { ...removeMember(group, memberId), reply }
-}
-
-function checkSize(group: ShareGroup, memberId: string): void {
-  const { groupShareMaxSize: sizeMax } = group.context.config()
-  if (group.members.size < sizeMax || group.members.has(memberId)) return
-  const message = `The share group has reached its maximum capacity of ${sizeMax} members.`
-  throw new KafkaError(errors.GROUP_MAX_SIZE_REACHED, message)
-}
-
-/** What members say is kept in memory, for all groups together no more than there is room for. */
-function checkMemory(group: ShareGroup, said: ShareMember): void {
-  const known = group.members.get(said.memberId)
-  const bytes = memberBytes(said) - (known === undefined ? 0 : memberBytes(known))
-  if (!group.context.shared.members.hasRoomFor(bytes)) {
-    throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
-  }
 }
 
 /** Throws KafkaError: UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH. */

@@ -20,10 +20,9 @@ import type { Caller, GroupContext } from '../group.ts'
 import { leaveEpoch } from '../modern/modern-group.ts'
 import type { GroupRecord } from '../records.ts'
 import type { ConfiguredTopology } from './configured-topology.ts'
-import { startDeadlines } from './deadlines.ts'
 import { partitionsByEndpoint } from './endpoints.ts'
-import { fence, streamsGroupOf, streamsGroupOrNull } from './leave.ts'
-import { memberBytes, type StreamsMember, saysTheSame } from './member.ts'
+import { fence, startDeadlines, streamsGroupOf, streamsGroupOrNull } from './leave.ts'
+import { type StreamsMember, saysTheSame } from './member.ts'
 import { checkTasks, findMember, toldTasks, updated } from './membership.ts'
 import { reconcile } from './reconcile.ts'
 import { groupRecord, memberRecord, topologyRecord } from './records.ts'
@@ -48,12 +47,12 @@ export function streamsHeartbeat(
   if (request.memberEpoch === leaveEpoch) return leave(context, request)
   const draft = draftFor(context, request, nowMs)
   const { group } = draft
-  checkSize(group, request.memberId)
+  group.checkSize(request.memberId, context.config().groupStreamsMaxSize)
   const before = findMember(group, request)
   if (group.members.has(before.memberId)) startDeadlines(group, before, false)
   const said = updated(before, request, caller)
   const topology = topologyOf(draft, request)
-  checkMemory(group, said, topology)
+  group.checkMemory(said, group.topology === null ? topology.bytes : 0)
   const look = noteEpoch(draft, before, said, topology, request)
   const target = currentTarget(draft, said, look.groupEpoch, look.configured)
   const after = reconcile(draft, said, target, toldTasks(request))
@@ -125,23 +124,6 @@ function draftFor(
   }
   const group = new StreamsGroup(groupId, context)
   return { group, records: existing?.tombstones() ?? [], nowMs }
-}
-
-function checkSize(group: StreamsGroup, memberId: string): void {
-  const { groupStreamsMaxSize: sizeMax } = group.context.config()
-  if (group.members.size < sizeMax || group.members.has(memberId)) return
-  const message = `The streams group has reached its maximum capacity of ${sizeMax} members.`
-  throw new KafkaError(errors.GROUP_MAX_SIZE_REACHED, message)
-}
-
-/** What members say is kept in memory, for all groups together no more than there is room for. */
-function checkMemory(group: StreamsGroup, said: StreamsMember, topology: Topology): void {
-  const known = group.members.get(said.memberId)
-  const bytes = memberBytes(said) - (known === undefined ? 0 : memberBytes(known))
-  const topologyBytes = group.topology === null ? topology.bytes : 0
-  if (!group.context.shared.members.hasRoomFor(bytes + topologyBytes)) {
-    throw new KafkaError(errors.COORDINATOR_NOT_AVAILABLE)
-  }
 }
 
 /**

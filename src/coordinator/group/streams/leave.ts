@@ -38,4 +38,4 @@ export function fence(group: StreamsGroup, memberId: string): Decision<GroupReco
   }
 }
 
-export const { expireSession, expireRebalance } = lateMembers(streamsGroupOrNull, fence)
+export const { startDeadlines } = lateMembers(streamsGroupOrNull, fence)

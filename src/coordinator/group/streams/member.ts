@@ -1,20 +1,14 @@
 /** One member of a streams group, as recorded; never changed, only replaced. */
 import type { StreamsGroupMemberMetadataValue } from '../../../../protocol/state/streams-group-records.ts'
-import type { Milliseconds } from '../../../environment/environment.ts'
-import type { ModernMember } from '../modern/modern-group.ts'
-import { type MemberState, memberState } from '../modern/reconciliation.ts'
+import { memberState } from '../modern/reconciliation.ts'
+import type { ReconcilingMember } from '../modern/reconciling-group.ts'
 import { memberOverheadBytes } from '../shared-limits.ts'
 import { noTasks, type OwnedTasks, sameOwnedTasks, taskCount } from './tasks.ts'
 
 export type Endpoint = NonNullable<StreamsGroupMemberMetadataValue['userEndpoint']>
 export type ClientTag = StreamsGroupMemberMetadataValue['clientTags'][number]
 
-export interface StreamsMember extends ModernMember {
-  readonly instanceId: string | null
-  readonly rackId: string | null
-  readonly clientId: string
-  readonly clientHost: string
-  readonly rebalanceTimeoutMs: Milliseconds
+export interface StreamsMember extends ReconcilingMember<OwnedTasks> {
   /** -1 before it said which topology it runs. */
   readonly topologyEpoch: number
   /** Members of one process share its state: a task is in a process once at most. */
@@ -23,10 +17,6 @@ export interface StreamsMember extends ModernMember {
   readonly userEndpoint: Endpoint | null
   /** Each key once, in the order of the keys. */
   readonly clientTags: readonly ClientTag[]
-  readonly state: MemberState
-  readonly assigned: OwnedTasks
-  /** What it was told to give up and has not given up yet. */
-  readonly pendingRevocation: OwnedTasks
 }
 
 /** A member about which nothing is known yet. */
@@ -48,10 +38,6 @@ export function newMember(memberId: string): StreamsMember {
     assigned: noTasks,
     pendingRevocation: noTasks,
   }
-}
-
-export function isReconciled(member: StreamsMember, targetEpoch: number): boolean {
-  return member.state === memberState.stable && member.memberEpoch === targetEpoch
 }
 
 /** Whether what is recorded of the member beside its assignment is the same. */

@@ -3,7 +3,7 @@ import type { StreamsGroupHeartbeatRequest } from '../../../../protocol/messages
 import type { Caller } from '../group.ts'
 import { isSubset } from '../modern/assignment.ts'
 import { invalid } from '../modern/invalid-heartbeat.ts'
-import { fencedEpoch } from '../modern/modern-group.ts'
+import { checkEpoch } from '../modern/modern-group.ts'
 import type { ConfiguredTopology } from './configured-topology.ts'
 import { type ClientTag, newMember, type StreamsMember } from './member.ts'
 import type { ToldTasks } from './reconcile.ts'
@@ -19,25 +19,19 @@ export function findMember(
   // Epoch 0 is always welcome: it starts over.
   if (memberEpoch === 0) return group.members.get(memberId) ?? newMember(memberId)
   const member = group.member(memberId)
-  if (memberEpoch === member.memberEpoch || isRepeated(member, request)) return member
-  throw fencedEpoch('streams', memberEpoch, member)
+  checkEpoch('streams', member, memberEpoch, () => ownsNoMore(member, toldTasks(request)))
+  return member
 }
 
-/** The answer that told it of its epoch may have been lost: it has no more than it had before. */
-function isRepeated(member: StreamsMember, request: StreamsGroupHeartbeatRequest): boolean {
-  const told = toldTasks(request)
-  return (
-    request.memberEpoch < member.memberEpoch &&
-    request.memberEpoch === member.previousMemberEpoch &&
-    told !== null &&
-    taskKinds.every((kind) => {
-      const owned = told[kind].map(({ subtopologyId: topicId, partitions }) => ({
-        topicId,
-        partitions,
-      }))
-      return isSubset(owned, member.assigned[kind])
-    })
-  )
+function ownsNoMore({ assigned }: StreamsMember, told: ToldTasks): boolean {
+  if (told === null) return false
+  return taskKinds.every((kind) => {
+    const owned = told[kind].map(({ subtopologyId: topicId, partitions }) => ({
+      topicId,
+      partitions,
+    }))
+    return isSubset(owned, assigned[kind])
+  })
 }
 
 export function toldTasks(request: StreamsGroupHeartbeatRequest): ToldTasks {

@@ -3,8 +3,14 @@
  * is given only where no other process runs it, and the member's own process has no copy of it left.
  */
 import { errors, KafkaError } from '../../../../protocol/errors.ts'
-import { memberState, type Steps, stepsBetween, withFree } from '../modern/reconciliation.ts'
-import { hasTheSame, isReconciled, type StreamsMember } from './member.ts'
+import {
+  isReconciled,
+  memberState,
+  type Steps,
+  stepsBetween,
+  withFree,
+} from '../modern/reconciliation.ts'
+import { hasTheSame, type StreamsMember } from './member.ts'
 import { currentRecord } from './records.ts'
 import type { StreamsGroup } from './streams-group.ts'
 import type { Draft, MemberTarget } from './target.ts'

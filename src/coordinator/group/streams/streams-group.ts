@@ -3,34 +3,30 @@
  *
  *   Empty        nobody is in it
  *   NotReady     the topics do not fit its topology: some are missing, or have wrong numbers of partitions
- *   Assigning    its epoch is ahead of its target's: a target is still to be computed
- *   Reconciling  a member has not got to the target yet
- *   Stable       everybody has what it shall have
+ *   and those of `reconciling-group.ts`
  *
  * Not recorded, and so begun anew when a shard is loaded: the epoch of what is told of endpoints, who
  * asked all to shut down, and the wait for more members after the first one joined.
  */
-import { type ErrorRow, errors, KafkaError } from '../../../../protocol/errors.ts'
+import type { ErrorRow } from '../../../../protocol/errors.ts'
+import type { Uuid } from '../../../../protocol/types.ts'
 import type { Milliseconds } from '../../../environment/environment.ts'
 import type { Deadline } from '../../deadlines.ts'
 import type { Decision } from '../../shard.ts'
 import { TimelineValue } from '../../timeline.ts'
-import type { CommitCheck, Committer, GroupContext } from '../group.ts'
-import { leaveEpoch, ModernGroup } from '../modern/modern-group.ts'
-import { memberState, memberStateFrom } from '../modern/reconciliation.ts'
+import type { GroupContext } from '../group.ts'
+import { memberStateFrom } from '../modern/reconciliation.ts'
+import { ReconcilingGroup } from '../modern/reconciling-group.ts'
 import type { GroupRecord, StreamsGroupRecord } from '../records.ts'
 import { type ConfiguredTopology, configuredTopology } from './configured-topology.ts'
-import { startDeadlines } from './deadlines.ts'
-import { isReconciled, memberBytes, newMember, type StreamsMember } from './member.ts'
+import { startDeadlines } from './leave.ts'
+import { memberBytes, newMember, type StreamsMember } from './member.ts'
 import { groupTombstones } from './records.ts'
 import { TaskHolders } from './task-holders.ts'
 import { byKind, noTasks, ownedTasksFrom, type Tasks, tasksFrom } from './tasks.ts'
 import { Topology } from './topology.ts'
 
 export type StreamsGroupState = 'Empty' | 'NotReady' | 'Assigning' | 'Reconciling' | 'Stable'
-
-/** From here on OffsetCommit tells the member's epoch. */
-const firstCommitVersionWithEpoch = 9
 
 interface Configuration {
   readonly topology: Topology
@@ -40,7 +36,7 @@ interface Configuration {
 
 const noConfigs: ReadonlyMap<string, string> = new Map()
 
-export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
+export class StreamsGroup extends ReconcilingGroup<StreamsMember, Tasks> {
   readonly type = 'streams'
   readonly protocolType = 'streams'
   readonly expires = true
@@ -67,12 +63,7 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
   get state(): StreamsGroupState {
     if (this.isEmpty) return 'Empty'
     if (this.topology?.epoch !== this.validatedTopologyEpoch) return 'NotReady'
-    const { assignmentEpoch } = this
-    if (this.groupEpoch > assignmentEpoch) return 'Assigning'
-    for (const member of this.members.values()) {
-      if (!isReconciled(member, assignmentEpoch)) return 'Reconciling'
-    }
-    return 'Stable'
+    return this.progress
   }
 
   /** Null before anything is recorded. */
@@ -121,42 +112,22 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
     return this.topology?.requiredTopics.has(topic) ?? false
   }
 
-  /**
-   * Members commit in the epoch that they are in, or in an older one for tasks that they have been given
-   * until then and not lost since (KIP-1251). Who assigns partitions itself may commit while nobody is
-   * in the group.
-   */
-  checkCommit(committer: Committer): CommitCheck | null {
-    const { memberId, groupInstanceId, memberEpoch, isTransactional, apiVersion } = committer
-    if (memberEpoch < 0 && this.isEmpty) return null
-    const isUntold = memberEpoch === -1 && memberId === '' && groupInstanceId === null
-    if (isTransactional && isUntold) return null
-    const { memberEpoch: knownEpoch, assigned, pendingRevocation } = this.member(memberId)
-    if (!isTransactional && apiVersion < firstCommitVersionWithEpoch) {
-      throw new KafkaError(errors.UNSUPPORTED_VERSION)
-    }
-    if (memberEpoch === knownEpoch) return null
-    const stale = errors.STALE_MEMBER_EPOCH
-    if (memberEpoch > knownEpoch) throw new KafkaError(stale)
-    return (topicId, partition) => {
-      const topic = this.context.topics.topicNameOf(topicId) ?? ''
-      const subtopologyId = this.topology?.readerOf(topic) ?? ''
-      const since =
-        assigned.active.get(subtopologyId)?.get(partition) ??
-        pendingRevocation.active.get(subtopologyId)?.get(partition)
-      return since === undefined || memberEpoch < since ? stale : null
-    }
+  sessionMs(): Milliseconds {
+    return this.context.setting(this.groupId, 'streams.session.timeout.ms')
   }
 
-  checkFetch(memberId: string | null, memberEpoch: number): void {
-    if (memberId === null && memberEpoch < 0) return
-    if (memberEpoch !== this.member(memberId ?? '').memberEpoch) {
-      throw new KafkaError(errors.STALE_MEMBER_EPOCH)
-    }
-  }
-
-  checkOffsetDelete(): void {
-    // Topics that members read are known, and refused one by one.
+  /** Offsets are of the tasks that read the topic. */
+  protected givenIn(
+    { assigned, pendingRevocation }: StreamsMember,
+    topicId: Uuid,
+    partition: number,
+  ): number | undefined {
+    const topic = this.context.topics.topicNameOf(topicId) ?? ''
+    const subtopologyId = this.topology?.readerOf(topic) ?? ''
+    return (
+      assigned.active.get(subtopologyId)?.get(partition) ??
+      pendingRevocation.active.get(subtopologyId)?.get(partition)
+    )
   }
 
   tombstones(): GroupRecord[] {
@@ -259,22 +230,13 @@ export class StreamsGroup extends ModernGroup<StreamsMember, Tasks> {
 
   #applyCurrent({ key, value }: RecordOf<'StreamsGroupCurrentMemberAssignment'>): void {
     const { memberId } = key
-    const before = this.members.get(memberId)
     if (value === null) {
-      if (before === undefined) return
-      this.setMember({
-        ...before,
-        memberEpoch: leaveEpoch,
-        previousMemberEpoch: leaveEpoch,
-        state: memberState.stable,
-        assigned: noTasks,
-        pendingRevocation: noTasks,
-      })
+      this.forgetCurrent(memberId, noTasks)
       return
     }
     const { memberEpoch, previousMemberEpoch } = value
     this.setMember({
-      ...(before ?? newMember(memberId)),
+      ...(this.members.get(memberId) ?? newMember(memberId)),
       memberEpoch,
       previousMemberEpoch,
       state: memberStateFrom(value.state),
