@@ -7,6 +7,9 @@ import { fileSink } from './file/file-sink.ts'
 import { fileSource } from './file/file-source.ts'
 import { httpSink } from './http/http-sink.ts'
 import { httpSource } from './http/http-source.ts'
+import { mirrorCheckpoint } from './mirror/mirror-checkpoint.ts'
+import { mirrorHeartbeat } from './mirror/mirror-heartbeat.ts'
+import { mirrorSource } from './mirror/mirror-source.ts'
 import type { AnyPlugin } from './plugins.ts'
 import { transformations } from './transforms/known-transforms.ts'
 import { predicates } from './transforms/predicates.ts'
@@ -20,6 +23,9 @@ export function knownPlugins(environment: TablesEnvironment): AnyPlugin[] {
     fileSource,
     httpSink,
     httpSource,
+    mirrorCheckpoint,
+    mirrorHeartbeat,
+    mirrorSource,
     ...transformations,
     ...predicates,
   ]

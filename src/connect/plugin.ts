@@ -171,6 +171,8 @@ export interface SinkPlugin extends PluginBase {
 
 export interface SourcePlugin extends PluginBase {
   readonly type: 'source'
+  /** Settings that count for its tasks where the connector says nothing, whatever the worker has. */
+  readonly presets?: Settings
   readonly connector: () => SourceConnector
   readonly task: () => SourceTask
 }

@@ -73,7 +73,8 @@ export function polledTask(begin: (context: SourceTaskContext, idle: Idle) => Po
   let poller: Poller | null = null
   return {
     start: (_settings, context) => {
-      poller = begin(context, idle)
+      // It may have been stopped before it could begin.
+      if (!idle.isStopped) poller = begin(context, idle)
     },
     poll: () => poller?.poll() ?? null,
     stop: () => {

@@ -132,7 +132,9 @@ export class RunningConnector {
     const { name, worker, plugin, offsets, events } = this.#options
     let resolved: Settings
     try {
-      resolved = worker.providers.resolve(new Map([...this.#options.settings, ...settings]))
+      const presets = plugin.type === 'source' ? (plugin.presets ?? []) : []
+      const own = new Map([...presets, ...this.#options.settings, ...settings])
+      resolved = worker.providers.resolve(own)
     } catch (error) {
       events.onTaskState(task, 'FAILED', error)
       return
