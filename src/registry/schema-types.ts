@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert'
 import { writeJson } from '../connect/json-text.ts'
-import { describeDifference, differences, type Sides } from './avro/compatibility.ts'
+import type { Sides } from './avro/comparison.ts'
+import { describeDifference, differences } from './avro/compatibility.ts'
 import { type ParsedAvro, parseAvro } from './avro/parse.ts'
 import { schemaText } from './avro/print.ts'
 import { SchemaError } from './avro/schema.ts'

@@ -1,12 +1,9 @@
 /**
  * Whether data written with one schema can be read with another: Avro's schema resolution, answered for
  * all data at once. What stands in the way is told as the usual registry tells it, so that people and
- * scripts recognise it.
- *
- * A pair of types is judged once. While it is being judged it counts as compatible, which ends recursion;
- * where that turns out wrong, all is judged again with what is known by then.
+ * scripts recognise it. How recursion ends: `comparison.ts`.
  */
-import { ComparisonBudget, tooLarge } from './comparison-budget.ts'
+import { type JudgedPairs, judged, type Sides } from './comparison.ts'
 import {
   type AvroSchema,
   branchName,
@@ -44,18 +41,10 @@ export interface Difference {
 
 /** Empty: the reader can read all that the writer writes. Throws SchemaError beyond the limits. */
 export function differences(reader: AvroSchema, writer: AvroSchema): readonly Difference[] {
-  const budget = new ComparisonBudget()
-  let seed: Pairs = new Map()
-  for (;;) {
-    const comparison = new Comparison(seed, budget)
-    const found = comparison.compare(reader, writer, null)
-    if (!comparison.wasTooTrusting()) return found
-    seed = comparison.incompatible()
-  }
+  return judged<AvroSchema, Difference>({ depthMax, metAgain: () => untoldOnly }, (pairs) =>
+    new Comparison(pairs).compare(reader, writer, null),
+  )
 }
-
-/** Pairs that are known to be incompatible. */
-type Pairs = ReadonlyMap<AvroSchema, ReadonlySet<AvroSchema>>
 
 /** Steps down into a schema, the last one first: shared by what lies below it. */
 type Path = { readonly step: string; readonly above: Path } | null
@@ -64,8 +53,6 @@ type Path = { readonly step: string; readonly above: Path } | null
 const untoldPath: Path = { step: '', above: null }
 
 const none: readonly Difference[] = []
-/** Told from an empty list by being another. */
-const inProgress: readonly Difference[] = []
 /** Stands for differences that are told elsewhere, or that nobody asked for. */
 const untold: Difference = { type: 'TYPE_MISMATCH', path: '/', detail: '' }
 /** The verdict of a pair that was asked about for a yes or no alone: asked for more, it is judged again. */
@@ -79,53 +66,19 @@ const promotions: Readonly<Record<string, readonly string[]>> = {
 }
 
 class Comparison {
-  readonly #judged = new Map<AvroSchema, Map<AvroSchema, readonly Difference[]>>()
-  readonly #trusted: (readonly [AvroSchema, AvroSchema])[] = []
-  readonly #seed: Pairs
-  readonly #budget: ComparisonBudget
-  #depth = 0
+  readonly #pairs: JudgedPairs<AvroSchema, Difference>
 
-  constructor(seed: Pairs, budget: ComparisonBudget) {
-    this.#seed = seed
-    this.#budget = budget
+  constructor(pairs: JudgedPairs<AvroSchema, Difference>) {
+    this.#pairs = pairs
   }
 
   compare(reader: AvroSchema, writer: AvroSchema, path: Path): readonly Difference[] {
-    this.#budget.lookUp(1)
-    const byWriter = this.#judged.get(reader) ?? new Map<AvroSchema, readonly Difference[]>()
-    this.#judged.set(reader, byWriter)
-    const known = byWriter.get(writer)
-    if (known === inProgress) {
-      this.#trusted.push([reader, writer])
-      return this.#seed.get(reader)?.has(writer) ? untoldOnly : none
-    }
-    if (known !== undefined && (known !== untoldOnly || path === untoldPath)) return known
-    this.#budget.judge()
-    if (this.#depth >= depthMax) throw tooLarge()
-    byWriter.set(writer, inProgress)
-    this.#depth++
-    const found = verdict(this.#judge(reader, writer, path), path)
-    this.#depth--
-    byWriter.set(writer, found)
-    return found
-  }
-
-  /** Whether a pair counted as compatible that is not, and was not known to be. */
-  wasTooTrusting(): boolean {
-    return this.#trusted.some(
-      ([reader, writer]) =>
-        this.#judged.get(reader)!.get(writer)!.length > 0 && !this.#seed.get(reader)?.has(writer),
+    return this.#pairs.verdict(
+      reader,
+      writer,
+      () => verdict(this.#judge(reader, writer, path), path),
+      (known) => known !== untoldOnly || path === untoldPath,
     )
-  }
-
-  incompatible(): Pairs {
-    const found = new Map(this.#seed)
-    for (const [reader, byWriter] of this.#judged) {
-      const writers = new Set(this.#seed.get(reader))
-      for (const [writer, list] of byWriter) if (list.length > 0) writers.add(writer)
-      found.set(reader, writers)
-    }
-    return found
   }
 
   #reads(reader: AvroSchema, writer: AvroSchema): boolean {
@@ -166,7 +119,7 @@ class Comparison {
 
   /** A branch that is being judged is told about where that began. */
   #missing(reader: UnionSchema, writer: AvroSchema, path: Path): Difference {
-    const isAbove = (branch: AvroSchema) => this.#judged.get(branch)?.get(writer) === inProgress
+    const isAbove = (branch: AvroSchema) => this.#pairs.isInProgress(branch, writer)
     return reader.branches.some(isAbove) ? untold : missingBranch(writer, path)
   }
 
@@ -176,7 +129,7 @@ class Comparison {
     path: Path,
     inside: () => readonly Difference[],
   ): readonly Difference[] {
-    this.#budget.lookUp(1 + reader.aliases.length)
+    this.#pairs.budget.lookUp(1 + reader.aliases.length)
     const found = names(reader, writer, path)
     return found.length > 0 && path === untoldPath ? found : [...found, ...inside()]
   }
@@ -186,7 +139,7 @@ class Comparison {
     const missingMax = path === untoldPath ? 1 : toldSymbolsMax + 1
     const missing: string[] = []
     for (const symbol of writer.symbols) {
-      this.#budget.lookUp(1)
+      this.#pairs.budget.lookUp(1)
       if (!reader.symbolSet.has(symbol)) missing.push(symbol)
       if (missing.length === missingMax) break
     }
@@ -198,7 +151,7 @@ class Comparison {
   #fields(reader: RecordSchema, writer: RecordSchema, path: Path): readonly Difference[] {
     const fields = down(path, 'fields')
     return reader.fields.flatMap((field) => {
-      this.#budget.lookUp(1 + field.aliases.length)
+      this.#pairs.budget.lookUp(1 + field.aliases.length)
       const at = down(fields, String(field.position))
       const written = writtenField(writer, field)
       if (written !== null) return this.compare(field.schema, written.schema, down(at, 'type'))
@@ -274,12 +227,6 @@ function pointer(path: Path): string {
   const steps: string[] = []
   for (let at = path; at !== null; at = at.above) steps.push(at.step)
   return `/${steps.reverse().join('/')}`
-}
-
-/** What messages call the two schemas: `new` and `old`, or the reverse. */
-export interface Sides {
-  readonly reader: string
-  readonly writer: string
 }
 
 type Describe = (difference: Difference, sides: Sides) => string

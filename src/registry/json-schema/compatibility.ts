@@ -7,18 +7,13 @@
  * In one thing it is stricter: patterns are not run. A property that patterns may or may not match has to
  * fit all of them to be added, and is not taken for covered by them when it is removed.
  *
- * A pair is judged once. While it is being judged it counts as compatible, which ends recursion; where that
- * turns out wrong, all is judged again with what is known by then.
+ * How recursion ends: `comparison.ts`.
  */
-import { ComparisonBudget, pairsMax, tooLarge } from '../avro/comparison-budget.ts'
-import type { Difference, DifferenceType } from './differences.ts'
-import {
-  type ArrayShape,
-  type Bounds,
-  type JsonSchema,
-  type ObjectShape,
-  resolved,
-} from './schema.ts'
+import { type JudgedPairs, judged, pairsMax, tooLarge } from '../avro/comparison.ts'
+import { type Difference, type DifferenceType, difference } from './differences.ts'
+import { bounds, containsAll, enums, numbers, strings } from './keyword-differences.ts'
+import { pairsOf } from './pairing.ts'
+import { type ArrayShape, type JsonSchema, type ObjectShape, resolved } from './schema.ts'
 
 /** Pairs within pairs, and how many differences one answer lists. */
 const depthMax = 300
@@ -26,67 +21,25 @@ const differencesMax = 100
 
 /** Empty: who has the newer schema can read what was written with the older one. Throws SchemaError. */
 export function differences(older: JsonSchema, newer: JsonSchema): readonly Difference[] {
-  const budget = new ComparisonBudget()
-  let seed: Judged = new Map()
-  for (;;) {
-    const comparison = new Comparison(seed, budget)
-    const found = comparison.compare(older, newer)
-    if (!comparison.wasTooTrusting()) return found
-    seed = comparison.incompatible()
-  }
+  return judged<JsonSchema, Difference>({ depthMax, metAgain: (found) => found }, (pairs) =>
+    new Comparison(pairs).compare(older, newer),
+  )
 }
-
-type Judged = Map<JsonSchema, Map<JsonSchema, readonly Difference[]>>
 
 const none: readonly Difference[] = []
 
 class Comparison {
-  readonly #seed: Judged
-  readonly #budget: ComparisonBudget
-  readonly #judged: Judged = new Map()
-  readonly #trusted: (readonly [JsonSchema, JsonSchema])[] = []
-  #depth = 0
+  readonly #pairs: JudgedPairs<JsonSchema, Difference>
 
-  constructor(seed: Judged, budget: ComparisonBudget) {
-    this.#seed = seed
-    this.#budget = budget
+  constructor(pairs: JudgedPairs<JsonSchema, Difference>) {
+    this.#pairs = pairs
   }
 
   compare(left: JsonSchema, right: JsonSchema): readonly Difference[] {
-    this.#budget.lookUp(1)
     const older = resolved(left)
     const newer = resolved(right)
-    const byNewer = this.#judged.get(older) ?? new Map<JsonSchema, readonly Difference[]>()
-    this.#judged.set(older, byNewer)
-    const known = byNewer.get(newer)
-    if (known === inProgress) {
-      this.#trusted.push([older, newer])
-      return this.#seed.get(older)?.get(newer) ?? none
-    }
-    if (known !== undefined) return known
-    this.#budget.judge()
-    if (this.#depth >= depthMax) throw tooLarge()
-    byNewer.set(newer, inProgress)
-    this.#depth++
-    const found = this.#judge(older, newer).slice(0, differencesMax)
-    this.#depth--
-    byNewer.set(newer, found)
-    return found
-  }
-
-  /** Whether a pair counted as compatible that is not, and was not known to be. */
-  wasTooTrusting(): boolean {
-    return this.#trusted.some(
-      ([older, newer]) =>
-        this.#judged.get(older)!.get(newer)!.length > 0 && !this.#seed.get(older)?.has(newer),
-    )
-  }
-
-  incompatible(): Judged {
-    const found: Judged = new Map()
-    for (const [older, byNewer] of this.#judged)
-      found.set(older, new Map([...byNewer].filter(([, list]) => list.length > 0)))
-    return found
+    const judge = () => this.#judge(older, newer).slice(0, differencesMax)
+    return this.#pairs.verdict(older, newer, judge)
   }
 
   #fits(older: JsonSchema, newer: JsonSchema): boolean {
@@ -111,7 +64,7 @@ class Comparison {
         return newer.kind === 'number' ? numbers(older, newer) : none
       case 'enum':
         if (newer.kind !== 'enum') return none
-        this.#budget.lookUp(older.values.size + newer.values.size)
+        this.#pairs.budget.lookUp(older.values.size + newer.values.size)
         return enums(older.values, newer.values)
       case 'conditional':
         return newer.kind === 'conditional' && older.text !== newer.text
@@ -151,13 +104,13 @@ class Comparison {
     if (before > after && older.criterion !== 'allOf') found.push(difference('SUM_TYPE_NARROWED'))
     if (before * after > pairsMax) throw tooLarge()
     const fits = older.schemas.map((each) => newer.schemas.map((other) => this.#fits(each, other)))
-    if (pairsOf(fits, this.#budget) < Math.min(before, after))
+    if (pairsOf(fits, this.#pairs.budget) < Math.min(before, after))
       found.push(difference('COMBINED_TYPE_SUBSCHEMAS_CHANGED'))
     return found
   }
 
   #objects(older: ObjectShape, newer: ObjectShape): readonly Difference[] {
-    this.#budget.lookUp(sizeOf(older) + sizeOf(newer))
+    this.#pairs.budget.lookUp(sizeOf(older) + sizeOf(newer))
     return [
       ...required(older, newer),
       ...this.#properties(older, newer),
@@ -295,7 +248,7 @@ class Comparison {
   #places(older: ArrayShape, newer: ArrayShape): readonly Difference[] {
     const before = older.places ?? []
     const after = newer.places ?? []
-    this.#budget.lookUp(before.length + after.length)
+    this.#pairs.budget.lookUp(before.length + after.length)
     const longer = before.length > after.length ? before : after
     return longer.flatMap((_, index) => {
       const found =
@@ -335,13 +288,6 @@ class Comparison {
   }
 }
 
-/** Told from an empty list by being another. */
-const inProgress: readonly Difference[] = []
-
-function difference(type: DifferenceType, path = ''): Difference {
-  return { type, path }
-}
-
 function below(step: string, found: readonly Difference[]): readonly Difference[] {
   return found.map(({ type, path }) => difference(type, path === '' ? step : `${step}/${path}`))
 }
@@ -372,104 +318,4 @@ function required(older: ObjectShape, newer: ObjectShape): readonly Difference[]
     .filter((name) => older.properties.has(name) && newer.properties.has(name))
     .filter((name) => !older.required.has(name) && !newer.properties.get(name)!.hasDefault)
     .map((name) => difference('REQUIRED_ATTRIBUTE_ADDED', `required/${name}`))
-}
-
-function containsAll(set: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
-  return [...others].every((each) => set.has(each))
-}
-
-function strings(
-  older: JsonSchema & { kind: 'string' },
-  newer: JsonSchema & { kind: 'string' },
-): readonly Difference[] {
-  const found = [...bounds(older.bounds, newer.bounds)]
-  if (newer.pattern !== null && newer.pattern !== older.pattern)
-    found.push(difference(older.pattern === null ? 'PATTERN_ADDED' : 'PATTERN_CHANGED', 'pattern'))
-  return found
-}
-
-function numbers(
-  older: JsonSchema & { kind: 'number' },
-  newer: JsonSchema & { kind: 'number' },
-): readonly Difference[] {
-  const found = [...bounds(older.bounds, newer.bounds)]
-  const [before, after] = [older, newer].map((each) => each.bounds.get('multipleOf'))
-  if (after !== undefined && before === undefined)
-    found.push(difference('MULTIPLE_OF_ADDED', 'multipleOf'))
-  if (after !== undefined && before !== undefined && !isMultiple(before, after))
-    found.push(
-      difference(
-        isMultiple(after, before) ? 'MULTIPLE_OF_EXPANDED' : 'MULTIPLE_OF_CHANGED',
-        'multipleOf',
-      ),
-    )
-  if (newer.isInteger && !older.isInteger) found.push(difference('TYPE_NARROWED'))
-  return found
-}
-
-function isMultiple(value: number, of: number): boolean {
-  if (of === 0) return false
-  const times = value / of
-  return Math.abs(times - Math.round(times)) < 1e-9 * Math.max(1, Math.abs(times))
-}
-
-function enums(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly Difference[] {
-  if (containsAll(after, before)) return none
-  return [
-    difference(containsAll(before, after) ? 'ENUM_ARRAY_NARROWED' : 'ENUM_ARRAY_CHANGED', 'enum'),
-  ]
-}
-
-/** Bounds by the name that differences have for them; `multipleOf` is none of them. */
-const boundNames: Readonly<Record<string, string>> = {
-  maxLength: 'MAX_LENGTH',
-  minLength: 'MIN_LENGTH',
-  maximum: 'MAXIMUM',
-  minimum: 'MINIMUM',
-  exclusiveMaximum: 'EXCLUSIVE_MAXIMUM',
-  exclusiveMinimum: 'EXCLUSIVE_MINIMUM',
-  maxProperties: 'MAX_PROPERTIES',
-  minProperties: 'MIN_PROPERTIES',
-  maxItems: 'MAX_ITEMS',
-  minItems: 'MIN_ITEMS',
-  maxContains: 'MAX_CONTAINS',
-  minContains: 'MIN_CONTAINS',
-}
-
-function bounds(older: Bounds, newer: Bounds): readonly Difference[] {
-  const found: Difference[] = []
-  for (const [keyword, after] of newer) {
-    const name = boundNames[keyword]
-    if (name === undefined) continue
-    const before = older.get(keyword)
-    const isUpper = /max/i.test(keyword)
-    if (before === undefined) found.push(difference(`${name}_ADDED` as DifferenceType, keyword))
-    else if (isUpper && after < before)
-      found.push(difference(`${name}_DECREASED` as DifferenceType, keyword))
-    else if (!isUpper && after > before)
-      found.push(difference(`${name}_INCREASED` as DifferenceType, keyword))
-  }
-  return found
-}
-
-/** How many of the rows can have a column of their own that fits (Kuhn's augmenting paths). */
-function pairsOf(fits: readonly (readonly boolean[])[], budget: ComparisonBudget): number {
-  const rowOf = new Map<number, number>()
-  const place = (row: number, tried: Set<number>): boolean => {
-    budget.lookUp(fits[row]!.length)
-    const free = fits[row]!.findIndex((does, column) => does && !rowOf.has(column))
-    if (free >= 0) {
-      rowOf.set(free, row)
-      return true
-    }
-    return fits[row]!.some((does, column) => {
-      if (!does || tried.has(column)) return false
-      tried.add(column)
-      const holder = rowOf.get(column)
-      if (holder !== undefined && !place(holder, tried)) return false
-      rowOf.set(column, row)
-      return true
-    })
-  }
-  return fits.filter((_, row) => place(row, new Set())).length
 }

@@ -1,10 +1,14 @@
 /** What keeps a JSON schema from following another, in the usual registry's names and words. */
-import type { Sides } from '../avro/compatibility.ts'
+import type { Sides } from '../avro/comparison.ts'
 
 export interface Difference {
   readonly type: DifferenceType
   /** Below the root, without a slash before it. */
   readonly path: string
+}
+
+export function difference(type: DifferenceType, path = ''): Difference {
+  return { type, path }
 }
 
 type Said = (at: string, sides: Sides) => string
