@@ -6,10 +6,12 @@
  * garbage. The exit code is 1 where the broker died or logged an error, the client got one, or memory rose
  * or stayed above its bound. Linux only.
  */
+import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { apis } from '../protocol/apis.ts'
 import { encodeBatch } from '../protocol/records/record.ts'
@@ -47,6 +49,7 @@ const attacks = flags.requests
   ? []
   : choose([...connectionAttacks, ...requestAttacks], flags.only, ({ name }) => name)
 
+const bareEcho = fileURLToPath(new URL('../test/hostile/bare-echo.js', import.meta.url))
 const goodClient = new URL('../test/hostile/good-client.js', import.meta.url)
 const work = mkdtempSync(join(tmpdir(), 'millrace-hostile-'))
 const seconds = Number(flags.seconds)
@@ -78,15 +81,20 @@ interface Row {
 class Good {
   readonly #worker: Worker
 
+  readonly #echo: ChildProcess
+
   static async start(port: number): Promise<Good> {
-    const workerData = { port, topic: 'good', ratePerSecond: Number(flags.rate) }
-    const good = new Good(new Worker(goodClient, { workerData }))
+    const echo = fork(bareEcho)
+    const echoPort = await new Promise<number>((resolve) => echo.once('message', resolve))
+    const workerData = { port, echoPort, topic: 'good', ratePerSecond: Number(flags.rate) }
+    const good = new Good(new Worker(goodClient, { workerData }), echo)
     await good.#message()
     return good
   }
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, echo: ChildProcess) {
     this.#worker = worker
+    this.#echo = echo
   }
 
   #message(): Promise<unknown> {
@@ -109,6 +117,7 @@ class Good {
 
   async stop(): Promise<void> {
     await this.#worker.terminate()
+    this.#echo.disconnect()
   }
 }
 
@@ -225,7 +234,8 @@ function shown(row: Row): string {
     row.attack.padEnd(66),
     `${mb(row.beforeMb)}${mb(row.peakMb)}${mb(row.afterMb)}`,
     String(row.files).padStart(6),
-    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}${ms(row.heldMs)}${ms(row.gcMs)}`,
+    `${ms(row.good.p50Ms)}${ms(row.good.p99Ms)}${ms(row.good.maxMs)}${ms(row.good.echoP99Ms)}`,
+    `${ms(row.heldMs)}${ms(row.gcMs)}`,
     ` ${row.got}${row.faults.length > 0 ? `  !! ${row.faults.join('; ')}` : ''}`,
   ].join('')
 }
@@ -234,7 +244,7 @@ const head = [
   'attack'.padEnd(66),
   '  MB before, peak, after',
   '  files',
-  '  p50, p99, max, loop held, gc ms',
+  '  p50, p99, max, echo p99, loop held, gc ms',
   '  the attacker got',
 ].join('')
 
