@@ -30,8 +30,12 @@ import { SendQueue } from './send-queue.ts'
 /** The shortest request: API key, version and correlation id. */
 const requestBytesMin = 8
 
-/** Of one read: at first, and of a stream that has been looked at whole again and again. */
-const firstBiteBytes = 16 * 1024
+/**
+ * Of one read: of a newcomer, of whom thousands may have sent something in one turn; of those who have been
+ * heard; and of a stream that has been looked at whole again and again.
+ */
+const firstBiteBytes = 1024
+const usualBiteBytes = 16 * 1024
 const largestBiteBytes = 256 * 1024
 
 /** How long a peer that is being closed may take to read its last replies. */
@@ -182,8 +186,10 @@ export class Connection implements Asker, FrameOwner, Holder {
   #adaptBites(wasWhole: boolean): void {
     const stream = this.#stream
     if (this.#frames.hasUnread) {
-      if (stream.readBytesMax > firstBiteBytes) stream.readBytesMax /= 2
-    } else if (wasWhole && stream.readBytesMax < largestBiteBytes) stream.readBytesMax *= 2
+      if (stream.readBytesMax > usualBiteBytes) stream.readBytesMax /= 2
+    } else if (wasWhole && stream.readBytesMax < largestBiteBytes) {
+      stream.readBytesMax = Math.max(usualBiteBytes, 2 * stream.readBytesMax)
+    }
   }
 
   #pause(isPaused: boolean): void {
@@ -272,6 +278,10 @@ export class Connection implements Asker, FrameOwner, Holder {
     let bytes = 0
     for (const exchange of this.#exchanges) if (exchange.isSetAside) bytes += exchange.heldBytes
     return bytes
+  }
+
+  get recordBytesMax(): number {
+    return this.#replies.growth.bytesMax
   }
 
   get unsentBytes(): number {

@@ -20,6 +20,8 @@ export interface Asker extends ConnectionContext {
   readonly buffers: Buffers
   readonly limits: Limits
   readonly turns: Pick<Environment, 'clock' | 'timers'>
+  /** What a reply to this peer may hold of records. */
+  readonly recordBytesMax: number
   /** A budget of the broker is used up. */
   memoryIsShort(): void
   /** An exchange of this connection has been settled later than it was asked. */
@@ -151,9 +153,11 @@ export class Exchange implements RequestContext {
   }
 
   get replyBytesLeft(): number {
-    const { replyBytes, options } = this.connection.limits
+    const { limits, recordBytesMax } = this.connection
+    const { recordBytesPerReplyMax } = limits.options
     // A share of what is left, so that many large replies at once do not use it up.
-    const share = Math.min(options.recordBytesPerReplyMax, Math.floor(replyBytes.left / 8))
+    const left = Math.floor(limits.replyBytes.left / 8)
+    const share = Math.min(recordBytesPerReplyMax, recordBytesMax, left)
     return this.meter === null ? share : Math.min(share, Math.floor(this.meter.recordBytesMax))
   }
 

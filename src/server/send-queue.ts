@@ -8,6 +8,7 @@ import type { Clock, Milliseconds, Timers } from '../environment/environment.ts'
 import type { Stream } from '../environment/network.ts'
 import type { ServerCounters } from './counters.ts'
 import type { Limits } from './limits.ts'
+import { ReplyGrowth } from './reply-growth.ts'
 
 /** Neighbouring chunks below this are copied together: cheaper than an entry each in a `writev`. */
 const joinedBytesMax = 1024
@@ -25,6 +26,7 @@ export interface SendQueueOwner {
 }
 
 export class SendQueue {
+  readonly growth = new ReplyGrowth()
   readonly #owner: SendQueueOwner
   readonly #stream: Stream
   readonly #onFlushed: (nowMs: Milliseconds) => void
@@ -102,15 +104,16 @@ export class SendQueue {
         writes.lineUp(this.#flush, timers)
         return
       }
-      writes.spend(room, bytes, timers)
+      const beganMs = writes.isShared(bytes) ? clock.monotonic() : -1
       this.#write(room, nowMs)
+      if (beganMs >= 0) writes.spend(room, clock.monotonic() - beganMs, timers)
     }
     this.#onFlushed(nowMs)
   }
 
   /** Writes so many bytes of what there is. */
   #write(bytes: number, nowMs: Milliseconds): void {
-    const { limits, counters } = this.#owner
+    const { counters } = this.#owner
     let output = this.#chunks
     if (bytes < this.#queuedBytes) output = takeBytes(output, bytes)
     else this.#chunks = []
@@ -123,8 +126,14 @@ export class SendQueue {
       this.#writtenBytes += bytes
       this.#writtenMs = nowMs
     } else {
-      limits.replyBytes.giveBack(bytes)
+      this.#hasLeft(bytes)
     }
+  }
+
+  /** So many bytes are neither here nor with the stream any more. */
+  #hasLeft(bytes: number): void {
+    this.#owner.limits.replyBytes.giveBack(bytes)
+    this.growth.hasLeft(bytes)
   }
 
   /** What to do when all that is queued has left. */
@@ -141,7 +150,7 @@ export class SendQueue {
   /** The stream has sent all it had taken. */
   drained(): void {
     this.#isBlocked = false
-    this.#owner.limits.replyBytes.giveBack(this.#writtenBytes)
+    this.#hasLeft(this.#writtenBytes)
     this.#writtenBytes = 0
     if (this.#chunks.length > 0) this.#flushLater()
   }

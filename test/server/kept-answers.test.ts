@@ -50,6 +50,7 @@ class Asked {
     const connection: Asker = Object.assign(new Connection(), {
       ...{ listener: 'PLAINTEXT', buffers: new BufferPool(), limits: this.#limits },
       turns: { clock, timers: undefined as never },
+      recordBytesMax: 2 ** 20,
       memoryIsShort: () => {},
       settled: () => {},
       refuse: () => {},

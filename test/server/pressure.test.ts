@@ -6,6 +6,7 @@ import t from 'tap'
 import { type ApiRow, apis } from '../../protocol/apis.ts'
 import { decodeRequest, decodeRequestHeader } from '../../protocol/frame.ts'
 import { MalformedError, Reader } from '../../protocol/reader.ts'
+import type { Network, Stream } from '../../src/environment/network.ts'
 import { defaultLimits, type LimitOptions } from '../../src/server/limits.ts'
 import { Credit, LoopTurns } from '../../src/server/loop-turns.ts'
 import { SendingPace } from '../../src/server/sending-pace.ts'
@@ -128,6 +129,68 @@ t.test('requests that wait for others keep nobody from being served', async (t) 
     t.equal(await few?.correlationId(), 1, 'the largest holder was closed, and nobody else')
     t.equal(server.limits.waitingBytes.taken, 0)
   })
+})
+
+/** Of which the test says what arrives. */
+class ScriptedStream implements Stream {
+  readonly local = { host: 'broker', port: 9092 }
+  readonly remote = { host: 'client', port: 1 }
+  onData: (chunk: Buffer) => void = () => undefined
+  onClose: () => void = () => undefined
+  onDrain: () => void = () => undefined
+  readBytesMax = 0
+  /** Whether the system takes what is written. */
+  isOpen = true
+  write = () => this.isOpen
+  pause = () => undefined
+  resume = () => undefined
+  end = () => undefined
+  destroy = () => this.onClose()
+}
+
+t.test('of a newcomer little is read at once, of others as much as can be used', async (t) => {
+  const kib = 1024
+  const world = new SimulatedWorld(5)
+  const { environment } = world.start('broker')
+  let accept: (stream: Stream) => void = () => undefined
+  const network: Network = {
+    ...environment.network,
+    listen: async (address, onStream) => {
+      accept = onStream
+      return { address, close: async () => undefined }
+    },
+  }
+  await world.run(
+    (async () => {
+      const server = await TestServer.start({ ...environment, network })
+      const stream = new ScriptedStream()
+      accept(stream)
+      t.equal(stream.readBytesMax, kib)
+      const thousand = Buffer.concat(Array.from({ length: 1000 }, (_, n) => apiVersions(n)))
+      const requests = Buffer.concat(new Array(120).fill(thousand))
+      let from = 0
+      const bite = async (): Promise<number> => {
+        const bytes = stream.readBytesMax
+        stream.onData(requests.subarray(from, from + bytes))
+        from += bytes
+        await new Promise<void>((resolve) => environment.timers.nextTurn(resolve))
+        return stream.readBytesMax / kib
+      }
+      const bites: number[] = []
+      for (let count = 0; count < 5; count++) bites.push(await bite())
+      t.strictSame(bites, [16, 32, 64, 128, 256])
+      t.strictSame(
+        server.done,
+        Array.from(server.done, (_, n) => n % 1000),
+      )
+      t.ok(server.done.length > 5000, 'all that was read is answered')
+      stream.isOpen = false
+      for (let count = 0; count < 9; count++) bites.push(await bite())
+      t.equal(bites.at(-1), 16, 'what cannot be used is not read')
+      stream.destroy()
+    })(),
+    3_600_000,
+  )
 })
 
 /** Turns of an event loop whose time passes when something takes time. */

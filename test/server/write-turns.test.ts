@@ -1,6 +1,6 @@
 /**
- * Who writes how much in a turn: by bytes and by turns, which the test lets come one after the other. And what
- * becomes of memory whose reply nobody waits for any more.
+ * Who writes how much in a turn: by bytes and by turns, which the test lets come one after the other, and what
+ * a reply may hold of records. And what becomes of memory whose reply nobody waits for any more.
  */
 import t from 'tap'
 import { apis } from '../../protocol/apis.ts'
@@ -21,6 +21,8 @@ const pieceBytes = 256 * kib
 class Loop {
   readonly writes = new WriteTurns()
   readonly written: [name: string, bytes: number][] = []
+  /** How long the system takes for a write. */
+  writeMs = 0
   #next: (() => void)[] = []
   readonly timers = {
     after: () => ({ cancel() {} }),
@@ -39,8 +41,8 @@ class Loop {
           this.writes.lineUp(write, this.timers)
           return
         }
-        this.writes.spend(room, left, this.timers)
         this.written.push([name, room])
+        if (this.writes.isShared(left)) this.writes.spend(room, this.writeMs, this.timers)
         left -= room
       }
     }
@@ -92,6 +94,25 @@ t.test('a small reply waits for nobody, and one that is large does not overtake'
   t.ok(order.includes('late'), 'and has its piece before others have their third')
 })
 
+t.test('where writes take long a turn has fewer of them, and smaller ones', async (t) => {
+  const loop = new Loop()
+  loop.writeMs = 0.4
+  loop.connection('first', turnBytes)()
+  for (const name of ['a', 'b', 'c', 'd']) loop.connection(name, 8 * pieceBytes)()
+  const sizes = () => loop.turn().map(([, bytes]) => bytes)
+  t.strictSame(sizes(), [pieceBytes, pieceBytes, pieceBytes], 'and not the fourth')
+  loop.writeMs = 5
+  t.strictSame(sizes(), [pieceBytes])
+  t.strictSame(sizes(), [pieceBytes / 2])
+  t.strictSame(sizes(), [pieceBytes / 4])
+  t.strictSame(sizes(), [pieceBytes / 4], 'the smallest')
+  loop.writeMs = 0
+  t.strictSame(sizes().slice(0, 3), [pieceBytes / 4, pieceBytes / 2, pieceBytes])
+  const order: string[] = []
+  for (let turns = 0; turns < 4; turns++) order.push(...loop.turn().map(([name]) => name))
+  for (const name of ['a', 'b', 'c', 'd']) t.ok(order.includes(name), 'all get on')
+})
+
 t.test('who has gone is not waited for', async (t) => {
   const loop = new Loop()
   loop.connection('a', turnBytes)()
@@ -122,6 +143,48 @@ t.test('large replies of many connections leave whole, and small ones meanwhile'
       }
       await new Promise<void>((resolve) => void near.timers.after(100, resolve))
       t.equal(server.limits.replyBytes.taken, 0)
+    })(),
+    3_600_000,
+  )
+})
+
+t.test('whoever reads may have more records in a reply, whoever does not gets few', async (t) => {
+  const world = new SimulatedWorld(8)
+  const { environment } = world.start('broker')
+  const near = world.start('client').environment
+  await world.run(
+    (async () => {
+      const server = await TestServer.start(environment)
+      server.replyBytes = 100 * kib
+      const connect = () => RawClient.connect(near, server.listener.address)
+      /** What the records of a reply to this client may take. */
+      const room = async (client: RawClient) => {
+        client.send(apiVersions(9))
+        await client.response()
+        return server.contexts.at(-1)?.replyBytesLeft ?? 0
+      }
+      const good = await connect()
+      t.equal(await room(good), 256 * kib)
+      const read = async (replies: number) => {
+        for (; replies > 0; replies--) {
+          good.send(large(1))
+          await good.response()
+        }
+      }
+      await read(4)
+      t.equal(await room(good), 512 * kib, 'so much has left')
+      await read(100)
+      t.equal(await room(good), server.limits.options.recordBytesPerReplyMax)
+
+      const deaf = await connect()
+      deaf.send(apiVersions(1))
+      await deaf.response()
+      const context = server.contexts.at(-1)
+      deaf.stream.pause()
+      for (let replies = 0; replies < 100; replies++) deaf.send(large(replies))
+      await new Promise<void>((resolve) => void near.timers.after(1000, resolve))
+      t.ok((context?.replyBytesLeft ?? 0) <= 512 * kib)
+      for (const { stream } of [good, deaf]) stream.destroy()
     })(),
     3_600_000,
   )

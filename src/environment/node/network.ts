@@ -19,8 +19,8 @@ const waitingBytesMax = 64 * 1024
 /** Bytes of one read at most. */
 const readBytesMax = 256 * 1024
 
-/** Bytes of the first read of an accepted stream. */
-const firstReadBytes = 16 * 1024
+/** Bytes of the first read of an accepted stream, and of the smallest ones. */
+const firstReadBytes = 1024
 
 /** On Windows a read is given its memory long before there is anything to read. */
 const sharesReads = process.platform !== 'win32'
