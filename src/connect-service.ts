@@ -4,12 +4,13 @@
  * by itself.
  */
 import type { TopicTable } from './config/table-configs.ts'
+import type { ConnectorMeasured } from './connect/runtime/worker-measured.ts'
 import type { TableStatus } from './connect/topic-tables/topic-tables.ts'
 import type { ConnectQuestion, ConnectStart } from './connect-thread.ts'
 import type { Logger, Timers } from './environment/environment.ts'
 import type { Thread, Threads } from './environment/threads.ts'
 import type { Service } from './http/http-server.ts'
-import { type HttpAnswer, HttpError, type HttpRequest } from './http/routes.ts'
+import { type HttpAnswer, HttpError, type HttpRequest, json } from './http/routes.ts'
 
 export type { TableStatus }
 
@@ -45,6 +46,9 @@ export class ConnectService implements Service {
 
   async load(): Promise<(request: HttpRequest) => Promise<HttpAnswer>> {
     return async (request) => {
+      // Whoever only looks starts nothing, and makes no topics.
+      if (!this.#hasConnectors && isListing(request))
+        return json(200, new URLSearchParams(request.query).has('expand') ? {} : [])
       const thread = await this.#runningHerder()
       this.#hasConnectors = true
       return (await ask(thread, { kind: 'request', request })) as HttpAnswer
@@ -69,6 +73,13 @@ export class ConnectService implements Service {
     if (this.#tables.length === 0) return []
     const thread = await this.#running()
     return (await ask(thread, { kind: 'statuses' })) as readonly TableStatus[]
+  }
+
+  /** Of connectors; null: they do not run. Rejects with HttpError. */
+  async measured(): Promise<readonly ConnectorMeasured[] | null> {
+    if (this.#herding === null) return null
+    const thread = await this.#herding
+    return (await ask(thread, { kind: 'measured' })) as readonly ConnectorMeasured[] | null
   }
 
   /** Tasks flush, and commit what they have done; the broker still answers meanwhile. */
@@ -156,6 +167,10 @@ export class ConnectService implements Service {
       this.setTables(this.#tables)
     })
   }
+}
+
+function isListing({ method, path }: HttpRequest): boolean {
+  return (method === 'GET' || method === 'HEAD') && /^\/connectors\/?$/.test(path)
 }
 
 function ask(thread: Thread, question: ConnectQuestion): Promise<unknown> {

@@ -33,7 +33,7 @@ export interface ConnectStart {
 
 /**
  * `start`, `tables` and `stop` are answered with a failure's message, or null; `watch` never: it tells of the end. `tables`
- * says which topics are tables from now on; `statuses` asks how these are.
+ * says which topics are tables from now on; `statuses` asks how these are, `measured` how connectors are.
  */
 export type ConnectQuestion =
   | {
@@ -42,6 +42,7 @@ export type ConnectQuestion =
       readonly tables: readonly TopicTable[]
     }
   | { readonly kind: 'statuses' }
+  | { readonly kind: 'measured' }
   | { readonly kind: 'start'; readonly start: ConnectStart }
   | { readonly kind: 'request'; readonly request: HttpRequest }
   | { readonly kind: 'watch' }
@@ -126,6 +127,7 @@ answerQuestions(async (asked) => {
     const whole = body === null ? null : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     return answer?.({ ...question.request, body: whole })
   }
+  if (question.kind === 'measured') return herder?.measured() ?? null
   if (question.kind === 'statuses') return (await topicTables?.statuses()) ?? []
   try {
     if (question.kind === 'start') await start(question.start)

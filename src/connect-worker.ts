@@ -29,6 +29,7 @@ import type { Herder } from './connect/runtime/herder.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { exactlyOnceGroup, type Worker } from './connect/runtime/worker.ts'
 import { FileStorage } from './connect/storage/file-storage.ts'
+import { connectMetrics } from './connect-metrics.ts'
 import { namedText } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
@@ -36,9 +37,12 @@ import { NodeDisk } from './environment/node/disk.ts'
 import { createNodeEnvironment, type NodeEnvironment } from './environment/node/environment.ts'
 import { machineAddress } from './environment/node/machine-address.ts'
 import { loadModule } from './environment/node/modules.ts'
+import { NodeProcessWatch } from './environment/node/process-watch.ts'
 import { stayAlive } from './environment/node/program.ts'
 import { type HttpServer, parseListener, startHttpServer } from './http/http-server.ts'
-import { type HttpAnswer, HttpError, json } from './http/routes.ts'
+import { MetricsPage } from './http/metrics-page.ts'
+import { processMetrics } from './http/process-metrics.ts'
+import { type HttpAnswer, HttpError, type HttpRequest, json } from './http/routes.ts'
 import { tableStorage } from './table-storage.ts'
 
 const usages: Readonly<Record<WorkerMode, string>> = {
@@ -173,6 +177,7 @@ class WorkerProcess {
         load: () => answering,
       },
       { segments: ['health'], load: async () => async () => this.#health() },
+      { segments: ['metrics'], load: async () => this.#metrics() },
     ])
     const herder = await this.#make(await this.#workerId(at.host, this.#http.address.port))
     this.#herder = herder
@@ -187,6 +192,20 @@ class WorkerProcess {
       return json(503, { status: 'starting', message: 'Worker is still starting up.' })
     const message = 'Worker has completed startup and is ready to handle requests.'
     return json(200, { status: 'healthy', message })
+  }
+
+  #metrics(): (request: HttpRequest) => Promise<HttpAnswer> {
+    const page = new MetricsPage(
+      [
+        processMetrics(new NodeProcessWatch()),
+        (out) => connectMetrics(out, async () => this.#herder?.measured() ?? null),
+      ],
+      this.#environment,
+    )
+    return async ({ accept }) => {
+      const { contentType, pieces } = await page.render(accept)
+      return { status: 200, contentType, body: pieces }
+    }
   }
 
   async #make(workerId: string): Promise<Herder> {

@@ -293,12 +293,14 @@ function metricsOf(
   const load = async () => {
     const [
       { brokerMetrics },
+      { connectMetrics },
       { tableMetrics },
       { MetricsPage },
       { processMetrics },
       { NodeProcessWatch },
     ] = await Promise.all([
       import('./broker-metrics.ts'),
+      import('./connect-metrics.ts'),
       import('./table-metrics.ts'),
       import('./http/metrics-page.ts'),
       import('./http/process-metrics.ts'),
@@ -307,7 +309,8 @@ function metricsOf(
     const ofProcess = processMetrics(new NodeProcessWatch())
     const ofBroker: Gather = (out) => brokerMetrics(out, broker.measured)
     const ofTables: Gather = (out) => tableMetrics(out, () => connect.tableStatuses())
-    return new MetricsPage([ofBroker, ofProcess, ofTables], environment)
+    const ofConnect: Gather = (out) => connectMetrics(out, () => connect.measured())
+    return new MetricsPage([ofBroker, ofProcess, ofTables, ofConnect], environment)
   }
   let page: ReturnType<typeof load> | undefined
   return async (accept) => {

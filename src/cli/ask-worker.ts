@@ -16,6 +16,16 @@ export interface Connection {
   readonly connect: string | undefined
 }
 
+/** It answered, and refused. */
+export class AnswerError extends CommandError {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
 /** The answer's JSON; null where there is none. Throws CommandError. */
 export async function askWorker(
   { connect: given }: Connection,
@@ -40,5 +50,5 @@ export async function askWorker(
   const found: unknown = text !== '' && isJson ? JSON.parse(text) : null
   if (answer.ok) return found
   const message = (found as { readonly message?: string } | null)?.message
-  throw new CommandError(message ?? `${base} answers ${answer.status}`)
+  throw new AnswerError(answer.status, message ?? `${base} answers ${answer.status}`)
 }

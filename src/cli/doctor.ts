@@ -14,6 +14,7 @@ import { addressOf, Connection } from '../client/connection.ts'
 import { nameOf } from '../client/topic-partition.ts'
 import { connect } from './ask-worker.ts'
 import { type Command, verb } from './command.ts'
+import { checkConnectors } from './doctor-connectors.ts'
 import { checkTables } from './doctor-tables.ts'
 import { exitCodes } from './failure.ts'
 import { json } from './json.ts'
@@ -51,6 +52,7 @@ export const command: Command = verb({
       for (const [check, run] of Object.entries({
         ...checks,
         tables: (cluster: Cluster) => checkTables(cluster, values),
+        connectors: () => checkConnectors(values),
       })) {
         try {
           findings.push(...(await run(session.cluster)))

@@ -47,6 +47,8 @@ t.test('a connector outlives the broker that it was made in', async (t) => {
   const data = join(directory, 'kafka')
   const first = await start(data, settings)
   const url = `${first.http}/connectors`
+  t.strictSame(await (await fetch(url)).json(), [], 'to look starts nothing')
+  t.notMatch(await (await fetch(`${first.http}/metrics`)).text(), /kafka_connect_/)
   const config = {
     'connector.class': 'FileStreamSink',
     topics: 'lines',
@@ -95,6 +97,29 @@ t.test('a connector outlives the broker that it was made in', async (t) => {
   )
   t.match(await cli('connectors', 'describe', 'out'), [0, /task 0 +RUNNING/])
   t.match(await cli('connectors', 'offsets', 'out', '--json'), [0, /"kafka_topic":"lines"/])
+  const doctor = () => cli('doctor', '--bootstrap-server', `127.0.0.1:${third.port}`)
+  t.match(await doctor(), [0, /^ok {4}connectors: 1 connector, none has failed$/m])
+  const page = await (await fetch(`${third.http}/metrics`)).text()
+  for (const line of [
+    'worker_connector_count 1',
+    'worker_task_count 1',
+    'worker_connector_running_task_count{connector="out"} 1',
+    'connector_status{connector="out",status="running"} 1',
+    'connector_task_status{connector="out",task="0",status="running"} 1',
+    'sink_task_partition_count{connector="out",task="0"} 2',
+  ])
+    t.match(page, `\nkafka_connect_${line}\n`)
+  await fetch(`${third.http}/connectors/broken/config`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...config, file: join(directory, 'none/out.txt') }),
+  })
+  await until('it fails', async () => (await doctor())[0] === 1)
+  t.match(await doctor(), [
+    1,
+    /^fail {2}connectors: task 0 of broken has failed: .*none.out.txt.*\n +`millrace connectors restart broken --failed`/m,
+  ])
+  await fetch(`${third.http}/connectors/broken`, { method: 'DELETE' })
   t.match(await cli('connectors', 'pause', 'none'), [1, /Connector none not found/])
   const bare = join(directory, 'bare.json')
   writeFileSync(bare, JSON.stringify(config))

@@ -488,6 +488,26 @@ t.test('tolerance, retries and dead letters', async (t) => {
   const stage = reported?.headers.find(({ key }) => key === '__connect.errors.stage')
   t.equal(String(stage?.value), 'TASK_PUT')
   t.strictSame(await trial.states('picky'), ['RUNNING', 'RUNNING'])
+  await trial.until('it is committed', () => trial.measured('picky')?.active === 0)
+  t.match(trial.measured('picky'), {
+    ...{ type: 'sink', taken: 1000, given: 999, partitions: 1, active: 0, lagMax: 0 },
+    ...{ batches: { sum: 1000 }, commitsFailed: 0 },
+    errors: {
+      ...{ attempts: 11, records: 11, skipped: 11, retries: 0, logged: 0 },
+      ...{ deadLetters: 11, deadLettersFailed: 0, lastMs: Number },
+    },
+  })
+  const shown = await trial.metrics()
+  for (const line of [
+    'sink_task_sink_record_read_total{connector="picky",task="0"} 1000',
+    'sink_task_sink_record_lag_max{connector="picky",task="0"} 0',
+    'connector_task_offset_commit_success_percentage{connector="picky",task="0"} 1',
+    'connector_task_offset_commit_failure_percentage{connector="picky",task="0"} 0',
+    'task_error_deadletterqueue_produce_requests{connector="picky",task="0"} 11',
+    'task_error_total_records_skipped{connector="picky",task="0"} 11',
+    'connector_connector_class{connector="picky",connector_class="test.Picky"} 1',
+  ])
+    t.match(shown, `\nkafka_connect_${line}\n`)
 
   await trial.ask('PATCH', '/connectors/picky/config', { 'errors.tolerance': 'none' })
   await trial.produce('json', ['still no json'])
@@ -497,6 +517,8 @@ t.test('tolerance, retries and dead letters', async (t) => {
     body.tasks[0].trace,
     /Tolerance exceeded in error handler \(VALUE_CONVERTER, \S+\)[\s\S]*Caused by: [\s\S]*JSON has/,
   )
+  t.match(trial.measured('picky')?.errors, { records: 1, skipped: 0 })
+  t.match(await trial.metrics(), /worker_connector_failed_task_count\{connector="picky"\} 1\n/)
 })
 
 t.test('offsets over REST', async (t) => {

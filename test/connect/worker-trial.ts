@@ -19,10 +19,14 @@ import type { SinkPlugin, SinkTask } from '../../src/connect/plugin.ts'
 import { type AnyPlugin, Plugins } from '../../src/connect/plugins.ts'
 import { connectApi } from '../../src/connect/rest/connect-api.ts'
 import { SoloHerder } from '../../src/connect/runtime/solo-herder.ts'
+import type { TaskMeasured } from '../../src/connect/runtime/task-measures.ts'
 import { exactlyOnceGroup, parseConnectConfig } from '../../src/connect/runtime/worker.ts'
+import type { ConnectorMeasured } from '../../src/connect/runtime/worker-measured.ts'
 import { transformations } from '../../src/connect/transforms/known-transforms.ts'
 import { predicates } from '../../src/connect/transforms/predicates.ts'
+import { connectMetrics } from '../../src/connect-metrics.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { MetricsPage } from '../../src/http/metrics-page.ts'
 import type { HttpAnswer } from '../../src/http/routes.ts'
 import { startBroker } from '../cli/running-broker.ts'
 
@@ -109,6 +113,23 @@ export class WorkerTrial {
     })
     this.#answer = connectApi(this.#herder)
     await this.#herder.start()
+  }
+
+  /** Of the first task. */
+  measured(name: string): TaskMeasured | null | undefined {
+    return this.#connectors.find((one) => one.name === name)?.tasks[0]?.measured
+  }
+
+  get #connectors(): readonly ConnectorMeasured[] {
+    return this.#herder?.measured() ?? []
+  }
+
+  async metrics(): Promise<string> {
+    const page = new MetricsPage(
+      [(out) => connectMetrics(out, async () => this.#connectors)],
+      environment,
+    )
+    return Buffer.concat((await page.render('')).pieces).toString()
   }
 
   async stopWorker(): Promise<void> {

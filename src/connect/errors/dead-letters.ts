@@ -9,6 +9,7 @@ import type { Cluster } from '../../client/cluster.ts'
 import { isAnswer } from '../../client/failures.ts'
 import { Producer, type ProducerOptions } from '../../client/producer.ts'
 import { ConnectException, classNameOf, traceOf } from '../failures.ts'
+import type { ErrorCounts } from '../runtime/task-measures.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { ErrorReporter, Processing } from './tolerance.ts'
 
@@ -19,6 +20,7 @@ export interface DeadLetterOptions {
   readonly connector: string
   readonly task: number
   readonly producer: ProducerOptions
+  readonly counts: ErrorCounts
 }
 
 const headerPrefix = '__connect.errors.'
@@ -52,8 +54,9 @@ export class DeadLetterQueue {
   /** What cannot be written is logged, and no reason to fail, as in Kafka. */
   readonly report: ErrorReporter<ConsumedRecord> = async (processing) => {
     const { key, value, headers, timestamp } = processing.original
-    const { topic, hasContextHeaders } = this.#options
+    const { topic, hasContextHeaders, counts } = this.#options
     const { log } = this.#cluster.environment
+    counts.deadLetters++
     try {
       await this.#producer.send({
         topic,
@@ -63,6 +66,7 @@ export class DeadLetterQueue {
         ...(timestamp >= 0 ? { timestamp } : {}),
       })
     } catch (error) {
+      counts.deadLettersFailed++
       log.error(`Could not produce message to dead letter queue. topic=${topic}`, {
         reason: String(error),
       })

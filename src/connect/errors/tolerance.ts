@@ -6,6 +6,7 @@
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
 import { ConnectException, RetriableException } from '../failures.ts'
 import type { Awaitable } from '../plugin.ts'
+import { type ErrorCounts, noErrors } from '../runtime/task-measures.ts'
 
 export type Stage =
   | 'TASK_POLL'
@@ -51,6 +52,8 @@ export interface ToleranceOptions {
   /** -1: without end. */
   readonly retryTimeoutMs: Milliseconds
   readonly retryDelayMaxMs: Milliseconds
+  /** Where errors are counted. */
+  readonly counts?: ErrorCounts
 }
 
 const retryDelayMinMs = 300
@@ -59,6 +62,7 @@ export class Tolerance<Original> {
   readonly #environment: Environment
   readonly #options: ToleranceOptions
   readonly #reporters: readonly ErrorReporter<Original>[]
+  readonly #counts: ErrorCounts
   #failures = 0
   #isStopping = false
   #endPause: () => void = () => undefined
@@ -70,6 +74,7 @@ export class Tolerance<Original> {
   ) {
     this.#environment = environment
     this.#options = options
+    this.#counts = options.counts ?? noErrors()
     this.#reporters = reporters
   }
 
@@ -119,13 +124,21 @@ export class Tolerance<Original> {
     className: string,
     error: unknown,
   ): Promise<void> {
-    this.#failures++
+    this.#countFailure()
+    this.#counts.attempts++
     processing.stage = stage
     processing.className = className
     processing.error = error
     const reported = this.#report(processing)
     if (!this.isWithinLimits) throw exceeded(processing, error)
+    this.#counts.skipped++
     return reported
+  }
+
+  #countFailure(): void {
+    this.#failures++
+    this.#counts.records++
+    this.#counts.lastMs = this.#environment.clock.now()
   }
 
   async #retry<V>(
@@ -138,14 +151,17 @@ export class Tolerance<Original> {
     const startedMs = clock.monotonic()
     const deadline = retryTimeoutMs < 0 ? Number.POSITIVE_INFINITY : startedMs + retryTimeoutMs
     let error = first
+    this.#counts.attempts++
     while (error instanceof RetriableException && clock.monotonic() < deadline) {
       await this.#pause(processing.attempts, deadline)
       if (this.#isStopping) break
       processing.attempts++
+      this.#counts.retries++
       try {
         return await operation()
       } catch (again) {
         error = again
+        this.#counts.attempts++
       }
     }
     return this.#fail(processing, error)
@@ -157,12 +173,13 @@ export class Tolerance<Original> {
       throw new ConnectException('The task was stopped while a record was tried again', {
         cause: error,
       })
-    this.#failures++
+    this.#countFailure()
     processing.error = error
     await this.#report(processing)
     if (!recordStages.has(processing.stage) && !(error instanceof RetriableException))
       throw new ConnectException('Unhandled exception in error handler', { cause: error })
     if (!this.isWithinLimits) throw exceeded(processing, error)
+    this.#counts.skipped++
     return null
   }
 

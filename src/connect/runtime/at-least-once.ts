@@ -10,12 +10,14 @@ import { ConnectException } from '../failures.ts'
 import type { SourceRecord } from '../records.ts'
 import { producerOptions } from './client-settings.ts'
 import {
+  countFinished,
   type SourceOffset,
   type SourceWrites,
   tellWritten,
   type WriteParts,
 } from './source-writes.ts'
 import { type Submitted, SubmittedRecords } from './submitted-records.ts'
+import { note } from './task-measures.ts'
 
 export class AtLeastOnce implements SourceWrites {
   readonly transactionContext = null
@@ -49,12 +51,14 @@ export class AtLeastOnce implements SourceWrites {
     const submitted = this.#submitted.add(record)
     if (bytes === null) {
       submitted.isAcknowledged = true
+      countFinished(this.#parts, false)
       await this.#parts.task.commitRecord?.(record, null)
       return
     }
     this.#producer.add(bytes, (error, delivery) => {
       if (error !== null) return this.#failed(processing, submitted, error)
       submitted.isAcknowledged = true
+      countFinished(this.#parts, true)
       this.#parts.onTopic(bytes.topic)
       void tellWritten(this.#parts, record, delivery)
     })
@@ -85,18 +89,23 @@ export class AtLeastOnce implements SourceWrites {
     log.debug('Ignoring a record that could not be written', { reason: String(error) })
     void tolerance.executeFailed(processing, 'KAFKA_PRODUCE', 'millrace.Producer', error)
     submitted.isAcknowledged = true
+    countFinished(this.#parts, false)
     void tellWritten(this.#parts, processing.original, null)
   }
 
   /** Never rejects: the next one makes up for it. */
   async #commit(): Promise<void> {
-    const { offsets, task, options, loop } = this.#parts
+    const { offsets, task, options, loop, measures } = this.#parts
+    const { clock } = options.worker.environment
+    const startedMs = clock.monotonic()
     const committable = [...this.#unkept, ...this.#submitted.takeCommittable()]
     try {
       if (committable.length > 0 && !loop.isCancelled) await offsets.put(committable)
       this.#unkept = []
       await task.commit?.()
+      if (committable.length > 0) note(measures.commits, clock.monotonic() - startedMs)
     } catch (error) {
+      measures.commitsFailed++
       if (committable.length > 0) this.#unkept = committable
       const { log } = options.worker.environment
       log.error('Offsets of a source task could not be kept', { err: error })

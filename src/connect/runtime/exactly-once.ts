@@ -20,12 +20,14 @@ import type { SourceRecord } from '../records.ts'
 import { toJson } from '../storage/offset-state.ts'
 import { producerOptions, transactionTimeoutMs } from './client-settings.ts'
 import {
+  countFinished,
   type SourceOffset,
   type SourceWrites,
   tellWritten,
   type WriteParts,
 } from './source-writes.ts'
 import { named } from './task.ts'
+import { note } from './task-measures.ts'
 
 /** Whether the task may write, around its taking over. */
 export interface TaskGuard {
@@ -115,7 +117,10 @@ export class ExactlyOnce implements SourceWrites {
     if (bytes !== null) this.#add(record, bytes)
     const { sourcePartition: partition, sourceOffset: offset } = record
     this.#offsets.set(writeJson(toJson(partition)), { partition, offset })
-    if (bytes === null) this.#records.push({ record, delivery: null })
+    if (bytes === null) {
+      this.#records.push({ record, delivery: null })
+      countFinished(this.#parts, false)
+    }
     if (this.#producer.isFull) await this.#producer.room()
     const isMuch = this.#boundary === 'interval' && this.#records.length >= recordsMax
     if (isMuch) await this.#commit()
@@ -152,10 +157,12 @@ export class ExactlyOnce implements SourceWrites {
     this.#records.push(row)
     this.#producer.add(bytes, (error, delivery) => {
       if (error !== null) {
+        countFinished(this.#parts, false)
         if (!this.#isAborting) this.#parts.onFailure(this.#failed(error))
         return
       }
       row.delivery = delivery
+      countFinished(this.#parts, true)
       this.#parts.onTopic(bytes.topic)
     })
   }
@@ -188,7 +195,9 @@ export class ExactlyOnce implements SourceWrites {
   /** Rejects with ConnectException; then all of it is left out. */
   async #commit(): Promise<void> {
     if (this.#offsets.size === 0 && !this.#isRunning) return
-    const { offsets, task, options } = this.#parts
+    const { offsets, task, options, measures } = this.#parts
+    const { clock } = options.worker.environment
+    const startedMs = clock.monotonic()
     try {
       this.#run()
       for (const offset of this.#offsets.values()) {
@@ -201,8 +210,10 @@ export class ExactlyOnce implements SourceWrites {
       }
       await this.#producer.commit()
     } catch (error) {
+      measures.commitsFailed++
       throw this.#failed(error as Error)
     }
+    note(measures.commits, clock.monotonic() - startedMs)
     this.#isRunning = false
     await offsets.also([...this.#offsets.values()])
     this.#offsets.clear()

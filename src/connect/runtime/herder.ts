@@ -18,6 +18,7 @@ import { fenceTasks } from './fencing.ts'
 import { Kept } from './kept.ts'
 import type { Worker } from './worker.ts'
 import { WorkerLog } from './worker-log.ts'
+import type { ConnectorMeasured } from './worker-measured.ts'
 
 /** A connector that starts is not waited for longer than that by whoever made it. */
 export const startWaitMs = 3_000
@@ -72,6 +73,9 @@ export abstract class Herder {
 
   /** While it is stopped, and stays so. Rejects with HttpError 404, 400. */
   abstract whileStopped<T>(name: string, work: (plugin: ConnectorPlugin) => Promise<T>): Promise<T>
+
+  /** Of the connectors and tasks that run on this worker. */
+  abstract measured(): readonly ConnectorMeasured[]
 
   /** What another worker's connector wants its tasks to be. Rejects with HttpError. */
   async putTasks(name: string, _request: InternalRequest): Promise<void> {

@@ -13,6 +13,7 @@ import { SinkTaskLoop } from './sink-task-loop.ts'
 import { SourceTaskLoop } from './source-task-loop.ts'
 import type { SourceOffsets } from './source-writes.ts'
 import type { RunningTask, TaskState } from './task.ts'
+import type { TaskMeasured } from './task-measures.ts'
 import type { Worker } from './worker.ts'
 
 export interface ConnectorEvents {
@@ -59,12 +60,21 @@ export class RunningConnector {
     return [...this.#tasks.keys()]
   }
 
+  /** Null: it runs not here, or could not begin. */
+  measured(task: number): TaskMeasured | null {
+    return this.#tasks.get(task)?.measured() ?? null
+  }
+
   get isStarted(): boolean {
     return this.#instance !== null
   }
 
   get version(): string {
     return this.#options.plugin.version
+  }
+
+  get className(): string {
+    return this.#options.plugin.className
   }
 
   get isSink(): boolean {

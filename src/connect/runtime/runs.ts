@@ -19,6 +19,7 @@ import { ConnectorOffsets } from './connector-offsets.ts'
 import type { Kept } from './kept.ts'
 import { RunningConnector } from './running-connector.ts'
 import type { Worker } from './worker.ts'
+import type { ConnectorMeasured } from './worker-measured.ts'
 
 export interface RunsEvents {
   /** A connector asks for its tasks to be configured anew. */
@@ -101,6 +102,24 @@ export class Runs {
     const version = this.#running.get(name)?.version ?? null
     const status = this.#status(state, version, error)
     this.#kept.tell([connectorStatusEntry(name, status)])
+  }
+
+  /** Of what runs here. */
+  measured(): ConnectorMeasured[] {
+    const { workerId } = this.#worker
+    const { statuses } = this.#kept
+    return Array.from(this.#running, ([name, connector]) => {
+      const status = statuses.connector(name)
+      const tasks = statuses.tasks(name).filter(([, task]) => task.workerId === workerId)
+      return {
+        ...{ name, className: connector.className, version: connector.version },
+        type: connector.isSink ? 'sink' : 'source',
+        state: status?.workerId === workerId ? status.state : null,
+        tasks: tasks.map(([task, { state }]) => {
+          return { task, state, measured: connector.measured(task) }
+        }),
+      }
+    })
   }
 
   startTasks(name: string, numbers?: readonly number[]): void {

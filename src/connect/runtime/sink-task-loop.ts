@@ -41,6 +41,7 @@ import {
   taskConfig,
   toleranceOf,
 } from './task.ts'
+import { note, type TaskMeasured, TaskMeasures } from './task-measures.ts'
 
 type Offsets = Map<string, PartitionOffset>
 
@@ -62,6 +63,7 @@ export class SinkTaskLoop implements RunningTask {
   readonly #transforms: TransformChain
   readonly #context: SinkContext
   readonly #onTopic: (topic: string) => void
+  readonly #measures = new TaskMeasures()
   #tolerance: Tolerance<ConsumedRecord> | null = null
   #errant: ErrantRecords | null = null
   #deadLetters: DeadLetterQueue | null = null
@@ -130,6 +132,19 @@ export class SinkTaskLoop implements RunningTask {
     this.#cluster.close()
   }
 
+  measured(): TaskMeasured {
+    const { assignment } = this.#consumer
+    const lags = assignment.map((partition) => {
+      const committed = this.#committed.get(nameOf(partition))?.offset
+      const position = this.#consumer.position(partition)
+      if (committed === undefined || position === undefined) return 0
+      return Math.max(0, position - committed)
+    })
+    const active = lags.reduce((sum, lag) => sum + lag, 0)
+    const lagMax = Math.max(0, ...lags)
+    return { ...this.#measures, type: 'sink', active, partitions: assignment.length, lagMax }
+  }
+
   async #run(): Promise<void> {
     // Whoever made it hears of nothing before it has it.
     await Promise.resolve()
@@ -164,6 +179,7 @@ export class SinkTaskLoop implements RunningTask {
         connector: id.connector,
         task: id.task,
         producer: producerOptions(settings, worker.settings),
+        counts: this.#measures.errors,
       })
       reporters.push(this.#deadLetters.report)
     }
@@ -173,12 +189,16 @@ export class SinkTaskLoop implements RunningTask {
     if (config['errors.log.enable']) {
       const isPlaced = config['errors.log.include.messages']
       reporters.push(
-        logReporter(environment.log, id, ({ topic: from, partition, offset, timestamp }) =>
-          isPlaced ? { topic: from, partition, offset, timestamp } : null,
+        logReporter(
+          { log: environment.log, counts: this.#measures.errors },
+          id,
+          ({ topic: from, partition, offset, timestamp }) =>
+            isPlaced ? { topic: from, partition, offset, timestamp } : null,
         ),
       )
     }
-    this.#tolerance = new Tolerance(environment, toleranceOf(settings), reporters)
+    const tolerance = toleranceOf(settings, this.#measures.errors)
+    this.#tolerance = new Tolerance(environment, tolerance, reporters)
     if (reporters.length > 0) this.#errant = new ErrantRecords(this.#tolerance, this.#backToBytes)
     this.#nextCommitMs = this.#now + this.#commitIntervalMs
     await this.#subscribe()
@@ -228,14 +248,18 @@ export class SinkTaskLoop implements RunningTask {
     const polled = await this.#consumer.poll({ timeoutMs, recordsMax: this.#recordsMax })
     // What the task has asked for meanwhile, as partitions came and went, holds for what was polled too.
     const rewound = this.#rewind()
+    const takenBefore = this.#measures.taken
     for (const partition of polled)
       if (!rewound.has(nameOf(partition))) await this.#convert(partition)
     this.#notePositions()
+    const taken = this.#measures.taken - takenBefore
+    if (taken > 0) note(this.#measures.batches, taken)
     await this.#deliver()
   }
 
   async #convert(polled: PartitionRecords): Promise<void> {
     const { topic, partition, records, nextOffset } = polled
+    this.#measures.taken += records.length
     const first = records[0]
     if (first !== undefined) this.#begin({ topic, partition, offset: first.offset })
     for (const record of records.slice(this.#takenAsJson(polled))) {
@@ -267,6 +291,7 @@ export class SinkTaskLoop implements RunningTask {
     if (given.length === 0) return 0
     const taken = this.#task.takeJson({ topic, partition }, given)
     if (taken > 0) this.#onTopic(topic)
+    this.#measures.given += taken
     return taken
   }
 
@@ -316,6 +341,7 @@ export class SinkTaskLoop implements RunningTask {
   }
 
   async #deliver(): Promise<void> {
+    const startedMs = this.#now
     try {
       await this.#task.put(this.#batch)
       this.#errant?.throwIfExceeded()
@@ -330,6 +356,8 @@ export class SinkTaskLoop implements RunningTask {
       this.#pauseAsNeeded()
       return
     }
+    this.#measures.given += this.#batch.length
+    if (this.#polled.size > 0) note(this.#measures.works, this.#now - startedMs)
     for (const [name, offset] of this.#polled) this.#current.set(name, offset)
     this.#polled.clear()
     this.#batch = []
@@ -345,10 +373,12 @@ export class SinkTaskLoop implements RunningTask {
     const offsets = partitions.flatMap((partition) => this.#current.get(nameOf(partition)) ?? [])
     if (offsets.length === 0 && !isClosing) return
     let allowed: readonly PartitionOffset[] = []
+    const startedMs = this.#now
     try {
       if (offsets.length > 0) allowed = await this.#preCommit(offsets)
     } catch (error) {
       log.error('A sink task cannot commit: it reads the records again', { err: error })
+      this.#measures.commitsFailed++
       if (!isClosing) this.#goBack(offsets)
       return
     } finally {
@@ -367,7 +397,9 @@ export class SinkTaskLoop implements RunningTask {
     try {
       await this.#consumer.commit(committable)
       for (const offset of committable) this.#committed.set(nameOf(offset), offset)
+      note(this.#measures.commits, this.#now - startedMs)
     } catch (error) {
+      this.#measures.commitsFailed++
       // The next commit makes up for it; of partitions that are gone, whoever has them now.
       log.warn('Offsets of a sink task could not be committed', { reason: String(error) })
     }

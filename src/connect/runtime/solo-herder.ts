@@ -25,6 +25,7 @@ import { removeOrphans } from './orphans.ts'
 import { pausedFor } from './pause.ts'
 import { Runs } from './runs.ts'
 import type { Worker } from './worker.ts'
+import type { ConnectorMeasured } from './worker-measured.ts'
 
 export class SoloHerder extends Herder {
   readonly #openStorage: (states: States) => Promise<Storage>
@@ -65,6 +66,10 @@ export class SoloHerder extends Herder {
     await Promise.all(this.#runs.names.map((name) => this.#runs.stopInstance(name)))
     await this.kept.close()
     this.cluster.close()
+  }
+
+  measured(): readonly ConnectorMeasured[] {
+    return this.#runs.measured()
   }
 
   put(name: string, settings: Settings, options: PutOptions): Promise<boolean> {

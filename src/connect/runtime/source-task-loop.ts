@@ -23,6 +23,7 @@ import {
   taskConfig,
   toleranceOf,
 } from './task.ts'
+import { note, type TaskMeasured, TaskMeasures } from './task-measures.ts'
 import { TopicCreation } from './topic-creation.ts'
 
 /** What a task needs that writes in transactions. */
@@ -44,6 +45,7 @@ export class SourceTaskLoop implements RunningTask {
   readonly #transforms: TransformChain
   readonly #tolerance: Tolerance<SourceRecord>
   readonly #topics: TopicCreation
+  readonly #measures = new TaskMeasures()
   #isPaused: boolean
   #isStopping = false
   #isCancelled = false
@@ -68,8 +70,9 @@ export class SourceTaskLoop implements RunningTask {
     const config = taskConfig(settings)
     const { log } = worker.environment
     const isPlaced = config['errors.log.include.messages']
+    const counts = this.#measures.errors
     const reporter = logReporter<SourceRecord>(
-      log,
+      { log, counts },
       id,
       ({ topic, sourcePartition, sourceOffset }) =>
         isPlaced
@@ -78,7 +81,7 @@ export class SourceTaskLoop implements RunningTask {
     )
     this.#tolerance = new Tolerance(
       worker.environment,
-      toleranceOf(settings),
+      toleranceOf(settings, counts),
       config['errors.log.enable'] ? [reporter] : [],
     )
     this.#cluster = new Cluster(worker.environment, {
@@ -92,6 +95,7 @@ export class SourceTaskLoop implements RunningTask {
     this.#task = plugin.task()
     const parts = {
       ...{ cluster: this.#cluster, options, task: this.#task, tolerance: this.#tolerance, offsets },
+      measures: this.#measures,
       loop: this,
       onTopic: onceEach(options.onTopic),
       onFailure: (error: Error) => {
@@ -134,6 +138,11 @@ export class SourceTaskLoop implements RunningTask {
     this.#isCancelled = true
     this.stop()
     this.#cluster.close()
+  }
+
+  measured(): TaskMeasured {
+    const { taken, finished } = this.#measures
+    return { ...this.#measures, type: 'source', active: taken - finished, partitions: 0, lagMax: 0 }
   }
 
   async #run(): Promise<void> {
@@ -184,8 +193,17 @@ export class SourceTaskLoop implements RunningTask {
   }
 
   async #poll(): Promise<readonly SourceRecord[] | null> {
+    const { clock } = this.#options.worker.environment
+    const startedMs = clock.monotonic()
     try {
-      return await this.#task.poll()
+      const records = await this.#task.poll()
+      if (records !== null && records.length > 0) {
+        const { batches, works } = this.#measures
+        this.#measures.taken += records.length
+        note(batches, records.length)
+        note(works, clock.monotonic() - startedMs)
+      }
+      return records
     } catch (error) {
       if (error instanceof RetriableException) return null
       throw error

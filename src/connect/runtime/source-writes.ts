@@ -9,6 +9,7 @@ import type { PartitionOffset, SourceTask, TransactionContext } from '../plugin.
 import type { SourcePosition, SourceRecord } from '../records.ts'
 import type { Entry } from '../storage/storage.ts'
 import type { TaskOptions } from './task.ts'
+import type { TaskMeasures } from './task-measures.ts'
 
 export interface SourceOffset {
   readonly partition: SourcePosition
@@ -54,10 +55,17 @@ export interface WriteParts {
   readonly task: SourceTask
   readonly tolerance: Tolerance<SourceRecord>
   readonly offsets: SourceOffsets
+  readonly measures: TaskMeasures
   readonly loop: { readonly isStopping: boolean; readonly isCancelled: boolean }
   readonly onTopic: (topic: string) => void
   /** The task cannot go on. */
   readonly onFailure: (error: Error) => void
+}
+
+/** One record is dealt with: written, or left out. */
+export function countFinished({ measures }: WriteParts, isWritten: boolean): void {
+  measures.finished++
+  if (isWritten) measures.given++
 }
 
 /** What a task makes of it is its own affair, as in Kafka. */

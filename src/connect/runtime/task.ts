@@ -4,6 +4,7 @@ import type { Settings } from '../config-def.ts'
 import { sinkConfig } from '../connector-configs.ts'
 import type { ConsumedRecord } from '../errors/consumed-record.ts'
 import type { ErrorReporter, Processing, ToleranceOptions } from '../errors/tolerance.ts'
+import type { ErrorCounts, TaskMeasured } from './task-measures.ts'
 import type { Worker } from './worker.ts'
 
 export interface TaskId {
@@ -35,11 +36,13 @@ export interface RunningTask {
   stop(): void
   /** It did not end in time: nothing more is written for it. */
   cancel(): void
+  measured(): TaskMeasured
 }
 
-export function toleranceOf(settings: Settings): ToleranceOptions {
+export function toleranceOf(settings: Settings, counts: ErrorCounts): ToleranceOptions {
   const config = sinkConfig.parse(named(settings))
   return {
+    counts,
     toleratesAll: config['errors.tolerance'] === 'all',
     retryTimeoutMs: config['errors.retry.timeout'],
     retryDelayMaxMs: config['errors.retry.delay.max.ms'],
@@ -55,13 +58,14 @@ export const taskConfig = (settings: Settings) => sinkConfig.parse(named(setting
 
 /** Errors in the log, where `errors.log.enable` asks for them. */
 export function logReporter<Original>(
-  log: Logger,
+  { log, counts }: { readonly log: Logger; readonly counts: ErrorCounts },
   id: TaskId,
   place: (original: Original) => object | null,
 ): ErrorReporter<Original> {
   return async (processing: Processing<Original>) => {
     const { stage, className, attempts, error, original } = processing
     const message = `Error encountered in task ${id.connector}-${id.task}. Executing stage '${stage}' with class '${className}'`
+    counts.logged++
     log.error(message, { attempts, ...place(original), err: error })
   }
 }

@@ -13,6 +13,7 @@ import type { Kept } from '../kept.ts'
 import { pausedFor } from '../pause.ts'
 import { Runs } from '../runs.ts'
 import type { Worker } from '../worker.ts'
+import type { ConnectorMeasured } from '../worker-measured.ts'
 import { parseTaskName, taskName, type Work } from './work.ts'
 
 export interface AssignedRunsOptions {
@@ -62,6 +63,10 @@ export class AssignedRuns {
     }
     for (const [name, numbers] of byConnector(tasks))
       this.#do(name, async () => this.#startTasks(name, numbers))
+  }
+
+  measured(): readonly ConnectorMeasured[] {
+    return this.#runs.measured()
   }
 
   /** Resolves when all of it has stopped, or was given up. */

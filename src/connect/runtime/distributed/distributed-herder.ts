@@ -31,6 +31,7 @@ import { InOrder } from '../in-order.ts'
 import { pausedFor } from '../pause.ts'
 import type { Worker } from '../worker.ts'
 import { rootLogger } from '../worker-log.ts'
+import type { ConnectorMeasured } from '../worker-measured.ts'
 import { AssignedRuns } from './assigned-runs.ts'
 import { LeaderWrites, leaderIdOf } from './leader-writes.ts'
 import { checkSignature, signatureAlgorithm, signed } from './signatures.ts'
@@ -112,6 +113,10 @@ export class DistributedHerder extends Herder {
     })
     await this.kept.close()
     this.cluster.close()
+  }
+
+  override measured(): readonly ConnectorMeasured[] {
+    return this.#runs.measured()
   }
 
   override put(name: string, settings: Settings, options: PutOptions): Promise<boolean> {
