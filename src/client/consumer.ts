@@ -147,6 +147,8 @@ export class Consumer {
       await this.#tryFindPositions()
       await this.#autoCommit()
       const taken = this.#fetcher.take(recordsMax)
+      // As Kafka's consumer: there is nothing in it that anybody could still be doing.
+      for (const offset of this.#fetcher.passed()) this.#toCommit.set(nameOf(offset), offset)
       if (taken.length > 0) {
         this.#handedOut = taken.map(({ topic, partition, nextOffset: offset, leaderEpoch }) => ({
           topic,

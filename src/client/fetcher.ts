@@ -14,7 +14,7 @@ import type { Cluster } from './cluster.ts'
 import type { Answered } from './connection.ts'
 import { ClosedError } from './failures.ts'
 import { FetchedRecords } from './fetched-records.ts'
-import { type IsolationLevel, isolationCode } from './offsets.ts'
+import { type CommittedOffset, type IsolationLevel, isolationCode } from './offsets.ts'
 import { askEpochEnds, type EpochEnd, type Position } from './position-validation.ts'
 import { Reading } from './reading.ts'
 import { backoffMs } from './retry.ts'
@@ -56,6 +56,7 @@ export class Fetcher {
   /** By name, as a partition stays paused when it is sought in. */
   readonly #paused = new Set<string>()
   readonly #busy = new Set<number>()
+  #passed: Reading[] = []
   #turn = 0
   #isClosed = false
 
@@ -111,6 +112,7 @@ export class Fetcher {
   /** What has arrived, at most `recordsMax` records; each partition's turn comes first once. */
   take(recordsMax: number): PartitionRecords[] {
     const taken: PartitionRecords[] = []
+    this.#passed = []
     let left = recordsMax
     const readings = [...this.#readings.values()]
     this.#turn++
@@ -123,8 +125,12 @@ export class Fetcher {
         if (taken.length > 0) break
         throw error
       }
+      const { position } = reading
       const records = reading.take(left)
-      if (records.length === 0) continue
+      if (records.length === 0) {
+        if (reading.position > position) this.#passed.push(reading)
+        continue
+      }
       left -= records.length
       taken.push({
         topic: reading.topic,
@@ -137,6 +143,18 @@ export class Fetcher {
     }
     this.fetch()
     return taken
+  }
+
+  /**
+   * Where those partitions are now of which the last `take` had no records, but passed what is none: control records,
+   * what was aborted, gaps.
+   */
+  passed(): readonly CommittedOffset[] {
+    return this.#passed.map(
+      ({ topic, partition, position: offset, positionEpoch: leaderEpoch }) => ({
+        ...{ topic, partition, offset, leaderEpoch },
+      }),
+    )
   }
 
   /** Sends a fetch to every leader that has partitions to read, room for their records, and none under way. */

@@ -204,30 +204,38 @@ t.test(
 
 t.test(
   'committed records only',
-  withConsumer({ isolation: 'read_committed' }, async ({ t, shelf, consumer }) => {
-    const transactional = { isTransactional: true, producerEpoch: 0, baseSequence: 0 }
-    const marker = (type: 'abort' | 'commit', baseOffset: number, id: number) => ({
-      end: baseOffset + 1,
-      bytes: encodeControlBatch({
-        records: [{ type, value: { coordinatorEpoch: 0 } }],
-        timestamp: 1,
-        baseOffset,
-        producer: { id, epoch: 0 },
-      }),
-    })
-    shelf.aborted = [{ producerId: 1, firstOffset: 0 }]
-    shelf.partitions.set(0, [
-      batch(['x', 'x'], { ...transactional, producerId: 1 }),
-      batch(['a'], { ...transactional, producerId: 2, baseOffset: 2 }),
-      marker('abort', 3, 1),
-      marker('commit', 4, 2),
-      batch(['b'], { ...transactional, producerId: 1, baseOffset: 5 }),
-      batch(['c'], { baseOffset: 6 }),
-    ])
-    consumer.assign([{ topic: 't', partition: 0, offset: 0 }])
-    t.same(valuesOf(await take(consumer, 4)), ['a', 'b', 'c'])
-    t.equal(consumer.position({ topic: 't', partition: 0 }), 7)
-  }),
+  withConsumer(
+    { isolation: 'read_committed', groupId: 'g', autoCommitIntervalMs: 100 },
+    async ({ t, shelf, consumer }) => {
+      const transactional = { isTransactional: true, producerEpoch: 0, baseSequence: 0 }
+      const marker = (type: 'abort' | 'commit', baseOffset: number, id: number) => ({
+        end: baseOffset + 1,
+        bytes: encodeControlBatch({
+          records: [{ type, value: { coordinatorEpoch: 0 } }],
+          timestamp: 1,
+          baseOffset,
+          producer: { id, epoch: 0 },
+        }),
+      })
+      shelf.aborted = [{ producerId: 1, firstOffset: 0 }]
+      shelf.partitions.set(0, [
+        batch(['x', 'x'], { ...transactional, producerId: 1 }),
+        batch(['a'], { ...transactional, producerId: 2, baseOffset: 2 }),
+        marker('abort', 3, 1),
+        marker('commit', 4, 2),
+        batch(['b'], { ...transactional, producerId: 1, baseOffset: 5 }),
+        batch(['c'], { baseOffset: 6 }),
+      ])
+      consumer.assign([{ topic: 't', partition: 0, offset: 0 }])
+      t.same(valuesOf(await take(consumer, 4)), ['a', 'b', 'c'])
+      t.equal(consumer.position({ topic: 't', partition: 0 }), 7)
+      shelf.partitions.get(0)?.push(marker('commit', 7, 3))
+      t.same(await consumer.poll({ timeoutMs: 2000 }), [])
+      t.equal(consumer.position({ topic: 't', partition: 0 }), 8)
+      await consumer.poll({ timeoutMs: 2000 })
+      t.equal(shelf.committed.get(0), 8, 'a marker is behind nothing that could still be done')
+    },
+  ),
 )
 
 t.test(

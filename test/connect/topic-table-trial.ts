@@ -1,10 +1,12 @@
 /** A broker with topics that are tables, and what is asked of both. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { alterConfigs, type ConfigChange } from '../../src/client/admin/configs.ts'
 import { createTopics } from '../../src/client/admin/topics.ts'
 import { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
+import { Transaction } from '../../src/client/transaction.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import type { Started } from '../broker-process.ts'
 import { rowsOf } from './delta-trial.ts'
@@ -57,6 +59,25 @@ export function produce(broker: Started, topic: string, values: readonly (string
         value: value === null ? null : Buffer.from(value),
         partition: at % 2,
       })
+    await producer.close()
+  })
+}
+
+/** In a transaction, whose markers come by themselves. */
+export function produceAtOnce(broker: Started, topic: string, values: readonly string[]) {
+  return within(broker, async (cluster) => {
+    const transaction = new Transaction(cluster, { transactionalId: 'at once', timeoutMs: 10_000 })
+    await transaction.open()
+    const producer = new Producer(cluster, { acks: -1, idempotence: true, transaction })
+    for (const isCommitted of [true, false]) {
+      transaction.begin()
+      for (const [at, value] of values.entries())
+        producer.add({ topic, key: null, value: Buffer.from(value), partition: at % 2 })
+      await producer.flush()
+      // What was written comes before its marker, in an answer of its own.
+      await delay(300)
+      await (isCommitted ? producer.commit() : producer.abort())
+    }
     await producer.close()
   })
 }

@@ -29,6 +29,7 @@ import {
   make,
   numbers,
   produce,
+  produceAtOnce,
   told,
   within,
 } from './topic-table-trial.ts'
@@ -193,6 +194,9 @@ t.test('partitions come, the table moves, the topic is made anew', async (t) => 
   await produce(broker, 'b', flights(100, 105))
   await until('old and new', async () => (await ids(place('moved'))).length === 16)
   t.strictSame(await ids(place('moved')), [...numbers(0, 11), ...numbers(100, 105)])
+  await produceAtOnce(broker, 'b', flights(200, 204))
+  await until('what was committed', async () => (await ids(place('moved'))).length === 20)
+  await until('no marker is behind', async () => (await told(broker))[0]?.lag === 0)
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
 })

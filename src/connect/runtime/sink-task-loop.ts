@@ -47,6 +47,8 @@ type Offsets = Map<string, PartitionOffset>
 
 /** Topics that match `topics.regex` are looked for so often. */
 const topicsCheckMs = 30_000
+/** Where nothing but control records was read, that is committed after so long. */
+const passedMsMax = 1_000
 /** A poll that begins just behind a wake-up does not hear it: no longer than this it waits for nothing. */
 const pollMsMax = 500
 
@@ -448,11 +450,27 @@ export class SinkTaskLoop implements RunningTask {
   }
 
   #notePositions(): void {
-    for (const partition of this.#consumer.assignment) {
-      if (this.#current.has(nameOf(partition))) continue
+    const { assignment } = this.#consumer
+    const offsetIn = (offsets: Offsets, partition: TopicPartition) =>
+      offsets.get(nameOf(partition))?.offset
+    const isCommitted = assignment.every(
+      (partition) => offsetIn(this.#current, partition) === offsetIn(this.#committed, partition),
+    )
+    let hasPassed = false
+    for (const partition of assignment) {
       const offset = this.#consumer.position(partition)
-      if (offset !== undefined) this.#begin({ ...partition, offset })
+      if (offset === undefined || this.#polled.has(nameOf(partition))) continue
+      const current = offsetIn(this.#current, partition)
+      if (current === undefined) this.#begin({ ...partition, offset })
+      else if (offset > current) {
+        // Only control records and the like lie in between.
+        this.#current.set(nameOf(partition), { ...partition, offset })
+        hasPassed = true
+      }
     }
+    // A commit then has nothing else to do; without it the partition would look as if something waited in it.
+    if (hasPassed && isCommitted)
+      this.#nextCommitMs = Math.min(this.#nextCommitMs, this.#now + passedMsMax)
   }
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
