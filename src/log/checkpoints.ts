@@ -16,6 +16,9 @@ export const cleanerFile = 'cleaner-offset-checkpoint'
 
 const damagedSuffix = '.damaged'
 
+/** Of a file; where it is large, in pieces. */
+type Content = string | Buffer | Buffer[]
+
 /** The directory that holds `path`. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf('/')
@@ -29,7 +32,7 @@ export function parentOf(path: string): string {
 export function replaceFile(
   disk: Disk,
   path: string,
-  content: string | Buffer,
+  content: Content,
   options: { sync: boolean; isNameLater?: boolean },
 ): void {
   const file = openBeside(disk, path)
@@ -50,7 +53,7 @@ export function replaceFile(
 export async function replaceFileInBackground(
   disk: Disk,
   path: string,
-  content: string,
+  content: Content,
   isCurrent: () => boolean,
 ): Promise<void> {
   // Filled as soon as it is open: later it may be what somebody else has put in the place.
@@ -59,7 +62,7 @@ export async function replaceFileInBackground(
   if (isCurrent()) takePlace(disk, path)
 }
 
-function openFilled(disk: Disk, path: string, content: string): DiskFile {
+function openFilled(disk: Disk, path: string, content: Content): DiskFile {
   const file = openBeside(disk, path)
   try {
     fill(file, content)
@@ -86,9 +89,10 @@ export async function syncFile(disk: Disk, path: string): Promise<void> {
   if (file !== null) await syncAndClose(file)
 }
 
-function fill(file: DiskFile, content: string | Buffer): void {
+function fill(file: DiskFile, content: Content): void {
   file.truncate(0)
-  file.write([typeof content === 'string' ? Buffer.from(content) : content], 0)
+  if (typeof content === 'string') file.write([Buffer.from(content)], 0)
+  else file.write(Buffer.isBuffer(content) ? [content] : content, 0)
 }
 
 /** Where the new content of a file is written before it takes its place. */
@@ -161,8 +165,11 @@ export function readCheckpoint(disk: Disk, path: string): string[][] | null {
   return entries.length === count ? entries.map((line) => line.split(' ')) : null
 }
 
+/** What stands before the entries. */
+export const checkpointHead = (count: number): string => `0\n${count}\n`
+
 export const formatCheckpoint = (lines: readonly string[]): string =>
-  `0\n${lines.length}\n${lines.map((line) => `${line}\n`).join('')}`
+  checkpointHead(lines.length) + lines.map((line) => `${line}\n`).join('')
 
 /** Offsets by `topic-partition`; null where there is no file or it is damaged. */
 export function readOffsets(disk: Disk, path: string): Map<string, number> | null {
@@ -178,12 +185,8 @@ export function readOffsets(disk: Disk, path: string): Map<string, number> | nul
   return offsets
 }
 
-/** `entries`: offsets by `topic-partition`. */
-export function formatOffsets(entries: ReadonlyMap<string, number>): string {
-  const lines: string[] = []
-  for (const [name, offset] of entries) {
-    const dash = name.lastIndexOf('-')
-    lines.push(`${name.slice(0, dash)} ${name.slice(dash + 1)} ${offset}`)
-  }
-  return formatCheckpoint(lines)
+/** The entry of the log `topic-partition`, with the end of its line. */
+export function offsetLine(name: string, offset: number): string {
+  const dash = name.lastIndexOf('-')
+  return `${name.slice(0, dash)} ${name.slice(dash + 1)} ${offset}\n`
 }

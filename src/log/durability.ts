@@ -23,6 +23,8 @@ export interface DurabilityOptions {
   readonly writtenOffset: () => number
   /** The partition, for messages. */
   readonly name: string
+  /** Runs after each sync: the recovery point may have moved. */
+  readonly onSynced: () => void
 }
 
 export class Durability {
@@ -49,6 +51,7 @@ export class Durability {
     const synced = segments.sync(writtenOffset)
     await (snapshots.hasUnsynced ? Promise.all([synced, snapshots.sync()]) : synced)
     this.#lastSyncMs = environment.clock.monotonic()
+    this.#options.onSynced()
   }
 
   /**

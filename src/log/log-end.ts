@@ -39,6 +39,8 @@ export interface LogEndOptions {
   readonly isSyncedBeforeRoll: boolean
   /** Runs synchronously each time `offset` has moved forwards, before `written` resolves. */
   readonly onWritten: () => void
+  /** Runs after each sync: the recovery point may have moved. */
+  readonly onSynced: () => void
 }
 
 export class LogEnd {

@@ -7,6 +7,7 @@
  */
 import { DiskError } from '../environment/disk.ts'
 import type { Environment } from '../environment/environment.ts'
+import { inTurns, type Steps } from '../environment/in-turns.ts'
 import type { FencedDisk } from './fenced-disk.ts'
 import { type CheckpointedOffsets, noOffsets, OffsetCheckpoints } from './offset-checkpoints.ts'
 import {
@@ -20,6 +21,8 @@ import {
 export interface OpenLog extends CheckpointedOffsets {
   readonly topic: string
   readonly partition: number
+  /** Moves the recovery point up where much was written since the last time. Rejects with DiskError. */
+  advance(): Promise<void>
   /** Hands the operating system what `close` makes durable; whether there is anything. */
   writeOut(): Promise<boolean>
   close(): Promise<void>
@@ -44,6 +47,10 @@ export class LogInventory {
   /** With what writing checkpoints failed last, said once. */
   #reportedCode: string | null = null
   readonly #open = new Set<OpenLog>()
+  /** Open logs that have changed since their offsets were noted for the checkpoints. */
+  readonly #changed = new Set<OpenLog>()
+  /** Open logs that have changed since `takeChanged`. */
+  #untaken = new Set<OpenLog>()
   /** After an unclean end: partitions that were not opened, and so not checked, since. */
   readonly #unchecked = new Set<string>()
   /** See `missing`. */
@@ -57,7 +64,7 @@ export class LogInventory {
 
   /** Forgets what is checkpointed and not here, and notes what must be checked. Throws DiskError. */
   load(isClean: boolean): void {
-    const checkpoints = new OffsetCheckpoints(this.#disk, this.#directory, this.#environment.log)
+    const checkpoints = new OffsetCheckpoints(this.#environment, this.#disk, this.#directory)
     this.#checkpoints = checkpoints
     const names = new Set<string>()
     for (const { name: found, isDirectory } of this.#disk.list(this.#directory)) {
@@ -99,6 +106,7 @@ export class LogInventory {
   /** A log was opened here, and is in order now. */
   register(log: OpenLog): void {
     this.#open.add(log)
+    this.noteChange(log)
     this.#unchecked.delete(nameOf(log))
     this.#missing.delete(nameOf(log))
   }
@@ -106,6 +114,21 @@ export class LogInventory {
   /** A log was closed; its offsets stay. */
   unregister(log: OpenLog): void {
     if (this.#open.delete(log)) this.#checkpoints?.note(nameOf(log), log)
+    this.#changed.delete(log)
+    this.#untaken.delete(log)
+  }
+
+  /** Something of what is checkpointed of a log has changed. It costs next to nothing: each append tells. */
+  noteChange(log: OpenLog): void {
+    this.#changed.add(log)
+    this.#untaken.add(log)
+  }
+
+  /** The logs that have changed since this was asked last. */
+  takeChanged(): ReadonlySet<OpenLog> {
+    const taken = this.#untaken
+    this.#untaken = new Set()
+    return taken
   }
 
   /** The log of this name is gone, and so is what was known of it. */
@@ -135,17 +158,17 @@ export class LogInventory {
 
   /** Writes the recovery-point, log-start, high-watermark and cleaner checkpoints. Throws DiskError. */
   writeCheckpoints(): void {
-    this.#noteOpen()
+    for (const log of this.#open) this.#checkpoints?.note(nameOf(log), log)
     this.#checkpoints?.writeNow()
   }
 
   /**
-   * As `writeCheckpoints`, off the event loop; log starts, and what is compacted, are durable when it
-   * resolves. Rejects with DiskError.
+   * As `writeCheckpoints`, off the event loop, of the logs that have changed; log starts, and what is
+   * compacted, are durable when it resolves. Rejects with DiskError.
    */
   async checkpoint(): Promise<void> {
     this.#disk.check(null)
-    this.#noteOpen()
+    await inTurns(this.#environment, this.#noteChanged())
     await this.#checkpoints?.write()
     this.#reportedCode = null
   }
@@ -178,8 +201,14 @@ export class LogInventory {
     this.#environment.log.error('a checkpoint file could not be written', fields)
   }
 
-  #noteOpen(): void {
-    for (const log of this.#open) this.#checkpoints?.note(nameOf(log), log)
+  /** Whoever finds nothing left to note knows that all of it was noted. */
+  *#noteChanged(): Steps<void> {
+    for (const log of this.#changed) {
+      this.#changed.delete(log)
+      // One that was closed meanwhile was noted then, and its name may be another's by now.
+      if (this.#open.has(log)) this.#checkpoints?.note(nameOf(log), log)
+      yield
+    }
   }
 }
 

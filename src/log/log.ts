@@ -108,7 +108,11 @@ export class Log {
       offset: parts.logEndOffset,
       ...{ name, segments, snapshots, epochs, producers, tail },
       isSyncedBeforeRoll: options.onDamage === 'refuse' && !isCopy,
-      onWritten: () => this.onWritten?.(),
+      onWritten: () => {
+        directory.logs.noteChange(this)
+        this.onWritten?.()
+      },
+      onSynced: () => directory.logs.noteChange(this),
     })
     this.#recoveryPoint = new RecoveryPoint({
       ...{ config, segments, snapshots, producers },
@@ -272,6 +276,7 @@ export class Log {
   /** Clamped to [logStartOffset, logEndOffset]; returns what it became. */
   updateHighWatermark(offset: number): number {
     const bounded = Math.min(Math.max(offset, this.#logStartOffset), this.logEndOffset)
+    if (bounded !== this.#highWatermark) this.directory.logs.noteChange(this)
     this.#highWatermark = bounded
     this.#producers.onHighWatermark(bounded)
     return bounded
@@ -455,6 +460,7 @@ export class Log {
 
   /** The log was cut: its end, and everything that may not lie above it. */
   #endAt(offset: number): void {
+    this.directory.logs.noteChange(this)
     if (this.#segments.recoveryPoint > offset) this.directory.logs.checkpointThisTurn()
     this.#end.moveBack(offset)
     this.cleanable.onTruncated(offset)
@@ -464,6 +470,7 @@ export class Log {
   #startAt(offset: number): void {
     if (offset <= this.#logStartOffset) return
     this.#logStartOffset = offset
+    this.directory.logs.noteChange(this)
     this.#epochs.truncateFromStart(offset)
     this.updateHighWatermark(this.#highWatermark)
     this.onWritten?.()

@@ -10,14 +10,16 @@
  * the device, no log of that name is opened.
  */
 import type { Disk } from '../environment/disk.ts'
-import type { Logger } from '../environment/environment.ts'
+import type { Environment, Logger } from '../environment/environment.ts'
+import { atOnce, inTurns, type Steps } from '../environment/in-turns.ts'
 import {
   besideOf,
+  checkpointHead,
   cleanerFile,
-  formatOffsets,
   highWatermarkFile,
   logStartFile,
   moveAside,
+  offsetLine,
   readOffsets,
   recoveryPointFile,
   replaceFile,
@@ -52,7 +54,11 @@ export const noOffsets: CheckpointedOffsets = {
   cleanedOffset: -1,
 }
 
+/** Lines that are put together: a file of thousands of them is in no single piece. */
+const linesAtOnce = 64
+
 export class OffsetCheckpoints {
+  readonly #turns: Pick<Environment, 'clock' | 'timers'>
   readonly #disk: Disk
   readonly #directory: string
   readonly #files: readonly CheckpointFile[]
@@ -66,7 +72,9 @@ export class OffsetCheckpoints {
   #next: Promise<void> | null = null
 
   /** Reads the files, and moves aside what stands where they are written. A damaged one counts as empty, with a warning. Throws DiskError. */
-  constructor(disk: Disk, directory: string, log: Logger) {
+  constructor(turns: Pick<Environment, 'clock' | 'timers' | 'log'>, disk: Disk, directory: string) {
+    const { log } = turns
+    this.#turns = turns
     this.#disk = disk
     this.#directory = directory
     const counts = { changes: 0, written: 0 }
@@ -104,10 +112,14 @@ export class OffsetCheckpoints {
 
   note(name: string, now: CheckpointedOffsets): void {
     const before = this.#offsets.get(name)
+    let isChanged = before === undefined
     for (const file of this.#files) {
       const written = before?.[file.key] ?? file.unwritten
-      if (written !== now[file.key]) file.changes++
+      if (written === now[file.key]) continue
+      file.changes++
+      isChanged = true
     }
+    if (!isChanged) return
     const { recoveryPoint, logStartOffset, highWatermark, cleanedOffset } = now
     this.#offsets.set(name, { recoveryPoint, logStartOffset, highWatermark, cleanedOffset })
   }
@@ -136,7 +148,7 @@ export class OffsetCheckpoints {
     this.#generation++
     for (const file of this.#files) {
       if (file.written === file.changes) continue
-      replaceFile(this.#disk, file.path, this.#format(file), { sync: true })
+      replaceFile(this.#disk, file.path, atOnce(this.#format(file)), { sync: true })
       file.written = file.changes
     }
     this.#forgotten.clear()
@@ -172,7 +184,8 @@ export class OffsetCheckpoints {
       const { changes } = file
       if (file.written === changes) continue
       mustBeDurable ||= file.isPromise
-      await replaceFileInBackground(this.#disk, file.path, this.#format(file), isCurrent)
+      const content = await inTurns(this.#turns, this.#format(file))
+      if (isCurrent()) await replaceFileInBackground(this.#disk, file.path, content, isCurrent)
       // Who came between has written this one, or has failed to.
       if (!isCurrent()) return this.#run(mustBeDurable)
       file.written = changes
@@ -183,12 +196,20 @@ export class OffsetCheckpoints {
     for (const name of forgotten) this.#forgotten.delete(name)
   }
 
-  #format({ key, unwritten }: CheckpointFile): string {
-    const entries = new Map<string, number>()
+  /** What is noted, or forgotten, while this stops is in it or in the next one: it counts as a change of its own. */
+  *#format({ key, unwritten }: CheckpointFile): Steps<Buffer[]> {
+    const pieces: Buffer[] = []
+    let lines: string[] = []
+    let count = 0
     for (const [name, offsets] of this.#offsets) {
-      if (offsets[key] > unwritten) entries.set(name, offsets[key])
+      if (offsets[key] <= unwritten) continue
+      lines.push(offsetLine(name, offsets[key]))
+      if (++count % linesAtOnce !== 0) continue
+      pieces.push(Buffer.from(lines.join('')))
+      lines = []
+      yield
     }
-    return formatOffsets(entries)
+    return [Buffer.from(checkpointHead(count)), ...pieces, Buffer.from(lines.join(''))]
   }
 }
 

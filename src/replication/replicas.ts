@@ -103,6 +103,7 @@ export class Replicas {
       environment,
       intervals: options.intervals,
       partitions: () => this.partitions(),
+      partition: (topic, index) => this.get(topic, index),
       directories: () => this.onlineDirectories,
     })
     this.moves = new DirectoryMoves({

@@ -1,9 +1,14 @@
 /**
  * What is done to hosted logs again and again: their recovery points move up and are written down with
- * high watermarks and log starts, old segments go, producers that have fallen silent are forgotten.
+ * high watermarks and log starts, old segments go, producers that have fallen silent are forgotten. There may
+ * be ten thousand logs: what comes every few seconds is done to those that have changed, and all of it in
+ * slices of the event loop's turns.
  */
 import type { Environment, Milliseconds, Timer } from '../environment/environment.ts'
+import { allInTurns, inTurns, type Steps } from '../environment/in-turns.ts'
+import type { Log } from '../log/log.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import type { OpenLog } from '../log/log-inventory.ts'
 import type { Partition } from './partition.ts'
 
 export interface UpkeepIntervals {
@@ -21,6 +26,8 @@ export interface UpkeepOptions {
   readonly environment: Environment
   readonly intervals: UpkeepIntervals
   readonly partitions: () => Iterable<Partition>
+  /** The partition of this name, if it is hosted. */
+  readonly partition: (topic: string, index: number) => Partition | undefined
   /** Those that still work. */
   readonly directories: () => readonly LogDirectory[]
 }
@@ -36,15 +43,17 @@ export class Upkeep {
   }
 
   start(): void {
-    const { intervals, partitions } = this.#options
+    const { intervals } = this.#options
     this.#every(intervals.checkpointMs, intervals.checkpointMs, () => {
       this.#advancing ??= this.#advance().finally(() => {
         this.#advancing = null
       })
     })
-    this.#every(intervals.firstRetentionMs, intervals.retentionMs, () => this.deleteOldSegments())
+    this.#every(intervals.firstRetentionMs, intervals.retentionMs, () => {
+      void this.deleteOldSegments()
+    })
     this.#every(intervals.producerExpiryMs, intervals.producerExpiryMs, () => {
-      for (const partition of partitions()) partition.tend((log) => log.expireProducers())
+      void this.#tendAll((log) => log.expireProducers())
     })
   }
 
@@ -71,25 +80,42 @@ export class Upkeep {
     await Promise.all(writing)
   }
 
-  /** Retention by time and size, and the removal of what DeleteRecords passed. */
-  deleteOldSegments(): void {
-    const { partitions } = this.#options
-    for (const partition of partitions()) partition.tend((log) => log.deleteOldSegments())
+  /** Retention by time and size, and the removal of what DeleteRecords passed. Resolves when all have had it. */
+  deleteOldSegments(): void | Promise<void> {
+    return this.#tendAll((log) => void log.deleteOldSegments())
+  }
+
+  #tendAll(work: (log: Log) => void): void | Promise<void> {
+    return inTurns(this.#options.environment, this.#tendSteps(work))
+  }
+
+  *#tendSteps(work: (log: Log) => void): Steps<void> {
+    for (const partition of this.#options.partitions()) {
+      if (this.#isStopped) return
+      partition.tend(work)
+      yield
+    }
   }
 
   /** Moves the recovery points up, of one log after the other, and writes down where they are. */
   async #advance(): Promise<void> {
-    const { environment, partitions } = this.#options
-    for (const partition of partitions()) {
-      const log = partition.openedLog
-      if (this.#isStopped || log === null || partition.isOffline) continue
-      await log.advance().catch((err: unknown) => {
-        // One that was closed meanwhile is not missed.
-        if (!log.isUsable) return
-        environment.log.error('syncing a log failed', { partition: `${partition}`, err })
-      })
-    }
+    const { environment, directories } = this.#options
+    const changed = directories().flatMap((directory) => [...directory.logs.takeChanged()])
+    await allInTurns(environment, changed, (log) => this.#advanceOne(log), { atOnce: 1 })
     await this.checkpoint()
+  }
+
+  #advanceOne(open: OpenLog): void | Promise<void> {
+    const { environment, partition } = this.#options
+    const hosted = partition(open.topic, open.partition)
+    // Others are copies on their way, and the metadata log, which looks after itself.
+    const isTended = hosted?.openedLog === open && !hosted.isOffline
+    if (this.#isStopped || !isTended) return
+    return open.advance().catch((err: unknown) => {
+      // One that was closed meanwhile is not missed.
+      if (hosted.openedLog?.isUsable !== true) return
+      environment.log.error('syncing a log failed', { partition: `${hosted}`, err })
+    })
   }
 
   #every(firstMs: Milliseconds, intervalMs: Milliseconds, duty: () => void): void {

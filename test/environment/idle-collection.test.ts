@@ -10,7 +10,12 @@ const mb = 1024 * 1024
 t.test('V8 is nudged once a peak is over, and not for what is in use', async (t) => {
   let bytes: number | undefined = 0
   let nudges = 0
-  const collection = new IdleCollection({ measure: () => bytes, nudge: () => nudges++ })
+  let isBusy = false
+  const collection = new IdleCollection({
+    isBusy: () => isBusy,
+    measure: () => bytes,
+    nudge: () => nudges++,
+  })
   const lookAt = (megabytes: number) => {
     bytes = megabytes * mb
     nudges = 0
@@ -21,6 +26,9 @@ t.test('V8 is nudged once a peak is over, and not for what is in use', async (t)
   t.notOk(lookAt(30))
   t.notOk(lookAt(300), 'it rises')
   t.notOk(lookAt(600), 'and rises')
+  isBusy = true
+  t.notOk(lookAt(601), 'there is much to do')
+  isBusy = false
   t.ok(lookAt(601), 'it is level')
   t.notOk(lookAt(35), 'that was garbage')
   t.notOk(lookAt(36))

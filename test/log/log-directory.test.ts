@@ -30,6 +30,10 @@ class Offsets {
     this.topic = topic
   }
 
+  advance(): Promise<void> {
+    return Promise.resolve()
+  }
+
   writeOut(): Promise<boolean> {
     return Promise.resolve(true)
   }
@@ -73,6 +77,12 @@ class Place {
     return log
   }
 
+  /** Of a log that is open. */
+  change(log: Offsets, offsets: Partial<Offsets>): void {
+    Object.assign(log, offsets)
+    this.directory.logs.noteChange(log)
+  }
+
   async close(): Promise<void> {
     await this.world.run(this.directory.close(7))
   }
@@ -105,9 +115,9 @@ t.test('checkpoints are written when something has changed', async (t) => {
   t.equal(place.read(watermarks), '0\n1\norders 0 7\n')
   t.equal(place.read(starts), null, 'no log begins above 0')
   t.same(await checkpoint(), [])
-  orders.highWatermark = 8
+  place.change(orders, { highWatermark: 8 })
   t.same(await checkpoint(), ['replication-offset-checkpoint'])
-  orders.logStartOffset = 3
+  place.change(orders, { logStartOffset: 3 })
   t.same(await checkpoint(), ['log-start-offset-checkpoint'])
   t.equal(place.read(starts), '0\n1\norders 0 3\n')
   place.directory.logs.writeCheckpoints()
@@ -118,7 +128,7 @@ t.test('a write in the background gives way to a blocking one, and to a crash', 
   const place = new Place()
   const orders = place.log('orders', { recoveryPoint: 100, highWatermark: 100 })
   await place.world.run(place.directory.logs.checkpoint())
-  orders.recoveryPoint = 200
+  place.change(orders, { recoveryPoint: 200 })
   const outdated = place.directory.logs.checkpoint()
   orders.recoveryPoint = 50
   place.directory.logs.writeCheckpoints()
@@ -130,7 +140,7 @@ t.test('a write in the background gives way to a blocking one, and to a crash', 
     const log = at.log('orders', { recoveryPoint: 1, logStartOffset: 1, highWatermark: 1 })
     at.disk.syncDirectory(path)
     at.directory.logs.writeCheckpoints()
-    Object.assign(log, { recoveryPoint: 22, logStartOffset: 22, highWatermark: 22 })
+    at.change(log, { recoveryPoint: 22, logStartOffset: 22, highWatermark: 22 })
     const written = at.directory.logs.checkpoint()
     const isDone = seed % 4 === 0
     if (isDone) await at.world.run(written)
@@ -265,6 +275,44 @@ t.test('a shutdown is clean only where all that lies here was closed well', asyn
   damaged.directory.failPartition('orders-0', new Error('damaged'))
   await damaged.close()
   t.equal(damaged.read(mark), null)
+})
+
+t.test('checkpoints of very many logs take turns, and miss nothing meanwhile', async (t) => {
+  const place = new Place()
+  const count = 2500
+  const logs = Array.from({ length: count }, (_, number) =>
+    place.log(`t${number}`, { recoveryPoint: 1, logStartOffset: 1, highWatermark: 1 }),
+  )
+  const [first, second, third] = [logs[0], logs[count - 1], logs[count - 2]] as [
+    Offsets,
+    Offsets,
+    Offsets,
+  ]
+  const { timers } = place.process.environment
+  let turns = 0
+  const nextTurn = () => {
+    turns++
+    timers.nextTurn(nextTurn)
+  }
+  nextTurn()
+  const began = place.directory.logs.checkpoint()
+  // Some are noted by now: what changes of them, or goes, is in the file of whoever asks from here on.
+  place.change(first, { logStartOffset: 5 })
+  place.directory.logs.unregister(second)
+  place.directory.partitions.remove('t2499-0', 1000)
+  place.change(second, { logStartOffset: 77 })
+  place.change(third, { recoveryPoint: 6 })
+  await place.world.run(place.directory.logs.checkpoint())
+  t.ok(turns > 4, `${turns} turns`)
+  const offsetsIn = (file: string) => (place.read(file) ?? '').trim().split('\n')
+  const [, held, ...lines] = offsetsIn(starts)
+  t.equal(Number(held), count - 1)
+  t.equal(lines.length, count - 1)
+  t.ok(lines.includes('t0 0 5'))
+  t.notOk(lines.some((line) => line.startsWith('t2499 ')))
+  t.ok(offsetsIn(points).includes('t2498 0 6'))
+  await place.world.run(began)
+  t.same(offsetsIn(starts).length, count + 1)
 })
 
 t.test('a name that is given up is forgotten before it is used again', async (t) => {

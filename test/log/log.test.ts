@@ -422,3 +422,40 @@ t.test('the first disk error fences the directory', async (t) => {
   await fixture.world.run(fixture.directory.close(1))
   t.notOk(fixture.disk.exists('/data/.kafka_cleanshutdown'))
 })
+
+t.test('a log tells its directory of every change of what is checkpointed', async (t) => {
+  const fixture = new Fixture({ config: { segmentBytes: 2000 } })
+  const { log, directory, world } = fixture
+  const offsetsOf = () => {
+    const { recoveryPoint, logStartOffset, highWatermark, cleanedOffset } = fixture.log
+    return { recoveryPoint, logStartOffset, highWatermark, cleanedOffset }
+  }
+  const steps: (() => unknown)[] = [
+    () => {},
+    () => fixture.append(['a', 'b', 'c']),
+    () => log.updateHighWatermark(2),
+    () => log.deleteRecords(1),
+    () => log.flush(),
+    async () => {
+      for (let n = 0; n < 30; n++) await fixture.append([`${n} ${'x'.repeat(200)}`])
+    },
+    () => log.updateHighWatermark(log.logEndOffset),
+    () => log.advance(),
+    () => log.cleanable.markCleaned(8),
+    () => log.truncateTo(7),
+    () => log.skipTo(20),
+    () => log.truncateFullyAndStartAt(50),
+    () => log.roll(),
+  ]
+  let before = JSON.stringify(offsetsOf())
+  let changes = 0
+  for (const [at, step] of steps.entries()) {
+    await world.run(Promise.resolve(step()).then(() => {}))
+    await world.run(directory.logs.checkpoint())
+    const now = offsetsOf()
+    t.match(directory.logs.offsetsOf('orders-0'), now, `step ${at}`)
+    if (JSON.stringify(now) !== before) changes++
+    before = JSON.stringify(now)
+  }
+  t.ok(changes >= 8, `${changes} of the steps have changed something`)
+})

@@ -4,8 +4,10 @@
  * to do would keep hundreds of megabytes of garbage for hours. So it is looked now and then how much there
  * is; where that is far more than it has been and does not rise any more, V8 is asked for memory that nobody
  * will touch, so that it collects, a step at a time beside its other work. Where nothing comes of it the next
- * time is twice as far away, and in the end all is taken to be in use, until there is far more than that.
+ * time is twice as far away, and in the end all is taken to be in use, until there is far more than that. While
+ * there is much to do V8 is left alone: it will be asked for more soon enough, and clients would wait.
  */
+import { performance } from 'node:perf_hooks'
 
 const lookEveryMs = 2000
 
@@ -21,7 +23,12 @@ const nudgeBytes = 64 * 1024 * 1024
 /** From one nudge to the next, at most: about a minute. Then there are no more. */
 const looksBetweenMax = 32
 
+/** The share of the time in which the event loop is at work, and V8 is left alone. */
+const busyShareMin = 0.2
+
 export interface IdleCollectionOptions {
+  /** Whether there was much to do since it was asked last. */
+  readonly isBusy: () => boolean
   /** Bytes of all objects and buffers, garbage among them; undefined where nobody can tell now. */
   readonly measure: () => number | undefined
   /** Takes memory for a buffer and forgets it. */
@@ -41,6 +48,7 @@ export class IdleCollection {
   }
 
   look(): void {
+    const isBusy = this.#options.isBusy()
     const bytes = this.#options.measure()
     if (bytes === undefined) return
     const isLevel = Math.abs(bytes - this.#lastBytes) <= levelBytesMax
@@ -49,11 +57,11 @@ export class IdleCollection {
     if (bytes - this.#leastBytes < garbageBytesMin) {
       this.#looksLeft = 0
       this.#looksBetween = 1
-    } else if (this.#looksLeft > 0) {
+    } else if (!isBusy && this.#looksLeft > 0) {
       this.#looksLeft--
-    } else if (isLevel && this.#looksBetween === looksBetweenMax) {
+    } else if (!isBusy && isLevel && this.#looksBetween === looksBetweenMax) {
       this.#leastBytes = bytes
-    } else if (isLevel) {
+    } else if (!isBusy && isLevel) {
       this.#looksLeft = this.#looksBetween
       this.#looksBetween = Math.min(2 * this.#looksBetween, looksBetweenMax)
       this.#options.nudge(nudgeBytes)
@@ -75,7 +83,14 @@ function usedBytes(): number | undefined {
 
 /** For the process, for as long as it lives. */
 export function collectWhenIdle(): void {
+  let before = performance.eventLoopUtilization()
   const collection = new IdleCollection({
+    isBusy: () => {
+      const now = performance.eventLoopUtilization()
+      const { utilization } = performance.eventLoopUtilization(now, before)
+      before = now
+      return utilization >= busyShareMin
+    },
     measure: usedBytes,
     nudge: (bytes) => void Buffer.allocUnsafeSlow(bytes),
   })

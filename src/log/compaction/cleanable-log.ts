@@ -12,6 +12,7 @@
 import type { Disk, DiskError } from '../../environment/disk.ts'
 import type { LogConfig } from '../log-config.ts'
 import type { LogDirectory } from '../log-directory.ts'
+import type { OpenLog } from '../log-inventory.ts'
 import type { LogReader } from '../log-reader.ts'
 import { isOutOfFiles } from '../out-of-files.ts'
 import type { ProducerSnapshots, SnapshotEntry } from '../producer-snapshot.ts'
@@ -42,7 +43,7 @@ export interface CleanedLog {
 }
 
 export interface CleanableLogOptions {
-  readonly log: CleanedLog
+  readonly log: CleanedLog & OpenLog
   readonly disk: Disk
   /** The partition's directory. */
   readonly path: string
@@ -104,10 +105,12 @@ export class CleanableLog {
     this.#options.disk.syncDirectory(this.#options.path)
     const before = this.#cleanedOffset
     this.#cleanedOffset = offset
+    this.#noteChange()
     try {
       await this.log.directory.logs.checkpoint()
     } catch (error) {
       this.#cleanedOffset = Math.min(before, this.#cleanedOffset)
+      this.#noteChange()
       throw error
     }
   }
@@ -115,11 +118,18 @@ export class CleanableLog {
   /** This log holds what `other` holds. */
   copy(other: CleanableLog): void {
     this.#cleanedOffset = other.#cleanedOffset
+    this.#noteChange()
   }
 
   /** The log ends at `offset` now. */
   onTruncated(offset: number): void {
     this.#cleanedOffset = Math.min(this.#cleanedOffset, offset)
+    this.#noteChange()
+  }
+
+  #noteChange(): void {
+    const { log } = this.#options
+    log.directory.logs.noteChange(log)
   }
 
   /** Of the segments that compaction writes, beside what the place is where it is done. */
