@@ -32,10 +32,10 @@ import { CurrentLeaders } from './current-leader.ts'
 import {
   convertedRecords,
   isConverted,
-  isPackedBatch,
   isTransactionalBatch,
   producedRecords,
   transactionalProducer,
+  unpackedMaxOf,
 } from './produced-records.ts'
 
 const at = 'responses.partitionResponses.errorCode'
@@ -166,12 +166,23 @@ class Production {
     }
   }
 
-  /** Checks what has to be unpacked for it; null where that is done, or there is nothing. */
+  /**
+   * Checks what has to be unpacked for it; null where that is done, or there is nothing. Where all of the
+   * request's batches together unpack to little at the very worst, that is left to the appends.
+   */
   #checkPacked(): Promise<unknown> | null {
+    let unpackedMax = 0
+    for (const { partitionData } of this.#request.topicData) {
+      for (const { records } of partitionData) unpackedMax += unpackedMaxOf(records)
+    }
+    return unpackedMax > this.#allowance.atOnceBytesLeft ? this.#checkAllPacked() : null
+  }
+
+  #checkAllPacked(): Promise<unknown> | null {
     let waiting: Promise<void>[] | null = null
     for (const topic of this.#request.topicData) {
       for (const one of topic.partitionData) {
-        if (!isPackedBatch(one.records) || this.#isDenied(topic)) continue
+        if (unpackedMaxOf(one.records) === 0 || this.#isDenied(topic)) continue
         const checked = this.#check(topic, one)
         if (checked instanceof Promise) {
           waiting ??= []

@@ -6,6 +6,7 @@ import { errors, KafkaError } from '../../protocol/errors.ts'
 import * as header from '../../protocol/records/batch.ts'
 import { compression, entryBytes, isTransactional, magic } from '../../protocol/records/batch.ts'
 import type { ConversionAllowance, Conversions } from '../log/conversion/conversions.ts'
+import { mayUnpackTo } from '../log/validation.ts'
 import { refusal } from './record-refusal.ts'
 
 const firstVersionWithBatches = 3
@@ -68,15 +69,12 @@ function checkSingleBatch(bytes: Buffer, version: number): void {
   }
 }
 
-/** Smaller ones are checked as they are appended: what they unpack to is checked in some 10 ms at the very worst. */
-const checkedBeforeMin = 4 * 1024
-
-/** Whether this is one batch, in one piece, whose records are compressed, and not small. */
-export function isPackedBatch(records: readonly Buffer[] | null): boolean {
+/** The most bytes to which the records of one batch in one piece can unpack; 0 where they are not packed. */
+export function unpackedMaxOf(records: readonly Buffer[] | null): number {
   const bytes = records?.length === 1 ? (records[0] as Buffer) : nothing
-  return (
-    bytes.length >= checkedBeforeMin && magic(bytes, 0) === 2 && compression(bytes, 0) !== 'none'
-  )
+  if (bytes.length < header.headerBytes || magic(bytes, 0) !== 2) return 0
+  const codec = compression(bytes, 0)
+  return codec === 'none' ? 0 : mayUnpackTo(bytes, codec)
 }
 
 /** Whether the first batch belongs to a transaction; what is no batch does not. */

@@ -335,13 +335,17 @@ function checkContainer(batch: Buffer, name: string): void {
   if (!isLikeCodec[codec](batch.subarray(header.headerBytes))) {
     throw corrupt(`A batch for ${name} says ${codec}, and holds something else.`)
   }
-  const bytes = batch.length - header.headerBytes
   const count = header.recordCount(batch, 0)
   // Each record takes an offset, and whoever may claim what he has not sent uses them up.
-  const unpackedMax = Math.min(bytes * unpackedPerByteMax[codec], unpackedBytesMax)
+  const unpackedMax = Math.min(mayUnpackTo(batch, codec), unpackedBytesMax)
   if (count * recordOverheadBytes <= unpackedMax) return
+  const bytes = batch.length - header.headerBytes
   throw new CorruptRecords(`${count} records cannot be in ${bytes} bytes of ${codec}`)
 }
+
+/** The most bytes that the records of a batch can unpack to, whatever they are. */
+export const mayUnpackTo = (batch: Buffer, codec: Exclude<Compression, 'none'>): number =>
+  (batch.length - header.headerBytes) * unpackedPerByteMax[codec]
 
 function targetCompression(batch: Buffer, config: LogConfig): Compression {
   const source = header.compression(batch, 0)

@@ -308,4 +308,25 @@ t.test('what takes long to check is checked elsewhere, while the connection wait
   t.match(refused, { errorCode: errors.INVALID_RECORD.code, logStartOffset: 0 })
   t.equal(refused?.recordErrors.length, 20_000)
   t.equal(log.logEndOffset, 21_000)
+
+  // However small they are: a few that unpack to much, and many that each unpack to little.
+  const zeros = (count: number) => {
+    const record = { timestamp: 0, key: Buffer.from('k'), value: Buffer.alloc(count) }
+    return encodeBatch({ records: [record], compression: 'gzip' })
+  }
+  const small = zeros(3 * 1024 * 1024)
+  t.ok(small.length < 4096, `${small.length} bytes`)
+  asked = 0
+  t.match(await answerOf(small), { errorCode: 0 })
+  t.equal(asked, 1)
+  asked = 0
+  path.createTopic('many', { config, partitions: 8 })
+  const input = inputOf({ topic: 'many' })
+  const partitionData = Array.from({ length: 8 }, (_, index) => {
+    return { index, records: [zeros(300 * 1024)] }
+  })
+  const topicData = [{ ...(input.topicData[0] as (typeof input.topicData)[0]), partitionData }]
+  const answer = await path.world.run(path.call(handler, 9, { ...input, topicData }))
+  t.ok(answer?.responses[0]?.partitionResponses.every(({ errorCode }) => errorCode === 0))
+  t.ok(asked >= 4, `${asked}`)
 })
