@@ -280,7 +280,7 @@ export class Broker {
       clusterId: this.clusterId,
       metadataDirectory: directory.path,
       partitionDirectory,
-      directoryId: directory.readMetaProperties()?.directoryId ?? '',
+      directoryId: directory.metaProperties?.directoryId ?? '',
       logDirs: this.#directories.onlineIds,
       log: new QuorumLog(log),
       endpoints: this.#addresses.client.map((listener) => this.#registeredEndpoint(listener)),

@@ -53,7 +53,7 @@ export class NodeDirectories {
   lock(): void {
     const { environment, nodeId, onFailure } = this.#options
     const paths = [...new Set([...this.#logDirs, this.metadataPath])]
-    const { clusterId, missing, isNew } = identify({
+    const { clusterId, missing, unreadable, isNew } = identify({
       disk: environment.disk,
       paths,
       metadataPath: this.metadataPath,
@@ -63,14 +63,16 @@ export class NodeDirectories {
     })
     this.#clusterId = clusterId
     for (const path of paths) {
-      const directory = LogDirectory.open({ environment, path, onFailure })
+      const failure = unreadable.get(path)
+      const directory = LogDirectory.open({ environment, path, onFailure, failure })
       this.all.push(directory)
       const meta = missing.get(path)
       if (meta !== undefined && directory.failure === null) directory.writeMetaProperties(meta)
     }
     for (const directory of this.all) {
       const { path, failure } = directory
-      const isNeeded = directory === this.metadata || (isNew && missing.has(path))
+      const isBegun = !missing.has(path) && !unreadable.has(path)
+      const isNeeded = directory === this.metadata || (isNew && !isBegun)
       if (failure === null || !isNeeded) continue
       const advice = isNew ? ' A new node begins with all of its directories, or not at all.' : ''
       const message = `The log directory ${path} cannot be used: ${failure.message}.${advice}`
@@ -91,7 +93,7 @@ export class NodeDirectories {
   /** The ids of those that take topics' partitions, and work. */
   get onlineIds(): string[] {
     const online = this.ofPartitions.filter(({ failure }) => failure === null)
-    return online.flatMap((directory) => directory.readMetaProperties()?.directoryId ?? [])
+    return online.flatMap((directory) => directory.metaProperties?.directoryId ?? [])
   }
 }
 

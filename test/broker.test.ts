@@ -272,6 +272,49 @@ t.test('a disk that is broken at the start', async (t) => {
   await node.world.run(node.broker.stop())
 })
 
+t.test('a sector that cannot be read takes its partition along, and no other', async (t) => {
+  const node = await Node.started('/data')
+  t.same(await node.produce('orders', 'a'), codes(0))
+  for (const end of ['stop', 'kill']) {
+    if (end === 'stop') await node.world.run(node.broker.stop())
+    await node.restart((operation, name) =>
+      operation === 'read' && /orders-2\/\d+\.log/.test(name) ? 'EIO' : undefined,
+    )
+    t.same(await node.produce('orders', 'b'), [0, 0, storageError, 0], end)
+    t.same(node.fatal, [])
+    t.equal(node.errors().length, 1, end)
+    t.match(node.errors()[0], /partition orders-2 failed and is offline until the next start/)
+    t.match(node.broker.health(), { ready: true, reason: /orders-2/ })
+    await node.restart()
+    const expected = end === 'stop' ? [2, 2, 1, 2] : [3, 3, 1, 3]
+    t.same(await node.ends('orders'), expected, 'nothing is lost')
+  }
+  await node.world.run(node.broker.stop())
+})
+
+t.test('a directory of which nobody can say whose it is is not used', async (t) => {
+  const node = await Node.started('/one,/two')
+  t.same(await node.produce('orders', 'a'), codes(0))
+  for (const code of ['EIO', 'EACCES']) {
+    await node.world.run(node.broker.stop())
+    await node.restart((operation, name) =>
+      operation === 'read' && name === '/two/meta.properties' ? code : undefined,
+    )
+    t.same([...(await node.produce('orders', 'b'))].sort(), [0, 0, storageError, storageError])
+    t.match(node.errors()[0], new RegExp(`log directory /two cannot be used .*${code}`))
+  }
+  await node.world.run(node.broker.stop())
+  await t.rejects(
+    node.restart((operation, name) =>
+      operation === 'read' && name === '/one/meta.properties' ? 'EIO' : undefined,
+    ),
+    { message: /^The log directory \/one cannot be used: EIO/ },
+  )
+  await node.restart()
+  t.same([...(await node.ends('orders'))].sort(), [1, 1, 3, 3])
+  await node.world.run(node.broker.stop())
+})
+
 t.test('what lies in a directory that is taken out of log.dirs waits for it', async (t) => {
   const node = await Node.started('/one,/two')
   await node.produce('orders', 'a')

@@ -6,6 +6,7 @@
  */
 import { type Disk, DiskError } from '../environment/disk.ts'
 import { type MetaProperties, readMetaProperties } from './meta-properties.ts'
+import { isOutOfFiles } from './out-of-files.ts'
 import { isPartitionName, metadataLogName } from './partition-names.ts'
 
 export interface IdentityOptions {
@@ -24,6 +25,8 @@ export interface Identity {
   readonly clusterId: string
   /** What the directories' files are to say where they do not yet, by path. */
   readonly missing: ReadonlyMap<string, MetaProperties>
+  /** Those of which nobody can say whose they are, by path: they must not be used. */
+  readonly unreadable: ReadonlyMap<string, DiskError>
   /**
    * Nothing was begun yet. A node begins with all its directories: one that got no identity then would be
    * taken for a disk that is missing ever after.
@@ -33,7 +36,7 @@ export interface Identity {
 
 /** Changes nothing. Throws Error that says what does not fit, and what to do. */
 export function identify(options: IdentityOptions): Identity {
-  const known = readAll(options)
+  const { known, unreadable } = readAll(options)
   for (const [path, { nodeId }] of known) {
     if (nodeId === options.nodeId) continue
     throw new Error(`${path} belongs to node ${nodeId}; node.id is ${options.nodeId} here`)
@@ -51,25 +54,27 @@ export function identify(options: IdentityOptions): Identity {
   for (const path of options.paths) {
     const meta = known.get(path)
     if (meta !== undefined && meta.directoryId !== '' && meta.clusterId !== '') continue
+    if (unreadable.has(path)) continue
     if (meta === undefined) refuseLostIdentity(path, known, options)
     const directoryId = meta?.directoryId || options.newId()
     missing.set(path, { version: 1, clusterId, nodeId: options.nodeId, directoryId })
   }
-  return { clusterId, missing, isNew: !mayHoldMetadata(options) }
+  return { clusterId, missing, unreadable, isNew: !mayHoldMetadata(options) }
 }
 
-function readAll({ disk, paths }: IdentityOptions): Map<string, MetaProperties> {
+function readAll({ disk, paths }: IdentityOptions) {
   const known = new Map<string, MetaProperties>()
+  const unreadable = new Map<string, DiskError>()
   for (const path of paths) {
     try {
       const meta = readMetaProperties(disk, path)
       if (meta !== null) known.set(path, meta)
     } catch (error) {
-      // Whoever opens the directory meets the same error, and takes it out of use.
-      if (!(error instanceof DiskError)) throw error
+      if (!(error instanceof DiskError) || isOutOfFiles(error)) throw error
+      unreadable.set(path, error)
     }
   }
-  return known
+  return { known, unreadable }
 }
 
 function onlyCluster(known: ReadonlyMap<string, MetaProperties>): string | null {

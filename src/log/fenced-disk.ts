@@ -4,6 +4,7 @@
  *
  *     the device (EIO, ENOSPC, EROFS, …)            the whole directory is fenced
  *     a write, truncation or sync of one file       everything under that partition's directory is
+ *     EIO where one of its files is read            the same: a sector is gone, the others may be there
  *     any other (EISDIR, EACCES, ENOENT, …)         nothing: whoever asked decides what it means
  *
  * From then on every operation there is refused with that same error, and the owner is told once.
@@ -21,6 +22,7 @@ import {
 } from '../environment/disk.ts'
 import type { Milliseconds, Timers } from '../environment/environment.ts'
 import { isOutOfFiles } from './out-of-files.ts'
+import { metadataLogName } from './partition-names.ts'
 
 /** What is no matter of one file: the device, its file system, or the way to it. */
 const deviceErrors = new Set([
@@ -43,6 +45,10 @@ export const isDeviceError = (error: unknown): error is DiskError =>
   error instanceof DiskError &&
   // Errors for which libuv has no name come from the file system itself (EUCLEAN, EREMOTEIO).
   (deviceErrors.has(error.code) || error.code.startsWith('Unknown system error'))
+
+/** Of these the device says that it cannot give back what it holds in one place. */
+const isUnreadable = (error: unknown): error is DiskError =>
+  error instanceof DiskError && (error.code === 'EIO' || error.code === 'EBADMSG')
 
 /** Who waits for a file tries after so long, and twice as long each time, up to the second. */
 const retryMsMin: Milliseconds = 20
@@ -120,6 +126,22 @@ export class FencedDisk implements Disk {
     return error
   }
 
+  /**
+   * As `noteError`, of reading what lies in the directory of a partition. Without the metadata log nothing
+   * goes on in any case.
+   */
+  noteReadError(error: unknown, partition: string | null): unknown {
+    const isOfPartition = partition !== null && partition !== metadataLogName
+    if (!isOfPartition || !isUnreadable(error)) return this.noteError(error)
+    this.failPartition(partition, error)
+    return error
+  }
+
+  /** As `noteReadError`, of an error that this disk did not meet itself, as its path says. */
+  noteErrorElsewhere(error: DiskError): unknown {
+    return this.noteReadError(error, this.#partitionOf(error.path))
+  }
+
   /** As `noteError`, of an operation after which the file may hold anything. */
   noteWriteError(error: unknown, partition: string | null): unknown {
     this.noteError(error)
@@ -128,10 +150,10 @@ export class FencedDisk implements Disk {
   }
 
   open(path: string, mode: 'read' | 'write' | 'create'): DiskFile {
+    const open = () => new FencedFile(this.#disk.open(path, mode), this, this.#partitionOf(path))
+    if (mode === 'read') return this.#look(path, open)
     if (mode === 'create') this.#noteName(path)
-    return this.#run(path, () => {
-      return new FencedFile(this.#disk.open(path, mode), this, this.#partitionOf(path))
-    })
+    return this.#run(path, open)
   }
 
   openWhenPossible<T>(path: string, open: () => T): Promise<T> {
@@ -139,19 +161,19 @@ export class FencedDisk implements Disk {
   }
 
   readFile(path: string): Buffer {
-    return this.#run(path, () => this.#disk.readFile(path))
+    return this.#look(path, () => this.#disk.readFile(path))
   }
 
   list(path: string): DiskEntry[] {
-    return this.#run(path, () => this.#disk.list(path))
+    return this.#look(`${path}/`, () => this.#disk.list(path))
   }
 
   exists(path: string): boolean {
-    return this.#run(path, () => this.#disk.exists(path))
+    return this.#look(path, () => this.#disk.exists(path))
   }
 
   stat(path: string): { size: number; modifiedMs: number; isDirectory: boolean } {
-    return this.#run(path, () => this.#disk.stat(path))
+    return this.#look(path, () => this.#disk.stat(path))
   }
 
   makeDirectory(path: string): void {
@@ -281,6 +303,17 @@ export class FencedDisk implements Disk {
     }
   }
 
+  /** As `#run`, where nothing is changed. */
+  #look<T>(path: string, operation: () => T): T {
+    const partition = this.#partitionOf(path)
+    this.check(partition)
+    try {
+      return operation()
+    } catch (error) {
+      throw this.noteReadError(error, partition)
+    }
+  }
+
   /** The directory right under the root in which `path` lies; null for what lies in the root itself. */
   #partitionOf(path: string): string | null {
     const { root } = this.#options
@@ -308,7 +341,7 @@ class FencedFile implements DiskFile {
     try {
       return this.#file.size()
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#disk.noteReadError(error, this.#partition)
     }
   }
 
@@ -317,7 +350,7 @@ class FencedFile implements DiskFile {
     try {
       return this.#file.read(target, position)
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#disk.noteReadError(error, this.#partition)
     }
   }
 
@@ -326,7 +359,7 @@ class FencedFile implements DiskFile {
     try {
       return await this.#file.readAsync(target, position)
     } catch (error) {
-      throw this.#disk.noteError(error)
+      throw this.#disk.noteReadError(error, this.#partition)
     }
   }
 

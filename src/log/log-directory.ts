@@ -33,6 +33,8 @@ export interface LogDirectoryOptions {
    * on it is refused with the same error.
    */
   readonly onFailure?: (directory: LogDirectory, error: DiskError) => void
+  /** Why it cannot be used, if that was found out before. */
+  readonly failure?: DiskError | undefined
 }
 
 /** Logs that are closed at a time: the device takes what several ask of it at once. */
@@ -58,19 +60,22 @@ export class LogDirectory {
   readonly #disk: FencedDisk
   readonly #lock: DiskLock | null = null
   readonly #onFailure: LogDirectoryOptions['onFailure']
+  /** See `metaProperties`. */
+  #metaProperties: MetaProperties | null = null
   #isOpen = false
   #hasNewIdentity = false
   #closing: Promise<void> | null = null
 
   /**
    * Makes the directory if it is missing, and locks it. Throws DiskError ELOCKED if it is in use, and where
-   * no file can be opened now; where anything else fails, the directory is there with `failure`.
+   * no file can be opened now; Error for `meta.properties` that make no sense. Where anything else fails, the
+   * directory is there with `failure`.
    */
   static open(options: LogDirectoryOptions): LogDirectory {
     return new LogDirectory(options)
   }
 
-  private constructor({ environment, path, onFailure }: LogDirectoryOptions) {
+  private constructor({ environment, path, onFailure, failure }: LogDirectoryOptions) {
     this.path = path
     this.#environment = environment
     this.#onFailure = onFailure
@@ -88,14 +93,14 @@ export class LogDirectory {
     try {
       makeDurably(this.#disk, path)
       this.#lock = this.#disk.lock(path)
+      if (failure !== undefined) throw failure
+      this.#metaProperties = readMetaProperties(this.#disk, path)
       cleanShutdown = readCleanShutdown(this.#disk, path, environment.log)
       this.logs.load(cleanShutdown !== null)
       // What may not be possible now comes before: the next try finds the file, too.
       removeCleanShutdown(this.#disk, path)
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      if (error.code === 'ELOCKED') throw error
-      if (isOutOfFiles(error)) {
+      if (!(error instanceof DiskError) || error.code === 'ELOCKED' || isOutOfFiles(error)) {
         this.#lock?.release()
         throw error
       }
@@ -131,7 +136,7 @@ export class LogDirectory {
 
   /** Takes note of an error that `disk` itself did not meet, and gives it back, to be thrown. */
   noteError(error: DiskError): unknown {
-    return this.#disk.noteError(error)
+    return this.#disk.noteErrorElsewhere(error)
   }
 
   /**
@@ -142,13 +147,14 @@ export class LogDirectory {
     this.#disk.failPartition(name, error)
   }
 
-  /** Null where there is no such file. Throws DiskError, and Error where it makes no sense. */
-  readMetaProperties(): MetaProperties | null {
-    return readMetaProperties(this.#disk, this.path)
+  /** As they were when the directory was opened, or were written since; null where there are none. */
+  get metaProperties(): MetaProperties | null {
+    return this.#metaProperties
   }
 
   writeMetaProperties(properties: MetaProperties): void {
     writeMetaProperties(this.#disk, this.path, properties)
+    this.#metaProperties = properties
     this.#hasNewIdentity = true
   }
 

@@ -79,7 +79,7 @@ export class Placement {
     this.#brokerId = brokerId
     this.#log = log
     for (const directory of this.#online) {
-      this.#ids.set(directory, directory.readMetaProperties()?.directoryId)
+      this.#ids.set(directory, directory.metaProperties?.directoryId)
     }
     this.#gone = directoriesBefore.filter((id) => !this.#isThere(id))
   }

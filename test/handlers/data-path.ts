@@ -344,7 +344,7 @@ export function directoryIdOf(path: string): string {
 }
 
 function identifyDirectory(directory: LogDirectory): void {
-  if (directory.failure !== null || directory.readMetaProperties() !== null) return
+  if (directory.failure !== null || directory.metaProperties !== null) return
   const directoryId = directoryIdOf(directory.path)
   directory.writeMetaProperties({ version: 1, clusterId: 'cluster', nodeId: brokerId, directoryId })
 }

@@ -325,14 +325,14 @@ t.test('a segment replaced half way is finished or undone', async (t) => {
 t.test('a directory: partitions, deletion, identity', async (t) => {
   const fixture = await filled()
   const { directory, disk } = fixture
-  t.equal(directory.readMetaProperties(), null)
+  t.equal(directory.metaProperties, null)
   directory.writeMetaProperties({
     version: 1,
     clusterId: 'c',
     nodeId: 3,
     directoryId: fixture.log.topicId,
   })
-  t.strictSame(directory.readMetaProperties(), {
+  t.strictSame(directory.metaProperties, {
     version: 1,
     clusterId: 'c',
     nodeId: 3,
