@@ -41,6 +41,16 @@ export const allBrokerConfigs: Definitions = Object.assign(
   brokerConfigs,
 )
 
+/** Told of a broker only where they are set, as in Kafka. */
+const internalNames: ReadonlySet<string> = new Set(['log.initial.task.delay.ms'])
+
+/** The names and definitions of all settings that a broker with these is described by. */
+export function toldBrokerConfigs(config: BrokerConfig): [name: string, Definition][] {
+  return Object.entries(allBrokerConfigs).filter(
+    ([name]) => !internalNames.has(name) || config.isSet(name),
+  )
+}
+
 const bytesPerSecond = long('9223372036854775807', atLeast(0), { scope: 'cluster-wide' })
 
 /** Rates that can be set at run time only; until then Kafka does not know of them. */

@@ -124,6 +124,9 @@ export const brokerConfigs = {
   'log.message.timestamp.before.max.ms': long('9223372036854775807', atLeast(0), {
     scope: 'cluster-wide',
   }),
+  'log.initial.task.delay.ms': long(30000, atLeast(0), {
+    doc: 'How long after its start a broker looks for the first time which segments retention lets go of.',
+  }),
   'log.message.timestamp.type': string('CreateTime', oneOf('CreateTime', 'LogAppendTime'), {
     scope: 'cluster-wide',
   }),

@@ -16,6 +16,7 @@ import {
   type ConfigSynonym,
   configSource,
   dynamicConfig,
+  toldBrokerConfigs,
 } from '../config/broker-config.ts'
 import type { ConfigType, Definition } from '../config/definition.ts'
 import { groupConfigs } from '../config/group-configs.ts'
@@ -229,7 +230,7 @@ function clusterDefaults(image: MetadataImage): Setting[] {
 }
 
 function brokerSettings(image: MetadataImage, { config, nodeId }: DescribeConfigsParts): Setting[] {
-  const known = Object.entries(allBrokerConfigs).map(([name, definition]) => ({
+  const known = toldBrokerConfigs(config).map(([name, definition]) => ({
     name,
     definition,
     ...valuesOf(

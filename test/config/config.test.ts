@@ -1,7 +1,7 @@
 /** Settings: texts to values, sources and their order, what is refused and in which words. */
 import t from 'tap'
 import { limitOptions } from '../../src/broker-settings.ts'
-import { BrokerConfig, configSource } from '../../src/config/broker-config.ts'
+import { BrokerConfig, configSource, toldBrokerConfigs } from '../../src/config/broker-config.ts'
 import { applyRecorded, checkBrokerSettings } from '../../src/config/broker-rules.ts'
 import { ConfigError, nearestName } from '../../src/config/definition.ts'
 import { parseListener, readListeners } from '../../src/config/listeners.ts'
@@ -309,6 +309,14 @@ t.test(
     t.throws(() => resolveTopicConfig(text, broker()), ConfigError)
   },
 )
+
+t.test('log.initial.task.delay.ms is told of where it is set', async (t) => {
+  const name = 'log.initial.task.delay.ms'
+  const isTold = (config: BrokerConfig) => toldBrokerConfigs(config).some(([told]) => told === name)
+  t.equal(broker().get(name), 30_000)
+  t.notOk(isTold(broker()))
+  t.ok(isTold(broker({ [name]: '5' })))
+})
 
 t.test('listeners', async (t) => {
   t.strictSame(parseListener('listeners', 'PLAINTEXT://:9092'), {

@@ -8,7 +8,7 @@ import type { SeededRandom } from './random.ts'
 import type { Stage } from './stage.ts'
 
 /** Where the records of topics are, the broker's own among them; without the metadata all is over. */
-const recordsFile = /\/(?!__cluster_metadata-)[^/]+-\d+\/\d{20}\.log$/
+export const recordsFile = /\/(?!__cluster_metadata-)[^/]+-\d+\/\d{20}\.log$/
 
 export class DiskFaults {
   readonly #stage: Stage
@@ -19,8 +19,8 @@ export class DiskFaults {
   onOperation: (operation: DiskOperation, path: string) => void = () => undefined
   #lasting: { readonly under: string; readonly operations: readonly string[] } | null = null
   #isFull = false
-  /** The next operation of this kind on a file of records fails. */
-  #failing: 'write' | 'sync' | null = null
+  /** The next operation of this kind on a file of records under this directory fails. */
+  #failing: { readonly operation: 'write' | 'sync'; readonly under: string } | null = null
   #operations = 0
   #diesAt = Number.POSITIVE_INFINITY
   /** How; null: as it comes. */
@@ -66,9 +66,9 @@ export class DiskFaults {
     trace.fault('lasting disk errors', `${under}: ${temper.diskErrors.operations.join(' ')}`)
   }
 
-  /** The next write or sync of records fails, and none after it. */
-  failSoon(operation: 'write' | 'sync'): void {
-    this.#failing = operation
+  /** The next write or sync of records fails, of those under a directory, and none after it. */
+  failSoon(operation: 'write' | 'sync', under = ''): void {
+    this.#failing = { operation, under }
   }
 
   /** There is room for a few more bytes only. */
@@ -97,7 +97,9 @@ export class DiskFaults {
     this.onOperation(operation, path)
     if (isHealed || operation === 'lock') return undefined
     const lasting = this.#lasting
-    const isDue = operation === this.#failing && recordsFile.test(path)
+    const failing = this.#failing
+    const isDue =
+      operation === failing?.operation && path.startsWith(failing.under) && recordsFile.test(path)
     if (isDue) this.#failing = null
     const strikes =
       isDue ||

@@ -72,6 +72,8 @@ export class PartitionHistory {
   heldUpTo = 0
   /** How often it had lost some of that: what was fetched before says nothing of it as it is. */
   losses = 0
+  /** The last batch of a producer that will send it again, to see whether it is known; -1: there is none. */
+  probedAt = -1
   /** Its leader epoch when it was audited last, and how often the broker had been started by then. */
   leaderEpoch = -1
   leaderEpochStarts = 0

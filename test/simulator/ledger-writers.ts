@@ -10,6 +10,7 @@ import { encodeBatch } from '../../protocol/records/record.ts'
 import { fetchCommitted } from '../../src/client/offsets.ts'
 import type { Ledger, LedgerRecord, LedgerTransaction } from './ledger.ts'
 import { isPassingFailure, makeLedger } from './ledger-readers.ts'
+import { mustHaveNothingElseOpen } from './open-transactions.ts'
 import { type Client, restDuringFaults, type Stage, sleep, startClient } from './stage.ts'
 import {
   type Answer,
@@ -103,6 +104,7 @@ class Teller implements Writer {
     const steps = random.between(1, 4)
     for (let step = 0; step < steps; step++) {
       if (!(await this.#write(identity, transaction, startMs))) return
+      if (random.chance(0.7)) await mustHaveNothingElseOpen(this.#client, identity, transaction)
       if (random.chance(0.2)) await this.#haunt()
       if (random.chance(0.15)) {
         await restDuringFaults(this.#stage, this.#client, random.float() * 3_000)

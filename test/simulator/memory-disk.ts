@@ -296,6 +296,12 @@ export class MemoryDisk implements Disk {
     return [...this.#open].map(({ path }) => path)
   }
 
+  /** Whether a sync of one of these files has begun and is not done. */
+  isSyncing(paths: RegExp): boolean {
+    for (const file of this.#open) if (file.syncs > 0 && paths.test(file.path)) return true
+    return false
+  }
+
   /** For the files of this disk: one is open no more. */
   forgetOpen(file: MemoryFile): void {
     this.#open.delete(file)
@@ -451,6 +457,8 @@ class MemoryFile implements DiskFile {
   readonly #node: FileNode
   readonly #isWritable: boolean
   #isClosed = false
+  /** Begun, and not done. */
+  syncs = 0
 
   constructor(disk: MemoryDisk, path: string, node: FileNode, isWritable: boolean) {
     this.path = path
@@ -524,7 +532,9 @@ class MemoryFile implements DiskFile {
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
       const covered = this.#node.writes
+      this.syncs++
       this.#disk.defer(() => {
+        this.syncs--
         try {
           this.#checkSync()
           this.#node.settle(covered)

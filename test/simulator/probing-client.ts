@@ -343,6 +343,7 @@ class Prober {
       pending.splice(pending.indexOf(batch), 1)
       batch.offset = baseOffset
       batch.start = this.#host.starts
+      this.#partition.probedAt = baseOffset
       identity.acknowledged.push(batch)
       if (identity.acknowledged.length > batchesRemembered) identity.acknowledged.shift()
       identity.lastWrittenMs = this.#now

@@ -76,6 +76,10 @@ export interface Temper {
   readonly swapEndChance: number
   /** Of what a coordinator of transactions records: that the broker is killed right behind it. */
   readonly decisionEndChance: number
+  /** As `decisionEndChance`: that another log directory fails, in which the partitions may be. */
+  readonly decisionFailChance: number
+  /** Of a recovery point that is written down while records are being synced: that the power goes. */
+  readonly checkpointEndChance: number
   /** Of a time when the broker does not run: that bits of a file turn over. */
   readonly flipChance: number
   /** How long all this goes on before everything is healed. */
@@ -101,6 +105,9 @@ export interface Temper {
   readonly expiresOffsets: boolean
 }
 
+/** How often recovery points are written down, too. */
+const checkpointInterval = 'replica.high.watermark.checkpoint.interval.ms'
+
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
@@ -115,7 +122,7 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
     isLong,
     topics.some(({ isShort }) => isShort),
   )
-  const blows: Blows = {
+  const blows: { -readonly [name in Blow]: number } = {
     kill: weight(random, 3),
     powerLoss: weight(random, 3),
     cleanStop: weight(random, 2),
@@ -125,7 +132,7 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
     fullDisk: random.chance(0.25) ? 2 : 0,
     failedWrite: 0,
   }
-  const logDirs = random.chance(0.25) ? ['/data1', '/data2'] : ['/data']
+  const logDirs = random.chance(isAboutRecovery ? 0.25 : 0.5) ? ['/data1', '/data2'] : ['/data']
   const expiresOffsets = isLong && random.chance(0.5)
   const settings = drawSettings(random, { allDurable, logDirs, expiresOffsets, isLong })
   const drawn = {
@@ -155,6 +162,10 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
   // Last, so that it gives no seed another course in what is drawn before.
   drawTransactionSettings(random, settings)
   const ledger = drawLedger(random)
+  // A loss of power would take what a failure of one directory leaves undone.
+  const mayFail = !isAboutRecovery && ledger.tellers > 0 && logDirs.length > 1
+  const mayFailDeciding = mayFail && random.chance(0.7)
+  if (mayFailDeciding) blows.powerLoss = 0
   const isRisky = blows.powerLoss > 0 && random.chance(0.6)
   const untimelyEndChance = isRisky ? 0.5 * random.float() : 0
   const failedWrite = random.chance(0.4) ? random.between(1, 4) : 0
@@ -162,12 +173,15 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
   const decisionEndChance = ledger.tellers > 0 && random.chance(0.5) ? 0.1 * random.float() : 0
   const usual: Temper = {
     ...drawn,
+    ...(untimelyEndChance > 0 && random.chance(0.7) ? letGoSoon(random, drawn) : {}),
     isAboutRecovery,
     ledger,
     untimelyEndChance,
     rollEndChance: 0,
     swapEndChance,
     decisionEndChance,
+    decisionFailChance: mayFailDeciding ? 0.3 : 0,
+    checkpointEndChance: 0,
     wideChance: 0.05,
     stateSegmentBytes: null,
     blows: { ...blows, failedWrite },
@@ -175,20 +189,63 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
   return isAboutRecovery ? troubled(random, usual) : usual
 }
 
+/** Of syncs that take longer some are under way at each. */
+const checkpointIntervalsMs = [100, 500, 2_000]
+
 /** With more of what recovery has to tell apart. */
 function troubled(random: SeededRandom, usual: Temper): Temper {
-  const { blows, logDirs } = usual
+  const { blows, logDirs, disk } = usual
   const mayEndRolling = blows.powerLoss > 0 && random.chance(0.8)
   const rollEndChance = mayEndRolling ? random.pick([0.05, 0.3]) : 0
   const wideChance = random.chance(0.4) ? 0.5 : 0.05
+  const mayEndWriting = blows.powerLoss > 0 && random.chance(0.6)
+  const isSlow = disk === never && mayEndWriting && random.chance(0.7)
+  const segmented = drawSmallSegments(random, usual)
+  const checkpointMs = mayEndWriting ? random.pick(checkpointIntervalsMs) : null
   // Of two directories one is to fail while the other goes on: what one holds tells of the other.
   const diskErrors = logDirs.length > 1 ? Math.max(3, blows.diskErrors) : blows.diskErrors
   return {
     ...usual,
-    ...drawSmallSegments(random, usual),
+    ...segmented,
+    settings:
+      checkpointMs === null
+        ? segmented.settings
+        : new Map([...segmented.settings, [checkpointInterval, `${checkpointMs}`]]),
+    disk: isSlow ? slow(random) : disk,
     rollEndChance,
+    checkpointEndChance: mayEndWriting ? random.pick([0.1, 0.5]) : 0,
     wideChance,
     blows: { ...blows, diskErrors },
+  }
+}
+
+/**
+ * Topics with retention keep next to nothing, so that of a producer that goes on often all batches are gone,
+ * and the snapshots of segments are all that tells of it.
+ */
+function letGoSoon(
+  random: SeededRandom,
+  { topics, settings }: Pick<Temper, 'topics' | 'settings'>,
+): Pick<Temper, 'topics' | 'settings'> {
+  const isNoneShort = topics.every(({ isShort }) => !isShort)
+  if (isNoneShort && random.chance(0.5)) return { topics, settings }
+  const withLittle = (configs: ReadonlyMap<string, string>) =>
+    new Map([
+      ...configs,
+      ['segment.ms', `${random.pick([1, 500])}`],
+      ['retention.bytes', `${random.pick([0, 300])}`],
+    ])
+  return {
+    topics: topics.map((topic, at) =>
+      topic.isShort || (isNoneShort && at === 0)
+        ? { ...topic, configs: withLittle(topic.configs), isShort: true }
+        : topic,
+    ),
+    settings: new Map([
+      ...settings,
+      ['log.retention.check.interval.ms', `${random.pick([1_000, 5_000])}`],
+      ['log.initial.task.delay.ms', `${random.pick([1_000, 5_000])}`],
+    ]),
   }
 }
 
@@ -387,9 +444,9 @@ function drawSettings(
     ['log.dirs', logDirs.join(',')],
     ['offsets.topic.num.partitions', `${random.between(1, 3)}`],
     ['log.retention.check.interval.ms', `${random.pick([1_000, 5_000, 30_000, 300_000])}`],
-    ['replica.high.watermark.checkpoint.interval.ms', `${random.pick([100, 500, 5_000, 60_000])}`],
+    [checkpointInterval, `${random.pick([100, 500, 5_000, 60_000])}`],
   ])
-  if (isLong) settings.set('replica.high.watermark.checkpoint.interval.ms', '300000')
+  if (isLong) settings.set(checkpointInterval, '300000')
   if (random.chance(0.3)) settings.set('log.roll.ms', `${random.pick([1, 50, 1_000, 10_000])}`)
   if (allDurable) settings.set('log.flush.interval.messages', '1')
   if (expiresOffsets) {
