@@ -5,18 +5,18 @@ import { keptSeeds } from './kept-seeds.ts'
 
 t.setTimeout(180_000)
 
-t.test('the same seed gives the same events, another seed others', async (t) => {
+const seedsRepeated = 2
+
+t.test('what was found before, and the same seed gives the same events again', async (t) => {
   const hashes = new Set<string>()
-  for (const seed of [1, 2]) {
-    const first = await runScenario(seed)
+  for (const [seed, found] of keptSeeds) {
+    const first = await runScenario(seed).catch((error: Error) => error)
+    t.notOk(first instanceof Error && first.message, `${seed}: ${found}`)
+    if (hashes.size === seedsRepeated || first instanceof Error) continue
     t.same(await runScenario(seed), first)
     hashes.add(first.hash)
   }
-  t.equal(hashes.size, 2)
-})
-
-t.test('what was found before', async (t) => {
-  for (const [seed, found] of keptSeeds) await t.resolves(runScenario(seed), `${seed}: ${found}`)
+  t.equal(hashes.size, seedsRepeated)
 })
 
 t.test('nothing acknowledged is lost, whatever happens', async (t) => {
