@@ -1,7 +1,7 @@
 /** Which topics are tables, as the metadata says it: told at once, and again whenever that has changed. */
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError, parseSetting } from './config/definition.ts'
-import { type TopicTable, tableConfigs, tableLocation } from './config/table-configs.ts'
+import { checkTable, type TopicTable, tableConfigs, tableLocation } from './config/table-configs.ts'
 import { configResource, type MetadataImage, topicOverrides } from './metadata/image.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
 
@@ -56,6 +56,7 @@ function placeOf(
   config: BrokerConfig,
 ): Pick<TopicTable, 'location' | 'refusal'> {
   try {
+    checkTable(topic, texts)
     const location = tableLocation(topic, texts, config)
     return { location, refusal: null }
   } catch (error) {

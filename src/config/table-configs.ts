@@ -138,8 +138,19 @@ export function columnSource(text: string, topic: string): ColumnSource {
   return { kind: 'registry', subject: found[1] ?? `${topic}-value` }
 }
 
-/** What of a topic's settings does not go together. Throws ConfigError. */
-export function checkTable(texts: ReadonlyMap<string, string>): void {
+/** Topics in which the schema registry and connectors keep their state, by the names that they have unless told otherwise. */
+const topicsOfState = new Set(['_schemas', 'connect-configs', 'connect-offsets', 'connect-status'])
+
+/** What of a topic's settings does not go together, or with what the topic is. Throws ConfigError. */
+export function checkTable(topic: string, texts: ReadonlyMap<string, string>): void {
+  const enabled = texts.get('table.enable') ?? 'false'
+  const isOfState = isInternalTopic(topic) || topicsOfState.has(topic)
+  if (isOfState && enabled.trim().toLowerCase() === 'true') {
+    throw new ConfigError(
+      'table.enable',
+      `Invalid value ${enabled} for configuration table.enable: ${topic} holds state of the broker, the schema registry or connectors, and is not kept as a table`,
+    )
+  }
   const name = 'table.value.format'
   const format = texts.get(name) ?? 'registry'
   const { kind } = columnSource(texts.get('table.schema') ?? inferred, '')
@@ -147,6 +158,25 @@ export function checkTable(texts: ReadonlyMap<string, string>): void {
   throw new ConfigError(
     name,
     `Invalid value ${format} for configuration ${name}: with table.schema=registry values are in the format registry`,
+  )
+}
+
+/**
+ * What of a change a table that is there could not follow. Whether it is there is not known here: where the topic was to be
+ * kept as one that is assumed. Throws ConfigError.
+ */
+export function checkTableChange(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): void {
+  const name = 'table.partition.by'
+  const isKept = [before, after].every((texts) => texts.get('table.enable')?.trim() === 'true')
+  const isMoved = before.get('table.location') !== after.get('table.location')
+  const columns = (after.get(name) ?? '').trim()
+  if (!isKept || isMoved || columns === '' || columns === before.get(name)?.trim()) return
+  throw new ConfigError(
+    name,
+    `Invalid value ${columns} for configuration ${name}: a table stays partitioned as it is. With another table.location a new one is made, and gets all records; where there is none yet, set table.enable=false first`,
   )
 }
 

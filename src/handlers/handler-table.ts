@@ -96,6 +96,7 @@ import { streamsGroupDescribe } from './streams-group-describe.ts'
 import { streamsGroupHeartbeat } from './streams-group-heartbeat.ts'
 import { syncGroup } from './sync-group.ts'
 import { topicView } from './topic-view.ts'
+import { TopicsNotMade } from './topics-not-made.ts'
 import { txnOffsetCommit } from './txn-offset-commit.ts'
 import { unregisterBroker } from './unregister-broker.ts'
 import { updateFeatures } from './update-features.ts'
@@ -250,14 +251,15 @@ export function handlerTable(parts: HandlerParts): readonly AnyHandler[] {
 function coordinators(parts: HandlerParts, autoTopics: AutoTopicCreation) {
   const { environment } = parts
   const { cache } = parts.metadata
+  const notMade = new TopicsNotMade(environment.log, parts.config)
   return {
     coordinated: coordinatedTopics.map((each) => ({
       ...each,
       partitionCount: () => cache.image.topics.byName.get(each.topic)?.partitions.length,
     })),
     ensureTopic: async (name: string) => {
-      const error = (await autoTopics.create([name])).get(name)
-      if (error !== errors.NONE) environment.log.warn(`${name} could not be made`, { error })
+      const error = (await autoTopics.create([name])).get(name) ?? errors.NONE
+      notMade.tell(name, error, cache.image.brokers.size)
     },
     leaderOf: (topic: string, index: number, context: Parameters<Advertised>[0]) => {
       const leader = cache.image.topics.byName.get(topic)?.partitions[index]?.leader

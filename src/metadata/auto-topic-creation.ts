@@ -61,6 +61,11 @@ const internalTopics: Readonly<Record<string, InternalTopic>> = {
   },
 }
 
+/** The setting that says how many replicas a topic of the broker's own has; undefined: it is none. */
+export function replicasSettingOf(name: string): InternalTopic['replicas'] | undefined {
+  return internalTopics[name]?.replicas
+}
+
 export class AutoTopicCreation {
   readonly #controller: Controller
   readonly #cache: MetadataCache

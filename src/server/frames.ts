@@ -15,6 +15,17 @@ export class FrameError extends Error {
   override name = 'FrameError'
 }
 
+/** What the first bytes of those say who speak something else; null: nothing. */
+function otherProtocol(bytes: number): string | null {
+  // A record of TLS: a handshake, of version 3.x.
+  if (bytes >>> 16 === 0x1603)
+    return 'the handshake of TLS, but this listener is PLAINTEXT: the client needs security.protocol=PLAINTEXT'
+  const isHttp = ['GET ', 'POST', 'HEAD', 'PUT '].some(
+    (text) => Buffer.from(text).readUInt32BE() === bytes,
+  )
+  return isHttp ? 'a request of HTTP, which is answered at http.listeners' : null
+}
+
 export class FrameCutter {
   readonly #lengthMin: number
   readonly #lengthMax: number
@@ -131,6 +142,8 @@ export class FrameCutter {
   #checkLength(): void {
     const length = this.#length
     if (length > this.#lengthMax) {
+      const other = otherProtocol(length)
+      if (other !== null) throw new FrameError(other)
       throw new FrameError(
         `a frame of ${length} bytes where at most ${this.#lengthMax} are allowed`,
       )

@@ -3,10 +3,17 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
+import { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
+import { Processing } from '../../src/connect/errors/tolerance.ts'
 import { RetriableException } from '../../src/connect/failures.ts'
 import type { SinkTaskContext } from '../../src/connect/plugin.ts'
-import type { SinkRecord } from '../../src/connect/records.ts'
+import type { SinkRecord, SourceRecord } from '../../src/connect/records.ts'
+import { AtLeastOnce } from '../../src/connect/runtime/at-least-once.ts'
+import type { SourceOffset, WriteParts } from '../../src/connect/runtime/source-writes.ts'
+import { TaskMeasures } from '../../src/connect/runtime/task-measures.ts'
+import { parseConnectConfig } from '../../src/connect/runtime/worker.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { sinkDoing, WorkerTrial } from './worker-trial.ts'
 
 t.setTimeout(120_000)
@@ -421,6 +428,42 @@ t.test('redelivery, refused flushes and offsets of the task’s own', async (t) 
   await trial.until('from its own offset', () => seen.length === 7)
   t.equal(seen[6], '3')
 })
+
+t.test(
+  'offsets that take too long to be kept wait for the next commit, and for no stop',
+  async (t) => {
+    const environment = createNodeEnvironment({ log: { level: 'silent' } })
+    const cluster = new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port: 1 }] })
+    // The environment's timers keep nobody alive.
+    const alive = setInterval(() => undefined, 1000)
+    t.teardown(() => {
+      clearInterval(alive)
+      cluster.close()
+    })
+    const kept: unknown[] = []
+    const config = parseConnectConfig(new Map([['offset.flush.timeout.ms', '20']]))
+    const measures = new TaskMeasures()
+    const writes = new AtLeastOnce({
+      ...{ cluster, measures, task: {}, loop: { isStopping: false, isCancelled: false } },
+      options: { settings: new Map(), worker: { environment, config, settings: new Map() } },
+      offsets: {
+        put: (offsets: readonly SourceOffset[]) => {
+          kept.push(offsets.map(({ offset }) => offset.get('at')))
+          return new Promise(() => undefined)
+        },
+      },
+    } as unknown as WriteParts)
+    const dropped = async (at: number) => {
+      const position = { sourcePartition: new Map(), sourceOffset: new Map([['at', at]]) }
+      await writes.write(new Processing(position as unknown as SourceRecord), null)
+      await writes.finish()
+    }
+    await dropped(1)
+    t.equal(measures.commitsFailed, 1)
+    await dropped(2)
+    t.strictSame(kept, [[1], [1, 2]], 'the first comes again')
+  },
+)
 
 t.test('tolerance, retries and dead letters', async (t) => {
   const seen: string[] = []

@@ -1,4 +1,5 @@
 /** Topics that are tables by their settings: each record once, through crashes, changes of settings and topics made anew. */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
@@ -114,7 +115,15 @@ t.test('settings are checked, shown and taken back', async (t) => {
   for (const [changes, message] of refused) {
     t.match(await alter(broker, 'a', changes), { error: { name: 'INVALID_CONFIG' }, message })
   }
+  await make(broker, 'connect-offsets', {})
+  t.match(await alter(broker, 'connect-offsets', fast), {
+    message: /connect-offsets holds state of .* and is not kept as a table/,
+  })
+  t.match(await make(broker, '_schemas', fast), [{ error: { message: /_schemas holds state/ } }])
   t.equal(await alter(broker, 'a', { ...fast, 'table.location': 'by-${topic}/x' }), null)
+  t.match(await alter(broker, 'a', { 'table.partition.by': 'origin' }), {
+    message: /table.partition.by: a table stays partitioned as it is. With another table.location/,
+  })
   const [described] = await within(broker, (cluster) =>
     describeConfigs(cluster, [{ type: 'topic', name: 'a' }], { documentation: true }),
   )
@@ -132,6 +141,8 @@ t.test('settings are checked, shown and taken back', async (t) => {
   )
   await produce(broker, 'a', flights(10, 20))
   t.equal((await ids(location)).length, 10, 'nothing lands while it is off')
+  t.equal(await alter(broker, 'a', { 'table.partition.by': 'origin' }), null)
+  t.equal(await alter(broker, 'a', { 'table.partition.by': null }), null)
   t.equal(await alter(broker, 'a', { 'table.enable': 'true' }), null)
   await until('20 rows', async () => (await ids(location)).length === 20)
   t.strictSame(await ids(location), numbers(0, 20), 'what came meanwhile lands, and nothing twice')
@@ -197,6 +208,15 @@ t.test('partitions come, the table moves, the topic is made anew', async (t) => 
   await produceAtOnce(broker, 'b', flights(200, 204))
   await until('what was committed', async () => (await ids(place('moved'))).length === 20)
   await until('no marker is behind', async () => (await told(broker))[0]?.lag === 0)
+  t.notMatch(broker.log(), /There is no table of/)
+  rmSync(place('moved'), { recursive: true })
+  await produce(broker, 'b', flights(300, 302))
+  const again = [...numbers(100, 105), ...numbers(200, 204), ...numbers(300, 302)]
+  await until('it begins anew', async () => (await ids(place('moved'))).join() === again.join())
+  t.match(
+    broker.log(),
+    /"offsetsThatHadLanded":\d+,"msg":"There is no table of b any more: a new one is begun with what/,
+  )
   broker.child.kill('SIGTERM')
   t.equal(await ended(broker), 0)
 })
@@ -266,6 +286,24 @@ t.test(
     const listed = await command(['tables', 'list', '--connect', broker.http]).ended
     t.match(listed.stdout, /skips: 2 records without a row, the last: skips-1 at offset/)
     t.match(broker.log(), /A record of skips has no row in its table: it is left out/)
+
+    await make(broker, 'spaced', fast)
+    const spaced = join(directory, 'kafka-tables/spaced')
+    await produce(broker, 'spaced', ['{"id":1,"in it":{"full name":"x"}}'])
+    await until('it fails', async () => (await state('spaced'))?.state === 'FAILED')
+    t.match(
+      (await state('spaced'))?.error,
+      /the name "in it" has a character that needs columnMapping: table.properties=delta.columnM/,
+    )
+    await alter(broker, 'spaced', { 'table.properties': 'delta.columnMapping.mode=name' })
+    await until('it lands', async () => (await ids(spaced)).length === 1)
+    t.match(await rowsOf(spaced), [{ 'in it': { 'full name': 'x' } }])
+    await produce(broker, 'spaced', ['{"id":2,"all":[{"of it":99999999999999999999}]}'])
+    await until('it fails', async () => (await state('spaced'))?.state === 'FAILED')
+    t.match(
+      (await state('spaced'))?.error,
+      /spaced-0 at offset 1: the record .*: all\[\]\.of it: 99999999999999999999 is out of the range/,
+    )
 
     await make(broker, 'whole', fast)
     const whole = join(directory, 'kafka-tables/whole')

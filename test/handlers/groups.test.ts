@@ -2,8 +2,9 @@
 import t from 'tap'
 import type { ApiRow } from '../../protocol/apis.ts'
 import { decode, encode } from '../../protocol/codec.ts'
-import { errors, KafkaError } from '../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
+import { BrokerConfig } from '../../src/config/broker-config.ts'
 import { consumerGroupDescribe } from '../../src/handlers/consumer-group-describe.ts'
 import { deleteGroups } from '../../src/handlers/delete-groups.ts'
 import { describeGroups } from '../../src/handlers/describe-groups.ts'
@@ -16,6 +17,7 @@ import { offsetCommit } from '../../src/handlers/offset-commit.ts'
 import { offsetDelete } from '../../src/handlers/offset-delete.ts'
 import { offsetFetch } from '../../src/handlers/offset-fetch.ts'
 import { syncGroup } from '../../src/handlers/sync-group.ts'
+import { TopicsNotMade } from '../../src/handlers/topics-not-made.ts'
 import type { AnyHandler, Handler } from '../../src/server/handler.ts'
 import { GroupStory, subscription } from '../coordinator/group/group-story.ts'
 import { SimulatedWorld } from '../simulator/simulated-world.ts'
@@ -289,6 +291,25 @@ t.test('a broker that is not the coordinator says so, in all versions', async (t
   const deleted = await ask(world, deleteGroups(parts), 3, { groupsNames: ['g'] })
   t.equal(deleted.results[0]?.errorCode, code)
   t.same((await ask(world, listGroups(parts), 5, {})).groups, [])
+})
+
+t.test('a topic that cannot be made is told once for each cause, with the setting', (t) => {
+  const lines: string[] = []
+  const config = new BrokerConfig(new Map([['offsets.topic.replication.factor', '3']]))
+  const warn = (message: string) => void lines.push(message)
+  const notMade = new TopicsNotMade({ warn }, config)
+  const told = (error: ErrorRow) => {
+    for (let i = 0; i < 3; i++) notMade.tell('__consumer_offsets', error, 1)
+    return lines.splice(0)
+  }
+  const tooMany =
+    /offsets.topic.replication.factor=3 asks for more replicas than there are brokers, 1$/
+  t.match(told(errors.INVALID_REPLICATION_FACTOR), [tooMany])
+  t.match(told(errors.REQUEST_TIMED_OUT), [/^__consumer_offsets could not be made, and clients/])
+  t.match(told(errors.INVALID_REPLICATION_FACTOR), [tooMany])
+  t.strictSame(told(errors.NONE), [])
+  t.match(told(errors.INVALID_REPLICATION_FACTOR), [tooMany])
+  t.end()
 })
 
 t.test('finding a coordinator makes the topic', async (t) => {

@@ -311,6 +311,8 @@ t.test('each reason is named, and later lines say how many were left out', async
       [Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0, 99]), /^ApiVersions version 0 cannot/],
       [Buffer.from([0, 0, 0, 11, 0, 12, 0, 99, 0, 0, 0, 1, 255, 255, 0]), /^Heartbeat has no ver/],
       [frame(apis.leaveGroup.request, 0, 1, { groupId: 'g', memberId: 'm' }), /NOT_COORDINATOR/],
+      [Buffer.from('160301020001', 'hex'), /^the handshake of TLS, but this listener is PLAINTEXT/],
+      [Buffer.from('GET /metrics'), /^a request of HTTP, which is answered at http.listeners/],
     ] as const
     for (const [bytes, reason] of reasons) {
       for (let i = 0; i < 3; i++) {

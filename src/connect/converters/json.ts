@@ -212,13 +212,22 @@ export class JsonValues {
 
   #schemalessFromJson(json: Json): unknown {
     if (typeof json === 'bigint') {
-      if (BigInt.asIntN(64, json) !== json) throw outOfRange('INT64', json)
+      if (BigInt.asIntN(64, json) !== json) throw new Beyond('INT64', String(json), [])
       return json
     }
     if (json instanceof Fraction) return finite(json)
-    if (Array.isArray(json)) return json.map((element) => this.#schemalessFromJson(element))
+    if (Array.isArray(json)) return json.map((element) => this.#memberFromJson('[]', element))
     if (!(json instanceof Map)) return json
-    return new Map(Array.from(json, ([name, value]) => [name, this.#schemalessFromJson(value)]))
+    return new Map(Array.from(json, ([name, value]) => [name, this.#memberFromJson(name, value)]))
+  }
+
+  /** A number that no type holds is told with where it is. */
+  #memberFromJson(name: string, json: Json): unknown {
+    try {
+      return this.#schemalessFromJson(json)
+    } catch (error) {
+      throw error instanceof Beyond ? error.within(name) : error
+    }
   }
 
   #mapFromJson(schema: Schema, json: Json): Map<unknown, unknown> {
@@ -244,6 +253,26 @@ export class JsonValues {
     for (const { name, schema: of } of schema.fields)
       struct.put(name, this.fromJson(of, json.get(name) ?? null))
     return struct
+  }
+}
+
+/** A number that its type does not hold. */
+class Beyond extends DataException {
+  readonly #type: string
+  readonly #text: string
+  readonly #path: readonly string[]
+
+  constructor(type: string, text: string, path: readonly string[]) {
+    const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text
+    const at = path.length === 0 ? '' : `${path.join('.').replaceAll('.[]', '[]')}: `
+    super(`${at}${shown} is out of the range of ${type}`)
+    this.#type = type
+    this.#text = text
+    this.#path = path
+  }
+
+  within(name: string): Beyond {
+    return new Beyond(this.#type, this.#text, [name, ...this.#path])
   }
 }
 
@@ -295,7 +324,7 @@ function primitiveFromJson(schema: Schema, json: Json): unknown {
 /** Digits that a double does not keep are rounded, but `1e400` is not infinite. */
 function finite({ text }: Fraction): number {
   const value = Number(text)
-  if (!Number.isFinite(value)) throw new DataException(`${text} is out of the range of FLOAT64`)
+  if (!Number.isFinite(value)) throw new Beyond('FLOAT64', text, [])
   return value
 }
 

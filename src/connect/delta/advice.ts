@@ -9,13 +9,22 @@ export interface Advice {
   readonly gone: string
   /** Where offsets begin anew. */
   readonly begunAnew: string
+  /** Where a name needs column mapping in a table that is to be made. */
+  readonly mapping: string
+  /** Where it does in a table that is there. */
+  readonly unmapped: string
 }
+
+const mapping =
+  'table.properties=delta.columnMapping.mode=name makes a table that takes such names, which Spark and DuckDB read, but delta-rs and Polars do not'
 
 export const connectorAdvice: Advice = {
   noObject: 'see value.converter, or name a column for all of it (table.value.column)',
   bytesKeys: 'keys that are bytes need a ByteArrayConverter',
   gone: 'restart the connector to begin a new one',
   begunAnew: 'Use another connector name or another table for it',
+  mapping,
+  unmapped: `the table was made without it. At another table.path ${mapping}`,
 }
 
 export const topicAdvice: Advice = {
@@ -23,4 +32,6 @@ export const topicAdvice: Advice = {
   bytesKeys: 'keys that are bytes need table.key.format=bytes',
   gone: 'a new one is begun',
   begunAnew: 'Use another table.location for it',
+  mapping,
+  unmapped: `the table was made without it. At another table.location ${mapping}`,
 }

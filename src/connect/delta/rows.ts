@@ -318,7 +318,7 @@ export class RowBuffer {
       if (misfit !== null) throw misfit
       return this.#fitted(record, fields, this.#rules)
     }
-    refuseColumns(merged, this.#shape)
+    refuseColumns(merged, this.#shape, this.#settings.advice)
     const rules = this.#shape.rulesOf(merged)
     const row = this.#fitted(record, merged, rules)
     this.#seal()
@@ -533,17 +533,27 @@ function shownType(schema: Schema | null, value: unknown, at: string): DataType 
 
 function refuseColumns(
   fields: readonly Field[],
-  { isMapped, mayHaveNtz }: Pick<TableShape, 'isMapped' | 'mayHaveNtz'>,
+  { isMapped, mayHaveNtz, isNew }: Pick<TableShape, 'isMapped' | 'mayHaveNtz' | 'isNew'>,
+  advice: Advice,
 ): void {
+  refuseNames(fields, isMapped, isNew ? advice.mapping : advice.unmapped)
   try {
     const local = fields.find(({ type }) => hasNtz(type))
     if (local !== undefined && !mayHaveNtz)
       throw invalid(`column ${local.name} needs the feature timestampNtz, which the table has not`)
-    for (const field of fields) refuseName(field, isMapped)
     if (countOf(fields) > columnsMax)
       throw invalid(`there would be more than ${columnsMax} columns`)
   } catch (cause) {
     throw new DataException((cause as Error).message, { cause })
+  }
+}
+
+function refuseNames(fields: readonly Field[], isMapped: boolean, advice: string): void {
+  try {
+    for (const field of fields) refuseName(field, isMapped)
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new DataException(isMapped ? message : `${message}: ${advice}`, { cause })
   }
 }
 

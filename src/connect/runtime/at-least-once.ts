@@ -9,6 +9,7 @@ import type { Processing } from '../errors/tolerance.ts'
 import { ConnectException } from '../failures.ts'
 import type { SourceRecord } from '../records.ts'
 import { producerOptions } from './client-settings.ts'
+import { limitedTo } from './pause.ts'
 import {
   countFinished,
   type SourceOffset,
@@ -96,11 +97,16 @@ export class AtLeastOnce implements SourceWrites {
   /** Never rejects: the next one makes up for it. */
   async #commit(): Promise<void> {
     const { offsets, task, options, loop, measures } = this.#parts
-    const { clock } = options.worker.environment
+    const { environment, config } = options.worker
+    const { clock } = environment
     const startedMs = clock.monotonic()
     const committable = [...this.#unkept, ...this.#submitted.takeCommittable()]
     try {
-      if (committable.length > 0 && !loop.isCancelled) await offsets.put(committable)
+      if (committable.length > 0 && !loop.isCancelled) {
+        const limitMs = config['offset.flush.timeout.ms']
+        const message = `Timed out after ${limitMs} ms (offset.flush.timeout.ms)`
+        await limitedTo(environment, limitMs, offsets.put(committable), message)
+      }
       this.#unkept = []
       await task.commit?.()
       if (committable.length > 0) note(measures.commits, clock.monotonic() - startedMs)

@@ -32,6 +32,7 @@ import {
   sinkConsumerSettings,
   taskReach,
 } from './client-settings.ts'
+import { limitedTo } from './pause.ts'
 import { SinkContext } from './sink-context.ts'
 import {
   logReporter,
@@ -370,7 +371,8 @@ export class SinkTaskLoop implements RunningTask {
 
   /** `isClosing`: the partitions go, to another member or with the task. */
   async #commit(partitions: readonly TopicPartition[], isClosing: boolean): Promise<void> {
-    const { log } = this.#options.worker.environment
+    const { worker } = this.#options
+    const { log } = worker.environment
     await this.#errant?.settled()
     const offsets = partitions.flatMap((partition) => this.#current.get(nameOf(partition)) ?? [])
     if (offsets.length === 0 && !isClosing) return
@@ -397,7 +399,9 @@ export class SinkTaskLoop implements RunningTask {
     })
     if (committable.length === 0 || this.#isCancelled) return
     try {
-      await this.#consumer.commit(committable)
+      const limitMs = worker.config['offset.flush.timeout.ms']
+      const message = `Timed out after ${limitMs} ms (offset.flush.timeout.ms)`
+      await limitedTo(worker.environment, limitMs, this.#consumer.commit(committable), message)
       for (const offset of committable) this.#committed.set(nameOf(offset), offset)
       note(this.#measures.commits, this.#now - startedMs)
     } catch (error) {

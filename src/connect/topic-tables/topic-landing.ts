@@ -4,7 +4,7 @@
  */
 
 import type { Cluster } from '../../client/cluster.ts'
-import { earliest, listOffsets } from '../../client/offsets.ts'
+import { earliest, fetchCommitted, listOffsets } from '../../client/offsets.ts'
 import { nameOf } from '../../client/topic-partition.ts'
 import type { TopicTable } from '../../config/table-configs.ts'
 import type { Milliseconds, Timer } from '../../environment/environment.ts'
@@ -65,6 +65,8 @@ export interface LandingOptions {
   readonly tables: TablesEnvironment
   readonly schemas: SchemaSource
   readonly table: TopicTable
+  /** Its table was elsewhere until now. */
+  readonly isMoved: boolean
 }
 
 export class TopicLanding {
@@ -179,6 +181,21 @@ export class TopicLanding {
     throw new ConnectException(`${location} is the table of ${other.name}`)
   }
 
+  /** Nobody has to delete a table for the topic to begin anew, and whoever lost one by mistake has to hear of it. */
+  async #noteGone({ location, version }: LandingTable): Promise<void> {
+    const isElsewhere = this.#options.isMoved && this.#version === null
+    if (version !== null || isElsewhere) return
+    const { cluster, worker } = this.#options
+    const committed = await fetchCommitted(cluster, groupOf(this.table), null)
+    const landed = committed.reduce((sum, { offset }) => sum + offset, 0)
+    if (landed === 0) return
+    const { topic } = this.table
+    worker.environment.log.warn(
+      `There is no table of ${topic} any more: a new one is begun with what the topic still has`,
+      { location, offsetsThatHadLanded: landed },
+    )
+  }
+
   /** Where reading began behind what the table has, the topic may have lost what lies between. */
   async #noteLost({ reached }: LandingTable): Promise<void> {
     const behind = reached.filter(
@@ -204,7 +221,10 @@ export class TopicLanding {
      * Records were read by the topic's name. Ids of topics never come back: where it is this topic now, all that was
      * read before is of this one too.
      */
-    onOpened: (table) => this.#refuseOthers(table),
+    onOpened: async (table) => {
+      await this.#refuseOthers(table)
+      await this.#noteGone(table)
+    },
     beforeCommit: async (table) => {
       const { topic: name, topicId } = this.table
       const found = await this.#options.cluster.topic(name, { fresh: true })

@@ -100,6 +100,7 @@ export class TopicTables {
       const landing = new TopicLanding({
         ...{ worker, table, cluster: this.#cluster, tables: this.#tables },
         schemas: this.#schemas,
+        isMoved: before !== undefined && before.table.location !== table.location,
       })
       this.#landings.set(table.topic, landing)
       void this.#inOrder.run(table.topic, async () => {

@@ -12,9 +12,12 @@ export const memberBytesMax = 256 * 1024 * 1024
 export const memberOverheadBytes = 1024
 
 const windowMs = 60_000
-/** Lines in a window: those of one group, and of all. */
-const linesPerGroupMax = 20
-const linesMax = 1000
+/**
+ * Lines in a window: those of one group, and of all. A client that begins anew again and again has two with each
+ * rebalance, and two rebalances each time.
+ */
+const linesPerGroupMax = 6
+const linesMax = 200
 
 export class SharedLimits {
   /** What members say. */

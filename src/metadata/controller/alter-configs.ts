@@ -12,7 +12,7 @@ import type { BrokerConfig } from '../../config/broker-config.ts'
 import { mapInSteps, type Steps } from '../../environment/in-turns.ts'
 import { type ConfigTexts, configResource, configTexts, type MetadataImage } from '../image.ts'
 import type { MetadataRecord } from '../record.ts'
-import { checkResource, definitionsOf } from './config-rules.ts'
+import { checkResource, checkTopicChange, definitionsOf } from './config-rules.ts'
 import { type Decision, failed, type Outcome, outcomeOf, succeeded } from './decision.ts'
 import { checkElr, elrRecords } from './elr-rules.ts'
 import { configRecord } from './topic-records.ts'
@@ -189,6 +189,7 @@ function changeRecords(
       `The topic '${resourceName}' does not exist.`,
     )
   }
+  if (resourceType === configResource.TOPIC) checkTopicChange(before, after)
   if (isBroker) checkElr(image, resourceName, { before, after })
   // A broker setting is written even if it stays the same: brokers reload what it names.
   const changed = named.filter((name) => isBroker || before.get(name) !== after.get(name))

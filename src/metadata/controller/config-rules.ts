@@ -16,7 +16,7 @@ import {
 import { checkGroupSettings, groupConfigs } from '../../config/group-configs.ts'
 import { Pattern } from '../../config/pattern.ts'
 import { PatternError } from '../../config/pattern-syntax.ts'
-import { checkTable, tableLocation } from '../../config/table-configs.ts'
+import { checkTable, checkTableChange, tableLocation } from '../../config/table-configs.ts'
 import { resolveTopicConfig, type TopicConfig, topicConfigs } from '../../config/topic-configs.ts'
 import { type ConfigTexts, configResource } from '../image.ts'
 import { invalidTopicName } from './topic-names.ts'
@@ -45,7 +45,11 @@ export function definitionsOf(resourceType: number): Definitions | undefined {
 }
 
 /** Checks all overrides of a topic together. Throws KafkaError INVALID_CONFIG. */
-export function checkTopicConfig(overrides: ConfigTexts, broker: BrokerConfig): void {
+export function checkTopicConfig(
+  topic: string,
+  overrides: ConfigTexts,
+  broker: BrokerConfig,
+): void {
   for (const name of overrides.keys()) {
     if (!Object.hasOwn(topicConfigs, name))
       throw invalidConfig(`Unknown topic config name: ${name}`)
@@ -57,7 +61,7 @@ export function checkTopicConfig(overrides: ConfigTexts, broker: BrokerConfig): 
     resolved = resolveTopicConfig(overrides, broker)
     // Where none is given the topic's name says it, which is below in any case.
     if (overrides.has('table.location')) tableLocation('topic', overrides, broker)
-    checkTable(overrides)
+    checkTable(topic, overrides)
   } catch (error) {
     throw error instanceof ConfigError ? invalidConfig(error.message) : error
   }
@@ -76,6 +80,11 @@ export function checkTopicConfig(overrides: ConfigTexts, broker: BrokerConfig): 
   }
 }
 
+/** Checks what a topic's change means for what it has. Throws KafkaError INVALID_CONFIG. */
+export function checkTopicChange(before: ConfigTexts, after: ConfigTexts): void {
+  checkTogether(() => checkTableChange(before, after))
+}
+
 /** Checks what a resource would have after a change. Throws KafkaError. */
 export function checkResource(
   resourceType: number,
@@ -89,7 +98,7 @@ export function checkResource(
       if (name === '') throw invalidRequest('Default topic resources are not allowed.')
       const reason = invalidTopicName(name)
       if (reason !== undefined) throw new KafkaError(errors.INVALID_TOPIC_EXCEPTION, reason)
-      checkTopicConfig(texts, broker)
+      checkTopicConfig(name, texts, broker)
       break
     }
     case configResource.BROKER:

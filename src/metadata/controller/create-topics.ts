@@ -90,7 +90,7 @@ function* createTopic(
   if (refusal !== undefined) return { records: [], reply: refused(topic.name, refusal) }
   try {
     const overrides = readOverrides(topic)
-    checkTopicConfig(overrides, creation.config)
+    checkTopicConfig(topic.name, overrides, creation.config)
     const partitions = yield* layOut(image, topic, creation, room)
     creation.countMutations(partitions.length)
     const topicId = creation.newUuid()
