@@ -79,7 +79,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment',
     'src/environment/node',
     'src/http',
-    'src/table-storage.ts',
+    'src/connect-plugins.ts',
   ],
   'src/connect-worker.ts': [
     'src/client',
@@ -90,6 +90,12 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment/node',
     'src/connect-metrics.ts',
     'src/http',
+    'src/connect-plugins.ts',
+  ],
+  'src/connect-plugins.ts': [
+    'src/connect',
+    'src/environment',
+    'src/environment/node',
     'src/table-storage.ts',
   ],
   'src/tables': ['protocol', 'src/environment'],

@@ -5,23 +5,17 @@
 import { ConfigError } from './config/definition.ts'
 import type { TopicTable } from './config/table-configs.ts'
 import { ConfigProviders } from './connect/config-providers.ts'
-import type { StorageAt } from './connect/delta/move-offsets.ts'
-import { knownPlugins } from './connect/known-plugins.ts'
-import { pluginsOf } from './connect/plugin-path.ts'
-import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { exactlyOnceGroup, parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
 import { TopicTables } from './connect/topic-tables/topic-tables.ts'
-import type { Environment } from './environment/environment.ts'
+import { loadPlugins, storageIn } from './connect-plugins.ts'
 import type { Endpoint } from './environment/network.ts'
 import { createNodeEnvironment } from './environment/node/environment.ts'
 import type { LogLevel } from './environment/node/logger.ts'
-import { loadModule } from './environment/node/modules.ts'
 import { stayAlive } from './environment/node/program.ts'
 import { answerQuestions } from './environment/node/threads.ts'
 import type { HttpAnswer, HttpRequest } from './http/routes.ts'
-import { tableStorage } from './table-storage.ts'
 
 export interface ConnectStart {
   readonly bootstrap: readonly Endpoint[]
@@ -55,11 +49,6 @@ let answer: ((request: HttpRequest) => Promise<HttpAnswer>) | null = null
 
 stayAlive()
 
-const storageIn =
-  (environment: Environment): StorageAt =>
-  (location, variables) =>
-    tableStorage(location, environment, variables)
-
 /** What connectors and the tables of topics share. */
 function workerOf(asked: ConnectStart): Promise<Worker> {
   worker ??= makeWorker(asked).catch((error: unknown) => {
@@ -72,19 +61,14 @@ function workerOf(asked: ConnectStart): Promise<Worker> {
 async function makeWorker(asked: ConnectStart): Promise<Worker> {
   const { bootstrap, settings, workerId, logLevel } = asked
   const environment = createNodeEnvironment({ log: { level: logLevel as LogLevel } })
-  const { clock, random } = environment
   process.on('unhandledRejection', (err) => {
     environment.log.error('A connector left an error that nobody looks at', { err })
   })
-  const { disk, log } = environment
-  const ofOthers = await pluginsOf(settings, { disk, log, load: loadModule })
+  const plugins = await loadPlugins(environment, settings)
   const config = parseConnectConfig(settings)
   return {
     environment,
-    plugins: new Plugins([
-      ...knownPlugins({ clock, random, storageAt: storageIn(environment) }),
-      ...ofOthers,
-    ]),
+    plugins,
     bootstrap,
     settings,
     providers: new ConfigProviders(settings, {

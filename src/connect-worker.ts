@@ -13,10 +13,6 @@ import {
   withoutEffect,
 } from './config/worker-configs.ts'
 import { ConfigProviders } from './connect/config-providers.ts'
-import type { StorageAt } from './connect/delta/move-offsets.ts'
-import { knownPlugins } from './connect/known-plugins.ts'
-import { pluginsOf } from './connect/plugin-path.ts'
-import { Plugins } from './connect/plugins.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import {
   type ConnectorRequest,
@@ -30,20 +26,19 @@ import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { exactlyOnceGroup, type Worker } from './connect/runtime/worker.ts'
 import { FileStorage } from './connect/storage/file-storage.ts'
 import { connectMetrics } from './connect-metrics.ts'
+import { loadPlugins } from './connect-plugins.ts'
 import { namedText } from './environment/disk.ts'
 import type { Logger } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import { NodeDisk } from './environment/node/disk.ts'
 import { createNodeEnvironment, type NodeEnvironment } from './environment/node/environment.ts'
 import { machineAddress } from './environment/node/machine-address.ts'
-import { loadModule } from './environment/node/modules.ts'
 import { NodeProcessWatch } from './environment/node/process-watch.ts'
 import { stayAlive } from './environment/node/program.ts'
 import { type HttpServer, parseListener, startHttpServer } from './http/http-server.ts'
 import { MetricsPage } from './http/metrics-page.ts'
 import { processMetrics } from './http/process-metrics.ts'
 import { type HttpAnswer, HttpError, type HttpRequest, json } from './http/routes.ts'
-import { tableStorage } from './table-storage.ts'
 
 const usages: Readonly<Record<WorkerMode, string>> = {
   standalone:
@@ -210,13 +205,9 @@ class WorkerProcess {
 
   async #make(workerId: string): Promise<Herder> {
     const environment = this.#environment
-    const { clock, random, disk, log } = environment
-    const ofOthers = await pluginsOf(this.#settings, { disk, log, load: loadModule })
-    const storageAt: StorageAt = (location, variables) =>
-      tableStorage(location, environment, variables)
     const worker: Worker = {
       environment,
-      plugins: new Plugins([...knownPlugins({ clock, random, storageAt }), ...ofOthers]),
+      plugins: await loadPlugins(environment, this.#settings),
       bootstrap: this.#bootstrap,
       settings: this.#settings,
       providers: this.#providers,

@@ -128,6 +128,38 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     return this.write(partition, (shard, nowMs) => ({ records: [], reply: look(shard, nowMs) }))
   }
 
+  /**
+   * What `look` finds in each shard that is here, one after the other. Rejects with KafkaError while one of
+   * them is loading.
+   */
+  async *readEach<T>(look: (shard: S, nowMs: Milliseconds) => T): AsyncIterableIterator<T> {
+    for (const partition of this.partitions()) {
+      try {
+        yield await this.read(partition, look)
+      } catch (failure) {
+        // Led by another broker since a moment ago: that one knows what is in it.
+        const isGone = failure instanceof KafkaError && failure.error === errors.NOT_COORDINATOR
+        if (!isGone) throw failure
+      }
+    }
+  }
+
+  /**
+   * Runs `decide` on each shard that is here, once it is loaded; resolves when all that is recorded, or
+   * failed. Never rejects: what goes wrong is logged, `failed` saying what was not done.
+   */
+  async writeEach(decide: (shard: S) => Decision<R, unknown>, failed: string): Promise<void> {
+    const writes = this.partitions().map(async (partition) => {
+      try {
+        await this.writeOnceLoaded(partition, decide)
+      } catch (err) {
+        const level = err instanceof KafkaError ? 'warn' : 'error'
+        this.#environment.log[level](failed, { partition, err })
+      }
+    })
+    await Promise.all(writes)
+  }
+
   /** For what changes nothing that is recorded: a shard that is loading will start from what is then. */
   forEachActive(act: (shard: S) => void): void {
     for (const { state, shard } of this.#slots.values()) if (state === 'active') shard.look(act)

@@ -43,6 +43,7 @@ import {
   mapInSteps,
   type Steps,
 } from '../../environment/in-turns.ts'
+import { answered, type Pending } from '../answered.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision, EndOfTransaction, Verification } from '../shard.ts'
@@ -91,8 +92,6 @@ export interface GroupCoordinatorOptions {
   /** Partitions of __consumer_offsets; while it does not exist, those that it is to have. */
   readonly partitionCount: () => number
 }
-
-type Pending<T> = T | Promise<T>
 
 /** Groups that are deleted by one decision. */
 const deletedAtOnceMax = 50
@@ -266,10 +265,12 @@ export class GroupCoordinator {
     const fail = (error: ErrorRow) => txnCommitFailed(request, error)
     if (groupId === '') return fail(errors.INVALID_GROUP_ID)
     const producer = { producerId, producerEpoch, verification }
-    return this.#settled(fail, () =>
-      this.#runtime.writeInTransaction(this.partitionFor(groupId), producer, (shard, nowMs) =>
-        shard.commitInTransaction(request, nowMs),
-      ),
+    return answered<TxnOffsetCommitResponse>(
+      ({ error }) => fail(error),
+      () =>
+        this.#runtime.writeInTransaction(this.partitionFor(groupId), producer, (shard, nowMs) =>
+          shard.commitInTransaction(request, nowMs),
+        ),
     )
   }
 
@@ -279,9 +280,9 @@ export class GroupCoordinator {
    * not here or not loaded.
    */
   endTransaction(partition: number, end: EndOfTransaction): Pending<ErrorRow> {
-    const fail = (error: ErrorRow) =>
+    const fail = ({ error }: KafkaError) =>
       isElsewhere.includes(error) ? errors.NOT_LEADER_OR_FOLLOWER : error
-    return this.#settled(fail, () => {
+    return answered<ErrorRow>(fail, () => {
       const ended = this.#runtime.endTransaction(partition, end)
       return ended instanceof Promise ? ended.then(() => errors.NONE) : errors.NONE
     })
@@ -340,19 +341,16 @@ export class GroupCoordinator {
   async listGroups(request: ListGroupsRequest): Promise<ListGroupsResponse> {
     const groups: ListedGroup[] = []
     const isWanted = groupFilter(request)
-    for (const partition of this.#runtime.partitions()) {
-      try {
-        const found = await this.#runtime.read(partition, (shard) => shard.groups())
+    try {
+      for await (const found of this.#runtime.readEach((shard) => shard.groups())) {
         const listed = await inTurns(this.#environment, mapInSteps(found, listedGroup))
         for (const group of listed) if (isWanted(group)) groups.push(group)
-      } catch (failure) {
-        if (!(failure instanceof KafkaError)) throw failure
-        // Led by another broker since a moment ago: that one lists them.
-        if (failure.error === errors.NOT_COORDINATOR) continue
-        return { errorCode: failure.error.code, groups: [] }
       }
+      return { errorCode: 0, groups }
+    } catch (failure) {
+      if (!(failure instanceof KafkaError)) throw failure
+      return { errorCode: failure.error.code, groups: [] }
     }
-    return { errorCode: 0, groups }
   }
 
   async deleteGroups(groupIds: readonly string[]): Promise<DeleteGroupsResponse> {
@@ -404,18 +402,10 @@ export class GroupCoordinator {
     this.#runtime.forEachActive((shard) => shard.onTopicsChanged(changes))
     const gone = changes.deleted
     if (gone.size === 0) return
-    const deletions = this.#runtime.partitions().map(async (partition) => {
-      try {
-        await this.#runtime.writeOnceLoaded(partition, (shard) => shard.deleteTopics(gone))
-      } catch (err) {
-        const level = err instanceof KafkaError ? 'warn' : 'error'
-        this.#environment.log[level]('offsets of deleted topics were not removed', {
-          partition,
-          err,
-        })
-      }
-    })
-    await Promise.all(deletions)
+    await this.#runtime.writeEach(
+      (shard) => shard.deleteTopics(gone),
+      'offsets of deleted topics were not removed',
+    )
   }
 
   /** Runs `decide` on the group's shard; `fail` is the answer to whatever goes wrong. */
@@ -424,20 +414,8 @@ export class GroupCoordinator {
     fail: (error: ErrorRow) => T,
     decide: (shard: GroupShard, nowMs: number) => Decision<GroupRecord, T>,
   ): Pending<T> {
-    return this.#settled(fail, () => this.#runtime.write(this.partitionFor(groupId), decide))
-  }
-
-  #settled<T>(fail: (error: ErrorRow) => T, write: () => Pending<T>): Pending<T> {
-    const failed = (failure: unknown): T => {
-      if (failure instanceof KafkaError) return fail(failure.error)
-      throw failure
-    }
-    try {
-      const reply = write()
-      return reply instanceof Promise ? reply.catch(failed) : reply
-    } catch (failure) {
-      return failed(failure)
-    }
+    const write = () => this.#runtime.write(this.partitionFor(groupId), decide)
+    return answered<T>(({ error }) => fail(error), write)
   }
 
   /** As `#write`, for what is answered by a callback, once, whenever the group gets there. */

@@ -8,7 +8,7 @@
  * never rejects but for a bug.
  */
 
-import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
+import { type ErrorRow, errors, type KafkaError } from '../../../protocol/errors.ts'
 import type {
   DeleteShareGroupStateRequest,
   DeleteShareGroupStateResponse,
@@ -33,6 +33,7 @@ import { compressions } from '../../../protocol/records/compression/compression.
 import type { Uuid } from '../../../protocol/types.ts'
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
 import { allInTurns } from '../../environment/in-turns.ts'
+import { answered, type Pending } from '../answered.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
 import type { CoordinatorLog, Decision } from '../shard.ts'
@@ -62,8 +63,6 @@ export interface ShareCoordinatorOptions {
   /** Partitions of a topic, undefined if there is no such topic. */
   readonly partitionCountOf: (topicId: Uuid) => number | undefined
 }
-
-type Pending<T> = T | Promise<T>
 
 /** What all requests of group state look like. */
 interface StateRequest<P> {
@@ -129,15 +128,10 @@ export class ShareCoordinator {
   async onTopicsChanged({ deleted }: TopicChanges): Promise<void> {
     if (deleted.size === 0) return
     const gone = new Set(deleted.keys())
-    const deletions = this.#runtime.partitions().map(async (partition) => {
-      try {
-        await this.#runtime.writeOnceLoaded(partition, (shard) => shard.deleteTopics(gone))
-      } catch (err) {
-        const level = err instanceof KafkaError ? 'warn' : 'error'
-        this.#environment.log[level]('state of deleted topics was not removed', { partition, err })
-      }
-    })
-    await Promise.all(deletions)
+    await this.#runtime.writeEach(
+      (shard) => shard.deleteTopics(gone),
+      'state of deleted topics was not removed',
+    )
   }
 
   /** Everybody who waits is answered NOT_COORDINATOR. */
@@ -223,19 +217,13 @@ export class ShareCoordinator {
     if (groupId === '') return { results: [] }
     const answer = (topicId: Uuid, partition: P): Pending<A> => {
       const key = { groupId, topicId, partition: partition.partition }
-      const failed = (failure: unknown): A => {
-        if (!(failure instanceof KafkaError)) throw failure
-        const message = `Unable to ${operation} share group state: ${failure.message}`
-        return refused(key, { error: failure.error, message })
-      }
-      try {
-        const reply = this.#runtime.write(this.partitionFor(key), (shard, nowMs) =>
+      const fail = ({ error, message }: KafkaError): A =>
+        refused(key, { error, message: `Unable to ${operation} share group state: ${message}` })
+      return answered<A>(fail, () =>
+        this.#runtime.write(this.partitionFor(key), (shard, nowMs) =>
           decide(shard, key, partition, nowMs),
-        )
-        return reply instanceof Promise ? reply.catch(failed) : reply
-      } catch (failure) {
-        return failed(failure)
-      }
+        ),
+      )
     }
     const turns = this.#environment
     const results = await allInTurns(turns, topics, async ({ topicId, partitions }) => ({

@@ -11,6 +11,7 @@
 import { type ErrorRow, errors, KafkaError } from '../../../protocol/errors.ts'
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
 import { allInTurns } from '../../environment/in-turns.ts'
+import { answered, type Pending } from '../answered.ts'
 import { coordinatorPartition } from '../coordinator-partition.ts'
 import { HeldMemory } from '../held-memory.ts'
 import { CoordinatorRuntime, type ShardCounts } from '../runtime.ts'
@@ -73,7 +74,6 @@ export interface ProducerRequest
 export const idBytesMax = 512 * 1024 * 1024
 
 type Match = (transactionalId: string, transaction: Transaction, nowMs: Milliseconds) => boolean
-type Pending<T> = T | Promise<T>
 type Decide<T> = (shard: TransactionShard, nowMs: Milliseconds) => Decision<TransactionRecord, T>
 
 export class TransactionCoordinator implements TransactionVerifier {
@@ -238,19 +238,12 @@ export class TransactionCoordinator implements TransactionVerifier {
    */
   async select(matches: Match): Promise<readonly (readonly [string, Transaction])[]> {
     const found: (readonly [string, Transaction])[] = []
-    for (const partition of this.#runtime.partitions()) {
-      try {
-        const ofPartition = await this.#runtime.read(partition, (shard, nowMs) =>
-          [...shard.transactions()].filter(([id, transaction]) => matches(id, transaction, nowMs)),
-        )
-        for (const each of ofPartition) found.push(each)
-        // To match a pattern may take a while: others have their turn in between.
-        await new Promise<void>((resolve) => this.#environment.timers.nextTurn(resolve))
-      } catch (failure) {
-        if (!(failure instanceof KafkaError)) throw failure
-        // Led by another broker since a moment ago: that one knows them.
-        if (failure.error !== errors.NOT_COORDINATOR) throw failure
-      }
+    const select = (shard: TransactionShard, nowMs: Milliseconds) =>
+      [...shard.transactions()].filter(([id, transaction]) => matches(id, transaction, nowMs))
+    for await (const ofShard of this.#runtime.readEach(select)) {
+      for (const each of ofShard) found.push(each)
+      // To match a pattern may take a while: others have their turn in between.
+      await new Promise<void>((resolve) => this.#environment.timers.nextTurn(resolve))
     }
     return found
   }
@@ -289,15 +282,7 @@ export class TransactionCoordinator implements TransactionVerifier {
 
   /** Runs `decide` on the shard of the transactional id; `fail` is the answer to whatever goes wrong. */
   #write<T>(transactionalId: string, fail: (error: ErrorRow) => T, decide: Decide<T>): Pending<T> {
-    const failed = (failure: unknown): T => {
-      if (failure instanceof KafkaError) return fail(failure.error)
-      throw failure
-    }
-    try {
-      const reply = this.#runtime.write(this.partitionFor(transactionalId), decide)
-      return reply instanceof Promise ? reply.catch(failed) : reply
-    } catch (failure) {
-      return failed(failure)
-    }
+    const write = () => this.#runtime.write(this.partitionFor(transactionalId), decide)
+    return answered<T>(({ error }) => fail(error), write)
   }
 }
