@@ -155,6 +155,28 @@ export interface Committer {
   readonly groupInstanceId: string | null
 }
 
+/** Who commits what, as OffsetCommit and TxnOffsetCommit say it. */
+export function offsetCommit(
+  { groupId, memberId, generationId, groupInstanceId }: Committer,
+  offsets: readonly CommittedOffset[],
+) {
+  return {
+    groupId,
+    memberId,
+    groupInstanceId,
+    generationIdOrMemberEpoch: generationId,
+    topics: Array.from(byTopic(offsets), ([name, rows]) => ({
+      name,
+      partitions: rows.map((row) => ({
+        partitionIndex: row.partition,
+        committedOffset: row.offset,
+        committedLeaderEpoch: row.leaderEpoch ?? -1,
+        committedMetadata: row.metadata ?? '',
+      })),
+    })),
+  }
+}
+
 /** Commits the offsets of the next records to read. Rejects with KafkaError, also for a part of them. */
 export async function commitOffsets(
   cluster: Cluster,
@@ -162,26 +184,12 @@ export async function commitOffsets(
   offsets: readonly CommittedOffset[],
 ): Promise<void> {
   if (offsets.length === 0) return
-  const { groupId, memberId, generationId, groupInstanceId } = committer
+  const { groupId } = committer
   await cluster.retrying(`commit offsets of group ${groupId}`, async () => {
     const answer = await cluster.callCoordinator(
       { type: 'group', id: groupId },
       apis.offsetCommit,
-      {
-        groupId,
-        memberId,
-        groupInstanceId,
-        generationIdOrMemberEpoch: generationId,
-        topics: Array.from(byTopic(offsets), ([name, rows]) => ({
-          name,
-          partitions: rows.map((row) => ({
-            partitionIndex: row.partition,
-            committedOffset: row.offset,
-            committedLeaderEpoch: row.leaderEpoch ?? -1,
-            committedMetadata: row.metadata ?? '',
-          })),
-        })),
-      },
+      offsetCommit(committer, offsets),
       { versionMin: 2, versionMax: 9 },
     )
     for (const { partitions } of answer.topics)

@@ -17,7 +17,7 @@ import { errorByCode, errors, KafkaError } from '../../protocol/errors.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import type { Cluster } from './cluster.ts'
 import { isAnswer, UnsupportedVersionError } from './failures.ts'
-import type { CommittedOffset, Committer } from './offsets.ts'
+import { type CommittedOffset, type Committer, offsetCommit } from './offsets.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
 import { byTopic, nameOf, type TopicPartition } from './topic-partition.ts'
 
@@ -273,28 +273,14 @@ export class Transaction {
     )
   }
 
-  async #commitOffsets(
-    { groupId, memberId, generationId, groupInstanceId }: Committer,
-    offsets: readonly CommittedOffset[],
-  ): Promise<void> {
+  async #commitOffsets(committer: Committer, offsets: readonly CommittedOffset[]): Promise<void> {
     const { txnOffsetCommit: first } = implicit
+    const { groupId } = committer
     await this.#ask(`commit offsets of group ${groupId}`, async () => {
       const answer = await this.#cluster.callCoordinator(
         { type: 'group', id: groupId },
         apis.txnOffsetCommit,
-        {
-          ...this.#who,
-          ...{ groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generationId },
-          topics: Array.from(byTopic(offsets), ([name, rows]) => ({
-            name,
-            partitions: rows.map((row) => ({
-              partitionIndex: row.partition,
-              committedOffset: row.offset,
-              committedLeaderEpoch: row.leaderEpoch ?? -1,
-              committedMetadata: row.metadata ?? '',
-            })),
-          })),
-        },
+        { ...this.#who, ...offsetCommit(committer, offsets) },
         // Later versions name topics by id only.
         this.#isImplicit ? { versionMin: first, versionMax: first } : { versionMax: first - 1 },
       )

@@ -16,7 +16,7 @@ import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { filter, rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import { authorizedOperations, operationsNotAsked } from './authorized-operations.ts'
-import { describePartition } from './topic-metadata.ts'
+import { presentPartition } from './topic-metadata.ts'
 
 const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.errorCode')
 /** Of all topics only those are shown that may be. */
@@ -128,20 +128,11 @@ function presentTopic(
     name: topic.name,
     topicId: topic.id,
     isInternal: isInternalTopic(topic.name),
-    partitions: partitions.map((partition) => {
-      const { error, leaderId, offlineReplicas } = describePartition(image, partition)
-      return {
-        errorCode: error.code,
-        partitionIndex: partition.index,
-        leaderId,
-        leaderEpoch: partition.leaderEpoch,
-        replicaNodes: partition.replicas,
-        isrNodes: partition.isr,
-        eligibleLeaderReplicas: partition.elr,
-        lastKnownElr: partition.lastKnownElr,
-        offlineReplicas,
-      }
-    }),
+    partitions: partitions.map((partition) => ({
+      ...presentPartition(image, partition),
+      eligibleLeaderReplicas: partition.elr,
+      lastKnownElr: partition.lastKnownElr,
+    })),
     topicAuthorizedOperations: operationsNotAsked,
   }
 }

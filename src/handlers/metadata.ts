@@ -26,7 +26,7 @@ import {
   operationsNotAsked,
 } from './authorized-operations.ts'
 import { brokerNodes, type Nodes } from './broker-nodes.ts'
-import { describePartition } from './topic-metadata.ts'
+import { presentPartition } from './topic-metadata.ts'
 
 const describeTopic = rule('DESCRIBE', 'TOPIC', 'topics.errorCode')
 const createTopic = rule('CREATE', 'TOPIC', 'topics.errorCode', { unless: 'CREATE' })
@@ -213,18 +213,7 @@ function presentTopic(image: MetadataImage, topic: TopicImage): ResponseTopic {
     name: topic.name,
     topicId: topic.id,
     isInternal: isInternalTopic(topic.name),
-    partitions: topic.partitions.map((partition) => {
-      const { error, leaderId, offlineReplicas } = describePartition(image, partition)
-      return {
-        errorCode: error.code,
-        partitionIndex: partition.index,
-        leaderId,
-        leaderEpoch: partition.leaderEpoch,
-        replicaNodes: partition.replicas,
-        isrNodes: partition.isr,
-        offlineReplicas,
-      }
-    }),
+    partitions: topic.partitions.map((partition) => presentPartition(image, partition)),
   }
 }
 

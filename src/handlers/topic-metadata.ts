@@ -1,5 +1,5 @@
 /** What clients are told of a partition: who leads, who follows, what is wrong. */
-import { type ErrorRow, errors } from '../../protocol/errors.ts'
+import { errors } from '../../protocol/errors.ts'
 import {
   type MetadataImage,
   migratingDirectory,
@@ -7,23 +7,19 @@ import {
   unassignedDirectory,
 } from '../metadata/image.ts'
 
-export interface DescribedPartition {
-  readonly error: ErrorRow
-  readonly leaderId: number
-  /** Replicas on brokers, or in log directories, that do not serve at present. */
-  readonly offlineReplicas: number[]
-}
-
-export function describePartition(
-  image: MetadataImage,
-  partition: PartitionImage,
-): DescribedPartition {
-  const { replicas, leader } = partition
-  const offlineReplicas = replicas.filter((id) => !isServed(image, partition, id))
-  if (!isServed(image, partition, leader)) {
-    return { error: errors.LEADER_NOT_AVAILABLE, leaderId: -1, offlineReplicas }
+/** As Metadata and DescribeTopicPartitions name it. Replicas on brokers, or in log directories, that do not serve at present are offline. */
+export function presentPartition(image: MetadataImage, partition: PartitionImage) {
+  const { index, leader, leaderEpoch, replicas, isr } = partition
+  const isLed = isServed(image, partition, leader)
+  return {
+    errorCode: (isLed ? errors.NONE : errors.LEADER_NOT_AVAILABLE).code,
+    partitionIndex: index,
+    leaderId: isLed ? leader : -1,
+    leaderEpoch,
+    replicaNodes: replicas,
+    isrNodes: isr,
+    offlineReplicas: replicas.filter((id) => !isServed(image, partition, id)),
   }
-  return { error: errors.NONE, leaderId: leader, offlineReplicas }
 }
 
 /** Its broker is there, and has the directory in which the replica lies, as far as that is known (KIP-858). */

@@ -8,8 +8,8 @@ import { consumerProtocolSubscription } from '../../protocol/state/consumer-prot
 import { Cluster } from '../../src/client/cluster.ts'
 import { Consumer, type ConsumerOptions } from '../../src/client/consumer.ts'
 import type { PartitionRecords } from '../../src/client/fetcher.ts'
-import { SimulatedWorld } from '../simulator/simulated-world.ts'
-import { idOf, ScriptedBroker } from './scripted-broker.ts'
+import type { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { besideScriptedBroker, idOf, type ScriptedBroker } from './scripted-broker.ts'
 
 const batch = (values: string[], rest: Partial<NewBatch> = {}) => ({
   end: (rest.baseOffset ?? 0) + values.length,
@@ -116,21 +116,13 @@ interface Parts {
 
 function withConsumer(options: ConsumerOptions, run: (parts: Parts) => Promise<void>) {
   return async (t: Test) => {
-    const world = new SimulatedWorld(6)
-    const { environment } = world.start('broker')
-    const client = world.start('client').environment
-    await world.run(
-      (async () => {
-        const broker = await ScriptedBroker.start(environment, 'broker')
-        broker.topics.set('t', [1, 1])
-        const shelf = new Shelf(broker)
-        const cluster = new Cluster(client, { bootstrap: [{ host: 'broker', port: 9092 }] })
-        const consumer = new Consumer(cluster, options)
-        await run({ t, world, broker, shelf, cluster, consumer })
-        await consumer.close()
-        cluster.close()
-      })(),
-    )
+    await besideScriptedBroker(6, {}, async ({ world, broker, cluster }) => {
+      broker.topics.set('t', [1, 1])
+      const shelf = new Shelf(broker)
+      const consumer = new Consumer(cluster, options)
+      await run({ t, world, broker, shelf, cluster, consumer })
+      await consumer.close()
+    })
   }
 }
 

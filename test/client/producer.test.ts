@@ -2,11 +2,11 @@
 import t, { type Test } from 'tap'
 import * as header from '../../protocol/records/batch.ts'
 import { readBatch } from '../../protocol/records/record.ts'
-import { Cluster } from '../../src/client/cluster.ts'
+import type { Cluster } from '../../src/client/cluster.ts'
 import type { Delivery } from '../../src/client/partition-queue.ts'
 import { Producer, type ProducerOptions } from '../../src/client/producer.ts'
-import { SimulatedWorld } from '../simulator/simulated-world.ts'
-import { idOf, ScriptedBroker } from './scripted-broker.ts'
+import type { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { besideScriptedBroker, idOf, ScriptedBroker } from './scripted-broker.ts'
 
 interface Batch {
   readonly partition: number
@@ -84,17 +84,10 @@ interface Parts {
 
 function withProducer(options: ProducerOptions, run: (parts: Parts) => Promise<void>) {
   return async (t: Test) => {
-    const world = new SimulatedWorld(5)
-    const { environment } = world.start('broker')
-    const client = world.start('client').environment
-    await world.run(
-      (async () => {
-        const broker = await ScriptedBroker.start(environment, 'broker')
-        broker.topics.set('t', [1, 1, 1])
-        const cluster = new Cluster(client, {
-          bootstrap: [{ host: 'broker', port: 9092 }],
-          requestTimeoutMs: 1000,
-        })
+    await besideScriptedBroker(
+      5,
+      { requestTimeoutMs: 1000 },
+      async ({ world, broker, cluster }) => {
         const producer = new Producer(cluster, options)
         const write = (values: string[]) =>
           Promise.all(
@@ -105,8 +98,7 @@ function withProducer(options: ProducerOptions, run: (parts: Parts) => Promise<v
             ),
           )
         await run({ t, world, broker, store: new Store(broker), producer, cluster, write })
-        cluster.close()
-      })(),
+      },
     )
   }
 }

@@ -6,8 +6,10 @@ import { type ApiRow, apis } from '../../protocol/apis.ts'
 import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../protocol/frame.ts'
 import { Reader } from '../../protocol/reader.ts'
 import type { InputOf, MessageOf } from '../../protocol/schema.ts'
+import { Cluster, type ClusterOptions } from '../../src/client/cluster.ts'
 import type { Environment } from '../../src/environment/environment.ts'
 import type { Listening, Stream } from '../../src/environment/network.ts'
+import { SimulatedWorld } from '../simulator/simulated-world.ts'
 
 type ApiName = keyof typeof apis
 type Request<N extends ApiName> = MessageOf<(typeof apis)[N]['request']>
@@ -28,6 +30,33 @@ export interface Received {
 
 /** Topic ids that tests can tell apart: `t` padded. */
 export const idOf = (topic: string) => `${topic}${'A'.repeat(22 - topic.length)}`
+
+/**
+ * A broker with a topic `t` of three partitions, alone with a client in a world of their own; after `run` the
+ * client is closed.
+ */
+export async function besideScriptedBroker(
+  seed: number,
+  options: Partial<ClusterOptions>,
+  run: (parts: {
+    readonly world: SimulatedWorld
+    readonly broker: ScriptedBroker
+    readonly cluster: Cluster
+  }) => Promise<void>,
+): Promise<void> {
+  const world = new SimulatedWorld(seed)
+  const { environment } = world.start('broker')
+  const client = world.start('client').environment
+  const beside = async () => {
+    const broker = await ScriptedBroker.start(environment, 'broker')
+    broker.topics.set('t', [1, 1, 1])
+    const bootstrap = [{ host: 'broker', port: 9092 }]
+    const cluster = new Cluster(client, { bootstrap, ...options })
+    await run({ world, broker, cluster })
+    cluster.close()
+  }
+  await world.run(beside())
+}
 
 export class ScriptedBroker {
   readonly host: string

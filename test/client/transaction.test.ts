@@ -18,8 +18,8 @@ import { Producer } from '../../src/client/producer.ts'
 import { Transaction } from '../../src/client/transaction.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { startBroker } from '../cli/running-broker.ts'
-import { SimulatedWorld } from '../simulator/simulated-world.ts'
-import { ScriptedBroker } from './scripted-broker.ts'
+import type { SimulatedWorld } from '../simulator/simulated-world.ts'
+import { besideScriptedBroker, type ScriptedBroker } from './scripted-broker.ts'
 
 t.setTimeout(120_000)
 
@@ -43,45 +43,33 @@ interface Parts {
 
 function scripted(level: number, run: (parts: Parts) => Promise<void>) {
   return async (t: Test) => {
-    const world = new SimulatedWorld(7)
-    const { environment } = world.start('broker')
-    const client = world.start('client').environment
-    await world.run(
-      (async () => {
-        const broker = await ScriptedBroker.start(environment, 'broker')
-        broker.topics.set('t', [1, 1, 1])
-        broker.transactionVersion = level
-        const cluster = new Cluster(client, {
-          bootstrap: [{ host: 'broker', port: 9092 }],
-          requestTimeoutMs: 1000,
-          operationTimeoutMs: 5000,
-        })
-        const transaction = new Transaction(cluster, { transactionalId: 'mine' })
-        const producer = new Producer(cluster, { transaction, lingerMs: 0 })
-        const written: string[] = []
-        const verdicts: number[] = []
-        answer(broker, written, verdicts)
-        await run({
-          ...{ t, world, broker, transaction, producer, written, verdicts },
-          write: (partition, ...values) =>
-            Promise.all(
-              values.map((value) =>
-                producer
-                  .send({ topic: 't', partition, key: null, value: Buffer.from(value) })
-                  .then(() => value)
-                  .catch((error: Error) => error.message),
-              ),
+    const timeouts = { requestTimeoutMs: 1000, operationTimeoutMs: 5000 }
+    await besideScriptedBroker(7, timeouts, async ({ world, broker, cluster }) => {
+      broker.transactionVersion = level
+      const transaction = new Transaction(cluster, { transactionalId: 'mine' })
+      const producer = new Producer(cluster, { transaction, lingerMs: 0 })
+      const written: string[] = []
+      const verdicts: number[] = []
+      answer(broker, written, verdicts)
+      await run({
+        ...{ t, world, broker, transaction, producer, written, verdicts },
+        write: (partition, ...values) =>
+          Promise.all(
+            values.map((value) =>
+              producer
+                .send({ topic: 't', partition, key: null, value: Buffer.from(value) })
+                .then(() => value)
+                .catch((error: Error) => error.message),
             ),
-          log: () =>
-            broker.received
-              .filter(({ name }) => asked.some((each) => lower(name) === each.toLowerCase()))
-              .map(({ name, version, request }) =>
-                [lower(name), version, request.committed].filter((x) => x !== undefined).join(' '),
-              ),
-        })
-        cluster.close()
-      })(),
-    )
+          ),
+        log: () =>
+          broker.received
+            .filter(({ name }) => asked.some((each) => lower(name) === each.toLowerCase()))
+            .map(({ name, version, request }) =>
+              [lower(name), version, request.committed].filter((x) => x !== undefined).join(' '),
+            ),
+      })
+    })
   }
 }
 
