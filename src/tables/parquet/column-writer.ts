@@ -1,47 +1,27 @@
 /**
- * One column chunk on its way out: rows come in slices, pages are encoded and packed as they fill up, and
- * at the end of the row group all are written, the dictionary first.
+ * One column chunk on its way out: rows come in slices, pages are encoded and packed (`page-writer.ts`) as
+ * they fill up, and at the end of the row group all are written, the dictionary first.
  *
- * A column begins with a dictionary, unless it is told otherwise. If its first values or page show that this does not pay, or the
- * dictionary grows beyond its limit, what follows is PLAIN, or deltas where an integer column shrinks by them.
+ * A column begins with a dictionary, unless it is told otherwise. If its first values or page show that this
+ * does not pay, or the dictionary grows beyond its limit, what follows is PLAIN, or deltas where an integer
+ * column shrinks by them.
  */
-import { crc32 } from '../../../protocol/records/crc32.ts'
-import { isText } from '../columns/value.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { compressPage, type WrittenCodec } from './compress.ts'
+import type { WrittenChunk } from './chunk-bounds.ts'
 import { asDoubles, encodeDeltas } from './delta-encoder.ts'
 import { DictionaryEncoder } from './dictionary-encoder.ts'
 import { bitsFor, encodeHybrid } from './hybrid-encoder.ts'
-import {
-  type Encoding,
-  encodings,
-  type PageHeader,
-  pageHeader,
-  pageTypes,
-  type Statistics,
-} from './metadata.ts'
+import type { Encoding } from './metadata.ts'
+import { dataPage, dictionaryPage, type PageOptions, type WrittenPage } from './page-writer.ts'
 import { ByteArrays, FixedWidthValues, type PhysicalValues } from './physical-values.ts'
 import { encodePlain, plainBytes } from './plain-encoder.ts'
 import type { LeafNode } from './schema.ts'
 import type { ShreddedLeaf } from './shred.ts'
-import { writeThrift } from './thrift.ts'
 import { toPhysical } from './to-physical.ts'
 import { valuesFor } from './value-decoder.ts'
-import {
-  bytesOf,
-  comparer,
-  type Extremes,
-  extremesOf,
-  orderOf,
-  shortened,
-  type ValueOrder,
-  zeroBound,
-} from './value-order.ts'
+import { bytesOf, type Extremes, extremesOf, orderOf, type ValueOrder } from './value-order.ts'
 
-export interface ColumnOptions {
-  readonly codec: WrittenCodec
-  readonly level?: number | undefined
-  readonly pageVersion: 1 | 2
+export interface ColumnOptions extends PageOptions {
   readonly pageBytes: number
   readonly pageRows: number
   readonly useDictionary: boolean
@@ -55,19 +35,6 @@ const dictionaryTrial = 4096
 const distinctShareMax = 0.95
 /** Deltas are to save at least a quarter: not every reader is as fast with them. */
 const deltaShareMax = 0.75
-/** Bounds in statistics and indexes are cut to so many bytes. */
-const boundBytesMax = 64
-
-export interface WrittenPage {
-  /** Header and body. */
-  readonly bytes: Uint8Array
-  readonly unpackedBytes: number
-  readonly rowCount: number
-  readonly nullCount: number
-  /** Without nulls. */
-  readonly valueCount: number
-  readonly encoding: Encoding
-}
 
 interface EncodedPage {
   readonly encoding: Encoding
@@ -78,27 +45,13 @@ interface EncodedPage {
   readonly valueCount: number
 }
 
-export interface WrittenChunk {
-  readonly leaf: LeafNode
-  readonly dictionary: WrittenPage | null
-  readonly pages: readonly WrittenPage[]
-  /** Least and greatest values of the pages, one each for a page that has them (`boundOf`). */
-  readonly least: PhysicalValues
-  readonly greatest: PhysicalValues
-  /** The place of a page's bounds in both; -1: it has none. */
-  readonly boundOf: readonly number[]
-  readonly levelCount: number
-  readonly nullCount: number
-  readonly order: ValueOrder
-}
-
 export class ColumnWriter {
   readonly leaf: LeafNode
   readonly #options: ColumnOptions
   readonly #order: ValueOrder
   #usesDictionary: boolean
   #dictionary: DictionaryEncoder | null = null
-  #dictionaryDone = false
+  #isDictionaryDone = false
   /** Deltas or not is decided once a row group. */
   #integers: 'undecided' | 'plain' | 'deltas' = 'undecided'
   #pages: WrittenPage[] = []
@@ -146,14 +99,14 @@ export class ColumnWriter {
       appendLevels(this.#repetition, rows.repetition, rows.levelCount, 0)
     this.#rows += rowCount
     this.#levels += rows.levelCount
-    if (this.#dictionary !== null && !this.#dictionaryDone) {
+    if (this.#dictionary !== null && !this.#isDictionaryDone) {
       this.#reserveIndices(values.length)
       this.#dictionary.encode(values, this.#indices, this.#indexCount)
       this.#indexCount += values.length
       this.#tryDictionary(this.#dictionary)
     } else appendValues(this.#values, values)
     const isDictionaryFull =
-      !this.#dictionaryDone && (this.#dictionary?.byteLength ?? 0) > dictionaryBytesMax
+      !this.#isDictionaryDone && (this.#dictionary?.byteLength ?? 0) > dictionaryBytesMax
     if (
       isDictionaryFull ||
       this.#rows >= this.#options.pageRows ||
@@ -161,7 +114,7 @@ export class ColumnWriter {
     ) {
       this.#closePage()
     }
-    if (isDictionaryFull) this.#dictionaryDone = true
+    if (isDictionaryFull) this.#isDictionaryDone = true
   }
 
   /** Whoever has nearly nothing twice at the beginning is not asked for a whole page. */
@@ -192,7 +145,7 @@ export class ColumnWriter {
 
   #begin(): void {
     this.#dictionary = this.#usesDictionary ? new DictionaryEncoder(valuesFor(this.leaf, 0)) : null
-    this.#dictionaryDone = false
+    this.#isDictionaryDone = false
     this.#integers = 'undecided'
     this.#pages = []
     this.#least = valuesFor(this.leaf, 0)
@@ -204,11 +157,8 @@ export class ColumnWriter {
   }
 
   #pageBytes(): number {
-    const values =
-      this.#indexCount > 0
-        ? (this.#indexCount * bitsFor(this.#dictionary!.values.length)) / 8
-        : plainBytes(this.#values)
-    return values
+    if (this.#indexCount === 0) return plainBytes(this.#values)
+    return (this.#indexCount * bitsFor(this.#dictionary!.values.length)) / 8
   }
 
   #reserveIndices(count: number): void {
@@ -221,7 +171,15 @@ export class ColumnWriter {
   #closePage(): void {
     const { encoding, encoded, values, extremes, valueCount } = this.#encodePage()
     this.#addBounds(values, extremes)
-    const page = this.#dataPage(encoded, encoding, valueCount)
+    const page = dataPage(this.leaf, this.#options, {
+      encoding,
+      encoded,
+      valueCount,
+      rowCount: this.#rows,
+      levelCount: this.#levels,
+      repetition: this.#repetition,
+      definition: this.#definition,
+    })
     this.#pages.push(page)
     this.#bytesHeld += page.bytes.length
     this.#levelCount += this.#levels
@@ -235,7 +193,7 @@ export class ColumnWriter {
   }
 
   #encodePage(): EncodedPage {
-    const dictionary = this.#dictionaryDone ? null : this.#dictionary
+    const dictionary = this.#isDictionaryDone ? null : this.#dictionary
     const valueCount = this.#indexCount
     if (dictionary !== null && valueCount > 0 && this.#dictionaryPays(dictionary)) {
       const { values } = dictionary
@@ -324,106 +282,10 @@ export class ColumnWriter {
     appendOne(this.#greatest, bytesOf(values, extremes.greatest))
   }
 
-  #dataPage(values: Uint8Array, encoding: Encoding, valueCount: number): WrittenPage {
-    const { codec, level, pageVersion } = this.#options
-    const { leaf } = this
-    const writer = new ByteWriter(values.length + this.#levels)
-    const isFirstVersion = pageVersion === 1
-    const repetitionBytes = writeLevels(
-      writer,
-      this.#repetition,
-      leaf.repetitionLevel,
-      isFirstVersion,
-    )
-    const definitionBytes = writeLevels(
-      writer,
-      this.#definition,
-      leaf.definitionLevel,
-      isFirstVersion,
-    )
-    const nullCount = this.#levels - valueCount
-    const about = { rowCount: this.#rows, nullCount, valueCount, encoding }
-    const numValues = this.#levels
-    const encodingId = encodings.indexOf(encoding)
-    if (isFirstVersion) {
-      writer.append(values)
-      const body = compressPage(codec, writer.written(), level)
-      const dataPageHeader = {
-        numValues,
-        encoding: encodingId,
-        definitionLevelEncoding: encodings.indexOf('RLE'),
-        repetitionLevelEncoding: encodings.indexOf('RLE'),
-      }
-      return page(
-        { type: pageTypes.indexOf('DATA_PAGE'), dataPageHeader },
-        body,
-        writer.length,
-        about,
-      )
-    }
-    const packed = values.length === 0 ? values : compressPage(codec, values, level)
-    const isCompressed = codec !== 'UNCOMPRESSED' && packed.length < values.length
-    const levelBytes = writer.length
-    writer.append(isCompressed ? packed : values)
-    const dataPageHeaderV2 = {
-      numValues,
-      numNulls: nullCount,
-      numRows: this.#rows,
-      encoding: encodingId,
-      definitionLevelsByteLength: definitionBytes,
-      repetitionLevelsByteLength: repetitionBytes,
-      isCompressed,
-    }
-    const header = { type: pageTypes.indexOf('DATA_PAGE_V2'), dataPageHeaderV2 }
-    return page(header, writer.written(), levelBytes + values.length, about)
-  }
-
   #dictionaryPage(values: PhysicalValues): WrittenPage | null {
     if (this.#pages.every(({ encoding }) => encoding !== 'RLE_DICTIONARY')) return null
-    const bytes = encodePlain(values, false)
-    const body = compressPage(this.#options.codec, bytes, this.#options.level)
-    const dictionaryPageHeader = { numValues: values.length, encoding: encodings.indexOf('PLAIN') }
-    const header = { type: pageTypes.indexOf('DICTIONARY_PAGE'), dictionaryPageHeader }
-    return page(header, body, bytes.length, {
-      rowCount: 0,
-      nullCount: 0,
-      valueCount: values.length,
-      encoding: 'PLAIN',
-    })
+    return dictionaryPage(values, this.#options)
   }
-}
-
-function page(
-  header: Omit<PageHeader, 'uncompressedPageSize' | 'compressedPageSize' | 'crc'>,
-  body: Uint8Array,
-  unpackedBodyBytes: number,
-  about: Pick<WrittenPage, 'rowCount' | 'nullCount' | 'valueCount' | 'encoding'>,
-): WrittenPage {
-  const written = writeThrift(pageHeader, {
-    ...header,
-    uncompressedPageSize: unpackedBodyBytes,
-    compressedPageSize: body.length,
-    crc: crc32(body) | 0,
-  })
-  const bytes = new Uint8Array(written.length + body.length)
-  bytes.set(written)
-  bytes.set(body, written.length)
-  return { ...about, bytes, unpackedBytes: written.length + unpackedBodyBytes }
-}
-
-/** Answers the bytes of the levels; pages of the first version have their length before them. */
-function writeLevels(
-  writer: ByteWriter,
-  levels: FixedWidthValues,
-  levelMax: number,
-  hasLength: boolean,
-): number {
-  if (levelMax === 0) return 0
-  const encoded = new ByteWriter()
-  encodeHybrid(encoded, levels.bytes, levels.length, bitsFor(levelMax))
-  if (hasLength) writer.uint32(encoded.length)
-  writer.append(encoded.written())
-  return encoded.length
 }
 
 function appendLevels(
@@ -462,57 +324,4 @@ function appendOne(target: PhysicalValues, bytes: Uint8Array): void {
   target.reserve(1)
   target.bytes.set(bytes, target.length * target.width)
   target.length++
-}
-
-/** The bound of a page or chunk as it is written. */
-export function writtenBound(
-  { leaf, order }: Pick<WrittenChunk, 'leaf' | 'order'>,
-  bytes: Uint8Array,
-  as: 'least' | 'greatest',
-): { bytes: Uint8Array; isExact: boolean } {
-  if (order === 'float') return { bytes: zeroBound(bytes, as), isExact: true }
-  if (order !== 'bytes') return { bytes, isExact: true }
-  return shortened(bytes, as, { most: boundBytesMax, isUtf8: isText(leaf.field.type) })
-}
-
-/** Least and greatest value of a whole chunk; `null` where it has none. */
-export function chunkBounds(
-  chunk: WrittenChunk,
-): { least: Uint8Array; greatest: Uint8Array } | null {
-  const least = extremesOf(chunk.least, chunk.order)
-  const greatest = extremesOf(chunk.greatest, chunk.order)
-  if (least === null || greatest === null) return null
-  return {
-    least: bytesOf(chunk.least, least.least),
-    greatest: bytesOf(chunk.greatest, greatest.greatest),
-  }
-}
-
-export function chunkStatistics(chunk: WrittenChunk): Statistics {
-  const bounds = chunkBounds(chunk)
-  if (bounds === null) return { nullCount: chunk.nullCount }
-  const min = writtenBound(chunk, bounds.least, 'least')
-  const max = writtenBound(chunk, bounds.greatest, 'greatest')
-  return {
-    nullCount: chunk.nullCount,
-    minValue: min.bytes,
-    maxValue: max.bytes,
-    isMinValueExact: min.isExact,
-    isMaxValueExact: max.isExact,
-  }
-}
-
-/** How the pages' bounds follow one another: both up (1), both down (2), or neither (0). */
-export function boundaryOrder({ least, greatest, order }: WrittenChunk): 0 | 1 | 2 {
-  const compareLeast = comparer(least, order)
-  const compareGreatest = comparer(greatest, order)
-  let isUp = true
-  let isDown = true
-  for (let i = 1; i < least.length; i++) {
-    const byLeast = compareLeast(i - 1, i)
-    const byGreatest = compareGreatest(i - 1, i)
-    if (byLeast > 0 || byGreatest > 0) isUp = false
-    if (byLeast < 0 || byGreatest < 0) isDown = false
-  }
-  return isUp ? 1 : isDown ? 2 : 0
 }

@@ -11,13 +11,12 @@ import { sliceColumn } from '../columns/batches.ts'
 import type { ColumnBatch, Field } from '../columns/column.ts'
 import {
   boundaryOrder,
-  ColumnWriter,
   chunkBounds,
   chunkStatistics,
   type WrittenChunk,
-  type WrittenPage,
   writtenBound,
-} from './column-writer.ts'
+} from './chunk-bounds.ts'
+import { ColumnWriter } from './column-writer.ts'
 import type { WrittenCodec } from './compress.ts'
 import {
   type ColumnChunk,
@@ -33,6 +32,7 @@ import {
   physicalTypes,
   type RowGroupMetaData,
 } from './metadata.ts'
+import type { WrittenPage } from './page-writer.ts'
 import { type LeafNode, readSchema, type Schema } from './schema.ts'
 import { schemaElements } from './schema-elements.ts'
 import { shred } from './shred.ts'
