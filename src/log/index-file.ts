@@ -28,9 +28,9 @@ export class IndexFile {
   readonly #scratch: DataView
   /** Where in the view that `#entry` gave the entry begins. */
   #base = 0
-
   /** The file is not there, or holds something else. */
   #isFileOld: boolean
+
   /** `storedBytes`: of the entries that the file holds, and nothing else; -1 where it is to be made. */
   constructor(disk: Disk, path: string, entrySize: number, storedBytes: number) {
     this.path = path

@@ -1,7 +1,7 @@
 /**
  * In which log directory a partition lies that has no files yet: the one that was asked for beforehand
- * (KIP-113), else the one that the metadata names, else the one with the fewest partitions. A directory that failed, or is no longer there, may hold what is
- * missed: an empty log must not take its place.
+ * (KIP-113), else the one that the metadata names, else the one with the fewest partitions. A directory that
+ * failed, or is no longer there, may hold what is missed: an empty log must not take its place.
  */
 import type { Logger } from '../environment/environment.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
