@@ -24,6 +24,7 @@ import { type Checked, isUnpackedToCheck, RecordsRejected } from '../log/validat
 import type { MetadataImage } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
+import { expectedRefusals } from '../replication/topic-traffic.ts'
 import type { Verification } from '../replication/verifications.ts'
 import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
@@ -371,7 +372,7 @@ class Production {
     } catch (error) {
       if (error instanceof KafkaError) {
         const answer = this.#refuse(topic, index, error.error, error)
-        const isStartTold = isUpToLog && !refusedWithoutStart.includes(error.error)
+        const isStartTold = isUpToLog && !expectedRefusals.has(error.error)
         if (isStartTold) answer.logStartOffset = partition.logStartOffset
         return answer
       }
@@ -470,17 +471,6 @@ function refused(index: number, error: ErrorRow, cause: Error | null): Mutable<A
   }
   return answer
 }
-
-/** What else a log refuses is told with where it begins, as Kafka does. */
-const refusedWithoutStart: readonly ErrorRow[] = [
-  errors.UNKNOWN_TOPIC_OR_PARTITION,
-  errors.UNKNOWN_TOPIC_ID,
-  errors.NOT_LEADER_OR_FOLLOWER,
-  errors.MESSAGE_TOO_LARGE,
-  errors.RECORD_LIST_TOO_LARGE,
-  errors.CORRUPT_MESSAGE,
-  errors.KAFKA_STORAGE_ERROR,
-]
 
 /** Older producers try again only on errors that they know from Produce; this one costs them nothing more. */
 const retriedAsNotEnoughReplicas: readonly ErrorRow[] = [

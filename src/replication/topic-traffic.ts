@@ -3,11 +3,14 @@
  * BrokerTopicMetrics. All partitions of a topic share one of these, and all topics a total, which
  * outlives them. Counting is adding, so that it may be done on the way of every request.
  */
-import { errors, KafkaError } from '../../protocol/errors.ts'
+import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../environment/disk.ts'
 
-/** As in Kafka: what clients or failing disks bring about is no failure of a request to append. */
-const expected: ReadonlySet<unknown> = new Set([
+/**
+ * As in Kafka: what clients or failing disks bring about is no failure of a request to append. What else a log
+ * refuses is told with where it begins.
+ */
+export const expectedRefusals: ReadonlySet<ErrorRow | null> = new Set([
   errors.UNKNOWN_TOPIC_OR_PARTITION,
   errors.UNKNOWN_TOPIC_ID,
   errors.NOT_LEADER_OR_FOLLOWER,
@@ -51,7 +54,7 @@ export class TopicTraffic {
   countRefused(error: unknown, bytes: number): void {
     const row = error instanceof KafkaError ? error.error : null
     if (row === errors.MESSAGE_TOO_LARGE) this.bytesRejected += bytes
-    if (!expected.has(row) && !(error instanceof DiskError)) this.failedProduceRequests++
+    if (!expectedRefusals.has(row) && !(error instanceof DiskError)) this.failedProduceRequests++
     this.#total?.countRefused(error, bytes)
   }
 

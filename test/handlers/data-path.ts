@@ -13,7 +13,6 @@ import type {
   PartitionsInTransaction,
   TransactionVerifier,
 } from '../../src/coordinator/transaction/participants.ts'
-import { defaultCompactionConfig } from '../../src/log/compaction/compactor.ts'
 import { Conversions } from '../../src/log/conversion/conversions.ts'
 import { defaultLogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
@@ -25,6 +24,7 @@ import type { Partition, ReplicaConfig } from '../../src/replication/partition.t
 import { Replicas } from '../../src/replication/replicas.ts'
 import type { Handler } from '../../src/server/handler.ts'
 import type { ConnectionContext, RequestContext } from '../../src/server/request-context.ts'
+import { defaultCompactionConfig } from '../log/log-fixture.ts'
 import type { MemoryDisk } from '../simulator/memory-disk.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
 import { requestContext } from './request-context.ts'

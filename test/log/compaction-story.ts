@@ -3,15 +3,11 @@ import { batches } from '../../protocol/records/batch.ts'
 import type { Compression } from '../../protocol/records/compression/compression.ts'
 import { encodeControlBatch } from '../../protocol/records/control.ts'
 import { type NewRecord, readBatch } from '../../protocol/records/record.ts'
-import {
-  type CompactionConfig,
-  Compactor,
-  defaultCompactionConfig,
-} from '../../src/log/compaction/compactor.ts'
+import { type CompactionConfig, Compactor } from '../../src/log/compaction/compactor.ts'
 import type { LogConfig } from '../../src/log/log-config.ts'
 import { SeededRandom } from '../simulator/random.ts'
 import { Oracle, type OracleBatch, seen } from './compaction-oracle.ts'
-import { Fixture } from './log-fixture.ts'
+import { defaultCompactionConfig, Fixture } from './log-fixture.ts'
 
 export const deleteRetentionMs = 1000
 

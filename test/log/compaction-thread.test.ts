@@ -7,16 +7,12 @@ import { encodeControlBatch } from '../../protocol/records/control.ts'
 import { encodeBatch } from '../../protocol/records/record.ts'
 import type { Environment } from '../../src/environment/environment.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
-import {
-  type CompactionConfig,
-  Compactor,
-  defaultCompactionConfig,
-} from '../../src/log/compaction/compactor.ts'
+import { type CompactionConfig, Compactor } from '../../src/log/compaction/compactor.ts'
 import { Log } from '../../src/log/log.ts'
 import { defaultLogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
 import { SeededRandom } from '../simulator/random.ts'
-import { topicId } from './log-fixture.ts'
+import { defaultCompactionConfig, topicId } from './log-fixture.ts'
 
 const program = new URL('../../src/compaction-thread.js', import.meta.url)
 const now = 1_700_000_000_000

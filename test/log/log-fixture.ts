@@ -3,6 +3,7 @@
  */
 import { type ErrorName, errors } from '../../protocol/errors.ts'
 import { encodeBatch, type NewBatch } from '../../protocol/records/record.ts'
+import type { CompactionConfig } from '../../src/log/compaction/compactor.ts'
 import { Log } from '../../src/log/log.ts'
 import { defaultLogConfig, type LogConfig } from '../../src/log/log-config.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
@@ -10,6 +11,16 @@ import type { LogOptions, OnDamage } from '../../src/log/log-options.ts'
 import type { ReadOptions, ReadResult } from '../../src/log/segment-read.ts'
 import { TailCache } from '../../src/log/tail-cache.ts'
 import { type SimulatedProcess, SimulatedWorld } from '../simulator/simulated-world.ts'
+
+/** Kafka's defaults. */
+export const defaultCompactionConfig: CompactionConfig = {
+  isEnabled: true,
+  backoffMs: 15_000,
+  dedupeBufferSize: 128 * 1024 * 1024,
+  ioBufferSize: 512 * 1024,
+  ioBufferLoadFactor: 0.9,
+  ioMaxBytesPerSecond: Number.MAX_VALUE,
+}
 
 export const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 export const directoryPath = '/data'

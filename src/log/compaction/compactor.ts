@@ -28,16 +28,6 @@ export interface CompactionConfig {
   readonly ioMaxBytesPerSecond: number
 }
 
-/** Kafka's defaults. */
-export const defaultCompactionConfig: CompactionConfig = {
-  isEnabled: true,
-  backoffMs: 15_000,
-  dedupeBufferSize: 128 * 1024 * 1024,
-  ioBufferSize: 512 * 1024,
-  ioBufferLoadFactor: 0.9,
-  ioMaxBytesPerSecond: Number.MAX_VALUE,
-}
-
 export interface CompactorOptions {
   readonly environment: Environment
   /** The logs that are open; those that are not compacted are passed over. */
