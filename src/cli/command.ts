@@ -116,7 +116,7 @@ const connectOptions: Options = {
     kind: 'text',
     value: 'FILE',
     summary:
-      'Properties file with client settings (bootstrap.servers, client.id, request.timeout.ms)',
+      'Properties file with client settings, as bootstrap.servers, security.protocol, sasl.jaas.config',
   },
 }
 

@@ -11,6 +11,7 @@ import { createPartitions, createTopics } from '../../src/client/admin/topics.ts
 import { Cluster } from '../../src/client/cluster.ts'
 import { Consumer } from '../../src/client/consumer.ts'
 import { commitOffsets, fetchCommitted } from '../../src/client/offsets.ts'
+import type { OnDelivery, ProducerRecord } from '../../src/client/partition-queue.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { Transaction } from '../../src/client/transaction.ts'
 import { mirrorCheckpoint } from '../../src/connect/mirror/mirror-checkpoint.ts'
@@ -23,7 +24,7 @@ import {
   writeOffsetSync,
 } from '../../src/connect/mirror/mirror-records.ts'
 import { mirrorSource } from '../../src/connect/mirror/mirror-source.ts'
-import { OffsetSyncs } from '../../src/connect/mirror/offset-syncs.ts'
+import { OffsetSyncs, OffsetSyncWriter } from '../../src/connect/mirror/offset-syncs.ts'
 import { ReplicationPolicy } from '../../src/connect/mirror/replication-policy.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { startBroker } from '../cli/running-broker.ts'
@@ -187,6 +188,53 @@ t.test('offsets are translated on the safe side, the better the nearer to the en
   )
   t.equal(syncs.translate({ ...at, partition: 1 }, 5), null)
   t.end()
+})
+
+t.test('which syncs are written, and when', async (t) => {
+  const { log } = createNodeEnvironment({ log: { level: 'silent' } })
+  const written: string[] = []
+  const ends: OnDelivery[] = []
+  const producer = {
+    add: ({ key, value }: ProducerRecord, listener?: OnDelivery) => {
+      const { partition, upstreamOffset, downstreamOffset } = readOffsetSync({ key, value })!
+      written.push(`${partition}:${upstreamOffset}=${downstreamOffset}`)
+      ends.push(listener!)
+    },
+    close: async () => undefined,
+  }
+  const writer = new OffsetSyncWriter(producer, 'syncs', { lagMax: 10, log })
+  const mirrored = (partition: number, upstreamOffset: number, downstreamOffset: number) =>
+    writer.mirrored({ topic: 't', partition, upstreamOffset, downstreamOffset })
+  for (let at = 0; at < 25; at++) mirrored(0, at, at)
+  t.same(written, ['0:0=0', '0:11=11', '0:22=22'], 'the first, and when ten are behind')
+  writer.commit()
+  writer.commit()
+  t.same(
+    written.splice(0),
+    ['0:0=0', '0:11=11', '0:22=22', '0:24=24'],
+    'the last when offsets are kept',
+  )
+  mirrored(0, 26, 25)
+  mirrored(0, 27, 3)
+  t.same(
+    written.splice(0),
+    ['0:26=25', '0:27=3'],
+    'where one was left out, or the target begins anew',
+  )
+  const failed = { topic: 'syncs', partition: 0, offset: -1, timestamp: -1 }
+  ends.at(-1)!(new Error('no'), failed)
+  writer.commit()
+  t.same(written.splice(0), ['0:27=3'], 'what has failed is written again')
+  for (let at = 0; at < 3000; at += 2) mirrored(1, at, at)
+  mirrored(2, 5, 5)
+  const behind = written.splice(0)
+  t.ok(behind.length < 1500, `${behind.length} wait for their acknowledgement`)
+  t.equal(behind.at(-1), '2:5=5', 'the first of a partition does not')
+  for (const acknowledge of ends.slice(-20)) acknowledge(null, failed)
+  t.same(written.splice(0), ['1:2998=2998'], 'of those that wait the last')
+  await writer.close()
+  mirrored(3, 0, 0)
+  t.same(written, [])
 })
 
 /** A worker beside the target, which writes exactly once, and a source. */

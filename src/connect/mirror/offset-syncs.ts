@@ -77,12 +77,15 @@ interface Progress {
   syncedOffset: number | null
 }
 
-/** Syncs that are being written at once. */
-const outstandingMax = 10
+/**
+ * Syncs that are being written at once. Of those that wait only the last of a partition is kept, and a group that is
+ * between two that were written far apart is put back far.
+ */
+const outstandingMax = 1000
 
 /** Writes offset syncs: at once where the last one has become too old, else when offsets are kept the next time. */
 export class OffsetSyncWriter {
-  readonly #producer: Producer
+  readonly #producer: Pick<Producer, 'add' | 'close'>
   readonly #topic: string
   readonly #lagMax: number
   readonly #log: Logger
@@ -93,7 +96,11 @@ export class OffsetSyncWriter {
   #isClosed = false
 
   /** `lagMax`: records that a group may have to read again. */
-  constructor(producer: Producer, topic: string, { lagMax, log }: { lagMax: number; log: Logger }) {
+  constructor(
+    producer: Pick<Producer, 'add' | 'close'>,
+    topic: string,
+    { lagMax, log }: { lagMax: number; log: Logger },
+  ) {
     this.#producer = producer
     this.#topic = topic
     this.#lagMax = lagMax
@@ -103,10 +110,12 @@ export class OffsetSyncWriter {
   /** The record is there in both. */
   mirrored(sync: OffsetSync): void {
     const name = nameOf(sync)
+    // No group that is before the first of a partition can be translated: it is never left out.
+    const isFirst = !this.#progress.has(name)
     const isDue = this.#isDue(name, sync)
     if (isDue) this.#delayed.delete(name)
-    const list = isDue ? this.#pending : this.#delayed
-    list.set(name, sync)
+    if (isFirst) this.#send(name, sync)
+    else (isDue ? this.#pending : this.#delayed).set(name, sync)
     if (isDue) this.#write()
   }
 
@@ -144,14 +153,19 @@ export class OffsetSyncWriter {
     for (const [name, sync] of this.#pending) {
       if (this.#isClosed || this.#outstanding >= outstandingMax) return
       this.#pending.delete(name)
-      this.#outstanding++
-      const { key, value } = writeOffsetSync(sync)
-      this.#producer.add({ topic: this.#topic, partition: 0, key, value }, (error) => {
-        this.#outstanding--
-        if (error === null) this.#write()
-        else this.#notWritten(name, sync, error)
-      })
+      this.#send(name, sync)
     }
+  }
+
+  #send(name: string, sync: OffsetSync): void {
+    if (this.#isClosed) return
+    this.#outstanding++
+    const { key, value } = writeOffsetSync(sync)
+    this.#producer.add({ topic: this.#topic, partition: 0, key, value }, (error) => {
+      this.#outstanding--
+      if (error === null) this.#write()
+      else this.#notWritten(name, sync, error)
+    })
   }
 
   /** The next commit tries again, unless there is a later one. */
