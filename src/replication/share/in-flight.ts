@@ -5,60 +5,34 @@
  *   startOffset                                                nextOffset
  *     |[ acquired by A, 1x ][ available, 2x ][ acknowledged ][ acquired by B, 1x ]| not read yet
  *
- *                   acquire                      accept
- *     available -----------------> acquired -----------------> acknowledged
- *         ^                           |  \------ reject -----> archived
- *         \--- release, lock ran out -/  (released after the last delivery: archived)
- *
- * An end of an acquisition is a verdict that has to be stored first: meanwhile the run stays acquired
+ * How a run gets from one state to another: `delivery-run.ts`. An end of an acquisition is a verdict that has to be stored first: meanwhile the run stays acquired
  * and nobody else may touch it. If storing fails it goes on as if nothing had been said.
  *
  * The core of `SharePartition`: it knows no clock, disk or network. Runs, never records: memory and work
  * follow how torn the range is, not how long it is.
  */
-
-/** Delivery states, as they are stored. */
-export const runState = { available: 0, acquired: 1, acknowledged: 2, archived: 4 } as const
-export type RunState = (typeof runState)[keyof typeof runState]
-
-/** How an acknowledgement says what became of a record (KIP-932, KIP-1222). */
-export const acknowledgeType = { gap: 0, accept: 1, release: 2, reject: 3, renew: 4 } as const
-
-/** Bounds are inclusive, here and everywhere below. */
-export interface OffsetRange {
-  readonly firstOffset: number
-  readonly lastOffset: number
-}
+import {
+  acknowledgeType,
+  areAlike,
+  fewAtOnce,
+  hasEnded,
+  indexReaching,
+  isAvailable,
+  isFinal,
+  type OffsetRange,
+  type Run,
+  type RunState,
+  runState,
+  type StoredRun,
+  stateAfter,
+  stored,
+  type Verdict,
+} from './delivery-run.ts'
+import { type Refusal, refusals } from './refusals.ts'
 
 export interface AcquiredRecords extends OffsetRange {
   /** The delivery that this acquisition is, from 1 on. */
   readonly deliveryCount: number
-}
-
-/** As it is stored. */
-export interface StoredRun extends OffsetRange {
-  readonly deliveryState: number
-  readonly deliveryCount: number
-}
-
-/** Runs whose end waits to be stored together. */
-export interface Verdict {
-  /** What is to be stored; empty where nothing is. */
-  readonly runs: StoredRun[]
-}
-
-interface Run {
-  firstOffset: number
-  lastOffset: number
-  state: RunState
-  deliveryCount: number
-  /** Null unless acquired. */
-  memberId: string | null
-  /** Monotonic; when an acquisition lapses. */
-  lockedUntilMs: number
-  verdict: Verdict | null
-  /** What the run becomes once the verdict is stored. */
-  verdictState: RunState
 }
 
 /** A batch of the log that was read. */
@@ -124,10 +98,8 @@ export class InFlight {
         throw new RangeError(`Stored runs overlap at offset ${firstOffset}`)
       }
       if (firstOffset > this.#nextOffset) this.#append(firstOffset - 1, runState.available, 0)
-      const hasEnded =
-        deliveryState === runState.acknowledged || deliveryState === runState.archived
-      const state = hasEnded ? (deliveryState as RunState) : runState.available
-      this.#append(lastOffset, state, deliveryCount)
+      const state = deliveryState as RunState
+      this.#append(lastOffset, isFinal(state) ? state : runState.available, deliveryCount)
     }
     this.#mayHaveAvailable = true
     this.#advance()
@@ -436,90 +408,8 @@ export class InFlight {
   }
 }
 
-/** What an acknowledgement is refused with: the row's name, and Kafka's words. */
-export interface Refusal {
-  readonly error: 'INVALID_REQUEST' | 'INVALID_RECORD_STATE'
-  readonly message: string
-}
-
-const refusals = {
-  notFound: {
-    error: 'INVALID_RECORD_STATE',
-    message: 'Batch record not found. The request batch offsets are not found in the cache.',
-  },
-  firstPast: {
-    error: 'INVALID_REQUEST',
-    message: 'Batch record not found. The first offset in request is past acquired records.',
-  },
-  lastPast: {
-    error: 'INVALID_REQUEST',
-    message: 'Batch record not found. The last offset in request is past acquired records.',
-  },
-  notAcquired: {
-    error: 'INVALID_RECORD_STATE',
-    message: 'The batch cannot be acknowledged. The batch is not in the acquired state.',
-  },
-  beingStored: {
-    error: 'INVALID_RECORD_STATE',
-    message: 'The record state is invalid. The acknowledgement of delivery could not be completed.',
-  },
-  notOwner: { error: 'INVALID_RECORD_STATE', message: 'Member is not the owner of batch record' },
-} as const satisfies Record<string, Refusal>
-
-/** What has been delivered so often that few of a run should be given at once: how many; else null. */
-function fewAtOnce({ firstOffset, lastOffset, deliveryCount }: Run, limit: number): number | null {
-  if (limit > 2 && deliveryCount === limit - 1) return 1
-  if (deliveryCount < Math.max(2, Math.ceil(limit / 2))) return null
-  return Math.max(1, (lastOffset - firstOffset + 1) >> 1)
-}
-
 /** The last offset of the batch that holds `offset`; `offset` itself if none does. */
 function endOfBatch(fetched: readonly FetchedBatch[], offset: number): number {
   const batch = fetched[indexReaching(fetched, offset)]
   return batch !== undefined && batch.firstOffset <= offset ? batch.lastOffset : offset
-}
-
-/** The index of the first of `ranges`, which rise, that reaches `offset`; their number if none does. */
-function indexReaching(ranges: readonly OffsetRange[], offset: number): number {
-  let low = 0
-  let high = ranges.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((ranges[middle] as OffsetRange).lastOffset < offset) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-function stateAfter(type: number, { deliveryCount }: Run, deliveryCountLimit: number): RunState {
-  if (type === acknowledgeType.accept) return runState.acknowledged
-  const isReleased = type === acknowledgeType.release && deliveryCount < deliveryCountLimit
-  return isReleased ? runState.available : runState.archived
-}
-
-function stored({ firstOffset, lastOffset, deliveryCount }: Run, state: RunState): StoredRun {
-  return { firstOffset, lastOffset, deliveryState: state, deliveryCount }
-}
-
-function isAvailable({ state }: Run): boolean {
-  return state === runState.available
-}
-
-function isFinal(state: RunState): boolean {
-  return state === runState.acknowledged || state === runState.archived
-}
-
-function hasEnded({ state, verdict }: Run): boolean {
-  return verdict === null && isFinal(state)
-}
-
-function areAlike(a: Run, b: Run): boolean {
-  return (
-    a.state === b.state &&
-    a.deliveryCount === b.deliveryCount &&
-    a.memberId === b.memberId &&
-    a.lockedUntilMs === b.lockedUntilMs &&
-    a.verdict === b.verdict &&
-    (a.verdict === null || a.verdictState === b.verdictState)
-  )
 }

@@ -13,16 +13,9 @@ import { type ErrorRow, errorByCode, errors, KafkaError } from '../../../protoco
 import type { Environment, Logger, Timer } from '../../environment/environment.ts'
 import type { Partition } from '../partition.ts'
 import type { PartitionWatcher } from '../watchers.ts'
+import { acknowledgeType, type OffsetRange, type StoredRun, type Verdict } from './delivery-run.ts'
 import { type FetchedRecords, fetchedBatches, sliceOf, splitBySize } from './fetched-records.ts'
-import {
-  type Acknowledgement,
-  type AcquiredRecords,
-  acknowledgeType,
-  InFlight,
-  type OffsetRange,
-  type StoredRun,
-  type Verdict,
-} from './in-flight.ts'
+import { type Acknowledgement, type AcquiredRecords, InFlight } from './in-flight.ts'
 import { initialOffset } from './initial-offset.ts'
 import type { SharePersister } from './persister.ts'
 import type { ShareSettings } from './settings.ts'

@@ -4,13 +4,15 @@
  */
 import t, { type Test } from 'tap'
 import {
-  type AcquiredRecords,
   acknowledgeType,
-  type FetchedBatch,
-  InFlight,
   runState,
   type StoredRun,
   type Verdict,
+} from '../../../src/replication/share/delivery-run.ts'
+import {
+  type AcquiredRecords,
+  type FetchedBatch,
+  InFlight,
 } from '../../../src/replication/share/in-flight.ts'
 import { SeededRandom } from '../../simulator/random.ts'
 
