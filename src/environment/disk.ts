@@ -59,6 +59,7 @@ export interface Disk {
   readFile(path: string): Buffer
   /** The entries of a directory, sorted by name. ENOENT if there is none. */
   list(path: string): DiskEntry[]
+  /** Throws where that cannot be found out. */
   exists(path: string): boolean
   /** Bytes in the file, and when it was last modified. */
   stat(path: string): { size: number; modifiedMs: number; isDirectory: boolean }

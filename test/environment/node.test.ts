@@ -208,6 +208,13 @@ t.test('names: listed in order, renamed over, removed', async (t) => {
   disk.syncDirectory(directory)
   t.equal(disk.readFile(at('b')).toString(), 'new')
   t.equal(disk.exists(at('a')), false)
+  t.equal(disk.exists(at('b/c')), false)
+  for (const target of ['nowhere', 'link']) {
+    fs.symlinkSync(target, at('link'))
+    t.equal(disk.exists(at('link')), false, `a link to ${target}`)
+    disk.remove(at('link'))
+  }
+  t.throws(() => disk.exists(at('x'.repeat(300))), { code: 'ENAMETOOLONG' })
   disk.remove(at('b'))
   disk.remove(at('b'))
   await disk.removeTree(at('z'))

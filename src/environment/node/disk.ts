@@ -62,7 +62,7 @@ export class NodeDisk implements Disk {
   }
 
   exists(filePath: string): boolean {
-    return fs.existsSync(filePath)
+    return attempt(filePath, () => finds(() => fs.statSync(filePath, { throwIfNoEntry: false })))
   }
 
   stat(filePath: string): { size: number; modifiedMs: number; isDirectory: boolean } {
@@ -90,7 +90,8 @@ export class NodeDisk implements Disk {
 
   remove(filePath: string): void {
     attempt(filePath, () => {
-      if (fs.existsSync(filePath)) fs.unlinkSync(filePath)
+      // A link that leads nowhere has a name as well.
+      if (finds(() => fs.lstatSync(filePath, { throwIfNoEntry: false }))) fs.unlinkSync(filePath)
     })
   }
 
@@ -340,6 +341,20 @@ function writeAll(descriptor: number, chunks: readonly Uint8Array[], position: n
       written -= chunk.length
     }
     while (chunks[first]?.length === 0) first++
+  }
+}
+
+/**
+ * Whether a look at a path finds anything. One that leads nowhere does not; what cannot be looked at is not
+ * missing: something else would be put in its place.
+ */
+function finds(look: () => unknown): boolean {
+  try {
+    return look() !== undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOTDIR' || code === 'ELOOP') return false
+    throw error
   }
 }
 
