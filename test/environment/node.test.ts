@@ -1,5 +1,5 @@
 /** The real world: timers and the edge of the turn, files, the directory lock, TCP streams, log lines. */
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -171,6 +171,18 @@ t.test('files: written by chunks, read back, cut, synced', async (t) => {
   t.throws(() => file.write([target], 0), DiskError)
   const reader = disk.open(path, 'read')
   t.throws(() => reader.write([target], 0), { code: 'EBADF' })
+})
+
+t.test('nobody waits for the other end of a pipe', { skip: process.platform !== 'linux' }, (t) => {
+  const path = join(t.testdir({}), 'pipe')
+  t.equal(spawnSync('mkfifo', [path]).status, 0)
+  t.equal(disk.readFile(path).length, 0)
+  for (const mode of ['read', 'write'] as const) {
+    const file = disk.open(path, mode)
+    t.throws(() => file.read(Buffer.alloc(1), 0), { code: 'ESPIPE' })
+    file.close()
+  }
+  t.end()
 })
 
 t.test(

@@ -14,6 +14,9 @@ const chunksPerWriteMax = 1024
 
 const writeBackMsMaxDefault = 5_000
 
+/** A pipe in the place of a file has no other end for which a broker would wait. Windows has no such flag. */
+const withoutWaiting = fs.constants.O_NONBLOCK ?? 0
+
 export interface NodeDiskOptions {
   /** What waits for a device waits in the calling thread, which has nothing else to do. */
   readonly mayBlock?: boolean
@@ -38,7 +41,7 @@ export class NodeDisk implements Disk {
           ? fs.constants.O_RDWR
           : fs.constants.O_RDWR | fs.constants.O_CREAT
     return attempt(filePath, () => {
-      const descriptor = fs.openSync(filePath, flags, 0o644)
+      const descriptor = fs.openSync(filePath, flags | withoutWaiting, 0o644)
       if (this.#mayBlock) return new BlockingFile(filePath, descriptor)
       return new NodeFile(filePath, descriptor)
     })
@@ -49,7 +52,14 @@ export class NodeDisk implements Disk {
   }
 
   readFile(filePath: string): Buffer {
-    return attempt(filePath, () => fs.readFileSync(filePath))
+    return attempt(filePath, () => {
+      const descriptor = fs.openSync(filePath, fs.constants.O_RDONLY | withoutWaiting)
+      try {
+        return fs.readFileSync(descriptor)
+      } finally {
+        fs.closeSync(descriptor)
+      }
+    })
   }
 
   list(directory: string): DiskEntry[] {
