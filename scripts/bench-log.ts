@@ -22,6 +22,9 @@ import { fileNameOf } from '../src/log/segment-options.ts'
 
 const segmentBytes = 1e9
 const segmentRecords = 1_000_000
+const indexEntryBytes = 8
+/** There is an entry for every 4 096 bytes: index.interval.bytes. */
+const batchesPerEntry = Math.ceil(4096 / (segmentBytes / segmentRecords))
 
 /** A log directory that was closed in good order, with one batch of one record in each partition of `topic`. */
 export function enlarge(directory: string, topic: string, bytes: number): void {
@@ -72,14 +75,28 @@ function writeSegment(directory: string, base: number, batch: Buffer): void {
   writeSync(log, batchAt(batch, base), 0, batch.length, 0)
   writeSync(log, batchAt(batch, base + segmentRecords - 1), 0, batch.length, position)
   closeSync(log)
-  const index = Buffer.alloc(8)
-  index.writeInt32BE(segmentRecords - 1, 0)
-  index.writeInt32BE(position, 4)
-  writeFileSync(`${path}.index`, index)
+  writeFileSync(`${path}.index`, offsetIndex(position))
+  // All batches are of one moment: the first that has it has an entry, and no other.
   const timeIndex = Buffer.alloc(12)
   timeIndex.writeBigInt64BE(BigInt(maxTimestamp(batch, 0)), 0)
-  timeIndex.writeInt32BE(segmentRecords - 1, 8)
   writeFileSync(`${path}.timeindex`, timeIndex)
+}
+
+/**
+ * As a broker would have written it, had it written the batches, one after so many bytes, in the hole; the last
+ * entry is that of the last batch, which is there.
+ */
+function offsetIndex(lastPosition: number): Buffer {
+  const count = Math.ceil(segmentRecords / batchesPerEntry)
+  const index = Buffer.alloc(count * indexEntryBytes)
+  for (let entry = 0; entry < count; entry++) {
+    const isLast = entry === count - 1
+    const batch = isLast ? segmentRecords - 1 : (entry + 1) * batchesPerEntry
+    const position = isLast ? lastPosition : batch * (segmentBytes / segmentRecords)
+    index.writeInt32BE(batch, entry * indexEntryBytes)
+    index.writeInt32BE(position, entry * indexEntryBytes + 4)
+  }
+  return index
 }
 
 /** No checksum covers the offset. */
