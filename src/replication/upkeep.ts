@@ -11,6 +11,13 @@ import type { LogDirectory } from '../log/log-directory.ts'
 import type { OpenLog } from '../log/log-inventory.ts'
 import type { Partition } from './partition.ts'
 
+/**
+ * So long after a log was written its recovery point moves up: by then the operating system has brought most
+ * of it to the device by itself (Linux within 30 s). Sooner, syncing it would hold up whatever else is written
+ * meanwhile, in any file, for hundreds of milliseconds.
+ */
+const settledMs: Milliseconds = 60_000
+
 export interface UpkeepIntervals {
   /** replica.high.watermark.checkpoint.interval.ms. */
   readonly checkpointMs: Milliseconds
@@ -35,6 +42,8 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly #options: UpkeepOptions
   readonly #duties = new Map<() => void, Timer>()
+  /** Logs that were written, and when their recovery points are to move up; those that come first, first. */
+  readonly #settling = new Map<OpenLog, Milliseconds>()
   #advancing: Promise<void> | null = null
   #isStopped = false
 
@@ -97,12 +106,28 @@ export class Upkeep {
     }
   }
 
-  /** Moves the recovery points up, of one log after the other, and writes down where they are. */
+  /** Moves the recovery points up that are due, of one log after the other, and writes down where all are. */
   async #advance(): Promise<void> {
-    const { environment, directories } = this.#options
-    const changed = directories().flatMap((directory) => [...directory.logs.takeChanged()])
-    await allInTurns(environment, changed, (log) => this.#advanceOne(log), { atOnce: 1 })
+    const due = this.#takeDue()
+    await allInTurns(this.#options.environment, due, (log) => this.#advanceOne(log), { atOnce: 1 })
     await this.checkpoint()
+  }
+
+  #takeDue(): OpenLog[] {
+    const { environment, directories } = this.#options
+    const nowMs = environment.clock.monotonic()
+    for (const { logs } of directories()) {
+      for (const log of logs.takeChanged()) {
+        if (!this.#settling.has(log)) this.#settling.set(log, nowMs + settledMs)
+      }
+    }
+    const due: OpenLog[] = []
+    for (const [log, dueMs] of this.#settling) {
+      if (dueMs > nowMs) break
+      this.#settling.delete(log)
+      due.push(log)
+    }
+    return due
   }
 
   #advanceOne(open: OpenLog): void | Promise<void> {

@@ -147,6 +147,35 @@ t.test('duties: checkpoints and retention', async (t) => {
   t.equal(path.partition('orders').log.logStartOffset, 1)
 })
 
+t.test(
+  'recovery points move up a minute after much was written, and not while it is',
+  async (t) => {
+    const path = new DataPath()
+    path.createTopic('orders', { partitions: 2, config: { segmentBytes: 40_000 } })
+    const write = (index: number, count: number) => {
+      const { written } = path
+        .partition('orders', index)
+        .append(batchOf(Array.from({ length: count }, (_, n) => `${n} ${'x'.repeat(90)}`)), {
+          acks: 1,
+        })
+      return path.world.run(written)
+    }
+    const points = () => [0, 1].map((index) => path.partition('orders', index).log.recoveryPoint)
+    await write(0, 120)
+    await write(1, 10)
+    await path.world.runFor(50_000)
+    await write(0, 20)
+    t.same(points(), [0, 0], 'the operating system has a minute for it')
+    await path.world.runFor(20_000)
+    t.same(points(), [140, 0], 'so little is read again as fast')
+    const checkpoint = String(path.process.disk.readFile('/data/recovery-point-offset-checkpoint'))
+    t.match(checkpoint, /orders 0 140/)
+    await write(1, 120)
+    await path.world.runFor(70_000)
+    t.same(points(), [140, 130])
+  },
+)
+
 t.test('a log directory that fails', async (t) => {
   const path = new DataPath({ disks: ['/one', '/two'] })
   path.createTopic('orders', { partitions: 4 })

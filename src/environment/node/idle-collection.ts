@@ -3,8 +3,9 @@
  * when V8 collects, and it does when it is asked for more: after a flood of requests a broker that has little
  * to do would keep hundreds of megabytes of garbage for hours. So it is looked now and then how much there
  * is; where that is far more than it has been and does not rise any more, V8 is asked for memory that nobody
- * will touch, so that it collects, a step at a time beside its other work. Where nothing comes of it the next
- * time is twice as far away, and in the end all is taken to be in use, until there is far more than that. While
+ * will touch, so that it collects, a step at a time beside its other work. Where little comes of it the next
+ * time is far away, as each costs a look at every object, then twice as far, and in the end all is taken to be
+ * in use, until there is far more than that. While
  * there is much to do V8 is left alone: it will be asked for more soon enough, and clients would wait.
  */
 import { performance } from 'node:perf_hooks'
@@ -20,8 +21,11 @@ const levelBytesMax = 16 * 1024 * 1024
 /** V8 begins to collect when buffers have grown by so much. */
 const nudgeBytes = 64 * 1024 * 1024
 
-/** From one nudge to the next, at most: about a minute. Then there are no more. */
+/** From one nudge that was of little use to the next, at first and at most: about a minute. Then there are no more. */
+const looksBetweenMin = 8
 const looksBetweenMax = 32
+/** A nudge was of use where so much has gone since. */
+const collectedBytesMin = garbageBytesMin / 2
 
 /** The share of the time in which the event loop is at work, and V8 is left alone. */
 const busyShareMin = 0.2
@@ -41,7 +45,8 @@ export class IdleCollection {
   #leastBytes = Number.POSITIVE_INFINITY
   /** Looks until the next nudge, and until the one after it. */
   #looksLeft = 0
-  #looksBetween = 1
+  #looksBetween = looksBetweenMin
+  #nudgedBytes = 0
 
   constructor(options: IdleCollectionOptions) {
     this.#options = options
@@ -54,19 +59,24 @@ export class IdleCollection {
     const isLevel = Math.abs(bytes - this.#lastBytes) <= levelBytesMax
     this.#lastBytes = bytes
     this.#leastBytes = Math.min(this.#leastBytes, bytes)
-    if (bytes - this.#leastBytes < garbageBytesMin) {
+    const isLow = bytes - this.#leastBytes < garbageBytesMin
+    if (isLow || this.#nudgedBytes - bytes >= collectedBytesMin) {
       this.#looksLeft = 0
-      this.#looksBetween = 1
-    } else if (!isBusy && this.#looksLeft > 0) {
-      this.#looksLeft--
-    } else if (!isBusy && isLevel && this.#looksBetween === looksBetweenMax) {
-      this.#leastBytes = bytes
-    } else if (!isBusy && isLevel) {
-      this.#looksLeft = this.#looksBetween
-      this.#looksBetween = Math.min(2 * this.#looksBetween, looksBetweenMax)
-      this.#options.nudge(nudgeBytes)
-      this.#options.nudge(nudgeBytes)
+      this.#looksBetween = looksBetweenMin
+      this.#nudgedBytes = 0
     }
+    if (isLow || isBusy) return
+    if (this.#looksLeft > 0) this.#looksLeft--
+    else if (isLevel && this.#looksBetween > looksBetweenMax) this.#leastBytes = bytes
+    else if (isLevel) this.#nudge(bytes)
+  }
+
+  #nudge(bytes: number): void {
+    this.#looksLeft = this.#looksBetween
+    this.#looksBetween *= 2
+    this.#nudgedBytes = bytes
+    this.#options.nudge(nudgeBytes)
+    this.#options.nudge(nudgeBytes)
   }
 }
 
