@@ -12,7 +12,7 @@
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
  * broker and application are killed, and `streams` does so with an application of Kafka Streams; `s3` does
  * with tables in an object store what `tables` does with those in directories; `spark`
- * exchanges Delta tables with Spark; `kgo` runs the tests that franz-go has of itself.
+ * exchanges Delta tables with Spark; `mirror` mirrors topics to Apache Kafka and from it; `kgo` runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -36,6 +36,7 @@ import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { moveBetweenDirectories } from '../test/interop/directories/moved.ts'
 import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
+import { mirrorBothWays } from '../test/interop/mirror/mirrors.ts'
 import { runSerializers } from '../test/interop/registry/serializers.ts'
 import { exchangeInObjectStore } from '../test/interop/s3/exchange.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
@@ -49,7 +50,7 @@ const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:POR
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
                          registry, which all run unless given; and of compared, access, differential, transactions,
-                         streams, spark, s3 and kgo, which run only where named
+                         streams, spark, s3, mirror and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -191,6 +192,7 @@ const parts =
         'streams',
         'spark',
         's3',
+        'mirror',
         'kgo',
       ]
 const chosen = new Set(choose(parts, flags.only, (part) => part))
@@ -632,6 +634,17 @@ async function runOthers(): Promise<void> {
     )
   if (chosen.has('transactions')) await copyUnderFire()
   if (chosen.has('streams')) await runStreams()
+  if (chosen.has('mirror'))
+    await mirrorBothWays(
+      {
+        broker: join(root, 'build/bundle/millrace.js'),
+        millrace: join(root, 'build/bundle/cli.js'),
+        sources: join(clientsFolder, 'mirror'),
+        directory: join(work, 'mirror'),
+        count: Number(flags.rows ?? 20_000),
+      },
+      report,
+    )
   if (chosen.has('kgo')) {
     const program = join(root, 'build/bundle/millrace.js')
     const records = Number(flags.rows ?? 50_000)
