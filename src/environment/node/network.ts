@@ -106,11 +106,12 @@ export class NodeNetwork implements Network {
       const received: Received = { stream: undefined }
       // TLS has bytes of its own to read, and memory of its own for what it makes of them.
       const isShared = sharesReads && tls === null
-      const options = { host: to.host, port: to.port, noDelay: true, keepAlive: true }
+      const { host, port } = to
+      const reads = isShared ? sharedReads(received, readBytesMax) : {}
       const socket =
         tls === null
-          ? net.connect({ ...options, ...(isShared ? sharedReads(received, readBytesMax) : {}) })
-          : connectTls(options, tls)
+          ? net.connect({ host, port, noDelay: true, keepAlive: true, ...reads })
+          : connectTls({ host, port }, tls)
       socket.setTimeout(timeoutMs)
       socket.once('error', reject)
       socket.once('timeout', () => {

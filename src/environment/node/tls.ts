@@ -12,13 +12,15 @@ export function connectTls(
   options: { readonly host: string; readonly port: number },
   client: ClientTls,
 ): tls.TLSSocket {
-  return tls.connect({
+  const socket = tls.connect({
     ...options,
     secureContext: contextOf(client),
     // Addresses are no names that a server could choose its certificate by.
     ...(isIP(options.host) === 0 ? { servername: options.host } : {}),
     ...(client.checksHost ? {} : { checkServerIdentity: () => undefined }),
   })
+  // Only sockets without TLS take this among their options.
+  return socket.setNoDelay(true).setKeepAlive(true)
 }
 
 function contextOf(client: ClientTls): tls.SecureContext {
