@@ -7,15 +7,17 @@
  */
 import { joinColumns, takeBatch, takeRows } from '../columns/batches.ts'
 import type { ColumnBatch } from '../columns/column.ts'
+import type { Condition } from '../columns/where.ts'
 import type { AddAction } from './actions.ts'
 import { changesBatch } from './changes.ts'
+import { readWhere } from './conditions.ts'
 import { readDeletionVector } from './deletion-vector.ts'
 import { type RowBitmap, RowBitmapBuilder } from './row-bitmap.ts'
 import { withoutTracking } from './row-tracking.ts'
 import { type ScannedBatch, scanFile, scanFiles } from './scan.ts'
 import type { TableField } from './schema.ts'
 import type { TableEnvironment } from './table-environment.ts'
-import type { Transaction } from './transaction.ts'
+import type { Committed, Transaction } from './transaction.ts'
 
 /** What becomes of a row. */
 export const fate = { stays: 0, goes: 1, changes: 2 } as const
@@ -44,6 +46,51 @@ interface Touched {
   readonly rows: number
   readonly goes: number
   readonly changes: number
+}
+
+export interface ChangeWhere {
+  /** Which rows it is about; `null`: all. */
+  readonly condition: Condition | null
+  /** As it was given. */
+  readonly where: string | undefined
+  /** Throws DeltaError. */
+  readonly decide: () => Decision
+  readonly operation: 'DELETE' | 'UPDATE'
+}
+
+/**
+ * Changes the rows for which a condition is true, in one commit. `null`: there were none, and nothing was committed.
+ * Rejects with DeltaError, ParquetError, DiskError; what was staged is discarded then, unless the commit may be there.
+ */
+export async function changeWhere(
+  environment: TableEnvironment,
+  transaction: Transaction,
+  { condition, where, decide, operation }: ChangeWhere,
+): Promise<(Committed & RowCounts) | null> {
+  const counts = await staged(environment, transaction, { condition, decide })
+  const { deleted, updated, removed, copied } = counts
+  if (deleted + updated === 0) return null
+  const changed = operation === 'DELETE' ? { numDeletedRows: deleted } : { numUpdatedRows: updated }
+  const committed = await transaction.commit({
+    operation,
+    parameters: { predicate: JSON.stringify(where === undefined ? [] : [where]) },
+    metrics: { numRemovedFiles: removed, ...changed, numCopiedRows: copied },
+  })
+  return { ...counts, ...committed }
+}
+
+async function staged(
+  environment: TableEnvironment,
+  transaction: Transaction,
+  { condition, decide }: Pick<ChangeWhere, 'condition' | 'decide'>,
+): Promise<RowCounts> {
+  try {
+    const changes = new RowChanges(environment, transaction, decide())
+    return await changes.apply(readWhere(transaction, condition))
+  } catch (error) {
+    await transaction.discard()
+    throw error
+  }
 }
 
 export class RowChanges {

@@ -5,10 +5,10 @@ import { assigned } from '../columns/functions.ts'
 import { parseAssignments } from '../columns/sql.ts'
 import { type Condition, columnsOf } from '../columns/where.ts'
 import { attempting } from './attempts.ts'
-import { conditionOn, readWhere } from './conditions.ts'
+import { conditionOn } from './conditions.ts'
 import { invalid } from './delta-error.ts'
 import { computed, evaluating, spoken } from './expressions.ts'
-import { type Decision, fate, RowChanges, type RowCounts } from './row-changes.ts'
+import { changeWhere, type Decision, fate, type RowCounts } from './row-changes.ts'
 import type { RowRules } from './row-rules.ts'
 import type { TableField } from './schema.ts'
 import type { Silent } from './silent-rows.ts'
@@ -27,39 +27,14 @@ export interface Updated extends Committed, RowCounts {}
 /** `null`: no row matched. Rejects with DeltaError, ParquetError, DiskError. */
 export function updateRows(
   environment: TableEnvironment,
-  options: UpdateOptions,
-): Promise<Updated | null> {
-  return attempting(environment, (snapshot) =>
-    updateIn(environment, Transaction.on(environment, snapshot), options),
-  )
-}
-
-async function updateIn(
-  environment: TableEnvironment,
-  transaction: Transaction,
   { set, where }: UpdateOptions,
 ): Promise<Updated | null> {
-  const { schema } = transaction
-  const condition = where === undefined ? null : conditionOn(schema.fields, where)
-  try {
-    const update = new Update(set, condition, transaction)
-    const changes = new RowChanges(environment, transaction, update)
-    const counts = await changes.apply(readWhere(transaction, condition))
-    if (counts.updated === 0) return null
-    const committed = await transaction.commit({
-      operation: 'UPDATE',
-      parameters: { predicate: JSON.stringify(where === undefined ? [] : [where]) },
-      metrics: {
-        numRemovedFiles: counts.removed,
-        numUpdatedRows: counts.updated,
-        numCopiedRows: counts.copied,
-      },
-    })
-    return { ...counts, ...committed }
-  } catch (error) {
-    await transaction.discard()
-    throw error
-  }
+  return attempting(environment, async (snapshot) => {
+    const transaction = Transaction.on(environment, snapshot)
+    const condition = where === undefined ? null : conditionOn(transaction.schema.fields, where)
+    const decide = () => new Update(set, condition, transaction)
+    return changeWhere(environment, transaction, { condition, where, decide, operation: 'UPDATE' })
+  })
 }
 
 class Update implements Decision {

@@ -6,11 +6,13 @@ import { DiskError } from '../../../src/environment/disk.ts'
 import type { DataType } from '../../../src/tables/columns/column.ts'
 import { parseJson } from '../../../src/tables/columns/exact-json.ts'
 import { SchemaInference } from '../../../src/tables/columns/infer.ts'
+import { deleteRows } from '../../../src/tables/delta/delete.ts'
 import { DeltaConflict } from '../../../src/tables/delta/delta-error.ts'
 import { typeText } from '../../../src/tables/delta/schema.ts'
 import { readSnapshot, refreshSnapshot } from '../../../src/tables/delta/snapshot.ts'
 import { textAbove, textBelow } from '../../../src/tables/delta/stats.ts'
 import { Transaction } from '../../../src/tables/delta/transaction.ts'
+import { updateRows } from '../../../src/tables/delta/update.ts'
 import {
   column,
   field,
@@ -478,20 +480,38 @@ t.test('two who make one table make one', async (t) => {
   t.equal(await conflictOf(second), 'ProtocolChanged with 0')
 })
 
+/** Before or after a commit is put. */
+const failing = (made: Made, when: 'before' | 'after') => ({
+  ...made.environment,
+  storage: Object.assign(Object.create(made.storage) as Made['storage'], {
+    putIfAbsent: async (name: string, bytes: Uint8Array) => {
+      if (when === 'after') await made.storage.putIfAbsent(name, bytes)
+      throw new DiskError('ENOSPC', name)
+    },
+    ...bound(made.storage),
+  }),
+})
+
+t.test(
+  'rows that were deleted or changed keep their files where the commit may be there',
+  async (t) => {
+    const made = await tableOf(['{"id":1}', '{"id":2}', '{"id":3}'])
+    const environment = failing(made, 'after')
+    const uncertain = { reason: 'uncertain', message: /may not outlast a crash/ }
+    await t.rejects(updateRows(environment, { set: 'id = id + 10', where: 'id = 1' }), uncertain)
+    t.strictSame((await made.rows()).sort(), ['{"id":11}', '{"id":2}', '{"id":3}'])
+    await t.rejects(deleteRows(environment, 'id = 2'), uncertain)
+    t.strictSame((await made.rows()).sort(), ['{"id":11}', '{"id":3}'])
+    const files = made.files().length
+    await t.rejects(deleteRows(failing(made, 'before'), 'id = 3'), { code: 'ENOSPC' })
+    t.equal(made.files().length, files, 'what is certain leaves nothing')
+  },
+)
+
 t.test('a disk that fails leaves all as it was, or says that it cannot tell', async (t) => {
   const made = await tableOf(['{"id":1}'])
-  const failing = (when: 'before' | 'after') => ({
-    ...made.environment,
-    storage: Object.assign(Object.create(made.storage) as Made['storage'], {
-      putIfAbsent: async (name: string, bytes: Uint8Array) => {
-        if (when === 'after') await made.storage.putIfAbsent(name, bytes)
-        throw new DiskError('ENOSPC', name)
-      },
-      ...bound(made.storage),
-    }),
-  })
   const commit = async (when: 'before' | 'after') => {
-    const transaction = Transaction.on(failing(when), await readSnapshot(made.storage))
+    const transaction = Transaction.on(failing(made, when), await readSnapshot(made.storage))
     await stage(transaction, ['{"id":2}'])
     await transaction.commit({ operation: 'WRITE' })
   }
