@@ -57,6 +57,14 @@ function findingsOf(table: TopicTable): Finding[] {
       message: `the table of ${topic} is not written${behind}: ${error}`,
       advice: 'It is tried again and again; `millrace tables list` shows when it lands.',
     })
+  if (state === 'STARTING' && lag === null)
+    findings.push({
+      check,
+      level: 'warn',
+      message: `the table of ${topic} has not begun, and how far it is cannot be told`,
+      advice:
+        'A moment after a start that is so; later the log says what is missing, as where no group can be coordinated.',
+    })
   if (lost > 0)
     findings.push({
       check,

@@ -263,6 +263,7 @@ async function checkSettings(cluster: Cluster): Promise<Finding[]> {
   const check = 'settings'
   const nodes = await cluster.nodes()
   const resources = nodes.map(({ id }) => ({ type: 'broker' as const, name: String(id) }))
+  const hasOffsets = (await cluster.allTopics()).some(({ name }) => name === '__consumer_offsets')
   const findings: Finding[] = []
   for (const { name, error, entries } of await describeConfigs(cluster, resources)) {
     if (error !== null) throw error
@@ -277,6 +278,15 @@ async function checkSettings(cluster: Cluster): Promise<Finding[]> {
         'the groups’ offsets have one replica',
         'Set offsets.topic.replication.factor=3 before they exist.',
       )
+    const replicas = entries.find((entry) => entry.name === 'offsets.topic.replication.factor')
+    const isAsked = replicas !== undefined && replicas.source !== 'default'
+    if (isAsked && !hasOffsets && Number(replicas.value) > nodes.length)
+      findings.push({
+        check,
+        level: 'fail',
+        message: `broker ${name}: no group can work: offsets.topic.replication.factor=${replicas.value} with ${plural(nodes.length, 'broker')}`,
+        advice: 'Set it to as many as there are, or start more brokers.',
+      })
     if (nodes.length > 2 && number('min.insync.replicas') < 2)
       warn(
         'acks=all may mean one replica',

@@ -136,8 +136,22 @@ t.test('a connector outlives the broker that it was made in', async (t) => {
 t.test('nobody from elsewhere can make one, unless that was asked for', async (t) => {
   const open = (more: readonly string[]) =>
     start(t.testdir(), ['--override', 'http.listeners=http://0.0.0.0:0', ...more])
-  const closed = await open([])
+  const closed = await open(['--override', 'offsets.topic.replication.factor=3'])
   t.equal((await fetch(`${closed.http}/connectors`)).status, 404)
+  const { port } = closed
+  const cluster = new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })
+  const configs = new Map([['table.enable', 'true']])
+  await createTopics(cluster, [{ name: 't', partitions: 1, replicationFactor: 1, configs }])
+  cluster.close()
+  const doctor = await command([
+    ...['doctor', '--connect', closed.http, '--bootstrap-server', `127.0.0.1:${port}`],
+  ]).ended
+  t.equal(doctor.code, 1)
+  t.match(
+    doctor.stdout,
+    /^fail {2}settings: broker 1: no group can work: offsets.topic.replication.factor=3 with 1 b/m,
+  )
+  t.match(doctor.stdout, /^warn {2}tables: the table of t has not begun/m)
   closed.child.kill('SIGTERM')
   await ended(closed)
   const asked = await open(['--override', 'connect.enable=true'])

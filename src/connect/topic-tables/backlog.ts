@@ -12,6 +12,7 @@ import type { TopicTable } from '../../config/table-configs.ts'
 import type { Environment, Milliseconds } from '../../environment/environment.ts'
 import { timestampText } from '../../tables/columns/json-text.ts'
 import type { PartitionOffset } from '../plugin.ts'
+import { limitedTo } from '../runtime/pause.ts'
 import { keptIn } from '../storage/kept-in.ts'
 import { groupOf } from './table-settings.ts'
 
@@ -27,6 +28,8 @@ export interface Backlog {
 }
 
 const unknown: Backlog = { lag: null, lost: 0, oldestMs: null, dueMs: null }
+/** Whoever asks for metrics waits no longer: without a coordinator there is no answer for as long as there is none. */
+const askMsMax = 3_000
 /** A table that is written waits for its next commit. */
 const waitMsMin = 60_000
 /** What was found of the oldest record holds so long. */
@@ -46,11 +49,11 @@ export interface Landed {
 }
 
 export class Backlogs {
-  readonly #environment: Pick<Environment, 'clock'>
+  readonly #environment: Pick<Environment, 'clock' | 'timers'>
   readonly #cluster: Cluster
   readonly #known = new Map<string, Known>()
 
-  constructor(environment: Pick<Environment, 'clock'>, cluster: Cluster) {
+  constructor(environment: Pick<Environment, 'clock' | 'timers'>, cluster: Cluster) {
     this.#environment = environment
     this.#cluster = cluster
   }
@@ -58,7 +61,9 @@ export class Backlogs {
   /** Never rejects. */
   async of(table: TopicTable, { state, committedMs }: Landed): Promise<Backlog> {
     try {
-      const { lag, lost, waiting } = await this.#offsetsOf(table)
+      const asked = this.#offsetsOf(table)
+      const late = 'the offsets of the group cannot be told'
+      const { lag, lost, waiting } = await limitedTo(this.#environment, askMsMax, asked, late)
       const now = this.#environment.clock.now()
       const isLate = state === 'FAILED' || now - (committedMs ?? now) > waitMsMin
       if (waiting.length > 0 && isLate)
