@@ -178,8 +178,8 @@ export const deletion: readonly Mutation[] = [
     name: 'log-start-not-stored',
     breaks: 'after a restart the records that DeleteRecords took are back',
     file: 'src/log/offset-checkpoints.ts',
-    find: 'if (offsets[key] > unwritten)',
-    replace: "if (offsets[key] > unwritten && key !== 'logStartOffset')",
+    find: 'if (offsets[key] <= unwritten) continue',
+    replace: "if (offsets[key] <= unwritten || key === 'logStartOffset') continue",
   },
   {
     name: 'retention-takes-one-more',
