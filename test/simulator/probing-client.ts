@@ -126,11 +126,8 @@ class Prober {
       this.#damage,
       this.#lookUp,
     ]
-    // First of all after a start: is its last batch still known?
-    const deed = this.#startSeen === this.#host.starts ? this.#random.pick(deeds) : this.#repeat
-    this.#startSeen = this.#host.starts
     try {
-      await deed.call(this)
+      if (!(await this.#askAfterStart())) await this.#random.pick(deeds).call(this)
     } catch (error) {
       this.#pass(error)
     }
@@ -140,12 +137,24 @@ class Prober {
   async finish(): Promise<boolean> {
     try {
       const identity = this.#identity
-      if (identity !== null && identity.pending.length > 0) await this.#send()
+      if (identity !== null && identity.pending.length > 0) {
+        await this.#askAfterStart()
+        await this.#send()
+      }
       return identity === null || identity.pending.length === 0
     } catch (error) {
       this.#pass(error)
       return false
     }
+  }
+
+  /** First of all after a start: is its last batch still known? False: it was asked before. */
+  async #askAfterStart(): Promise<boolean> {
+    const { starts } = this.#host
+    if (this.#startSeen === starts) return false
+    await this.#repeat()
+    this.#startSeen = starts
+    return true
   }
 
   #pass(error: unknown): void {
@@ -168,7 +177,8 @@ class Prober {
   async #repeat(): Promise<void> {
     const identity = await this.#identify()
     const connection = await this.#connect()
-    if (!this.#isKnown(identity) || identity.pending.length > 0) return
+    // Of those that were sent any may be the last by now.
+    if (!this.#isKnown(identity) || identity.pending.some(({ start }) => start >= 0)) return
     const newest = identity.acknowledged.at(-1)
     const batch = this.#random.pick([newest, newest, this.#random.pick(identity.acknowledged)])
     if (batch === undefined || this.#partition.deletedUpTo > batch.offset) return
