@@ -50,9 +50,9 @@ export class RawClient {
   #receive(chunk: Buffer): void {
     this.receivedBytes += chunk.length
     this.#frames.push(chunk)
-    for (;;) {
+    while (this.#frames.hasUnread) {
       const frame = this.#frames.next()
-      if (frame === undefined) break
+      if (frame === undefined) continue
       const waiting = this.#waiting.shift()
       if (waiting === undefined) this.#arrived.push(frame)
       else waiting.resolve(frame)

@@ -258,10 +258,53 @@ t.test('frames come out as they went in, however the stream is cut', async (t) =
     cutter.keep()
     chunk.fill(0xdd)
   }
-  for (let frame = cutter.next(); frame !== undefined; frame = cutter.next()) cut.push(frame)
+  while (cutter.hasUnread) {
+    const frame = cutter.next()
+    if (frame !== undefined) cut.push(frame)
+  }
   t.equal(cut.length, frames.length)
   t.ok(cut.every((frame, i) => frame.equals(frames[i] as Buffer)))
   t.equal(cutter.gatheredBytes, 0)
+})
+
+t.test('a large frame moves into larger memory in parts, and arrives whole', async (t) => {
+  const buffers = new BufferPool({ isPoisoning: true })
+  const cutter = new FrameCutter(1, 30_000_000, buffers)
+  const frame = Buffer.alloc(20_000_000)
+  for (let at = 0; at < frame.length; at += 4) frame.writeInt32BE(at, at)
+  const head = Buffer.alloc(4)
+  head.writeInt32BE(frame.length)
+  cutter.push(head)
+  t.equal(cutter.next(), undefined)
+  const bitten = 900 * 1024
+  let parts = 0
+  let whole: Buffer | undefined
+  for (let at = 0; at < frame.length; at += bitten) {
+    const before = parts
+    cutter.push(Buffer.from(frame.subarray(at, at + bitten)))
+    while (cutter.hasUnread) {
+      whole = cutter.next()
+      // Each part may be in another turn of the event loop.
+      if (cutter.hasUnread) {
+        cutter.keep()
+        parts++
+      }
+    }
+    if (at === bitten) t.equal(parts - before, 3, 'four parts of 256 KiB at most')
+  }
+  t.ok(parts >= 20 && parts <= 40, `the 7 MB moved later as well: ${parts}`)
+  t.ok(whole?.equals(frame))
+  t.equal(cutter.gatheredBytes, 0)
+
+  const half = new FrameCutter(1, 30_000_000, buffers)
+  half.push(Buffer.concat([head, frame.subarray(0, bitten)]))
+  t.equal(half.next(), undefined)
+  half.push(Buffer.from(frame.subarray(bitten, 2 * bitten)))
+  t.equal(half.next(), undefined)
+  t.ok(half.hasUnread)
+  half.close()
+  const idleBytes = buffers.idleBytes
+  t.ok(idleBytes > 8_000_000, 'closed in between, both go back')
 })
 
 t.test('a length that is only claimed gets no memory', async (t) => {
