@@ -82,12 +82,13 @@ export class NodeNetwork implements Network {
     return new Promise((resolve, reject) => {
       const options = { noDelay: true, keepAlive: true, pauseOnConnect: true }
       const server = net.createServer(options, (socket) => {
-        // Gone before it could be looked at: it has no addresses any more.
-        if (socket.remoteAddress === undefined) socket.destroy()
-        else onStream(accept(socket))
+        if (isGone(socket)) return
+        onStream(new NodeStream(socket, false, firstReadBytes))
+        socket.resume()
       })
       server.on('error', reject)
       server.listen({ port: at.port, ...(at.host === '' ? {} : { host: at.host }) }, () => {
+        acceptShared(server, onStream)
         const bound = server.address() as net.AddressInfo
         resolve({
           address: { host: plainHost(bound.address), port: bound.port },
@@ -130,30 +131,47 @@ export class NodeNetwork implements Network {
   }
 }
 
-/** The part of an accepted socket below the streams of Node. */
-interface Accepted {
-  _handle: { useUserBuffer?: unknown } | null
+/** What an accepted socket stands on. */
+type Handle = { readonly useUserBuffer?: unknown }
+
+/** The part of a server below what Node promises: what it stands on calls this for each connection. */
+interface Accepting {
+  readonly _handle: {
+    onconnection?: (this: unknown, error: number | undefined, accepted: Handle | undefined) => void
+  } | null
 }
 
 /**
- * `net` reads into a given buffer only where that is said when the socket is made, and it makes the
- * accepted ones itself: so a second socket takes over what the first one, which has not read yet, stands
- * on. Where Node does not have it in this form the first socket stays, and reads into new memory.
+ * `net` reads into a given buffer only where that is said when the socket is made, and it makes the accepted
+ * ones itself, without: so they are made here. That it has no second object for each connection is worth as
+ * much: a storm of them has the collector of garbage carry all of them about. Where Node does not have it in
+ * this form the server goes on by itself, and its sockets read into new memory.
  */
-function accept(socket: net.Socket): NodeStream {
-  const accepted = socket as unknown as Accepted
-  const handle = accepted._handle
-  if (!sharesReads || typeof handle?.useUserBuffer !== 'function') {
-    const stream = new NodeStream(socket, false, firstReadBytes)
-    socket.resume()
-    return stream
+function acceptShared(server: net.Server, onStream: (stream: Stream) => void): void {
+  const handle = (server as unknown as Accepting)._handle
+  const byNode = handle?.onconnection
+  if (!sharesReads || handle === null || byNode === undefined) return
+  handle.onconnection = function (error, accepted) {
+    if (error || typeof accepted?.useUserBuffer !== 'function') {
+      byNode.call(this, error, accepted)
+      return
+    }
+    const received: Received = { stream: undefined }
+    const options = { handle: accepted, ...sharedReads(received, firstReadBytes) }
+    const socket = new net.Socket(options as net.SocketConstructorOpts)
+    if (isGone(socket)) return
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true)
+    received.stream = new NodeStream(socket, true, firstReadBytes)
+    onStream(received.stream)
   }
-  accepted._handle = null
-  const received: Received = { stream: undefined }
-  const options = { handle, ...sharedReads(received, firstReadBytes) }
-  const second = new net.Socket(options as net.SocketConstructorOpts)
-  received.stream = new NodeStream(second, true, firstReadBytes)
-  return received.stream
+}
+
+/** Before it could be looked at: it has no addresses any more. */
+function isGone(socket: net.Socket): boolean {
+  if (socket.remoteAddress !== undefined) return false
+  socket.destroy()
+  return true
 }
 
 class NodeStream implements Stream {
