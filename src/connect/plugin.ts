@@ -152,7 +152,7 @@ export interface SourceTask {
   commit?(): Awaitable<void>
   /** `offset` is null where the record was dropped. */
   commitRecord?(record: SourceRecord, written: PartitionOffset | null): Awaitable<void>
-  /** Ends a `poll` that waits. */
+  /** Ends a `start` or a `poll` that waits. A task that was not started is not stopped either. */
   stop?(): Awaitable<void>
 }
 

@@ -73,8 +73,7 @@ export function polledTask(begin: (context: SourceTaskContext, idle: Idle) => Po
   let poller: Poller | null = null
   return {
     start: (_settings, context) => {
-      // It may have been stopped before it could begin.
-      if (!idle.isStopped) poller = begin(context, idle)
+      poller = begin(context, idle)
     },
     poll: () => poller?.poll() ?? null,
     stop: () => {

@@ -5,9 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
+import { ConfigDef } from '../../src/connect/config-def.ts'
 import { Processing } from '../../src/connect/errors/tolerance.ts'
 import { RetriableException } from '../../src/connect/failures.ts'
-import type { SinkTaskContext } from '../../src/connect/plugin.ts'
+import type { SinkTaskContext, SourcePlugin } from '../../src/connect/plugin.ts'
 import type { SinkRecord, SourceRecord } from '../../src/connect/records.ts'
 import { AtLeastOnce } from '../../src/connect/runtime/at-least-once.ts'
 import type { SourceOffset, WriteParts } from '../../src/connect/runtime/source-writes.ts'
@@ -138,6 +139,36 @@ t.test('life cycle, as REST shows it', async (t) => {
   await trial.untilStates('many', 'FAILED')
   const { body } = await trial.ask('GET', '/connectors/many/status')
   t.match(body, { connector: { state: 'FAILED', trace: /generated 3 tasks/ }, tasks: [] })
+})
+
+t.test('a source task is stopped if it was started, and then once, however soon', async (t) => {
+  const seen: string[] = []
+  const connector = { start: () => undefined, taskConfigs: () => [new Map()] }
+  const early: SourcePlugin = {
+    ...{ type: 'source', className: 'test.Early', version: '7', config: new ConfigDef({}) },
+    connector: () => connector,
+    task: () => ({
+      start: () => void seen.push('start'),
+      poll: () => delay(10, null),
+      stop: () => void seen.push('stop'),
+    }),
+  }
+  const trial = await WorkerTrial.start([early])
+  t.teardown(() => trial.stop())
+  const config = { 'connector.class': 'test.Early' }
+  await trial.ask('POST', '/connectors', { name: 'e', config, initial_state: 'stopped' })
+  for (let round = 0; round < 8; round++) {
+    await trial.ask('PUT', '/connectors/e/resume')
+    // In some rounds there is no task yet, in some it reads offsets, in some it runs.
+    await delay(round * 8)
+    await trial.ask('PUT', '/connectors/e/stop')
+    await trial.untilStates('e', 'STOPPED')
+  }
+  await trial.ask('PUT', '/connectors/e/resume')
+  await trial.untilStates('e', 'RUNNING', 'RUNNING')
+  await trial.ask('PUT', '/connectors/e/stop')
+  await trial.until('the last one has ended', () => seen.length > 0 && seen.length % 2 === 0)
+  t.match(`${seen.join()},`, /^(start,stop,)+$/)
 })
 
 t.test('what a task still says that was given up changes nothing', async (t) => {

@@ -53,8 +53,6 @@ export class MirrorCheckpointTask implements SourceTask {
 
   /** Throws ConfigError. */
   start(settings: Settings, context: SourceTaskContext): void {
-    // It was stopped before it could begin.
-    if (this.#idle.isStopped) return
     const config = configDef.parse(settings)
     const { environment, log } = context
     this.#context = context

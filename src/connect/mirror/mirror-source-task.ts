@@ -42,8 +42,6 @@ export class MirrorSourceTask implements SourceTask {
 
   /** Throws ConfigError. */
   start(settings: Settings, context: SourceTaskContext): void {
-    // It was stopped before it could begin.
-    if (this.#idle.isStopped) return
     const parsed = config.parse(settings)
     const alias = parsed['source.cluster.alias']
     const policy = new ReplicationPolicy(parsed)

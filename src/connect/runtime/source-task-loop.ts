@@ -47,6 +47,8 @@ export class SourceTaskLoop implements RunningTask {
   readonly #topics: TopicCreation
   readonly #measures = new TaskMeasures()
   #isPaused: boolean
+  /** Its task was told to start, and must be told to stop. */
+  #hasBegun = false
   #isStopping = false
   #isCancelled = false
   #failure: Error | null = null
@@ -131,7 +133,7 @@ export class SourceTaskLoop implements RunningTask {
     this.#tolerance.stop()
     this.#wake()
     // It ends a poll that waits; a task that does not care is cancelled in time.
-    void this.#stopTask()
+    if (this.#hasBegun) void this.#stopTask()
   }
 
   cancel(): void {
@@ -148,20 +150,12 @@ export class SourceTaskLoop implements RunningTask {
   async #run(): Promise<void> {
     // Whoever made it hears of nothing before it has it.
     await Promise.resolve()
-    const { worker, settings, onState } = this.#options
+    const { worker, onState } = this.#options
     const { environment } = worker
     try {
       await this.#writes.open()
       await this.#offsets.catchUp()
-      await this.#task.start(settings, {
-        environment,
-        log: logOf(this.#options),
-        settings,
-        offset: (partition) => this.#offsets.offset(partition),
-        transactionContext: this.#writes.transactionContext,
-      })
-      onState(this.#isPaused ? 'PAUSED' : 'RUNNING')
-      this.#writes.begin()
+      if (!this.#isStopping) await this.#begin()
       while (!this.#isStopping) await this.#iterate()
     } catch (error) {
       this.#failure ??= error as Error
@@ -171,6 +165,21 @@ export class SourceTaskLoop implements RunningTask {
     })
     if (this.#failure === null || this.#isCancelled || this.#isStopping) onState('UNASSIGNED')
     else onState('FAILED', this.#failure)
+  }
+
+  async #begin(): Promise<void> {
+    const { worker, settings, onState } = this.#options
+    const { environment } = worker
+    this.#hasBegun = true
+    await this.#task.start(settings, {
+      environment,
+      log: logOf(this.#options),
+      settings,
+      offset: (partition) => this.#offsets.offset(partition),
+      transactionContext: this.#writes.transactionContext,
+    })
+    onState(this.#isPaused ? 'PAUSED' : 'RUNNING')
+    this.#writes.begin()
   }
 
   async #iterate(): Promise<void> {
@@ -253,7 +262,7 @@ export class SourceTaskLoop implements RunningTask {
   }
 
   async #close(): Promise<void> {
-    if (!this.#isStopping) await this.#stopTask()
+    if (this.#hasBegun && !this.#isStopping) await this.#stopTask()
     try {
       if (!this.#isCancelled) await this.#writes.finish(this.#failure !== null)
     } finally {
