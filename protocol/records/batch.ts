@@ -130,6 +130,11 @@ export function compression(buffer: Uint8Array, at: number): Compression {
   return compressionOf(attributes(buffer, at))
 }
 
+/** Undefined for the ids nobody has assigned. */
+export function knownCompression(buffer: Uint8Array, at: number): Compression | undefined {
+  return compressions[attributes(buffer, at) & compressionBits]
+}
+
 export function compressionOf(attributeBits: number): Compression {
   const id = attributeBits & compressionBits
   const found = compressions[id]

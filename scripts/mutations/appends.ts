@@ -165,7 +165,7 @@ export const memory: readonly Mutation[] = [
     name: 'large-frame-loses-start',
     breaks: 'when the buffer of a large frame grows, what has come of it is not copied',
     file: 'src/server/frames.ts',
-    find: 'started.copy(frame, 0, 0, this.#filled)',
+    find: 'frame.copy(this.#larger, from, from, this.#movedBytes)',
     replace: '',
   },
   {

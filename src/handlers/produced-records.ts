@@ -69,11 +69,11 @@ function checkSingleBatch(bytes: Buffer, version: number): void {
   }
 }
 
-/** The most bytes to which the records of one batch in one piece can unpack; 0 where they are not packed. */
+/** The most bytes to which the records of one batch in one piece can unpack; 0 where they are not packed, or nobody knows how. */
 export function unpackedMaxOf(records: readonly Buffer[] | null): number {
   const bytes = records?.length === 1 ? (records[0] as Buffer) : nothing
   if (bytes.length < header.headerBytes || magic(bytes, 0) !== 2) return 0
-  const codec = compression(bytes, 0)
+  const codec = header.knownCompression(bytes, 0) ?? 'none'
   return codec === 'none' ? 0 : mayUnpackTo(bytes, codec)
 }
 

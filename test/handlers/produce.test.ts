@@ -115,6 +115,8 @@ t.test('what a partition refuses', async (t) => {
   bad[bad.length - 2] = 9
   const zstd = batchOf(['a'])
   zstd[22] = compressions.indexOf('zstd')
+  const [small, large] = ['a', 'a'.repeat(5000)].map((value) => batchOf([value]))
+  for (const batch of [small, large]) batch![22] = compressions.length
   const cases: [string, Sent, number][] = [
     ['unknown topic', { topic: 'none' }, 3],
     ['unknown partition', { index: 1 }, 3],
@@ -130,6 +132,9 @@ t.test('what a partition refuses', async (t) => {
     ['two batches', { records: two }, 87],
     ['wrong checksum', { records: bad }, 2],
     ['cut short', { records: batchOf(['a']).subarray(0, 65) }, 87],
+    ['a codec nobody knows', { records: small! }, 2],
+    ['much of it', { records: large! }, 2],
+    ['one before zstd had its version', { version: 6, records: small! }, 2],
     ['zstd before its version', { version: 6, records: zstd }, 76],
     ['no key on a compacted topic', { topic: 'keyed' }, 87],
     [
