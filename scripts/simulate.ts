@@ -8,14 +8,14 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runScenario, type ScenarioResult } from '../test/simulator/broker-scenario.ts'
 
-const usage = `Usage: npm run simulate -- [--seeds N] [--first S] [--jobs N] [--keep-going]
+const usage = `Usage: npm run simulate -- [--seeds N] [--seed S] [--jobs N] [--keep-going]
        npm run simulate -- --seed S
 
   --seeds N      how many seeds to run, 100 unless given
-  --first S      the first of them, 1 unless given
   --jobs N       how many processes share the work, 1 unless given
   --keep-going   go on after a seed that failed
-  --seed S       run this seed twice, print its trace, compare the two runs
+  --seed S       the first of them, 1 unless given; without --seeds this one alone: it is run
+                 twice, its trace is printed, and the two runs are compared
 `
 
 /** A seed that takes longer, by the clock on the wall, goes round in circles. */
@@ -80,8 +80,7 @@ async function start(): Promise<void> {
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: '100' },
-      first: { type: 'string', default: '1' },
+      seeds: { type: 'string' },
       jobs: { type: 'string', default: '1' },
       'keep-going': { type: 'boolean', default: false },
       seed: { type: 'string' },
@@ -92,9 +91,9 @@ async function main(): Promise<number> {
     process.stdout.write(usage)
     return 0
   }
-  if (values.seed !== undefined) return repeat(wholeNumber('seed', values.seed))
-  const first = wholeNumber('first', values.first)
-  const count = wholeNumber('seeds', values.seeds)
+  const first = wholeNumber('seed', values.seed ?? '1')
+  if (values.seed !== undefined && values.seeds === undefined) return repeat(first)
+  const count = wholeNumber('seeds', values.seeds ?? '100')
   const jobs = Math.max(1, wholeNumber('jobs', values.jobs))
   return runSeeds({ first, count, jobs, keepsGoing: values['keep-going'] })
 }
