@@ -110,8 +110,8 @@ export const recovery: readonly Mutation[] = [
     name: 'recovery-resumes-without-producers',
     breaks: 'recovery that begins within a segment forgets the producers of what it leaves out',
     file: 'src/log/read-back.ts',
-    find: 'offset <= (resumed?.snapshotOffset ?? fromOffset)',
-    replace: 'offset <= (resumed === null ? fromOffset : first.baseOffset)',
+    find: 'snapshotMax = resumed?.snapshotOffset ?? fromOffset',
+    replace: 'snapshotMax = resumed === null ? fromOffset : first.baseOffset',
   },
   {
     name: 'recovery-resumes-without-times',

@@ -342,7 +342,12 @@ export class Log {
     if (count === this.#segments.list.length) orOutOfFiles(() => this.roll())
     const { baseOffset } = this.#segments.list[count] as Segment
     const { snapshots } = this.#parts
-    orOutOfFiles(() => snapshots.replaceBatchesBelow(baseOffset))
+    orOutOfFiles(() => {
+      if (snapshots.replaceBatchesBelow(baseOffset)) return
+      // The one of that segment was damaged: one of all that there is knows as much.
+      snapshots.take(this.nextOffset, this.#producers.entries())
+      snapshots.replaceBatchesBelow(this.nextOffset)
+    })
     this.#segments.removeFirst(count, this.#config.fileDeleteDelayMs)
     snapshots.keepOnly((snapshot) => snapshot >= baseOffset)
     this.#startAt(baseOffset)

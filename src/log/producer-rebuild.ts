@@ -17,18 +17,20 @@ export interface ProducerRebuild {
   readonly snapshots: ProducerSnapshots
   readonly producers: ProducerStates
   readonly logStartOffset: number
+  /** No later snapshot is gone by: the batches from here on are to tell of their transactions. */
+  readonly snapshotMax: number
   /** Segments from this offset on get their transaction indexes anew. */
   readonly rebuiltFrom: number
   readonly now: Milliseconds
 }
 
 /**
- * Producers as they are at the end of `segments`: the newest snapshot, then the batches after it.
+ * Producers as they are at the end of `segments`: the newest snapshot up to `snapshotMax`, then the batches after it.
  * Returns the offset from which on batches count.
  */
 export function rebuildProducers(options: ProducerRebuild): number {
   const { segments, snapshots, producers, logStartOffset, rebuiltFrom, now } = options
-  const snapshot = snapshots.load()
+  const snapshot = snapshots.load(options.snapshotMax)
   producers.load(snapshot?.entries ?? [], now)
   const from = snapshot?.offset ?? logStartOffset
   replay(segments, from, producers, (completed, segment) => {

@@ -107,11 +107,13 @@ export class ProducerSnapshots {
   }
 
   /**
-   * The batches below `offset` are about to go, and the snapshot of that offset is all that will be known
-   * of their producers: it must outlive a loss of power. Blocks where it may not yet. Throws DiskError.
+   * The batches below `offset` go, and the snapshot of that offset is all that will be known of their
+   * producers: it must outlive a loss of power. Blocks where it may not yet. False where there is none.
+   * Throws DiskError.
    */
-  replaceBatchesBelow(offset: number): void {
-    if (this.#durable.has(offset) || !this.#offsets.includes(offset)) return
+  replaceBatchesBelow(offset: number): boolean {
+    if (this.#durable.has(offset)) return true
+    if (!this.#offsets.includes(offset)) return false
     const file = this.#disk.open(this.#path(offset), 'write')
     try {
       file.syncNow()
@@ -120,6 +122,7 @@ export class ProducerSnapshots {
     }
     this.#disk.syncDirectory(this.#directory)
     this.#durable.add(offset)
+    return true
   }
 
   /** The newest sound one at or below `offsetMax`; damaged ones above it are removed. */

@@ -293,12 +293,14 @@ export class ProducerStates {
   }
 
   /**
-   * Takes those of whose batches nothing is left here, but was in another copy of the log; what is left of
-   * a transaction that is open may be its producer alone.
+   * Takes those of whose batches nothing is left here, but was before, or in another copy of the log; what is
+   * left of a transaction that is open may be its producer alone. Whether there are any.
    */
-  addUnknown(entries: readonly SnapshotEntry[]): void {
-    for (const entry of entries) if (!this.#producers.has(entry.producerId)) this.#add(entry)
+  addUnknown(entries: readonly SnapshotEntry[]): boolean {
+    const unknown = entries.filter(({ producerId }) => !this.#producers.has(producerId))
+    for (const entry of unknown) this.#add(entry)
     this.#listOpen()
+    return unknown.length > 0
   }
 
   /** Starts over from a snapshot; producers that have expired by `now` are left out. */

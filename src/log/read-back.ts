@@ -13,9 +13,14 @@ import {
   tellHole,
 } from './damage-verdicts.ts'
 import { isSound, lastOffsetOf, leaderEpochOf } from './links.ts'
-import { rebuildProducers } from './producer-rebuild.ts'
+import { type ProducerRebuild, rebuildProducers } from './producer-rebuild.ts'
 import { applyBatch } from './producer-replay.ts'
-import { isWithoutTransaction, type ProducerSnapshots } from './producer-snapshot.ts'
+import {
+  isWithoutTransaction,
+  type LoadedSnapshot,
+  type ProducerSnapshots,
+  type SnapshotEntry,
+} from './producer-snapshot.ts'
 import type { Recovered, RecoveryOptions } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { nameOf } from './segment-options.ts'
@@ -44,13 +49,17 @@ export function rebuildFromRecoveryPoint(
   // The one that ends there may have been cut, and the cut have been lost.
   let index = segments.findIndex((_, at) => endOf(at) >= recoveryPoint)
   const first = segments[index] as Segment
+  const newest = snapshots.load()
   const resumed = resumption(first, snapshots, options)
   const fromOffset = resumed?.offset ?? first.baseOffset
+  const snapshotMax = resumed?.snapshotOffset ?? fromOffset
   epochs.truncateFromEnd(fromOffset)
-  snapshots.keepOnly((offset) => offset <= (resumed?.snapshotOffset ?? fromOffset))
   const logStartOffset = Math.max(options.logStartOffset, (segments[0] as Segment).baseOffset)
   const before = { ...options, segments: segments.slice(0, index), snapshots, logStartOffset }
-  const producersFrom = rebuildProducers({ ...before, rebuiltFrom: Number.POSITIVE_INFINITY })
+  const rebuiltFrom = Number.POSITIVE_INFINITY
+  const producersFrom = rebuildProducers({ ...before, snapshotMax, rebuiltFrom })
+  if (newest !== null && newest.offset > snapshotMax) keepUntold(newest, { ...before, snapshotMax })
+  snapshots.keepOnly((offset) => offset <= snapshotMax)
   let areProducersKnown = true
   let logEndOffset = fromOffset
   for (; index < segments.length; index++) {
@@ -84,6 +93,20 @@ export function rebuildFromRecoveryPoint(
     if (segment.baseOffset >= first.baseOffset) segment.persistIndexes()
   }
   return { fromOffset, logEndOffset, areProducersKnown, producersFrom }
+}
+
+/**
+ * A snapshot that is too new to be gone by is all that tells of producers whose batches retention has taken,
+ * where a power loss has damaged those before, or has brought a segment back. What it says of them goes into
+ * one that is old enough, which is durable before the newer one goes.
+ */
+function keepUntold(newest: LoadedSnapshot, before: Omit<ProducerRebuild, 'rebuiltFrom'>): void {
+  const { snapshots, producers, logStartOffset, snapshotMax, now } = before
+  const isGone = ({ lastOffset }: SnapshotEntry) => lastOffset < logStartOffset
+  if (!producers.addUnknown(newest.entries.filter(isGone))) return
+  producers.expire(now)
+  snapshots.take(snapshotMax, producers.entries())
+  snapshots.replaceBatchesBelow(snapshotMax)
 }
 
 /** A batch at which reading a segment begins, and the snapshot that knows the producers before. */

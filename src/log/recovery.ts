@@ -162,7 +162,7 @@ export function recover(given: RecoveryOptions): Recovered {
       if (baseOffset >= rebuiltFrom) transactionIndex.clear()
     }
     const given = { ...options, segments, snapshots, rebuiltFrom, logStartOffset }
-    producersFrom = rebuildProducers(given)
+    producersFrom = rebuildProducers({ ...given, snapshotMax: rebuiltFrom })
   }
   rememberEarlier(options.producers, segments, producersFrom)
   const recovered = new Segments({

@@ -19,9 +19,11 @@ export function forgetFrom(
   snapshots.keepOnly((snapshot) => snapshot <= offset)
   // One that came back would tell of producers as they never were.
   segments.markNames()
-  const rebuiltFrom = Number.POSITIVE_INFINITY
-  const known = { segments: segments.list, snapshots, producers }
-  const producersFrom = rebuildProducers({ ...known, logStartOffset, rebuiltFrom, now })
+  const producersFrom = rebuildProducers({
+    ...{ segments: segments.list, snapshots, producers, logStartOffset, now },
+    snapshotMax: offset,
+    rebuiltFrom: Number.POSITIVE_INFINITY,
+  })
   rememberEarlier(producers, segments.list, producersFrom)
 }
 

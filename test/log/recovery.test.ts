@@ -253,6 +253,10 @@ t.test(
       const config = { ...small, segmentMs: 1, flushMessages: 1, retentionMs: 1_000 }
       const fixture = new Fixture({ seed, config })
       const producer = { producerId: 7, producerEpoch: 0 }
+      // Of this one retention takes all for good, while segments behind it come back.
+      const early = { producerId: 5, producerEpoch: 0, baseSequence: 0 }
+      await fixture.append(['early'], early)
+      await fixture.world.runFor(10)
       for (let baseSequence = 0; baseSequence < 4; baseSequence++) {
         await fixture.append([`${baseSequence}`], { ...producer, baseSequence })
         await fixture.world.runFor(10)
@@ -260,20 +264,42 @@ t.test(
       await fixture.world.run(fixture.log.flush())
       for (let life = 0; life < 3; life++) {
         if (seed % 2 === 0) fixture.directory.logs.writeCheckpoints()
-        fixture.log.updateHighWatermark(4)
+        fixture.log.updateHighWatermark(5)
         await fixture.world.runFor(2_000)
         fixture.log.deleteOldSegments()
-        t.equal(fixture.log.logStartOffset, 4)
+        t.equal(fixture.log.logStartOffset, 5)
         fixture.crash()
-        t.equal(fixture.log.logEndOffset, 4)
+        t.equal(fixture.log.logEndOffset, 5)
       }
+      const first = fixture.log.append(fixture.batch(['early'], early), 0)
+      t.ok(first.isDuplicate, `seed ${seed}: so is who wrote before it`)
       const again = fixture.log.append(fixture.batch(['3'], { ...producer, baseSequence: 3 }), 0)
       t.ok(again.isDuplicate, `seed ${seed}: the last is known`)
       const next = fixture.log.append(fixture.batch(['4'], { ...producer, baseSequence: 4 }), 0)
-      t.equal(next.baseOffset, 4, `seed ${seed}: the next is taken`)
+      t.equal(next.baseOffset, 5, `seed ${seed}: the next is taken`)
     }
   },
 )
+
+t.test('a producer is known where the snapshot behind what retention took was gone', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const config = { ...small, segmentMs: 1, flushMessages: 1 }
+    const fixture = new Fixture({ seed, config })
+    for (const producerId of [5, 7, 8, 9]) {
+      await fixture.append(['a'], { producerId, producerEpoch: 0, baseSequence: 0 })
+      await fixture.world.runFor(10)
+    }
+    await fixture.restart(() => {
+      for (const name of fixture.files('.snapshot')) fixture.disk.remove(`${logPath}/${name}`)
+    })
+    fixture.log.updateHighWatermark(4)
+    fixture.log.deleteRecords(2)
+    t.equal(fixture.log.deleteOldSegments(), 2)
+    fixture.crash()
+    const early = fixture.batch(['a'], { producerId: 5, producerEpoch: 0, baseSequence: 0 })
+    t.ok(fixture.log.append(early, 0).isDuplicate, `seed ${seed}`)
+  }
+})
 
 t.test('message sets of older releases stay where they are', async (t) => {
   const fixture = new Fixture()

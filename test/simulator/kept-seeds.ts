@@ -14,4 +14,8 @@ export const keptSeeds: readonly (readonly [seed: number, found: string])[] = [
     'a directory that failed during the first start was taken for a missing disk ever after',
   ],
   [20492, 'of a producer, batches in segments rolled soon after each other were not known again'],
+  [
+    141243,
+    'a producer was forgotten whose batches retention had taken, as a later segment came back',
+  ],
 ]
