@@ -315,6 +315,7 @@ export class Broker {
       assignDirectories: (places) => this.#assignDirectories(places),
       intervals: {
         checkpointMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
+        settledMs: config.get('log.flush.offset.checkpoint.interval.ms'),
         firstRetentionMs: config.get('log.initial.task.delay.ms'),
         retentionMs: config.get('log.retention.check.interval.ms'),
         producerExpiryMs: 600_000,

@@ -67,9 +67,6 @@ export const acceptedConfigs = {
   'kafka.metrics.reporters': list([]),
   'leader.imbalance.check.interval.seconds': long(300, atLeast(1)),
   'log.dir.failure.timeout.ms': long(30000, atLeast(1)),
-  'log.flush.offset.checkpoint.interval.ms': int(60000, atLeast(0), {
-    doc: 'Offsets are written with high watermarks: replica.high.watermark.checkpoint.interval.ms.',
-  }),
   'log.flush.start.offset.checkpoint.interval.ms': int(60000, atLeast(0), {
     doc: 'Offsets are written with high watermarks: replica.high.watermark.checkpoint.interval.ms.',
   }),

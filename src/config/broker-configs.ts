@@ -124,6 +124,9 @@ export const brokerConfigs = {
   'log.message.timestamp.before.max.ms': long('9223372036854775807', atLeast(0), {
     scope: 'cluster-wide',
   }),
+  'log.flush.offset.checkpoint.interval.ms': int(60000, atLeast(0), {
+    doc: 'How long after a log was written its recovery point moves up, above which a start after a crash reads.',
+  }),
   'log.initial.task.delay.ms': long(30000, atLeast(0), {
     doc: 'How long after its start a broker looks for the first time which segments retention lets go of.',
   }),

@@ -11,16 +11,15 @@ import type { LogDirectory } from '../log/log-directory.ts'
 import type { OpenLog } from '../log/log-inventory.ts'
 import type { Partition } from './partition.ts'
 
-/**
- * So long after a log was written its recovery point moves up: by then the operating system has brought most
- * of it to the device by itself (Linux within 30 s). Sooner, syncing it would hold up whatever else is written
- * meanwhile, in any file, for hundreds of milliseconds.
- */
-const settledMs: Milliseconds = 60_000
-
 export interface UpkeepIntervals {
   /** replica.high.watermark.checkpoint.interval.ms. */
   readonly checkpointMs: Milliseconds
+  /**
+   * log.flush.offset.checkpoint.interval.ms: so long after a log was written its recovery point moves up. By
+   * default the operating system has brought most of it to the device by then (Linux within 30 s). Sooner,
+   * syncing it would hold up whatever else is written meanwhile, in any file, for hundreds of milliseconds.
+   */
+  readonly settledMs: Milliseconds
   /** log.initial.task.delay.ms: before the first look at retention. */
   readonly firstRetentionMs: Milliseconds
   /** log.retention.check.interval.ms. */
@@ -114,11 +113,11 @@ export class Upkeep {
   }
 
   #takeDue(): OpenLog[] {
-    const { environment, directories } = this.#options
+    const { environment, directories, intervals } = this.#options
     const nowMs = environment.clock.monotonic()
     for (const { logs } of directories()) {
       for (const log of logs.takeChanged()) {
-        if (!this.#settling.has(log)) this.#settling.set(log, nowMs + settledMs)
+        if (!this.#settling.has(log)) this.#settling.set(log, nowMs + intervals.settledMs)
       }
     }
     const due: OpenLog[] = []

@@ -83,13 +83,13 @@ t.test('later sources win', async (t) => {
       MILLRACE_LOG_DIRS: '/millrace',
       KAFKA_NUM_IO_THREADS: '4',
     },
-    overrides: ['node.id=4', 'log.flush.offset.checkpoint.interval.ms=1000'],
+    overrides: ['node.id=4', 'log.flush.start.offset.checkpoint.interval.ms=1000'],
   })
   t.equal(texts.get('num.partitions'), '2')
   t.equal(texts.get('log.dirs'), '/millrace')
   t.equal(texts.get('node.id'), '4')
   t.strictSame([...withoutEffect].sort(), [
-    'log.flush.offset.checkpoint.interval.ms',
+    'log.flush.start.offset.checkpoint.interval.ms',
     'num.io.threads',
   ])
 })

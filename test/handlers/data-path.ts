@@ -314,6 +314,7 @@ export class DataPath {
       },
       intervals: {
         checkpointMs: 5_000,
+        settledMs: 60_000,
         firstRetentionMs: 30_000,
         retentionMs: 300_000,
         producerExpiryMs: 600_000,

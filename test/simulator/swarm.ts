@@ -107,6 +107,8 @@ export interface Temper {
 
 /** How often recovery points are written down, too. */
 const checkpointInterval = 'replica.high.watermark.checkpoint.interval.ms'
+/** How soon they move up after a log was written. */
+const settledInterval = 'log.flush.offset.checkpoint.interval.ms'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -204,13 +206,12 @@ function troubled(random: SeededRandom, usual: Temper): Temper {
   const checkpointMs = mayEndWriting ? random.pick(checkpointIntervalsMs) : null
   // Of two directories one is to fail while the other goes on: what one holds tells of the other.
   const diskErrors = logDirs.length > 1 ? Math.max(3, blows.diskErrors) : blows.diskErrors
+  const settings = new Map([...segmented.settings, [settledInterval, '0']])
+  if (checkpointMs !== null) settings.set(checkpointInterval, `${checkpointMs}`)
   return {
     ...usual,
     ...segmented,
-    settings:
-      checkpointMs === null
-        ? segmented.settings
-        : new Map([...segmented.settings, [checkpointInterval, `${checkpointMs}`]]),
+    settings,
     disk: isSlow ? slow(random) : disk,
     rollEndChance,
     checkpointEndChance: mayEndWriting ? random.pick([0.1, 0.5]) : 0,
