@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { errors, KafkaError } from '../../protocol/errors.ts'
 import { DiskError } from '../../src/environment/disk.ts'
 import type { Stream } from '../../src/environment/network.ts'
+import { type Closing, ClosingLine } from '../../src/environment/node/closing-line.ts'
 import { DeadlineHeap } from '../../src/environment/node/deadline-heap.ts'
 import { NodeDisk } from '../../src/environment/node/disk.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
@@ -364,6 +365,92 @@ t.test('streams carry bytes both ways, wait when they must, and end', async (t) 
   while (closes.length < 2) await sleep(1)
   t.same(closes.sort(), ['client undefined', 'server undefined'])
   if (process.platform !== 'win32') t.equal(memories.size, 1, 'all reads go to the same memory')
+})
+
+/** One turn of the event loop. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+t.test('of a crowd that is to be closed a few are in a turn, of a long line more', async (t) => {
+  const line = new ClosingLine()
+  let closed = 0
+  const closing: Closing = { close: () => void closed++ }
+  line.add(closing)
+  t.equal(closed, 1, 'at once')
+  const add = (count: number) => {
+    closed = 0
+    for (let index = 0; index < count; index++) line.add({ close: () => void closed++ })
+  }
+  const inTurn = async () => {
+    const before = closed
+    await turn()
+    return closed - before
+  }
+  await turn()
+  await turn()
+  add(40)
+  t.equal(closed, 16)
+  t.same([await inTurn(), await inTurn(), await inTurn()], [16, 8, 0])
+  add(6416)
+  t.equal(await inTurn(), 100)
+  t.equal(await inTurn(), 99)
+  while (closed < 6416) t.ok((await inTurn()) >= 16 || closed === 6416)
+})
+
+t.test('hundreds of peers that leave at once are closed over many turns', async (t) => {
+  const peers = 500
+  const closesByTurn = [0]
+  const open: Stream[] = []
+  const listening = await network.listen({ host: '127.0.0.1', port: 0 }, (stream) => {
+    open.push(stream)
+    stream.onData = () => void stream.write([Buffer.from('last words')])
+    stream.onDrain = () => undefined
+    stream.onClose = () => void (closesByTurn[closesByTurn.length - 1] as number)++
+  })
+  const clients = await Promise.all(
+    Array.from({ length: peers }, () => network.connect(listening.address)),
+  )
+  let words = 0
+  for (const client of clients) {
+    client.onData = (chunk) => {
+      words += chunk.length
+    }
+    client.onClose = () => undefined
+  }
+  while (open.length < peers) await turn()
+  for (const client of clients) {
+    client.write([Buffer.from('?')])
+    client.end()
+  }
+  const all = () => closesByTurn.reduce((sum, count) => sum + count, 0)
+  while (all() < peers) {
+    await turn()
+    closesByTurn.push(0)
+  }
+  t.ok(Math.max(...closesByTurn) <= 32, `at most ${Math.max(...closesByTurn)} in a turn`)
+  while (words < peers * 'last words'.length) await sleep(1)
+  t.pass('what was answered by then has arrived')
+
+  const others = await Promise.all(
+    Array.from({ length: 100 }, () => network.connect(listening.address)),
+  )
+  for (const other of others) {
+    other.onData = () => undefined
+    other.onClose = () => undefined
+  }
+  while (open.length < peers + others.length) await turn()
+  let heard = 0
+  for (const stream of open.slice(peers)) {
+    stream.onData = () => void heard++
+    stream.destroy()
+  }
+  for (const other of others) other.write([Buffer.from('?')])
+  while (all() < peers + others.length) {
+    await turn()
+    closesByTurn.push(0)
+  }
+  t.ok(Math.max(...closesByTurn) <= 32, 'nor are those that the broker closes')
+  t.equal(heard, 0, 'they are not heard meanwhile')
+  await listening.close()
 })
 
 t.test('an error that holds a frozen row of a table can be logged, with its cause', (t) => {

@@ -7,6 +7,7 @@
  */
 import net from 'node:net'
 import type { ConnectOptions, Endpoint, Listening, Network, Stream } from '../network.ts'
+import { type Closing, ClosingLine } from './closing-line.ts'
 import { mostOpenFiles } from './open-files.ts'
 import { connectTls } from './tls.ts'
 
@@ -71,6 +72,9 @@ const unchanged = undefined as unknown as Buffer
  */
 const streamsShare = 3 / 4
 
+/** All accepted streams close by it. */
+const closingLine = new ClosingLine()
+
 function streamsMaxOf(mostFiles: number | undefined): number | undefined {
   return mostFiles === undefined ? undefined : Math.floor(mostFiles * streamsShare)
 }
@@ -80,10 +84,15 @@ export class NodeNetwork implements Network {
 
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listening> {
     return new Promise((resolve, reject) => {
-      const options = { noDelay: true, keepAlive: true, pauseOnConnect: true }
+      const options = {
+        noDelay: true,
+        keepAlive: true,
+        pauseOnConnect: true,
+        allowHalfOpen: true,
+      }
       const server = net.createServer(options, (socket) => {
         if (isGone(socket)) return
-        onStream(new NodeStream(socket, false, firstReadBytes))
+        onStream(new AcceptedStream(socket, false, firstReadBytes))
         socket.resume()
       })
       server.on('error', reject)
@@ -157,12 +166,13 @@ function acceptShared(server: net.Server, onStream: (stream: Stream) => void): v
       return
     }
     const received: Received = { stream: undefined }
-    const options = { handle: accepted, ...sharedReads(received, firstReadBytes) }
+    const reads = sharedReads(received, firstReadBytes)
+    const options = { handle: accepted, allowHalfOpen: true, ...reads }
     const socket = new net.Socket(options as net.SocketConstructorOpts)
     if (isGone(socket)) return
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
-    received.stream = new NodeStream(socket, true, firstReadBytes)
+    received.stream = new AcceptedStream(socket, true, firstReadBytes)
     onStream(received.stream)
   }
 }
@@ -180,13 +190,13 @@ class NodeStream implements Stream {
   onData: (chunk: Buffer) => void = unset
   onClose: (error?: Error) => void = unset
   onDrain: () => void = unset
-  readonly #socket: net.Socket
+  protected readonly socket: net.Socket
   #readBytesMax: number
   #error: Error | undefined
   #isClosed = false
 
   constructor(socket: net.Socket, hasSharedReads: boolean, readBytes: number) {
-    this.#socket = socket
+    this.socket = socket
     this.#readBytesMax = readBytes
     this.local = { host: plainHost(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
     this.remote = { host: plainHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
@@ -213,7 +223,7 @@ class NodeStream implements Stream {
   }
 
   write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
-    const socket = this.#socket
+    const { socket } = this
     const last = chunks.length - 1
     if (last > 0) socket.cork()
     for (let i = 0; i < last; i++) socket.write(chunks[i] as Uint8Array)
@@ -230,21 +240,53 @@ class NodeStream implements Stream {
   }
 
   pause(): void {
-    this.#socket.pause()
+    this.socket.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.socket.resume()
   }
 
   end(): void {
-    this.#socket.end()
+    this.socket.end()
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 }
+
+/**
+ * One of many, which may all end in the same moment: they close a few in a turn. The end of what the peer sends
+ * is the end of the stream too, once what was written has left.
+ */
+class AcceptedStream extends NodeStream implements Closing {
+  /** Nobody waits for what has not left. */
+  #isGivenUp = false
+
+  constructor(socket: net.Socket, hasSharedReads: boolean, readBytes: number) {
+    super(socket, hasSharedReads, readBytes)
+    socket.on('end', () => closingLine.add(this))
+  }
+
+  override destroy(): void {
+    if (this.#isGivenUp) return
+    this.#isGivenUp = true
+    closingLine.add(this)
+    if (this.socket.destroyed) return
+    this.onData = ignore
+    this.onDrain = ignore
+    this.socket.pause()
+  }
+
+  close(): void {
+    const { socket } = this
+    if (this.#isGivenUp || socket.writableLength === 0) socket.destroy()
+    else socket.end()
+  }
+}
+
+function ignore(): void {}
 
 function unset(): void {
   throw new Error('a stream was taken without setting onData, onDrain and onClose')
