@@ -33,13 +33,13 @@ type Line = readonly [name: string, unit: string, betterIs: Row['betterIs'], aim
 /** A process that is no broker, under a workload of the driver. */
 export interface BareLoop {
   readonly name: string
-  readonly mode: 'receive' | 'store' | 'send'
-  readonly workload: 'bare' | 'barePingPong'
+  readonly mode: 'receive' | 'store' | 'send' | 'relay'
+  readonly workload: 'bare' | 'barePingPong' | 'endToEnd'
   readonly options: object
-  readonly unit: 'MB/s' | '/s'
-  /** Figures of the driver: what is shown, and what its CPU is divided by. */
-  readonly rate: string
-  readonly bytes: string
+  /** What is shown, by what is put behind the name, and which figure of the driver it is. */
+  readonly figures: Readonly<Record<string, string>>
+  /** What its CPU is divided by, another figure of the driver: bytes or requests. */
+  readonly cpuPer: 'bytes' | 'receivedBytes' | 'requests'
   /** Measured whatever rows are wanted. */
   readonly isShown: boolean
 }
@@ -50,9 +50,14 @@ const sizes = [
   ['16 KB', { batchBytes: 16_000, recordBytes: 100 }],
 ] as const
 
-const transfer = { workload: 'bare', unit: 'MB/s', isShown: false } as const
-const sent = { rate: 'mbPerSecond', bytes: 'bytes' } as const
-const pingPong = { mode: 'receive', workload: 'barePingPong', unit: '/s', ...sent } as const
+const transfer = { workload: 'bare', isShown: false } as const
+const sent = { figures: { '': 'mbPerSecond' }, cpuPer: 'bytes' } as const
+const pingPong = { mode: 'receive', workload: 'barePingPong', isShown: true } as const
+const relay = { mode: 'relay', workload: 'endToEnd', isShown: false } as const
+
+function relayName(ratePerSecond: number): string {
+  return `bare relay at ${ratePerSecond}/s`
+}
 
 export const bareLoops: readonly BareLoop[] = [
   ...sizes.map(
@@ -79,16 +84,25 @@ export const bareLoops: readonly BareLoop[] = [
     mode: 'send',
     options: { batchBytes: 1, recordBytes: 60, connections: 6 },
     ...transfer,
-    rate: 'receivedMbPerSecond',
-    bytes: 'receivedBytes',
+    figures: { '': 'receivedMbPerSecond' },
+    cpuPer: 'receivedBytes',
   },
   ...[16, 64].map(
     (connections): BareLoop => ({
       name: `ping-pong, ${connections} connections`,
       options: { connections, recordBytes: 100 },
       ...pingPong,
-      rate: 'requestsPerSecond',
-      isShown: true,
+      figures: { '': 'requestsPerSecond' },
+      cpuPer: 'requests',
+    }),
+  ),
+  ...[1000, 10_000].map(
+    (ratePerSecond): BareLoop => ({
+      name: relayName(ratePerSecond),
+      options: { isBare: true, ratePerSecond },
+      ...relay,
+      figures: { ': p50': 'p50Ms', ': p99': 'p99Ms' },
+      cpuPer: 'requests',
     }),
   ),
 ]
@@ -105,7 +119,8 @@ export const machineFigures: readonly (readonly [name: string, figure: string])[
 
 /** The unit of a limit of the machine. */
 export function machineUnit(name: string): string {
-  if (name.startsWith('ping-pong')) return name.endsWith(': CPU') ? 'us each' : '/s'
+  if (/: p\d+$/.test(name)) return 'ms'
+  if (/^(ping-pong|bare relay)/.test(name)) return name.endsWith(': CPU') ? 'us each' : '/s'
   if (name.endsWith(': CPU')) return 's/GB'
   if (name === 'node -e 0') return 'ms'
   return name === 'write and fdatasync' ? '/s' : 'MB/s'
@@ -134,12 +149,8 @@ const load: readonly Line[] = [
   ['flush.messages=1, 1 producer', '/s', 'more', { limit: 'write and fdatasync' }],
   ['flush.messages=1, 16 producers', '/s', 'more'],
   ['flush.messages=1, 64 producers', '/s', 'more'],
-  ['end to end at 1000/s: p50', 'ms', 'less', { ratio: 2.5 }],
-  ['end to end at 1000/s: p99', 'ms', 'less', { ratio: 6 }],
-  ['end to end at 1000/s: broker CPU', 'us each', 'less', { ratio: 5, why: perTurn }],
-  ['end to end at 10000/s: p50', 'ms', 'less', { ratio: 2.5 }],
-  ['end to end at 10000/s: p99', 'ms', 'less', { ratio: 3 }],
-  ['end to end at 10000/s: broker CPU', 'us each', 'less'],
+  ...endToEnd(1000, 6, { ratio: 5, why: perTurn }),
+  ...endToEnd(10_000, 3, {}),
   ['100 topics of 10 partitions', 's', 'less', { ratio: 35 }],
   ['kafka-producer-perf-test, 1 KB', 'MB/s', 'more', { ratio: 1.1 }],
   ['kafka-consumer-perf-test, 1 KB', 'MB/s', 'more', { ratio: 1 }],
@@ -169,6 +180,16 @@ function smallRequests(connections: 16 | 64): Line[] {
     [name, '/s', 'more', rate],
     ...p99,
     [`${name}: broker CPU`, 'us each', 'less', { ratio: 3, limit: `${limit}: CPU`, why: perTurn }],
+  ]
+}
+
+function endToEnd(ratePerSecond: number, p99Ratio: number, cpu: Aim): Line[] {
+  const name = `end to end at ${ratePerSecond}/s`
+  const limit = relayName(ratePerSecond)
+  return [
+    [`${name}: p50`, 'ms', 'less', { ratio: 2.5, limit: `${limit}: p50` }],
+    [`${name}: p99`, 'ms', 'less', { ratio: p99Ratio, limit: `${limit}: p99` }],
+    [`${name}: broker CPU`, 'us each', 'less', { ...cpu, limit: `${limit}: CPU` }],
   ]
 }
 

@@ -29,6 +29,7 @@ import {
   type Kind,
   machineFigures,
   type Round,
+  type Row,
   restartedName,
   rounds,
   rowsOf,
@@ -522,14 +523,14 @@ async function measureMachine(): Promise<void> {
   for (const [name, figure] of machineFigures)
     record('machine', name, figures[figure] ?? Number.NaN)
   for (const loop of bareLoops) {
-    if (loop.isShown || chosenRows.some(({ limit }) => limit === loop.name))
-      await measureBareLoop(loop, directory)
+    const isOf = ({ limit = '' }: Row) => limit === loop.name || limit.startsWith(`${loop.name}: `)
+    if (loop.isShown || chosenRows.some(isOf)) await measureBareLoop(loop, directory)
   }
   rmSync(directory, { recursive: true, force: true })
 }
 
 async function measureBareLoop(loop: BareLoop, directory: string): Promise<void> {
-  const { name, mode, workload, options } = loop
+  const { name, mode, workload, options, cpuPer } = loop
   if (mode !== 'receive') await setTimeout(freedMs)
   const program = join(root, 'build/test/bench/bare-loop.js')
   const child = spawn(process.execPath, [program, mode, directory], {
@@ -538,15 +539,15 @@ async function measureBareLoop(loop: BareLoop, directory: string): Promise<void>
   try {
     const port = Number(await new Promise((resolve) => child.stdout.once('data', resolve)))
     const pid = child.pid ?? 0
-    await drive(workload, { port, ...options, seconds: 0.5 })
+    await drive(workload, { port, ...options, seconds: mode === 'relay' ? 3 : 0.5 })
     const before = cpuSeconds(pid)
     const result = await drive(workload, { port, ...options, seconds: Math.min(2, seconds) })
     const cpu = cpuSeconds(pid) - before
     const figure = (key: string) => result[key] ?? Number.NaN
-    record('machine', name, figure(loop.rate))
-    const units = figure(loop.unit === 'MB/s' ? loop.bytes : 'requests')
-    const perUnit = loop.unit === 'MB/s' ? cpu / (units / 1e9) : (cpu / units) * 1e6
-    record('machine', `${name}: CPU`, perUnit)
+    for (const [end, key] of Object.entries(loop.figures))
+      record('machine', name + end, figure(key))
+    const scale = cpuPer === 'requests' ? 1e6 : 1e9
+    record('machine', `${name}: CPU`, (cpu / figure(cpuPer)) * scale)
   } finally {
     child.kill('SIGKILL')
     rmSync(join(directory, 'bare-loop'), { force: true })

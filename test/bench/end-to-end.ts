@@ -24,9 +24,11 @@ import {
 export async function endToEnd(options: Options): Promise<Result> {
   const { topic, partitions, ratePerSecond } = options
   const producer = await Peer.open(options.port)
-  await createTopic(producer, options)
-  const first = Array.from({ length: partitions }, (_, index) => produceFrame(topic, index, 1, 1))
-  await untilTaken(producer, first)
+  if (!options.isBare) {
+    await createTopic(producer, options)
+    const first = Array.from({ length: partitions }, (_, index) => produceFrame(topic, index, 1, 1))
+    await untilTaken(producer, first)
+  }
   const latenciesMs: number[] = []
   const total = Math.floor(ratePerSecond * options.seconds)
   let isDone = false

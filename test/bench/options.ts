@@ -25,6 +25,8 @@ export interface Options {
   readonly groups: number
   /** Connections that do nothing meanwhile. */
   readonly idleConnections: number
+  /** What is measured is no broker, and has no topics. */
+  readonly isBare: boolean
   /** Settings of the topic. */
   readonly configs: Readonly<Record<string, string>>
 }
@@ -45,6 +47,7 @@ export const presets: Options = {
   topics: 0,
   groups: 10,
   idleConnections: 0,
+  isBare: false,
   configs: {},
 }
 
