@@ -3,7 +3,7 @@ import t from 'tap'
 import { atOnce } from '../../src/environment/in-turns.ts'
 import { differences } from '../../src/registry/avro/compatibility.ts'
 import { parseAvro } from '../../src/registry/avro/parse.ts'
-import { fingerprint, parsingForm, schemaText } from '../../src/registry/avro/print.ts'
+import { schemaText } from '../../src/registry/avro/print.ts'
 import { SchemaError } from '../../src/registry/avro/schema.ts'
 import {
   type CompatibilityLevel,
@@ -11,6 +11,7 @@ import {
   levelOf,
 } from '../../src/registry/compatibility.ts'
 import { parseSchema } from '../../src/registry/schema-types.ts'
+import { parsingForm } from './parsing-form.ts'
 
 const text = (schema: unknown) => (typeof schema === 'string' ? schema : JSON.stringify(schema))
 const parse = (schema: unknown, references: readonly unknown[] = []) =>
@@ -24,53 +25,41 @@ const record = (fields: unknown[], more: object = {}) => ({
 })
 const field = (name: string, type: unknown, more: object = {}) => ({ name, type, ...more })
 
-t.test('canonical forms and fingerprints are those of the specification', async (t) => {
+t.test('canonical forms are those of the specification', async (t) => {
   // From Avro's own schema-tests.txt.
-  const vectors: [string, string, bigint][] = [
-    ['"null"', '"null"', 7195948357588979594n],
-    ['{"type":"int"}', '"int"', 8247732601305521295n],
-    ['[  ]', '[]', -1241056759729112623n],
-    ['[ "int" , {"type":"boolean"} ]', '["int","boolean"]', 5392556393470105090n],
+  const vectors: [string, string][] = [
+    ['"null"', '"null"'],
+    ['{"type":"int"}', '"int"'],
+    ['[  ]', '[]'],
+    ['[ "int" , {"type":"boolean"} ]', '["int","boolean"]'],
     [
       '{"fields":[], "type":"record", "name":"a.b.foo", "namespace":"x.y"}',
       '{"name":"a.b.foo","type":"record","fields":[]}',
-      -4616218487480524110n,
     ],
     [
       '{"fields":[], "type":"record", "name":"foo", "doc":"foo", "aliases":["foo","bar"]}',
       '{"name":"foo","type":"record","fields":[]}',
-      -4824392279771201922n,
     ],
     [
       '{ "fields":[{"type":"boolean", "aliases":[], "name":"f1", "default":true},\n {"order":"descending","name":"f2","doc":"Hello","type":"int"}],\n "type":"record", "name":"foo"}',
       '{"name":"foo","type":"record","fields":[{"name":"f1","type":"boolean"},{"name":"f2","type":"int"}]}',
-      -4860222112080293046n,
     ],
     [
       '{"namespace":"x.y.z", "type":"enum", "name":"foo", "doc":"foo bar", "symbols":["A1", "A2"]}',
       '{"name":"x.y.z.foo","type":"enum","symbols":["A1","A2"]}',
-      -4448647247586288245n,
     ],
     [
       '{"namespace":"x.y.z", "type":"fixed", "name":"foo", "doc":"foo bar", "size":32}',
       '{"name":"x.y.z.foo","type":"fixed","size":32}',
-      -3064184465700546786n,
     ],
-    [
-      '{ "values":"string", "type":"map"}',
-      '{"type":"map","values":"string"}',
-      -8732877298790414990n,
-    ],
+    ['{ "values":"string", "type":"map"}', '{"type":"map","values":"string"}'],
     [
       '{"name":"PigValue","type":"record","fields":[{"name":"value", "type":["null", "int", "long", "PigValue"]}]}',
       '{"name":"PigValue","type":"record","fields":[{"name":"value","type":["null","int","long","PigValue"]}]}',
-      -1759257747318642341n,
     ],
   ]
-  for (const [input, canonical, print] of vectors) {
-    const { schema } = parse(input)
-    t.equal(parsingForm(schema), canonical)
-    t.equal(fingerprint(schema), print, input)
+  for (const [input, canonical] of vectors) {
+    t.equal(parsingForm(parse(input).schema), canonical)
   }
 })
 
@@ -183,6 +172,24 @@ t.test('hostile schemas cost no more than they say', async (t) => {
         { type: 'enum', name: 'F', symbols: ['A'] },
       ]),
     /more than 100000 enum symbols/,
+  )
+
+  // Each level of the default may be of either record, and at its end is of none.
+  const either = (inner: object) => record([field('f', ['A', inner])], { name: 'A' })
+  const value = `${'{"f":'.repeat(200)}5${'}'.repeat(200)}`
+  const branches = either(record([field('f', ['A', 'B'])], { name: 'B' }))
+  t.throws(
+    () => parse(record([field('x', branches, { default: JSON.parse(value) })])),
+    /defaults of the schema are too large/,
+  )
+  const optional = Array.from({ length: 9000 }, (_, index) =>
+    field(`f${index}`, 'int', { default: 0 }),
+  )
+  const list = { type: 'array', items: record(optional, { name: 'O' }) }
+  const objects = Array.from({ length: 1000 }, () => ({}))
+  t.throws(
+    () => parse(record([field('x', list, { default: objects })])),
+    /defaults of the schema are too large/,
   )
 
   // Records that refer to one another make a long chain without nesting; only its end is compared.

@@ -5,7 +5,7 @@
  */
 
 import { type Json, type JsonObject, writeJson } from '../../connect/json-text.ts'
-import { defaultFits } from './defaults.ts'
+import { DefaultChecks } from './defaults.ts'
 import { logicalTypeOf } from './logical-types.ts'
 import {
   type AvroSchema,
@@ -104,8 +104,9 @@ class SchemaReader {
   /** After all names are known: a default may be of a record that is defined further on. */
   checkDefaults(): void {
     if (!this.#isStrict) return
+    const checks = new DefaultChecks()
     for (const { field, of } of this.#withDefault)
-      if (!defaultFits(field.schema, field.fallback!))
+      if (!checks.fits(field.schema, field.fallback!))
         throw new SchemaError(
           `Invalid default for field ${field.name} of ${of.full}: ${quoted(field.fallback!)} is not a ${branchNames(field.schema)}`,
         )

@@ -1,11 +1,7 @@
 /**
- * A schema as text, in three forms.
- *
- * - `schemaText`: what a registry stores. All that the author wrote, attributes in Avro's own order, no
- *   white space; names that come from references stay names. With `isNormalized` also attributes and
- *   aliases in order and empty documentation left out, so that schemas that mean the same are the same.
- * - `parsingForm`: Avro's Parsing Canonical Form, which has only what decides how bytes are read.
- * - `fingerprint`: the CRC-64-AVRO of the latter.
+ * A schema as the text that a registry stores: all that the author wrote, attributes in Avro's own order, no white
+ * space; names that come from references stay names. With `isNormalized` also attributes and aliases in order and empty
+ * documentation left out, so that schemas that mean the same are the same.
  */
 import { type Json, type JsonObject, writeJson } from '../../connect/json-text.ts'
 import type { ParsedAvro } from './parse.ts'
@@ -115,62 +111,4 @@ function rank(name: string): number {
 
 function order(left: string, right: string): number {
   return left < right ? -1 : 1
-}
-
-export function parsingForm(schema: AvroSchema): string {
-  return writeJson(bare(schema, new Set()))
-}
-
-function bare(schema: AvroSchema, known: Set<string>): Json {
-  if (schema.kind === 'union') return schema.branches.map((branch) => bare(branch, known))
-  if (schema.kind === 'array')
-    return new Map<string, Json>([
-      ['type', 'array'],
-      ['items', bare(schema.items, known)],
-    ])
-  if (schema.kind === 'map')
-    return new Map<string, Json>([
-      ['type', 'map'],
-      ['values', bare(schema.values, known)],
-    ])
-  if (!isNamed(schema)) return schema.kind
-  const { full } = schema.name
-  if (known.has(full)) return full
-  known.add(full)
-  const object: JsonObject = new Map<string, Json>([
-    ['name', full],
-    ['type', schema.kind],
-  ])
-  if (schema.kind === 'enum') return object.set('symbols', [...schema.symbols])
-  if (schema.kind === 'fixed') return object.set('size', BigInt(schema.size))
-  const fields = schema.fields.map(
-    (field) =>
-      new Map<string, Json>([
-        ['name', field.name],
-        ['type', bare(field.schema, known)],
-      ]),
-  )
-  return object.set('fields', fields)
-}
-
-const emptyFingerprint = 0xc15d213aa4d7a795n
-
-let table: readonly bigint[] | undefined
-
-function fingerprintTable(): readonly bigint[] {
-  return Array.from({ length: 256 }, (_, byte) => {
-    let value = BigInt(byte)
-    for (let bit = 0; bit < 8; bit++)
-      value = (value & 1n) === 1n ? (value >> 1n) ^ emptyFingerprint : value >> 1n
-    return value
-  })
-}
-
-/** The 64-bit Rabin fingerprint of the parsing form, as a signed number. */
-export function fingerprint(schema: AvroSchema): bigint {
-  table ??= fingerprintTable()
-  let value = emptyFingerprint
-  for (const byte of Buffer.from(parsingForm(schema)))
-    value = (value >> 8n) ^ table[Number(value & 0xffn) ^ byte]!
-  return BigInt.asIntN(64, value)
 }
