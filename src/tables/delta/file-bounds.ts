@@ -2,6 +2,7 @@
  * What the log tells of the rows of a file without its being opened: the values of its partition, and its statistics as
  * far as they can be believed. What cannot be read of them is not known, and then the file is looked at.
  */
+import type { DataType } from '../columns/column.ts'
 import { type Json, parseJson } from '../columns/exact-json.ts'
 import { rowOfJson } from '../columns/json-values.ts'
 import {
@@ -23,6 +24,9 @@ type JsonObject = { readonly [name: string]: Json }
 
 /** The greatest timestamp of statistics may have been cut off to the millisecond. */
 const microsCutOff = 999n
+/** A decimal of so many digits is the same after it was a double. */
+const doubleDigits = 15
+const [longLeast, longGreatest] = [-(2n ** 63n), 2n ** 63n - 1n]
 
 /** Paths are of the names that the table's columns have. Throws DeltaError for values of a partition that are none. */
 export function boundsOfFile(file: AddAction, schema: TableSchema): BoundsOf {
@@ -129,7 +133,8 @@ function scalarOf(
   json: Json | undefined,
   as: 'least' | 'greatest',
 ): Scalar | undefined {
-  if (json === undefined || json === null) return undefined
+  // There is no one way to spell bytes: some writers escape what is not ASCII.
+  if (json === undefined || json === null || type.kind === 'binary') return undefined
   let value: Value
   try {
     value = rowOfJson([{ name, type, isNullable: true }], Object.fromEntries([[name, json]]))[name]!
@@ -140,6 +145,22 @@ function scalarOf(
   if (!isScalar(value) || Number.isNaN(value)) return undefined
   // The log has a float's shortest text, which as a double is another number.
   if (type.kind === 'float') return Math.fround(value as number)
+  if (type.kind === 'decimal') return decimalBound(type, value as bigint, as)
   const isCut = type.kind === 'timestamp' && as === 'greatest'
   return isCut ? (value as bigint) + microsCutOff : value
+}
+
+/**
+ * delta-rs makes doubles of decimals, and of whole ones the long that is nearest: what has more digits is no bound, but near
+ * one, and what is beyond a long is cut off there.
+ */
+function decimalBound(
+  { precision, scale }: DataType & { kind: 'decimal' },
+  value: bigint,
+  as: 'least' | 'greatest',
+): bigint | undefined {
+  if (precision <= doubleDigits) return value
+  if (scale === 0 && value === (as === 'least' ? longLeast : longGreatest)) return undefined
+  const rounded = (value < 0n ? -value : value) / 2n ** 50n
+  return as === 'least' ? value - rounded : value + rounded
 }

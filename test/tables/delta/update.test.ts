@@ -1,6 +1,7 @@
 /** Rows changed and found by expressions: what of a table is read for it, and what is written. */
 import t from 'tap'
 import { batchOf } from '../../../src/tables/columns/column-builder.ts'
+import { decimalOf } from '../../../src/tables/columns/text-values.ts'
 import { conditionOn } from '../../../src/tables/delta/conditions.ts'
 import { deleteRows } from '../../../src/tables/delta/delete.ts'
 import { mergeRows, stageMerge } from '../../../src/tables/delta/merge.ts'
@@ -160,6 +161,36 @@ t.test('statistics are believed only as far as they can be', async (t) => {
     t.equal(await withStats(wrong, 'id = 1'), 1, wrong)
     t.equal(await withStats(wrong, 'id IS NULL'), 1, wrong)
   }
+})
+
+t.test('bounds that delta-rs has rounded exclude no row', async (t) => {
+  // As deltalake 1.6 writes them, of the values beside them.
+  for (const [digits, scale, text, least, greatest] of [
+    [38, 0, '12345678901234567891', '9223372036854775807', '9223372036854775807'],
+    [38, 0, '-12345678901234567891', '-9223372036854775808', '-9223372036854775808'],
+    [20, 2, '123456789012345678.91', '1.05', '1.2345678901234566e+17'],
+    [18, 2, '1234567890123456.78', '1234567890123456.8', '1234567890123457.0'],
+    [16, 1, '900719925474099.3', '123456789012345.7', '900719925474099.2'],
+  ] as const) {
+    const name = `decimal(${digits},${scale})`
+    const type = { kind: 'decimal', precision: digits, scale } as const
+    const fields = [{ name: 'k', type, isNullable: true }]
+    const rows = [{ k: decimalOf(text, scale) }]
+    const made = await new Made().file('a.parquet', fields, rows)
+    const bounds = `"minValues":{"k":${least}},"maxValues":{"k":${greatest}},"nullCount":{"k":0}`
+    const stats = `{"numRecords":1,${bounds}}`
+    made.commit(0, [plainProtocol, metaData([column('k', name)]), add('a.parquet', { stats })])
+    t.equal((await found(made, `k = ${text}`, ['k'])).length, 1, name)
+    const merged = await mergeRows(made.environment, { on: ['k'], batch: batchOf(fields, rows) })
+    t.match(merged, { updated: 1, inserted: 0 }, `a merge finds it, ${name}`)
+  }
+  const bytes = [field('k', 'binary')]
+  const rows = [{ k: Buffer.from('abcd') }]
+  const made = await new Made().file('a.parquet', bytes, rows)
+  const stats = '{"numRecords":1,"minValues":{"k":"abcd"},"maxValues":{"k":"abcd"}}'
+  made.commit(0, [plainProtocol, metaData([column('k', 'binary')]), add('a.parquet', { stats })])
+  const merged = await mergeRows(made.environment, { on: ['k'], batch: batchOf(bytes, rows) })
+  t.match(merged, { updated: 1, inserted: 0 }, 'bytes are spelled in many ways')
 })
 
 const vectors = { 'delta.enableDeletionVectors': 'true' }
