@@ -3,6 +3,7 @@
  * 1, 1.0 and 9007199254740993; here integers are bigints, and a number with a fraction or an exponent
  * keeps its text until somebody knows what type it is to have.
  */
+import { stringEnd } from '../tables/columns/json-string.ts'
 import { DataException } from './failures.ts'
 
 /** A number with a fraction or an exponent, as it was written. */
@@ -89,28 +90,15 @@ class Reader {
     return array
   }
 
-  /** Found by its ends and not by a pattern, whose matching would need memory for each character. */
   #string(): string {
     if (this.#text[this.#at] !== '"') throw this.#unexpected('a string')
-    const end = this.#stringEnd()
+    const end = stringEnd(this.#text, this.#at)
     try {
       const value = JSON.parse(this.#text.slice(this.#at, end)) as string
       this.#at = end
       return value
     } catch (cause) {
       throw new DataException(`JSON has a malformed string at position ${this.#at}`, { cause })
-    }
-  }
-
-  /** Behind the closing quote, or the end of the text. */
-  #stringEnd(): number {
-    for (let from = this.#at + 1; ; ) {
-      const quote = this.#text.indexOf('"', from)
-      if (quote < 0) return this.#text.length
-      let first = quote
-      while (this.#text[first - 1] === '\\') first--
-      if ((quote - first) % 2 === 0) return quote + 1
-      from = quote + 1
     }
   }
 

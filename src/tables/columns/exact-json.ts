@@ -3,6 +3,8 @@
  * digit are kept as their text. Where no number is long enough for that, it is `JSON.parse`.
  */
 
+import { stringEnd } from './json-string.ts'
+
 /** A number that no double holds, as it was written. */
 export class NumberText {
   readonly text: string
@@ -23,6 +25,8 @@ export type Json =
 
 /** Values within values: more is no data. */
 const depthMax = 200
+/** The least number of which a double has all digits. */
+const normalLeast = 2 ** -1022
 /** A number of fewer characters is what a double gives back. */
 const mayBeLong = /[\d.]{16}|\d[eE]/
 
@@ -67,7 +71,6 @@ function namesMarked(text: string): number {
 
 const space = /[ \t\n\r]*/y
 const number = /-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
-const string = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
 const word = /true|false|null/y
 
 class Parser {
@@ -158,9 +161,11 @@ class Parser {
   }
 
   #string(): string {
-    const quoted = this.#take(string)
-    if (quoted === null) throw this.#unexpected()
-    return JSON.parse(quoted) as string
+    if (this.#text[this.#at] !== '"') throw this.#unexpected()
+    const end = stringEnd(this.#text, this.#at)
+    const value = JSON.parse(this.#text.slice(this.#at, end)) as string
+    this.#at = end
+    return value
   }
 
   #take(pattern: RegExp): string | null {
@@ -183,7 +188,8 @@ function exactNumber(text: string): number | bigint | NumberText {
     .replace(/[eE].*$/, '')
     .replace(/[-.]/g, '')
     .replace(/^0+/, '')
-  return digits.length <= 15 && Number.isFinite(value) ? value : new NumberText(text)
+  const isHeld = digits === '' || (Math.abs(value) >= normalLeast && Number.isFinite(value))
+  return digits.length <= 15 && isHeld ? value : new NumberText(text)
 }
 
 /** The text that `parseJson` reads back as the same value. */

@@ -95,7 +95,9 @@ export async function listLog(storage: Storage, from = 0): Promise<LogListing> {
       continue
     }
     const key = `${version} ${of}`
-    parts.set(key, [...(parts.get(key) ?? []), `${logDirectory}/${name}`])
+    const names = parts.get(key) ?? []
+    names.push(`${logDirectory}/${name}`)
+    parts.set(key, names)
   }
   for (const [key, names] of parts) {
     const [version, of] = key.split(' ').map(Number)

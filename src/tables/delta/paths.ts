@@ -18,7 +18,7 @@ export function fileNameOf(path: string): string {
     // A percent sign that escapes nothing: some writers encode nothing at all.
     name = local
   }
-  if (name.includes('\0') || name.split('/').includes('..')) throw corrupt(`path ${path}`)
+  if (name.includes('\0') || name.split(/[/\\]/).includes('..')) throw corrupt(`path ${path}`)
   return name
 }
 

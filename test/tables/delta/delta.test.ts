@@ -266,6 +266,10 @@ t.test('JSON keeps every digit', async (t) => {
   t.equal(jsonText(parseJson(whole)), whole)
   t.strictSame(parseJson('[9007199254740993]'), [9007199254740993n])
   t.type(parseJson('1.2345678901234567890'), NumberText)
+  t.type(parseJson('1e-400'), NumberText, 'a double would have 0')
+  t.strictSame(parseJson('[1.5e-300,-0.0e0]'), [1.5e-300, -0])
+  const long = 'x'.repeat(2 ** 25)
+  t.equal((parseJson(`["${long}",12345678901234567890]`) as string[])[0], long)
   for (const bad of [
     '{"a":12345678901234567890',
     '[12345678901234567890,]',
