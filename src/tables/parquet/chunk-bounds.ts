@@ -41,7 +41,7 @@ export function writtenBound(
 ): { bytes: Uint8Array; isExact: boolean } {
   if (order === 'float') return { bytes: zeroBound(bytes, as), isExact: true }
   if (order !== 'bytes') return { bytes, isExact: true }
-  return shortened(bytes, as, { most: boundBytesMax, isUtf8: isText(leaf.field.type) })
+  return shortened(bytes, as, { most: boundBytesMax, isText: isText(leaf.field.type) })
 }
 
 /** Least and greatest value of a whole chunk; `null` where it has none. */

@@ -244,7 +244,7 @@ export class ChunkReader {
       const header = await readPageHeader(this.#window)
       const type = nameOfPageType(header)
       if (type === 'INDEX_PAGE') {
-        this.#window.position += header.compressedPageSize
+        this.#window.leapTo(this.#window.position + header.compressedPageSize)
         continue
       }
       const body = await readPageBody(this.#window, header)

@@ -119,6 +119,16 @@ class DeltaStream {
     if (this.#packedAt + needed > this.#bytes.length) throw truncated()
   }
 
+  /** To behind the last value, without reading any; of a stream that is begun. */
+  passAll(): void {
+    // The first is in the header.
+    this.#left = Math.max(this.#left - 1, 0)
+    while (this.#left > 0) {
+      this.#openMiniblock()
+      this.#left -= Math.min(this.#left, this.#valuesPerMiniblock)
+    }
+  }
+
   /** The next `count` values, into words: two of them for each value, or only the lower ones. */
   read(words: Int32Array, at: number, count: number, wordsPerValue: 1 | 2): void {
     if (count > this.#left) throw corrupt('a page holds fewer values than it says')
@@ -209,26 +219,30 @@ export class DeltaIntegerDecoder implements ValueDecoder {
   }
 }
 
-/** All lengths of a stream at once; a page's bytes bound them, but for runs of width 0. */
-function readLengths(bytes: Uint8Array): { lengths: Int32Array; end: number } {
-  const stream = new DeltaStream(bytes)
-  // Each block has a byte for each miniblock at least, so a small page cannot ask for much.
-  if (stream.total > bytes.length * miniblockValuesMax || stream.total > lengthsMax) {
-    throw corrupt(`a page of ${bytes.length} bytes with ${stream.total} values`)
-  }
-  const lengths = new Int32Array(stream.total)
-  stream.read(lengths, 0, stream.total, 1)
-  for (const length of lengths) if (length < 0) throw corrupt(`a value of ${length} bytes`)
-  return { lengths, end: stream.at }
-}
+/** A stream of lengths, read as they are asked for: a few bytes may stand for very many. */
+class Lengths {
+  readonly #stream: DeltaStream
+  /** Behind all of them. */
+  readonly end: number
 
-/** Values of one page whose lengths are held at once. */
-const lengthsMax = 32 * 1024 * 1024
+  constructor(bytes: Uint8Array) {
+    const passed = new DeltaStream(bytes)
+    passed.passAll()
+    this.end = passed.at
+    this.#stream = new DeltaStream(bytes)
+  }
+
+  take(count: number): Int32Array {
+    const lengths = new Int32Array(count)
+    this.#stream.read(lengths, 0, count, 1)
+    for (const length of lengths) if (length < 0) throw corrupt(`a value of ${length} bytes`)
+    return lengths
+  }
+}
 
 export class DeltaLengthDecoder implements ValueDecoder {
   readonly #bytes: Uint8Array
-  #lengths: Int32Array | null = null
-  #read = 0
+  #lengths: Lengths | null = null
   #at = 0
 
   constructor(bytes: Uint8Array) {
@@ -238,19 +252,14 @@ export class DeltaLengthDecoder implements ValueDecoder {
   /** Where each of the next values lies, without copying it. */
   take(count: number): { lengths: Int32Array; start: number; end: number; source: Uint8Array } {
     if (this.#lengths === null) {
-      const { lengths, end } = readLengths(this.#bytes)
-      this.#lengths = lengths
-      this.#at = end
+      this.#lengths = new Lengths(this.#bytes)
+      this.#at = this.#lengths.end
     }
-    if (count > this.#lengths.length - this.#read) {
-      throw corrupt('a page holds fewer values than it says')
-    }
-    const lengths = this.#lengths.subarray(this.#read, this.#read + count)
+    const lengths = this.#lengths.take(count)
     const start = this.#at
     let end = start
     for (const length of lengths) end += length
     if (end > this.#bytes.length) throw corrupt('a page holds fewer bytes than its values')
-    this.#read += count
     this.#at = end
     return { lengths, start, end, source: this.#bytes }
   }
@@ -270,9 +279,8 @@ export class DeltaLengthDecoder implements ValueDecoder {
 
 export class DeltaByteArrayDecoder implements ValueDecoder {
   readonly #bytes: Uint8Array
-  #prefixes: Int32Array | null = null
+  #prefixes: Lengths | null = null
   #suffixes: DeltaLengthDecoder | null = null
-  #read = 0
   #last: Uint8Array = new Uint8Array(0)
 
   constructor(bytes: Uint8Array) {
@@ -282,14 +290,10 @@ export class DeltaByteArrayDecoder implements ValueDecoder {
   read(target: PhysicalValues, count: number): void {
     if (count === 0) return
     if (this.#prefixes === null) {
-      const { lengths, end } = readLengths(this.#bytes)
-      this.#prefixes = lengths
-      this.#suffixes = new DeltaLengthDecoder(this.#bytes.subarray(end))
+      this.#prefixes = new Lengths(this.#bytes)
+      this.#suffixes = new DeltaLengthDecoder(this.#bytes.subarray(this.#prefixes.end))
     }
-    const prefixes = this.#prefixes
-    if (count > prefixes.length - this.#read) {
-      throw corrupt('a page holds fewer values than it says')
-    }
+    const prefixes = this.#prefixes.take(count)
     const { lengths, start, source } = this.#suffixes!.take(count)
     let from = start
     // Values are put together in one place first: the one before may lie in another batch.
@@ -298,7 +302,7 @@ export class DeltaByteArrayDecoder implements ValueDecoder {
     let lastAt = 0
     let lastLength = last.length
     for (let i = 0; i < count; i++) {
-      const prefix = prefixes[this.#read + i]!
+      const prefix = prefixes[i]!
       const suffix = lengths[i]!
       if (prefix > lastLength) throw corrupt('a value shares more than the one before has')
       const length = prefix + suffix
@@ -313,7 +317,6 @@ export class DeltaByteArrayDecoder implements ValueDecoder {
       lastAt = at
       lastLength = length
     }
-    this.#read += count
     this.#last = last.slice(lastAt, lastAt + lastLength)
     if (target instanceof FixedWidthValues) appendFixed(target, values)
   }

@@ -9,8 +9,8 @@ export const thriftElementsMax = 8_000_000
 /** Structs within structs in a footer; the format itself needs nine. */
 export const thriftDepthMax = 32
 
-/** Groups within groups. Definition levels must fit a byte, and each list takes two. */
-export const schemaDepthMax = 100
+/** Groups within groups, of which a list takes two. Each adds a definition level at most, and those must fit a byte. */
+export const schemaDepthMax = 250
 
 /** Leaf columns of one file. */
 export const leavesMax = 100_000

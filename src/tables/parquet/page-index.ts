@@ -51,21 +51,36 @@ async function readIndex<Value>(
   }
 }
 
-/** Where the chunk's pages are; `null`: the file does not say. Throws ParquetError. */
+/** Where the pages of a chunk of so many rows are; `null`: the file does not say. Throws ParquetError. */
 export async function readOffsetIndex(
   source: RandomAccess,
   chunk: ColumnChunk,
+  rowCount: number,
 ): Promise<OffsetIndex | null> {
   const { offsetIndexOffset: offset, offsetIndexLength: length } = chunk
   if (offset === undefined || length === undefined) return null
-  return readIndex(source, offsetIndex, offset, length)
+  const index = await readIndex(source, offsetIndex, offset, length)
+  const { pageLocations } = index
+  for (const [i, page] of pageLocations.entries()) {
+    const before = pageLocations[i - 1] ?? { offset: 0, firstRowIndex: 0 }
+    const isFirst = i > 0 || page.firstRowIndex === 0
+    const isInOrder = page.offset > before.offset && page.firstRowIndex >= before.firstRowIndex
+    if (!isFirst || !isInOrder || page.firstRowIndex > rowCount) {
+      throw corrupt('an index whose pages are not in order')
+    }
+  }
+  return index
 }
 
 /** Both indexes of a chunk; `null`: the file has not both. Throws ParquetError. */
-async function readPageIndex(source: RandomAccess, chunk: ColumnChunk): Promise<PageIndex | null> {
+async function readPageIndex(
+  source: RandomAccess,
+  chunk: ColumnChunk,
+  rowCount: number,
+): Promise<PageIndex | null> {
   const { columnIndexOffset: offset, columnIndexLength: length } = chunk
   if (offset === undefined || length === undefined) return null
-  const offsets = await readOffsetIndex(source, chunk)
+  const offsets = await readOffsetIndex(source, chunk, rowCount)
   if (offsets === null) return null
   const columns = await readIndex(source, columnIndex, offset, length)
   const pages = offsets.pageLocations.length
@@ -116,7 +131,7 @@ export async function matchingRows(
     default: {
       const leaf = leafOf(predicate.column)
       if (leaf === undefined || leaf.repetitionLevel > 0) return all
-      const index = await readPageIndex(source, chunkOf(leaf)).catch(nothingKnown)
+      const index = await readPageIndex(source, chunkOf(leaf), rowCount).catch(nothingKnown)
       return index === null ? all : pagesThatMatch(predicate, leaf, index, rowCount)
     }
   }

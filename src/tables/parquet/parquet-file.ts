@@ -19,7 +19,12 @@ import { mayHave } from './bloom-filter.ts'
 import { boundsOfChunk } from './bounds.ts'
 import { ChunkReader, type LeafRows } from './chunk-reader.ts'
 import { batchBytesAim, batchRowsDefault, columnBatchBytesMax, footerBytesMax } from './limits.ts'
-import { type FileMetaData, fileMetaData, type RowGroupMetaData } from './metadata.ts'
+import {
+  type FileMetaData,
+  fileMetaData,
+  type OffsetIndex,
+  type RowGroupMetaData,
+} from './metadata.ts'
 import { matchingRows, type RowRange, readOffsetIndex } from './page-index.ts'
 import { beyondLimit, corrupt, nothingKnown, ParquetError, unsupported } from './parquet-error.ts'
 import { type ColumnPath, leavesBelow, project } from './projection.ts'
@@ -175,8 +180,9 @@ export class ParquetFile {
       }),
     )
     const fields = nodes.map((node) => node.field)
+    const pages = ranges.at(-1)!.start > 0 ? await this.#pagesOf(readers, group) : []
     for (const { start, end } of ranges) {
-      if (start > 0) await this.#skipTo(start, readers, group)
+      if (start > 0) await skipTo(start, readers, pages)
       for (let row = start; row < end; ) {
         const rows = await rowsAtOnce(readers, Math.min(batchRows, end - row))
         const columns = await readColumns(nodes, readers, rows)
@@ -186,18 +192,26 @@ export class ParquetFile {
     }
   }
 
-  async #skipTo(
-    row: number,
+  /** Where the pages of each column are, as far as the file says it and can be believed. */
+  #pagesOf(
     readers: readonly ChunkReader[],
-    group: RowGroupMetaData,
-  ): Promise<void> {
-    for (const reader of readers) {
-      await inColumn(reader.leaf, async () => {
-        const chunk = group.columns[reader.leaf.index]!
-        const offsets = await readOffsetIndex(this.#source, chunk).catch(nothingKnown)
-        await reader.skipTo(row, offsets)
-      })
-    }
+    { columns, numRows }: RowGroupMetaData,
+  ): Promise<(OffsetIndex | null)[]> {
+    return Promise.all(
+      readers.map(({ leaf }) =>
+        readOffsetIndex(this.#source, columns[leaf.index]!, numRows).catch(nothingKnown),
+      ),
+    )
+  }
+}
+
+async function skipTo(
+  row: number,
+  readers: readonly ChunkReader[],
+  pages: readonly (OffsetIndex | null)[],
+): Promise<void> {
+  for (const [i, reader] of readers.entries()) {
+    await inColumn(reader.leaf, () => reader.skipTo(row, pages[i] ?? null))
   }
 }
 

@@ -16,7 +16,7 @@ import {
   repetitions,
   type SchemaElement,
 } from './metadata.ts'
-import { beyondLimit, corrupt, type ParquetError, unsupported } from './parquet-error.ts'
+import { beyondLimit, corrupt, ParquetError, unsupported } from './parquet-error.ts'
 
 interface NodeLevels {
   readonly field: Field
@@ -242,7 +242,7 @@ function typeOf(name: string, element: SchemaElement, physical: PhysicalType): D
   try {
     return dataTypeOf(element, physical)
   } catch (error) {
-    throw (error as ParquetError).within(name)
+    throw error instanceof ParquetError ? error.within(name) : error
   }
 }
 

@@ -2,6 +2,7 @@
  * The order of a leaf's values, as statistics and indexes mean it: signed or unsigned by type, byte for byte for text
  * and bytes, false before true. Types without an order have no minimum and maximum.
  */
+import { isUtf8 } from 'node:buffer'
 import type { DataType } from '../columns/column.ts'
 import { ByteArrays, type FixedWidthValues, type PhysicalValues } from './physical-values.ts'
 import type { LeafNode } from './schema.ts'
@@ -139,15 +140,15 @@ export function zeroBound(bytes: Uint8Array, as: 'least' | 'greatest'): Uint8Arr
 export function shortened(
   bytes: Uint8Array,
   as: 'least' | 'greatest',
-  { most, isUtf8 }: { most: number; isUtf8: boolean },
+  { most, isText }: { most: number; isText: boolean },
 ): { bytes: Uint8Array; isExact: boolean } {
   if (bytes.length <= most) return { bytes, isExact: true }
   let length = most
   // Not within a character: back to where one begins.
-  if (isUtf8) while (length > 0 && (bytes[length]! & 0xc0) === 0x80) length--
+  if (isText) while (length > 0 && (bytes[length]! & 0xc0) === 0x80) length--
   const prefix = bytes.slice(0, length)
   if (as === 'least') return { bytes: prefix, isExact: false }
-  const next = isUtf8 ? nextText(prefix) : nextBytes(prefix)
+  const next = isUtf8(prefix) && isText ? nextText(prefix) : nextBytes(prefix)
   return next === null ? { bytes, isExact: true } : { bytes: next, isExact: false }
 }
 

@@ -107,9 +107,12 @@ function withFooter(pages: Uint8Array, metadata: FileMetaData): Buffer {
   return Buffer.concat([Buffer.from('PAR1'), pages, footer, trailer])
 }
 
-/** A file of one INT32 column (or of lists of it) with one page, all of it made up. */
+/** A file of one column (or of lists of it), INT32 unless told otherwise, with one page, all of it made up. */
 function madeUp({
   body,
+  type = 1,
+  pageType = 0,
+  compressedPageSize = body.length,
   numValues,
   numRows = numValues,
   isList = false,
@@ -118,6 +121,9 @@ function madeUp({
   uncompressedPageSize = body.length,
 }: {
   body: Uint8Array
+  type?: number
+  pageType?: number
+  compressedPageSize?: number
   numValues: number
   numRows?: number
   isList?: boolean
@@ -126,9 +132,9 @@ function madeUp({
   uncompressedPageSize?: number
 }): Buffer {
   const header = writeThrift(pageHeader, {
-    type: 0,
+    type: pageType,
     uncompressedPageSize,
-    compressedPageSize: body.length,
+    compressedPageSize,
     dataPageHeader: {
       numValues,
       encoding,
@@ -136,9 +142,9 @@ function madeUp({
       repetitionLevelEncoding: 3,
     },
   })
-  const leaf = { type: 1, repetitionType: isList ? 2 : 1, name: 'a' }
+  const leaf = { type, repetitionType: isList ? 2 : 1, name: 'a' }
   const metaData = {
-    type: 1,
+    type,
     encodings: [encoding],
     pathInSchema: ['a'],
     codec,
@@ -180,6 +186,25 @@ t.test('a few bytes that stand for a great many', async (t) => {
     isList: true,
   })
   await t.rejects(readSome(longRow), { reason: 'limit', message: /values in 1 rows/ })
+
+  // Blocks of 2^20 lengths in 0 bits, all of one miniblock; the first length is in the header.
+  const blocks = Buffer.alloc(2 * 2048)
+  const lengths = Buffer.from([0x80, 0x80, 0x40, 1, 0xff, 0xff, 0xff, 0xff, 0x07, 0, ...blocks])
+  const present = Buffer.concat([endlessRun(1), lengths])
+  const texts = madeUp({ body: present, type: 6, encoding: 6, numValues: many })
+  t.equal(await readSome(texts), rowsMax, 'lengths come as they are asked for')
+  const shared = madeUp({
+    ...{ body: Buffer.concat([present, lengths]), type: 6, encoding: 7, numValues: many },
+  })
+  t.equal(await readSome(shared), rowsMax)
+  const cut = madeUp({ body: present.subarray(0, -1), type: 6, encoding: 6, numValues: many })
+  await t.rejects(readSome(cut), { reason: 'corrupt', message: /ends within its deltas/ })
+
+  const beyond = { body: Buffer.alloc(100), pageType: 1, compressedPageSize: 2 ** 28 }
+  await t.rejects(readSome(madeUp({ ...beyond, numValues: 1 })), {
+    reason: 'corrupt',
+    message: /a page at/,
+  })
 
   const huge = madeUp({ body: Buffer.alloc(4), numValues: 1, uncompressedPageSize: many, codec: 2 })
   await t.rejects(readSome(huge), { reason: 'limit', message: /a page of 2147483647 bytes/ })

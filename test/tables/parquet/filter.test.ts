@@ -155,7 +155,11 @@ t.test('a column may have more pages than a call has arguments', async (t) => {
   const value = Buffer.alloc(4)
   const pages = Array.from({ length: rowCount }, (_, row) => row)
   const offsets = writeThrift(offsetIndex, {
-    pageLocations: pages.map((row) => ({ offset: 0, compressedPageSize: 1, firstRowIndex: row })),
+    pageLocations: pages.map((row) => ({
+      offset: 4 + row,
+      compressedPageSize: 1,
+      firstRowIndex: row,
+    })),
   })
   const columns = writeThrift(columnIndex, {
     nullPages: pages.map((row) => row % 2 === 1),
@@ -185,6 +189,50 @@ t.test('a column may have more pages than a call has arguments', async (t) => {
     { start: 3, end: 4 },
   ])
 })
+
+t.test('indexes whose pages are not in order rule nothing out', async (t) => {
+  const leaf: LeafNode = {
+    ...{ kind: 'leaf', field: fields[0]!, index: 0, physical: 'INT32', width: 4 },
+    ...{ definitionLevel: 1, repetitionLevel: 0, path: ['n'] },
+  }
+  const rangesOf = (pages: readonly (readonly [offset: number, firstRow: number])[]) => {
+    const offsets = writeThrift(offsetIndex, {
+      pageLocations: pages.map(([offset, firstRowIndex]) => ({
+        ...{ offset, compressedPageSize: 1, firstRowIndex },
+      })),
+    })
+    const columns = writeThrift(columnIndex, {
+      nullPages: pages.map((_, page) => page > 0),
+      minValues: pages.map(() => Buffer.alloc(4)),
+      maxValues: pages.map(() => Buffer.alloc(4)),
+      boundaryOrder: 0,
+    })
+    const chunk = {
+      ...{ offsetIndexOffset: 0, offsetIndexLength: offsets.length },
+      ...{ columnIndexOffset: offsets.length, columnIndexLength: columns.length },
+    }
+    return matchingRows(
+      inMemory(Buffer.concat([offsets, columns])),
+      { op: 'isNotNull', column: ['n'] },
+      { rowCount: 10, leafOf: () => leaf, chunkOf: () => chunk as ColumnChunk },
+    )
+  }
+  t.strictSame(await rangesOf([...good]), [{ start: 0, end: 4 }])
+  for (const [what, pages] of Object.entries({
+    'a first row before the first': [[4, -5], good[1]],
+    'rows that no page has': [[4, 1], good[1]],
+    'rows behind the last': [good[0], [5, 11]],
+    'rows that go back': [...good, [6, 3]],
+    'pages that go back': [good[0], [4, 4]],
+  } as const)) {
+    t.strictSame(await rangesOf(pages), [{ start: 0, end: 10 }], what)
+  }
+})
+
+const good = [
+  [4, 0],
+  [5, 4],
+] as const
 
 t.test('xxhash64 and bloom filters', async (t) => {
   // From the test vectors of xxHash itself, seed 0.

@@ -1,7 +1,9 @@
 /** What is written is read back as it was, with every option; what cannot be written is refused. */
 import t from 'tap'
-import type { Column, ColumnBatch, Field } from '../../../src/tables/columns/column.ts'
+import type { Column, ColumnBatch, DataType, Field } from '../../../src/tables/columns/column.ts'
+import { batchOf } from '../../../src/tables/columns/column-builder.ts'
 import { rowPrinter } from '../../../src/tables/columns/json-text.ts'
+import { rowOfJson } from '../../../src/tables/columns/json-values.ts'
 import { ParquetFile } from '../../../src/tables/parquet/parquet-file.ts'
 import { ParquetWriter, type WriteOptions } from '../../../src/tables/parquet/parquet-writer.ts'
 import { inMemory } from '../../../src/tables/random-access.ts'
@@ -92,6 +94,37 @@ t.test('long text is bounded by less of it, in characters', async (t) => {
   t.equal(Buffer.from(statistics.maxValue!).toString(), `${'z'.repeat(61)}{`)
   t.equal(statistics.isMaxValueExact, false)
   t.equal(statistics.nullCount, 1)
+})
+
+t.test('what is not UTF-8 is bounded all the same', async (t) => {
+  const field: Field = { name: 's', type: { kind: 'string' }, isNullable: true }
+  const bytes = Buffer.alloc(80, 0xfe)
+  const offsets = Int32Array.of(0, bytes.length)
+  const column = { layout: 'bytes', length: 1, validity: null, offsets, bytes } as const
+  const batch = { rowCount: 1, fields: [field], columns: [column] }
+  const file = await ParquetFile.open(inMemory(await written([field], [batch])))
+  const { minValue, maxValue } = file.rowGroups[0]!.columns[0]!.metaData!.statistics!
+  t.ok(Buffer.compare(minValue!, bytes) <= 0)
+  t.ok(Buffer.compare(maxValue!, bytes) >= 0)
+})
+
+t.test('lists within lists come back, as many as a table may have', async (t) => {
+  let type: DataType = { kind: 'int64' }
+  let text = '7'
+  for (let depth = 0; depth < 100; depth++) {
+    type = { kind: 'list', element: { name: 'element', type, isNullable: true } }
+    text = depth % 10 === 5 ? `[${text},null]` : `[${text}]`
+  }
+  const field: Field = { name: 'deep', type, isNullable: true }
+  const rows = [`{"deep":${text}}`, '{"deep":null}', '{"deep":[[[]]]}'].map((row) =>
+    rowOfJson([field], JSON.parse(row)),
+  )
+  const batch = batchOf([field], rows)
+  const print = rowPrinter([field])
+  const expected = rows.map((_, row) => print(batch, row))
+  for (const pageVersion of [1, 2] as const) {
+    t.strictSame(await rowsOf(await written([field], [batch], { pageVersion })), expected)
+  }
 })
 
 t.test('a dictionary is given up where it does not pay, and once it is too large', async (t) => {
