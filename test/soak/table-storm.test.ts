@@ -1,7 +1,14 @@
 /** The judge of the storm over a table says what is wrong with one, whatever has made it so. */
 import t from 'tap'
 import { json, newPlace, record, Trial } from '../connect/delta-trial.ts'
-import { connector, landedCount, recordText, topic, verifyTable } from './table-storm.ts'
+import {
+  connector,
+  isEachOffsetOnce,
+  landedCount,
+  recordText,
+  topic,
+  verifyTable,
+} from './table-storm.ts'
 
 const total = 40
 const partition = { topic, partition: 0 }
@@ -59,4 +66,11 @@ t.test('values that were never written', async (t) => {
   const location = newPlace()
   await land(location, connector, all, '"carrier":"XX"')
   t.match(await verifyTable(location, acknowledged), { missing: 0, twice: 0, wrong: 14 })
+})
+
+t.test('what delta-rs counts', async (t) => {
+  t.ok(isEachOffsetOnce('[0, 3, 3, 2]\n[1, 2, 2, 1]\n', 5))
+  t.notOk(isEachOffsetOnce('[0, 3, 3, 2]\n', 5), 'a partition is missing')
+  t.notOk(isEachOffsetOnce('[0, 4, 3, 2]\n[1, 1, 1, 0]\n', 5), 'a row is there twice')
+  t.notOk(isEachOffsetOnce('[0, 3, 3, 3]\n[1, 2, 2, 1]\n', 5), 'an offset is missing')
 })

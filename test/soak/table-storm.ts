@@ -4,6 +4,7 @@
  * that was acknowledged is there, once; offsets have no gaps; and values are those that were written.
  */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createTopics } from '../../src/client/admin/topics.ts'
@@ -110,14 +111,18 @@ export class StormProducer {
 /** Rewrites the table's small files: by delta-rs where there is a Python that has it, else by us. */
 export class Optimizer {
   readonly #location: string
-  readonly #python: string | null
-  readonly counts = { commits: 0, conflicts: 0 }
+  /** Null: by us. */
+  readonly python: string | null
+  /** How often that was done, and how many files are no more for it. */
+  readonly counts = { rewrites: 0, filesRemoved: 0 }
+  /** What it came to nothing for, and how often. */
+  readonly reasons = new Map<string, number>()
   #isEnded = false
   #running: Promise<void> = Promise.resolve()
 
   constructor(location: string, python: string | null) {
     this.#location = location
-    this.#python = python
+    this.python = python
   }
 
   begin(): void {
@@ -132,29 +137,48 @@ export class Optimizer {
   async #loop(): Promise<void> {
     while (!this.#isEnded) {
       await setTimeout(optimizeEveryMs)
-      if (await this.#once()) this.counts.commits++
-      else this.counts.conflicts++
+      const removed = await this.#once()
+      if (typeof removed === 'string') {
+        this.reasons.set(removed, (this.reasons.get(removed) ?? 0) + 1)
+      } else if (removed > 0) {
+        this.counts.rewrites++
+        this.counts.filesRemoved += removed
+      }
     }
   }
 
-  /** False: it came to nothing, as where there is no table yet or somebody else was first. */
-  async #once(): Promise<boolean> {
-    if (this.#python !== null) return this.#byDeltaRs(this.#python)
+  /** How many files it has put together; or why none, as where there is no table yet or somebody else was first. */
+  async #once(): Promise<number | string> {
+    if (this.python !== null) return byDeltaRs(this.python, this.#location)
     const { clock, random } = environment
     const storage = new LocalStorage(this.#location)
     try {
-      return (await optimizeTable({ clock, random, storage })) !== null
+      return (await optimizeTable({ clock, random, storage }))?.removed ?? 0
     } catch (error) {
-      if (error instanceof DeltaError) return false
+      if (error instanceof DeltaError) return `${error.name} ${error.reason}`
       throw error
     }
   }
+}
 
-  #byDeltaRs(python: string): Promise<boolean> {
-    const program = fileURLToPath(new URL('../../../test/soak/optimize.py', import.meta.url))
-    const child = spawn(python, [program, this.#location], { stdio: 'ignore' })
-    return new Promise((resolve) => child.once('close', (code) => resolve(code === 0)))
-  }
+async function byDeltaRs(python: string, location: string): Promise<number | string> {
+  const { code, output, complaint } = await runPython(python, 'optimize.py', location)
+  return code === 0 ? Number(output) : (/^\w+/.exec(complaint)?.[0] ?? `exit code ${code}`)
+}
+
+async function runPython(python: string, program: string, location: string) {
+  const file = fileURLToPath(new URL(`../../../test/soak/${program}`, import.meta.url))
+  const child = spawn(python, [file, location], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const said = { output: '', complaint: '' }
+  for (const [stream, name] of [
+    [child.stdout, 'output'],
+    [child.stderr, 'complaint'],
+  ] as const)
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text
+    })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, ...said }
 }
 
 /** How many records the table says that it has, by what it knows of the partitions. */
@@ -218,4 +242,25 @@ export async function verifyTable(
   const there = offsets.reduce((sum, of) => sum + of.reduce((count, one) => count + one, 0), 0)
   const gaps = ends.reduce((sum, end) => sum + end, 0) - there
   return { rows, version: snapshot.version, missing, twice, gaps, wrong }
+}
+
+/** What delta-rs says against a table of so many rows; null: nothing. */
+export async function refutedByDeltaRs(
+  python: string,
+  location: string,
+  rows: number,
+): Promise<string | null> {
+  const { code, output, complaint } = await runPython(python, 'offsets.py', location)
+  if (code !== 0) return complaint
+  return isEachOffsetOnce(output, rows) ? null : output
+}
+
+/** Whether what `offsets.py` prints says that each offset is there once, from 0 on, and all rows with them. */
+export function isEachOffsetOnce(printed: string, rows: number): boolean {
+  const found = printed
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as [number, number, number, number])
+  const isWhole = found.every(([, count, offsets, last]) => count === offsets && count === last + 1)
+  return isWhole && found.reduce((sum, [, count]) => sum + count, 0) === rows
 }
