@@ -7,6 +7,7 @@ import { Cluster } from '../../src/client/cluster.ts'
 import { Consumer } from '../../src/client/consumer.ts'
 import type { IsolationLevel } from '../../src/client/offsets.ts'
 import { Transaction } from '../../src/client/transaction.ts'
+import { signatureAlgorithm, signed } from '../../src/connect/runtime/distributed/signatures.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { startBroker } from '../cli/running-broker.ts'
 import { ask, type RunningWorker, startWorker, until } from './worker-process.ts'
@@ -114,6 +115,13 @@ t.test('workers are killed, tasks move and become fewer', async (t) => {
   const forged = await ask(`${workers[0]!.url}/connectors/in/fence`, 'PUT')
   t.equal(forged.status, 400)
   t.match(forged.body.message, /missing required signature/)
+  const [, kept] = configs.findLast(([key]) => key === 'session-key')!
+  const key = Buffer.from(JSON.parse(kept).key, 'base64')
+  const fenced = await fetch(`${workers[0]!.url}/connectors/in/fence`, {
+    method: 'PUT',
+    headers: signed('', { key, algorithm: signatureAlgorithm, createdMs: 0 }),
+  })
+  t.equal(fenced.status, 204, 'without a body, which workers of Apache Kafka could not read')
   // As a leader does that follows: the one before it writes no settings any more, until it leads again.
   const follower = new Transaction(cluster, { transactionalId: 'connect-cluster-once' })
   await follower.open()

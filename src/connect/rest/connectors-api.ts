@@ -57,7 +57,8 @@ export function connectorRoutes(herder: Herder): Route[] {
     route('PUT', '/connectors/{name}/fence', async (request) => {
       const { body, headers } = request
       await herder.fence(nameOf(request), { body: body ?? Buffer.alloc(0), headers })
-      return empty(200)
+      // Kafka's workers read a body where there is any other status.
+      return empty(204)
     }),
     ...topicRoutes(herder),
   ]
