@@ -22,29 +22,35 @@ t.test('V8 is nudged once a peak is over, and not for what is in use', async (t)
     collection.look()
     return nudges > 0
   }
+  /** At which of the next looks V8 is nudged. */
+  const nudgesAt = (looks: number, megabytes: number) =>
+    Array.from({ length: looks }, () => lookAt(megabytes)).flatMap((is, at) => (is ? [at] : []))
   t.notOk(lookAt(30))
   t.notOk(lookAt(30))
-  t.notOk(lookAt(300), 'it rises')
-  t.notOk(lookAt(600), 'and rises')
+  t.notOk(lookAt(700), 'it rises')
+  t.notOk(lookAt(1400), 'and rises')
   isBusy = true
-  t.notOk(lookAt(601), 'there is much to do')
+  t.same(nudgesAt(10, 1401), [], 'there is much to do')
   isBusy = false
-  t.ok(lookAt(601), 'it is level')
+  t.ok(lookAt(1401), 'it is level')
   t.notOk(lookAt(35), 'that was garbage')
   t.notOk(lookAt(36))
-  t.notOk(lookAt(600))
-  t.ok(lookAt(600))
-  const again = Array.from({ length: 200 }, () => lookAt(600)).flatMap((is, at) => (is ? [at] : []))
-  t.same(again, [8, 25], 'what is in use is looked at less and less often, and in the end no more')
-  t.notOk(lookAt(670))
-  t.ok(lookAt(670), 'until there is far more')
+  t.same(nudgesAt(4, 600), [3], 'the less there is, the later')
+  t.notOk(lookAt(35))
+  const inUse = nudgesAt(1600, 130)
+  t.same(
+    inUse,
+    [104, 314, 734],
+    'what is in use is looked at less and less often, and then no more',
+  )
+  t.same(nudgesAt(1000, 190), [], 'nor for a little more')
+  t.same(nudgesAt(241, 196), [240], 'until there is far more')
   bytes = undefined
   collection.look()
   t.notOk(lookAt(40), 'it was given back')
-  t.notOk(lookAt(200))
-  t.ok(lookAt(200))
+  t.same(nudgesAt(41, 200), [40])
   t.notOk(lookAt(120), 'a part was garbage')
-  t.ok(lookAt(120), 'perhaps there is more')
+  t.same(nudgesAt(163, 120), [162], 'perhaps there is more')
   t.notOk(lookAt(119))
 })
 
@@ -79,7 +85,7 @@ const garbage = `
   const usedMb = () => process.memoryUsage().heapUsed / 1024 / 1024
   setTimeout(() => {
     const living = []
-    for (let count = 0; count < 2_000_000; count++) living.push({ count, list: [count] })
+    for (let count = 0; count < 4_000_000; count++) living.push({ count, list: [count] })
     const peakMb = usedMb()
     setInterval(() => usedMb() < peakMb / 3 && process.exit(0), 100)
   }, 2500)

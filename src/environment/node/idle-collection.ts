@@ -3,10 +3,13 @@
  * when V8 collects, and it does when it is asked for more: after a flood of requests a broker that has little
  * to do would keep hundreds of megabytes of garbage for hours. So it is looked now and then how much there
  * is; where that is far more than it has been and does not rise any more, V8 is asked for memory that nobody
- * will touch, so that it collects, a step at a time beside its other work. Where little comes of it the next
- * time is far away, as each costs a look at every object, then twice as far, and in the end all is taken to be
- * in use, until there is far more than that. While
- * there is much to do V8 is left alone: it will be asked for more soon enough, and clients would wait.
+ * will touch, so that it collects, a step at a time beside its other work.
+ *
+ * A collection looks at every object: up to a second of the processor for ten thousand partitions, and a pause
+ * for whoever asks for something meanwhile. So it comes the sooner the more there is to gain: a gigabyte within
+ * seconds, 128 MB after two minutes, 64 MB, which are likely to be in use, after eight. Where little comes of it
+ * the next time is twice as far, and in the end all is taken to be in use, until there is far more than that.
+ * While there is much to do V8 is left alone: it will be asked for more soon enough, and clients would wait.
  */
 import { performance } from 'node:perf_hooks'
 
@@ -21,9 +24,12 @@ const levelBytesMax = 16 * 1024 * 1024
 /** V8 begins to collect when buffers have grown by so much. */
 const nudgeBytes = 64 * 1024 * 1024
 
-/** From one nudge that was of little use to the next, at first and at most: about a minute. Then there are no more. */
-const looksBetweenMin = 8
-const looksBetweenMax = 32
+/**
+ * The square of the bytes that may be garbage, summed up over the looks, from which on a collection is worth it; and
+ * where those before were of little use, up to how much, after which there are no more.
+ */
+const worthMin = (1024 * 1024 * 1024) ** 2
+const worthMax = 4 * worthMin
 /** A nudge was of use where so much has gone since. */
 const collectedBytesMin = garbageBytesMin / 2
 
@@ -43,9 +49,10 @@ export class IdleCollection {
   readonly #options: IdleCollectionOptions
   #lastBytes = 0
   #leastBytes = Number.POSITIVE_INFINITY
-  /** Looks until the next nudge, and until the one after it. */
-  #looksLeft = 0
-  #looksBetween = looksBetweenMin
+  /** Since there was little, or V8 was nudged. */
+  #summedSquares = 0
+  /** So much of it is worth the next nudge. */
+  #worth = worthMin
   #nudgedBytes = 0
 
   constructor(options: IdleCollectionOptions) {
@@ -59,21 +66,23 @@ export class IdleCollection {
     const isLevel = Math.abs(bytes - this.#lastBytes) <= levelBytesMax
     this.#lastBytes = bytes
     this.#leastBytes = Math.min(this.#leastBytes, bytes)
-    const isLow = bytes - this.#leastBytes < garbageBytesMin
+    const moreBytes = bytes - this.#leastBytes
+    const isLow = moreBytes < garbageBytesMin
     if (isLow || this.#nudgedBytes - bytes >= collectedBytesMin) {
-      this.#looksLeft = 0
-      this.#looksBetween = looksBetweenMin
+      this.#summedSquares = 0
+      this.#worth = worthMin
       this.#nudgedBytes = 0
     }
     if (isLow || isBusy) return
-    if (this.#looksLeft > 0) this.#looksLeft--
-    else if (isLevel && this.#looksBetween > looksBetweenMax) this.#leastBytes = bytes
-    else if (isLevel) this.#nudge(bytes)
+    this.#summedSquares += moreBytes ** 2
+    if (!isLevel || this.#summedSquares < this.#worth) return
+    if (this.#worth > worthMax) this.#leastBytes = bytes
+    else this.#nudge(bytes)
   }
 
   #nudge(bytes: number): void {
-    this.#looksLeft = this.#looksBetween
-    this.#looksBetween *= 2
+    this.#summedSquares = 0
+    this.#worth *= 2
     this.#nudgedBytes = bytes
     this.#options.nudge(nudgeBytes)
     this.#options.nudge(nudgeBytes)
