@@ -29,6 +29,7 @@ export interface EpochEnd {
 const int32Max = 0x7fff_ffff
 
 const leaderEpochFile = 'leader-epoch-checkpoint'
+const withoutEpochs = formatCheckpoint([])
 
 export class LeaderEpochs {
   /** Whether the file was there and sound. */
@@ -141,10 +142,14 @@ export class LeaderEpochs {
     return true
   }
 
-  /** Writes a file where there is none yet, for `sync` to make it durable. */
+  /**
+   * Writes a file where there is none yet, or one that knows of no epoch, for `sync` to make it durable: what
+   * may become of it meanwhile is worth no more than what was there.
+   */
   write(logEndOffset: number): void {
     const content = this.#format(logEndOffset)
-    if (content === this.#stored || this.#disk.exists(this.#path)) return
+    if (content === this.#stored) return
+    if (this.#stored !== withoutEpochs && this.#disk.exists(this.#path)) return
     this.#begin()
     const file = this.#disk.open(this.#path, 'create')
     try {

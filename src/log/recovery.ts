@@ -137,6 +137,8 @@ export function recover(given: RecoveryOptions): Recovered {
     // What the quorum's log does without its files is for the quorum to say.
     if (options.onDamage === 'cut') logEndOffset = Math.max(logEndOffset, promisedEnd(options))
     segments.push(options.createSegment(logEndOffset))
+    // As the segment's files: made now, not with those of all other logs when the broker stops.
+    options.epochs.write(logEndOffset)
   }
   if (logEndOffset < options.logStartOffset && segments.some((segment) => segment.size > 0)) {
     const { logStartOffset } = options

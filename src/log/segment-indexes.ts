@@ -61,6 +61,15 @@ export class SegmentIndexes {
     this.offsets.persist()
     this.times.persist()
   }
+
+  /** As `persist`, unless no file can be opened now: that is left to the next time. */
+  persistIfPossible(): void {
+    try {
+      this.persist()
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error
+    }
+  }
 }
 
 const pathsOf = ({ path, suffix }: SegmentIndexesOptions) => ({

@@ -57,11 +57,15 @@ export class Segment {
     })
   }
 
-  /** Makes an empty segment; its files replace those that are there. Throws DiskError. */
+  /**
+   * Makes an empty segment; its files replace those that are there. Its indexes get theirs now, as in Kafka:
+   * making files is dear, and a stop may have to do it for thousands of logs. Throws DiskError.
+   */
   static create(options: SegmentOptions): Segment {
     const segment = new Segment(options)
     segment.#file.makeEmpty()
     segment.contents.makeEmpty()
+    segment.contents.indexes.persistIfPossible()
     return segment
   }
 

@@ -115,6 +115,34 @@ t.test('a read that is allowed nothing gives back the memory it read into', asyn
   t.equal(buffers.idleBytes, before + readBytes, 'and of nothing nothing is read')
 })
 
+t.test('a log has its files from the start on, and a stop makes none', async (t) => {
+  const fixture = new Fixture()
+  const names = fixture.files()
+  const first = '00000000000000000000'
+  const ofSegment = [`${first}.index`, `${first}.log`, `${first}.timeindex`]
+  t.same(names, [...ofSegment, 'leader-epoch-checkpoint', 'partition.metadata'])
+  const at = (name: string) => `${logPath}/${name}`
+  const epochs = () => fixture.disk.readFile(at('leader-epoch-checkpoint')).toString()
+  t.equal(epochs(), '0\n0\n')
+  fixture.log.assignEpochStart(3)
+  await fixture.append(['value'], {}, 3)
+  const before = fixture.disk.snapshot('written')
+  await fixture.restart(() => {
+    t.same(fixture.files(), names)
+    t.equal(epochs(), '0\n1\n3 0\n')
+    t.equal(fixture.disk.stat(at(`${first}.timeindex`)).size, 12)
+    t.ok(fixture.disk.snapshot('durable').has(at(`${first}.index`)))
+    const isNew = (path: string) => path.startsWith(logPath) && !before.has(path)
+    t.same([...fixture.disk.snapshot('written').keys()].filter(isNew), [])
+  })
+  t.same(fixture.lines, [])
+  t.equal(fixture.log.endOffsetFor(3).endOffset, 1)
+  await fixture.append(['another'], {}, 4)
+  await fixture.restart()
+  t.equal(epochs(), '0\n2\n3 0\n4 1\n')
+  t.same(fixture.files(), names)
+})
+
 t.test('segments roll by size, age and index', async (t) => {
   const aged = new Fixture({ config: { segmentMs: 10_000 } })
   await aged.append(['a'])
