@@ -18,6 +18,8 @@ const output = join(build, 'bundle')
 const main = join(build, 'src/main.js')
 const launcher = join(build, 'src/launcher.js')
 
+const threads = ['compaction-thread', 'connect-thread', 'connector-thread', 'conversion-thread']
+
 const packages = /^(node:|pino|lz4|snappyjs|crc-32)/
 /** Loaded by every start; the others are native, or may be missing. */
 const joinedPackages = ['pino', 'snappyjs']
@@ -36,8 +38,9 @@ async function joinFiles(): Promise<void> {
   const brokerPath = join(output, brokerFile)
   const joined = joinPackages(brokerPath, (name) => joinedPackages.includes(name))
   writeFileSync(brokerPath, toAscii(joined))
-  for (const thread of ['compaction-thread', 'connect-thread', 'conversion-thread'])
-    await joinIntoOne(join(build, `src/${thread}.js`), `${thread}.cjs`)
+  for (const thread of threads) await joinIntoOne(join(build, `src/${thread}.js`), `${thread}.cjs`)
+  // For workers that are processes, whose files are modules.
+  writeFileSync(join(output, 'connector-thread.js'), "import './connector-thread.cjs'\n")
   const rest = await rollup({
     input: { millrace: launcher, cli: join(build, 'src/cli/millrace.js') },
     external: packages,

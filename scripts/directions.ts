@@ -80,7 +80,10 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/environment/node',
     'src/http',
     'src/connect-plugins.ts',
+    'src/seeded-worker.ts',
   ],
+  'src/connector-thread.ts': ['src/connect', 'src/environment/node', 'src/seeded-worker.ts'],
+  'src/seeded-worker.ts': ['src/connect', 'src/environment/node', 'src/connect-plugins.ts'],
   'src/connect-worker.ts': [
     'src/client',
     'src/config',
@@ -91,6 +94,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/connect-metrics.ts',
     'src/http',
     'src/connect-plugins.ts',
+    'src/seeded-worker.ts',
   ],
   'src/connect-plugins.ts': [
     'src/connect',
@@ -167,7 +171,7 @@ const harmless = /^node:(assert|buffer|path|url|util)(\/|$)/
 
 /** Those that build the environment, and with it the one place where a process's own settings and end are known. */
 const programs =
-  /^src\/(environment\/node\/|cli\/|(main|launcher|connect-worker|connect-thread|table-storage)\.ts$)/
+  /^src\/(environment\/node\/|cli\/|(main|launcher|connect-worker|connect-thread|seeded-worker|table-storage)\.ts$)/
 /** What no import shows and `rules.json` cannot forbid; clocks and timers are forbidden there. */
 const worldly =
   /\bMath\.random\b|(?<![\w.#])process\.(env|argv|exit|on|std\w+|platform|\w+Usage|hrtime)\b/

@@ -1,21 +1,21 @@
 /**
- * The program of the thread in which connectors run, beside a broker and over an ordinary connection to
- * it: one that loops or leaks cannot stall whoever produces and consumes.
+ * The program of the thread that runs a worker of Connect, beside a broker and over an ordinary connection to it, and the
+ * tables of topics. Connectors run in threads of their own, so that one which loops or leaks stalls neither other
+ * connectors, nor tables, nor whoever asks for them.
  */
 import { ConfigError } from './config/definition.ts'
 import type { TopicTable } from './config/table-configs.ts'
-import { ConfigProviders } from './connect/config-providers.ts'
 import { connectApi } from './connect/rest/connect-api.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { exactlyOnceGroup, parseConnectConfig, type Worker } from './connect/runtime/worker.ts'
+import type { ConnectorMeasured } from './connect/runtime/worker-measured.ts'
 import { TopicTables } from './connect/topic-tables/topic-tables.ts'
-import { loadPlugins, storageIn } from './connect-plugins.ts'
+import { storageIn } from './connect-plugins.ts'
 import type { Endpoint } from './environment/network.ts'
-import { createNodeEnvironment } from './environment/node/environment.ts'
-import type { LogLevel } from './environment/node/logger.ts'
-import { stayAlive } from './environment/node/program.ts'
+import { beside, stayAlive } from './environment/node/program.ts'
 import { answerQuestions } from './environment/node/threads.ts'
 import type { HttpAnswer, HttpRequest } from './http/routes.ts'
+import { seededWorker } from './seeded-worker.ts'
 
 export interface ConnectStart {
   readonly bootstrap: readonly Endpoint[]
@@ -58,28 +58,12 @@ function workerOf(asked: ConnectStart): Promise<Worker> {
   return worker
 }
 
-async function makeWorker(asked: ConnectStart): Promise<Worker> {
-  const { bootstrap, settings, workerId, logLevel } = asked
-  const environment = createNodeEnvironment({ log: { level: logLevel as LogLevel } })
-  process.on('unhandledRejection', (err) => {
-    environment.log.error('A connector left an error that nobody looks at', { err })
-  })
-  const plugins = await loadPlugins(environment, settings)
-  const config = parseConnectConfig(settings)
-  return {
-    environment,
-    plugins,
-    bootstrap,
-    settings,
-    providers: new ConfigProviders(settings, {
-      disk: environment.disk,
-      variables: process.env,
-    }),
-    config,
-    // As of Kafka Connect's own worker.properties.
-    exactlyOnceGroup: exactlyOnceGroup(config, 'connect-cluster'),
-    workerId,
-  }
+function makeWorker({ bootstrap, settings, workerId, logLevel }: ConnectStart): Promise<Worker> {
+  // As of Kafka Connect's own worker.properties.
+  const group = exactlyOnceGroup(parseConnectConfig(settings), 'connect-cluster')
+  const seed = { bootstrap, settings, workerId, exactlyOnceGroup: group }
+  const connector = beside(import.meta.url, 'connector-thread')
+  return seededWorker(seed, { logLevel, threads: { connector } })
 }
 
 async function start(asked: ConnectStart): Promise<void> {
@@ -102,6 +86,11 @@ async function setTables(asked: ConnectStart, tables: readonly TopicTable[]): Pr
   topicTables.set(tables)
 }
 
+async function measured(): Promise<readonly ConnectorMeasured[] | null> {
+  await herder?.worker.threads?.look()
+  return herder?.measured() ?? null
+}
+
 answerQuestions(async (asked) => {
   const question = asked as ConnectQuestion
   if (question.kind === 'watch') return new Promise(() => undefined)
@@ -111,7 +100,7 @@ answerQuestions(async (asked) => {
     const whole = body === null ? null : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     return answer?.({ ...question.request, body: whole })
   }
-  if (question.kind === 'measured') return herder?.measured() ?? null
+  if (question.kind === 'measured') return measured()
   if (question.kind === 'statuses') return (await topicTables?.statuses()) ?? []
   try {
     if (question.kind === 'start') await start(question.start)

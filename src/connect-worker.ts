@@ -24,7 +24,9 @@ import { algorithmHeader, signatureHeader } from './connect/runtime/distributed/
 import type { Herder } from './connect/runtime/herder.ts'
 import { SoloHerder } from './connect/runtime/solo-herder.ts'
 import { exactlyOnceGroup, type Worker } from './connect/runtime/worker.ts'
+import type { ConnectorMeasured } from './connect/runtime/worker-measured.ts'
 import { FileStorage } from './connect/storage/file-storage.ts'
+import type { WorkerSeed } from './connect/threads/questions.ts'
 import { connectMetrics } from './connect-metrics.ts'
 import { loadPlugins } from './connect-plugins.ts'
 import { namedText } from './environment/disk.ts'
@@ -34,11 +36,12 @@ import { NodeDisk } from './environment/node/disk.ts'
 import { createNodeEnvironment, type NodeEnvironment } from './environment/node/environment.ts'
 import { machineAddress } from './environment/node/machine-address.ts'
 import { NodeProcessWatch } from './environment/node/process-watch.ts'
-import { stayAlive } from './environment/node/program.ts'
+import { beside, stayAlive } from './environment/node/program.ts'
 import { type HttpServer, parseListener, startHttpServer } from './http/http-server.ts'
 import { MetricsPage } from './http/metrics-page.ts'
 import { processMetrics } from './http/process-metrics.ts'
 import { type HttpAnswer, HttpError, type HttpRequest, json } from './http/routes.ts'
+import { connectorThreads } from './seeded-worker.ts'
 
 const usages: Readonly<Record<WorkerMode, string>> = {
   standalone:
@@ -127,6 +130,7 @@ class WorkerProcess {
     })
     this.#environment = createNodeEnvironment({
       log: { level: this.#config['log.level'] as 'info' },
+      threads: { connector: beside(import.meta.url, 'connector-thread') },
     })
     this.#log = this.#environment.log
   }
@@ -193,7 +197,7 @@ class WorkerProcess {
     const page = new MetricsPage(
       [
         processMetrics(new NodeProcessWatch()),
-        (out) => connectMetrics(out, async () => this.#herder?.measured() ?? null),
+        (out) => connectMetrics(out, () => this.#measured()),
       ],
       this.#environment,
     )
@@ -203,21 +207,30 @@ class WorkerProcess {
     }
   }
 
+  async #measured(): Promise<readonly ConnectorMeasured[] | null> {
+    await this.#herder?.worker.threads?.look()
+    return this.#herder?.measured() ?? null
+  }
+
   async #make(workerId: string): Promise<Herder> {
     const environment = this.#environment
-    const worker: Worker = {
-      environment,
-      plugins: await loadPlugins(environment, this.#settings),
+    const seed: WorkerSeed = {
       bootstrap: this.#bootstrap,
       settings: this.#settings,
-      providers: this.#providers,
-      config: this.#config,
       // A worker alone ignores it, as Kafka's does: it keeps offsets in a file.
       exactlyOnceGroup:
         this.#mode === 'distributed'
           ? exactlyOnceGroup(this.#config, this.#config['group.id'] ?? '')
           : null,
       workerId,
+    }
+    const worker: Worker = {
+      ...seed,
+      environment,
+      plugins: await loadPlugins(environment, this.#settings),
+      providers: this.#providers,
+      config: this.#config,
+      ...connectorThreads(environment, seed),
     }
     if (this.#mode === 'distributed') return new DistributedHerder(worker, this.#config)
     const path = this.#config['offset.storage.file.filename'] ?? ''

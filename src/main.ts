@@ -3,7 +3,7 @@
  * The process: reads settings as `kafka-server-start.sh` does, builds the real Environment, starts the
  * broker, and stops it when told to. Nothing else.
  */
-import { extname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Broker, StartEnded } from './broker.ts'
 import { BrokerConfig } from './config/broker-config.ts'
@@ -18,7 +18,7 @@ import type { Endpoint } from './environment/network.ts'
 import { NodeDisk } from './environment/node/disk.ts'
 import { createNodeEnvironment, type NodeEnvironment } from './environment/node/environment.ts'
 import { collectWhenIdle } from './environment/node/idle-collection.ts'
-import { isProgram, stayAlive } from './environment/node/program.ts'
+import { beside, isProgram, stayAlive } from './environment/node/program.ts'
 import type { Threads } from './environment/threads.ts'
 import type { Gather } from './http/exposition.ts'
 import { healthService, type Page } from './http/health.ts'
@@ -134,9 +134,9 @@ async function run(start: Start): Promise<void> {
   const environment = createNodeEnvironment({
     log: { level: config.get('log.level') as 'info' },
     threads: {
-      compaction: beside('compaction-thread'),
-      connect: beside('connect-thread'),
-      conversion: beside('conversion-thread'),
+      compaction: beside(import.meta.url, 'compaction-thread'),
+      connect: beside(import.meta.url, 'connect-thread'),
+      conversion: beside(import.meta.url, 'conversion-thread'),
     },
   })
   const { log } = environment
@@ -381,11 +381,6 @@ function shown(host: string): string {
 /** Where one that listens everywhere is reached from here. */
 function dialled(host: string): string {
   return host === '' || host === '::' || host === '0.0.0.0' ? 'localhost' : host
-}
-
-/** A file beside this one, wherever they are built. */
-function beside(name: string): URL {
-  return new URL(`${name}${extname(import.meta.url)}`, import.meta.url)
 }
 
 function version(): string {

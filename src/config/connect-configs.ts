@@ -39,6 +39,12 @@ export const connectConfigs = {
   'offset.flush.timeout.ms': long(5_000, atLeast(0)),
   'task.shutdown.graceful.timeout.ms': long(5_000, atLeast(0)),
   'plugin.path': list(null),
+  // Ours. A thread takes some 25 MB: beyond so many, connectors share them; 0: all share the worker's own.
+  'connector.threads.max': int(8, atLeast(0)),
+  // As long as a consumer's session: a thread that does not answer has lost its partitions by then.
+  'connector.thread.timeout.ms': int(45_000, atLeast(1_000)),
+  // Of objects and buffers; a thread with more of them leaks.
+  'connector.thread.memory.max.bytes': long(1024 ** 3, atLeast(32 * 1024 ** 2)),
   'topic.creation.enable': boolean(true),
   'topic.tracking.enable': boolean(true),
   'topic.tracking.allow.reset': boolean(true),

@@ -4,11 +4,21 @@
  * clone) or handed over, nothing is shared. An environment may have none, as that of a simulated world:
  * then the same work is done in slices of the event loop's turns.
  */
-export type ThreadName = 'compaction' | 'connect' | 'conversion'
+export type ThreadName = 'compaction' | 'connect' | 'connector' | 'conversion'
+
+export interface ThreadOptions {
+  /** Answers what the program asks in turn; not where it rejects, which is a bug. */
+  readonly answer?: (question: unknown) => Promise<unknown>
+  /** Objects that live longer take no more than that: else the thread ends, with OutOfMemory, and nothing but it. */
+  readonly heapBytesMax?: number
+}
 
 export interface Threads {
-  start(name: ThreadName): Thread
+  start(name: ThreadName, options?: ThreadOptions): Thread
 }
+
+/** Why a thread has ended. */
+export class OutOfMemory extends Error {}
 
 export interface Thread {
   /**

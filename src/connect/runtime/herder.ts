@@ -12,10 +12,11 @@ import type { ConfigState, RestartRequest, TargetState } from '../storage/config
 import { connectorStatusEntry, type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
 import { type ConfigInfos, validateConnector } from '../validation.ts'
-import { workerReach } from './client-settings.ts'
+import { sinkClientId, sinkConsumerSettings, workerReach } from './client-settings.ts'
 import { ConnectorOffsets } from './connector-offsets.ts'
 import { fenceTasks } from './fencing.ts'
 import { Kept } from './kept.ts'
+import { removeOrphans } from './orphans.ts'
 import type { Worker } from './worker.ts'
 import { WorkerLog } from './worker-log.ts'
 import type { ConnectorMeasured } from './worker-measured.ts'
@@ -73,6 +74,32 @@ export abstract class Herder {
 
   /** While it is stopped, and stays so. Rejects with HttpError 404, 400. */
   abstract whileStopped<T>(name: string, work: (plugin: ConnectorPlugin) => Promise<T>): Promise<T>
+
+  /**
+   * Tasks of a sink that have ended without leaving its group, which would wait for them until their sessions end. Never
+   * rejects.
+   */
+  protected async removeOrphans(
+    name: string,
+    isOrphan: (clientId: string) => boolean,
+  ): Promise<void> {
+    const settings = this.configs.connector(name)
+    if (settings === undefined || this.typeOf(settings) !== 'sink') return
+    const { environment, providers, settings: ofWorker } = this.worker
+    try {
+      const { groupId } = sinkConsumerSettings(providers.resolve(settings), name, ofWorker).options
+      await removeOrphans(this.cluster, groupId, isOrphan)
+    } catch (error) {
+      const reason = String(error)
+      environment.log.warn(`The group of connector ${name} is not known`, { reason })
+    }
+  }
+
+  /** Of tasks of a connector whose thread was ended. Never rejects. */
+  protected async removeLost(name: string, tasks: readonly number[]): Promise<void> {
+    const lost = new Set(tasks.map((task) => `${sinkClientId(name)}${task}`))
+    if (lost.size > 0) await this.removeOrphans(name, (clientId) => lost.has(clientId))
+  }
 
   /** Of the connectors and tasks that run on this worker. */
   abstract measured(): readonly ConnectorMeasured[]

@@ -15,9 +15,10 @@ import {
   taskStatusEntry,
   topicEntry,
 } from '../storage/status-state.ts'
+import { ThreadedConnector } from '../threads/threaded-connector.ts'
 import { ConnectorOffsets } from './connector-offsets.ts'
 import type { Kept } from './kept.ts'
-import { RunningConnector } from './running-connector.ts'
+import { type ConnectorEvents, RunningConnector } from './running-connector.ts'
 import type { Worker } from './worker.ts'
 import type { ConnectorMeasured } from './worker-measured.ts'
 
@@ -26,13 +27,18 @@ export interface RunsEvents {
   readonly onReconfigure: (name: string) => void
   /** Resolves when no task of a connector's former settings writes any more. */
   readonly fence: (name: string) => Promise<void>
+  /** Tasks were ended with their thread, and have left no group. Never rejects. */
+  readonly onTasksLost: (name: string, tasks: readonly number[]) => Promise<void>
 }
+
+/** Wherever it runs. */
+type Run = Pick<RunningConnector, keyof RunningConnector>
 
 export class Runs {
   readonly #worker: Worker
   readonly #kept: Kept
   readonly #events: RunsEvents
-  readonly #running = new Map<string, RunningConnector>()
+  readonly #running = new Map<string, Run>()
   /** Of the tasks that were started last: who had their numbers before has nothing more to tell. */
   readonly #starts = new Map<string, Map<number, number>>()
   #startCount = 0
@@ -49,7 +55,7 @@ export class Runs {
     this.#generation = value
   }
 
-  get(name: string): RunningConnector | undefined {
+  get(name: string): Run | undefined {
     return this.#running.get(name)
   }
 
@@ -58,7 +64,7 @@ export class Runs {
   }
 
   /** The one of this name, with its settings as they are now; its tasks go on. */
-  ensure(name: string, plugin: ConnectorPlugin, settings: Settings): RunningConnector {
+  ensure(name: string, plugin: ConnectorPlugin, settings: Settings): Run {
     const known = this.#running.get(name)
     if (known === undefined) return this.make(name, plugin, settings)
     known.update(plugin, settings)
@@ -66,34 +72,44 @@ export class Runs {
   }
 
   /** In place of one of the same name, which was stopped. */
-  make(name: string, plugin: ConnectorPlugin, settings: Settings): RunningConnector {
-    const connector = new RunningConnector({
+  make(name: string, plugin: ConnectorPlugin, settings: Settings): Run {
+    const options = {
       name,
       worker: this.#worker,
       plugin,
       settings,
-      offsets: (ownTopic) => new ConnectorOffsets(this.#kept, name, ownTopic),
-      events: {
-        onConnectorFailure: (error) => {
-          this.connectorIs(name, 'FAILED', error)
-        },
-        onReconfigure: () => this.#events.onReconfigure(name),
-        onTaskState: (task, state, error) => {
-          const { log } = this.#worker.environment
-          if (state === 'FAILED') log.error(`Task ${name}-${task} failed`, { err: error })
-          const version = this.#running.get(name)?.version ?? null
-          const status = this.#status(state, version, error)
-          this.#kept.tell([taskStatusEntry(name, task, status)])
-        },
-        onTopic: (task, topic) => {
-          if (!this.#worker.config['topic.tracking.enable']) return
-          const timestamp = this.#worker.environment.clock.now()
-          this.#kept.tell([topicEntry(topic, name, { task, timestamp })])
-        },
-      },
-    })
+      offsets: (ownTopic: string | null) => new ConnectorOffsets(this.#kept, name, ownTopic),
+      events: this.#eventsOf(name),
+    }
+    const { threads } = this.#worker
+    const onLost = (tasks: readonly number[]) => this.#events.onTasksLost(name, tasks)
+    const connector =
+      threads === undefined
+        ? new RunningConnector(options)
+        : new ThreadedConnector({ ...options, threads, onLost })
     this.#running.set(name, connector)
     return connector
+  }
+
+  #eventsOf(name: string): ConnectorEvents {
+    return {
+      onConnectorFailure: (error) => {
+        this.connectorIs(name, 'FAILED', error)
+      },
+      onReconfigure: () => this.#events.onReconfigure(name),
+      onTaskState: (task, state, error) => {
+        const { log } = this.#worker.environment
+        if (state === 'FAILED') log.error(`Task ${name}-${task} failed`, { err: error })
+        const version = this.#running.get(name)?.version ?? null
+        const status = this.#status(state, version, error)
+        this.#kept.tell([taskStatusEntry(name, task, status)])
+      },
+      onTopic: (task, topic) => {
+        if (!this.#worker.config['topic.tracking.enable']) return
+        const timestamp = this.#worker.environment.clock.now()
+        this.#kept.tell([topicEntry(topic, name, { task, timestamp })])
+      },
+    }
   }
 
   connectorIs(name: string, state: State, error?: unknown): void {
@@ -122,6 +138,7 @@ export class Runs {
     })
   }
 
+  /** But for those that were started and not stopped. */
   startTasks(name: string, numbers?: readonly number[]): void {
     const connector = this.#running.get(name)
     const { configs } = this.#kept
@@ -130,6 +147,7 @@ export class Runs {
     for (const task of numbers ?? tasks.keys()) {
       const settings = tasks[task]
       if (settings === undefined || connector === undefined) continue
+      if (connector.tasks.includes(task)) continue
       const start = ++this.#startCount
       keptIn(this.#starts, name, () => new Map<number, number>()).set(task, start)
       const isCurrent = () => this.#isCurrent(name, task, start)

@@ -18,10 +18,9 @@ import {
 import type { Status } from '../storage/status-state.ts'
 import type { States, Storage } from '../storage/storage.ts'
 import { openTopicStorage } from '../storage/topic-storage.ts'
-import { sinkClientId, sinkConsumerSettings } from './client-settings.ts'
+import { sinkClientId } from './client-settings.ts'
 import { Herder, type PutOptions, startWaitMs } from './herder.ts'
 import { InOrder } from './in-order.ts'
-import { removeOrphans } from './orphans.ts'
 import { pausedFor } from './pause.ts'
 import { Runs } from './runs.ts'
 import type { Worker } from './worker.ts'
@@ -44,6 +43,7 @@ export class SoloHerder extends Herder {
         void this.#inOrder.run(name, () => this.#reconfigure(name)).catch(() => undefined)
       },
       fence: (name) => this.#fencing.run(name, () => this.fenceTasks(name)),
+      onTasksLost: (name, tasks) => this.removeLost(name, tasks),
     })
   }
 
@@ -52,7 +52,9 @@ export class SoloHerder extends Herder {
     this.#runs.generation = this.statuses.generation + 1
     for (const name of this.configs.names)
       void this.#inOrder.run(name, async () => {
-        await this.#removeOrphans(name)
+        // Of this worker before a crash.
+        const ours = sinkClientId(name)
+        await this.removeOrphans(name, (clientId) => clientId.startsWith(ours))
         await this.#start(name)
       })
   }
@@ -122,7 +124,7 @@ export class SoloHerder extends Herder {
       await connector?.stopTasks(tasks)
       if (isConnector) {
         await connector?.stop()
-        await this.#start(name, { withTasks: !includeTasks })
+        await this.#start(name)
       }
       this.#runs.startTasks(name, tasks)
     })
@@ -146,29 +148,14 @@ export class SoloHerder extends Herder {
     })
   }
 
-  /**
-   * Tasks of this worker before a crash are still members of their group, which would wait for them until
-   * their sessions end. Never rejects.
-   */
-  async #removeOrphans(name: string): Promise<void> {
-    const settings = this.configs.connector(name)
-    if (settings === undefined || this.typeOf(settings) !== 'sink') return
-    const { log } = this.worker.environment
-    try {
-      const { providers, settings: ofWorker } = this.worker
-      const { groupId } = sinkConsumerSettings(providers.resolve(settings), name, ofWorker).options
-      await removeOrphans(this.cluster, groupId, sinkClientId(name))
-    } catch (error) {
-      log.warn(`The group of connector ${name} is not known`, { reason: String(error) })
-    }
-  }
-
-  /** Starts a connector as it is wanted, and its tasks. Never rejects: a failure is its status. */
-  async #start(name: string, { withTasks = true } = {}): Promise<void> {
+  /** Starts a connector as it is wanted, and its tasks, but for those that run already. Never rejects: a failure is its status. */
+  async #start(name: string): Promise<void> {
     const settings = this.configs.connector(name)
     if (settings === undefined || this.#inOrder.isEnded) return
     try {
-      const connector = this.#runs.make(name, this.pluginOf(settings), settings)
+      const hasTasks = (this.#runs.get(name)?.tasks ?? []).length > 0
+      const plugin = this.pluginOf(settings)
+      const connector = this.#runs[hasTasks ? 'ensure' : 'make'](name, plugin, settings)
       const target = this.configs.target(name)
       // A worker that crashed may have left some.
       const { length: count } = this.configs.tasks(name)
@@ -182,7 +169,7 @@ export class SoloHerder extends Herder {
       // It took long, and somebody has replaced or deleted it since.
       if (this.#runs.get(name) !== connector) return await connector.stop()
       this.#runs.connectorIs(name, 'RUNNING')
-      if (withTasks) await this.#configureTasks(name, { mustStart: true })
+      await this.#configureTasks(name, { mustStart: true })
     } catch (error) {
       this.#runs.connectorIs(name, 'FAILED', error)
     }

@@ -7,6 +7,7 @@ import type { Settings } from '../config-def.ts'
 import type { ConfigProviders } from '../config-providers.ts'
 import type { ConverterFactory } from '../converters/converter.ts'
 import type { Plugins } from '../plugins.ts'
+import type { ConnectorThreads } from '../threads/connector-threads.ts'
 
 export interface Worker {
   readonly environment: Environment
@@ -21,6 +22,8 @@ export interface Worker {
   readonly converters?: ReadonlyMap<string, ConverterFactory>
   /** Transactional ids of sources begin with it (KIP-618). Null: sources write at least once. */
   readonly exactlyOnceGroup: string | null
+  /** In which connectors run; without them they run where the worker does. */
+  readonly threads?: ConnectorThreads
   /** `host:port` of its REST interface, as statuses tell it. */
   readonly workerId: string
 }

@@ -111,7 +111,8 @@ export class TopicLanding {
       return
     }
     const { cluster } = this.#options
-    await removeOrphans(cluster, groupOf(this.table), sinkClientId(this.#task.connector))
+    const ours = sinkClientId(this.#task.connector)
+    await removeOrphans(cluster, groupOf(this.table), (clientId) => clientId.startsWith(ours))
     await this.#run()
   }
 

@@ -23,7 +23,8 @@ export interface NodeEnvironmentOptions {
   mayBlock?: boolean
 }
 
-export type NodeEnvironment = Environment & Required<Pick<Environment, 'http' | 'listenHttp'>>
+export type NodeEnvironment = Environment &
+  Required<Pick<Environment, 'http' | 'listenHttp' | 'logThreshold'>>
 
 export function createNodeEnvironment(options: NodeEnvironmentOptions = {}): NodeEnvironment {
   const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }

@@ -1,5 +1,6 @@
 /** What a file has to do with the process that runs it. */
 import { realpathSync } from 'node:fs'
+import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Whether the process was started with the file of this address, and not with one that imports it. */
@@ -15,4 +16,9 @@ export function isProgram(url: string): boolean {
 export function stayAlive(): () => void {
   const timer = setInterval(() => undefined, 2 ** 30)
   return () => clearInterval(timer)
+}
+
+/** The program of a thread, in a file beside that of this address, wherever they are built. */
+export function beside(url: string, name: string): URL {
+  return new URL(`${name}${extname(url)}`, url)
 }

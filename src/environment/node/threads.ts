@@ -1,6 +1,17 @@
 /** Threads of `node:worker_threads`, and the side of the thread itself. */
-import { parentPort, Worker } from 'node:worker_threads'
-import type { Thread, ThreadName, Threads } from '../threads.ts'
+import { getHeapStatistics } from 'node:v8'
+import { type MessagePort, parentPort, Worker } from 'node:worker_threads'
+import {
+  OutOfMemory,
+  type Thread,
+  type ThreadName,
+  type ThreadOptions,
+  type Threads,
+} from '../threads.ts'
+
+const mebibyte = 1024 * 1024
+/** V8 begins to collect when buffers have grown by so much. */
+const nudgeBytes = 64 * mebibyte
 
 export class NodeThreads implements Threads {
   /** Where the programs lie. */
@@ -10,10 +21,14 @@ export class NodeThreads implements Threads {
     this.#programs = programs
   }
 
-  start(name: ThreadName): Thread {
+  start(name: ThreadName, { answer, heapBytesMax }: ThreadOptions = {}): Thread {
     const program = this.#programs[name]
     if (program === undefined) throw new Error(`there is no program for a thread ${name}`)
-    return new NodeThread(new Worker(program, { name }))
+    const resourceLimits =
+      heapBytesMax === undefined
+        ? {}
+        : { maxOldGenerationSizeMb: Math.ceil(heapBytesMax / mebibyte) }
+    return new NodeThread(new Worker(program, { name, resourceLimits }), answer ?? null)
   }
 }
 
@@ -22,6 +37,7 @@ export type ThreadPrograms = Readonly<Partial<Record<ThreadName, URL>>>
 /** With the number that ties an answer to its question. */
 interface Numbered {
   readonly number: number
+  readonly isAnswer: boolean
   readonly content: unknown
 }
 
@@ -30,24 +46,33 @@ interface Asked {
   readonly reject: (error: Error) => void
 }
 
-class NodeThread implements Thread {
-  readonly #worker: Worker
+/** One side of a conversation in which both ask. */
+class Conversation {
+  readonly #port: Pick<MessagePort, 'postMessage'>
   readonly #asked = new Map<number, Asked>()
   #questions = 0
   /** Why there is nobody to ask any more. */
   #ending: Error | null = null
 
-  constructor(worker: Worker) {
-    this.#worker = worker
-    worker.on('message', ({ number, content }: Numbered) => {
+  constructor(
+    port: Pick<MessagePort, 'postMessage'> & {
+      on(event: 'message', listener: (message: Numbered) => void): unknown
+    },
+    answer: ((question: unknown) => Promise<unknown>) | null,
+  ) {
+    this.#port = port
+    port.on('message', ({ number, isAnswer, content }: Numbered) => {
+      if (!isAnswer) {
+        // What is thrown here is a bug, and ends the thread.
+        void answer?.(content).then((given) =>
+          this.#post({ number, isAnswer: true, content: given }),
+        )
+        return
+      }
       const asked = this.#asked.get(number)
       this.#asked.delete(number)
       asked?.resolve(content)
     })
-    worker.on('error', (error: Error) => this.#ended(error))
-    worker.on('exit', () => this.#ended(new Error('the thread has ended')))
-    // As timers do, it keeps no process alive.
-    worker.unref()
   }
 
   ask(content: unknown, handedOver: readonly ArrayBuffer[] = []): Promise<unknown> {
@@ -55,30 +80,66 @@ class NodeThread implements Thread {
       if (this.#ending !== null) return reject(this.#ending)
       const number = this.#questions++
       this.#asked.set(number, { resolve, reject })
-      const question = { number, content } satisfies Numbered
-      this.#worker.postMessage(question, handedOver)
+      this.#post({ number, isAnswer: false, content }, handedOver)
     })
+  }
+
+  end(error: Error): void {
+    this.#ending ??= error
+    for (const { reject } of this.#asked.values()) reject(this.#ending)
+    this.#asked.clear()
+  }
+
+  #post(message: Numbered, handedOver: readonly ArrayBuffer[] = []): void {
+    this.#port.postMessage(message, handedOver)
+  }
+}
+
+class NodeThread implements Thread {
+  readonly #worker: Worker
+  readonly #conversation: Conversation
+
+  constructor(worker: Worker, answer: ThreadOptions['answer'] | null) {
+    this.#worker = worker
+    this.#conversation = new Conversation(worker, answer ?? null)
+    worker.on('error', (error: NodeJS.ErrnoException) => {
+      const isFull = error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+      this.#conversation.end(isFull ? new OutOfMemory(error.message, { cause: error }) : error)
+    })
+    worker.on('exit', () => this.#conversation.end(new Error('the thread has ended')))
+    // As timers do, it keeps no process alive.
+    worker.unref()
+  }
+
+  ask(content: unknown, handedOver: readonly ArrayBuffer[] = []): Promise<unknown> {
+    return this.#conversation.ask(content, handedOver)
   }
 
   async end(): Promise<void> {
     await this.#worker.terminate()
   }
-
-  #ended(error: Error): void {
-    this.#ending ??= error
-    for (const { reject } of this.#asked.values()) reject(this.#ending)
-    this.#asked.clear()
-  }
 }
 
-/** The program of a thread: answers question after question, or several at once. */
-export function answerQuestions(answer: (question: unknown) => Promise<unknown>): void {
+/**
+ * The program of a thread: answers question after question, or several at once. What it gives asks whoever has started
+ * the thread.
+ */
+export function answerQuestions(
+  answer: (question: unknown) => Promise<unknown>,
+): (question: unknown) => Promise<unknown> {
   const port = parentPort
   if (port === null) throw new Error('this is the program of a thread')
-  port.on('message', ({ number, content }: Numbered) => {
-    // What is thrown here is a bug, and ends the thread.
-    void answer(content).then((given) =>
-      port.postMessage({ number, content: given } satisfies Numbered),
-    )
-  })
+  const conversation = new Conversation(port, answer)
+  return (question) => conversation.ask(question)
+}
+
+/** Bytes of the thread's objects and buffers, garbage among them. */
+export function threadBytes(): number {
+  const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()
+  return objects + buffers
+}
+
+/** Has V8 collect soon, by asking it for memory that nobody will touch. */
+export function nudgeCollection(): void {
+  for (let count = 0; count < 2; count++) Buffer.allocUnsafeSlow(nudgeBytes)
 }

@@ -25,6 +25,7 @@ export interface AssignedRunsOptions {
   readonly publish: (name: string, tasks: readonly Settings[]) => Promise<void>
   /** Has the leader shut out tasks of former settings. */
   readonly fence: (name: string) => Promise<void>
+  readonly onTasksLost: (name: string, tasks: readonly number[]) => Promise<void>
 }
 
 const retryMsMin = 250
@@ -42,6 +43,7 @@ export class AssignedRuns {
     this.#runs = new Runs(options.worker, options.kept, {
       onReconfigure: (name) => this.#do(name, () => this.#reconfigure(name)),
       fence: options.fence,
+      onTasksLost: options.onTasksLost,
     })
   }
 
@@ -194,11 +196,8 @@ export class AssignedRuns {
   #startTasks(name: string, numbers: readonly number[]): void {
     const settings = this.#options.kept.configs.connector(name)
     if (settings === undefined) return
-    const connector = this.#runs.ensure(name, this.#options.pluginOf(settings), settings)
-    this.#runs.startTasks(
-      name,
-      numbers.filter((number) => !connector.tasks.includes(number)),
-    )
+    this.#runs.ensure(name, this.#options.pluginOf(settings), settings)
+    this.#runs.startTasks(name, numbers)
   }
 
   /** Asks the connector for its tasks; where they are others than before, the leader is told. */

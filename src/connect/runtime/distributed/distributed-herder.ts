@@ -72,6 +72,7 @@ export class DistributedHerder extends Herder {
       pluginOf: (settings) => this.pluginOf(settings),
       publish: (name, tasks) => this.#publish(name, tasks),
       fence: (name) => this.#fence(name),
+      onTasksLost: (name, tasks) => this.removeLost(name, tasks),
     })
     this.#writes = new LeaderWrites({
       ...{ cluster: this.cluster, kept: this.kept, topic: config['config.storage.topic'] },

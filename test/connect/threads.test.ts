@@ -1,0 +1,250 @@
+/** Connectors that loop, leak or crash, each in a thread of its own: they fail, and others do not notice. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { createTopics } from '../../src/client/admin/topics.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { Producer } from '../../src/client/producer.ts'
+import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
+import { ended, killAll, type Started, start } from '../broker-process.ts'
+import { ask, until } from './worker-process.ts'
+
+t.setTimeout(170_000)
+t.teardown(killAll)
+
+const environment = createNodeEnvironment({ log: { level: 'silent' } })
+const timeoutMs = 3_000
+
+/** A sink and a source that do as `mode` says, where `at` says. */
+const unruly = `
+import { appendFileSync } from 'node:fs'
+
+const kept = []
+const modes = {
+  fine: () => undefined,
+  loop: () => { for (;;); },
+  leak: async () => {
+    for (;;) {
+      for (let count = 0; count < 1000; count++) kept.push({ numbers: new Array(100).fill(count) })
+      await new Promise(setImmediate)
+    }
+  },
+  buffers: async () => {
+    for (let count = 0; count < 40; count++) kept.push(Buffer.alloc(4 << 20, 1))
+    await new Promise((resolve) => setTimeout(resolve, 60_000))
+  },
+  crash: () => void setImmediate(() => { throw new Error('nobody catches that') }),
+}
+
+export default ({ ConfigDef, key, string, primitive, sourceRecord }) => {
+  let settings = new Map()
+  const misbehaveAt = (place) =>
+    (settings.get('at') ?? 'work') === place ? modes[settings.get('mode')]() : undefined
+  const connector = () => ({
+    start: (given) => {
+      settings = given
+      return misbehaveAt('start')
+    },
+    taskConfigs: (count) => new Array(count).fill(settings),
+    stop: () => misbehaveAt('stop'),
+  })
+  const config = new ConfigDef({
+    mode: key(string('fine'), 'HIGH', 'What it does.'),
+    at: key(string('work'), 'HIGH', 'Where.'),
+    file: key(string(''), 'HIGH', 'Where a sink writes.'),
+  })
+  return [
+    {
+      type: 'sink', className: 'test.UnrulySink', version: '1', config, connector,
+      task: () => ({
+        start: (given) => void (settings = given),
+        put: async (records) => {
+          if (records.length === 0) return
+          await misbehaveAt('work')
+          for (const { value } of records) appendFileSync(settings.get('file'), value + '\\n')
+        },
+      }),
+    },
+    {
+      type: 'source', className: 'test.UnrulySource', version: '1', config, connector,
+      task: () => {
+        let context
+        let next = 0n
+        return {
+          start: (given, made) => {
+            settings = given
+            context = made
+            const kept = made.offset(new Map([['of', 'all']]))
+            next = kept === null ? 0n : kept.get('next')
+          },
+          poll: async () => {
+            await new Promise((resolve) => context.environment.timers.after(20, resolve))
+            await misbehaveAt('work')
+            next++
+            return [sourceRecord({
+              topic: 'counted', valueSchema: primitive('STRING'), value: String(next - 1n),
+              sourcePartition: new Map([['of', 'all']]), sourceOffset: new Map([['next', next]]),
+            })]
+          },
+        }
+      },
+    },
+  ]
+}
+`
+
+const linesOf = (path: string) =>
+  existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+
+class Trial {
+  readonly started: Started
+  readonly cluster: Cluster
+  #count = 0
+
+  static async start(directory: string, settings: Readonly<Record<string, string>> = {}) {
+    const all = {
+      'connect.offset.flush.interval.ms': '100',
+      'connect.plugin.path': join(directory, 'plugins'),
+      'connect.connector.thread.timeout.ms': String(timeoutMs),
+      'connect.connector.thread.memory.max.bytes': String(96 << 20),
+      'connect.key.converter': 'StringConverter',
+      'connect.value.converter': 'StringConverter',
+      'connect.task.shutdown.graceful.timeout.ms': '1000',
+      'table.dir': join(directory, 'tables'),
+      ...settings,
+    }
+    const overrides = Object.entries(all).flatMap(([name, value]) => [
+      '--override',
+      `${name}=${value}`,
+    ])
+    return new Trial(await start(join(directory, 'kafka'), overrides))
+  }
+
+  constructor(started: Started) {
+    this.started = started
+    const { port } = started
+    this.cluster = new Cluster(environment, { bootstrap: [{ host: '127.0.0.1', port }] })
+  }
+
+  async topic(name: string, configs: Readonly<Record<string, string>> = {}): Promise<void> {
+    const entries = new Map(Object.entries(configs))
+    const topic = { name, partitions: 2, replicationFactor: 1, configs: entries }
+    await createTopics(this.cluster, [topic])
+  }
+
+  /** One more record in the topic. */
+  async produce(topic: string, count = 1): Promise<string[]> {
+    const producer = new Producer(this.cluster)
+    const values = Array.from({ length: count }, () => `line ${this.#count++}`)
+    for (const value of values)
+      producer.add({ topic, key: Buffer.from(value), value: Buffer.from(value) })
+    await producer.close()
+    return values
+  }
+
+  async put(name: string, config: Readonly<Record<string, string>>): Promise<void> {
+    const { status, body } = await ask(`${this.url}/${name}/config`, 'PUT', config)
+    if (status >= 300) throw new Error(JSON.stringify(body))
+  }
+
+  get url(): string {
+    return `${this.started.http}/connectors`
+  }
+
+  async status(name: string) {
+    return (await ask(`${this.url}/${name}/status`)).body
+  }
+
+  async untilStates(name: string, ...states: string[]): Promise<void> {
+    await until(`${name} is ${states}`, async () => {
+      const { connector, tasks = [] } = await this.status(name)
+      const found = [connector?.state, ...tasks.map((task: { state: string }) => task.state)]
+      return found.join() === states.join()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.cluster.close()
+    this.started.child.kill('SIGTERM')
+    await ended(this.started)
+  }
+}
+
+t.test('one that loops, leaks or crashes fails alone, and starts again', async (t) => {
+  const directory = t.testdir({ kafka: {}, plugins: { 'unruly.mjs': unruly } })
+  const trial = await Trial.start(directory)
+  await trial.topic('lines')
+  const fine = join(directory, 'fine.txt')
+  await trial.put('fine', {
+    ...{ 'connector.class': 'UnrulySink', topics: 'lines', file: fine, mode: 'fine' },
+  })
+  await trial.put('counts', { 'connector.class': 'UnrulySource', mode: 'fine' })
+  await trial.untilStates('fine', 'RUNNING', 'RUNNING')
+  const all = await trial.produce('lines', 10)
+  await until('10 lines', () => linesOf(fine).length === 10)
+
+  const sink = { 'connector.class': 'UnrulySink', topics: 'lines', 'tasks.max': '1' }
+  const source = { 'connector.class': 'UnrulySource' }
+  const cases = {
+    loops: [sink, 'loop', /does something that comes to no end.*connector\.thread\.timeout\.ms/],
+    counting: [source, 'loop', /does something that comes to no end/],
+    leaks: [sink, 'leak', /has taken more of memory.*connector\.thread\.memory\.max\.bytes/],
+    hoards: [source, 'buffers', /has taken \d+ bytes of memory/],
+    crashes: [source, 'crash', /has ended by itself: nobody catches that/],
+  } as const
+  for (const [name, [kind, mode]] of Object.entries(cases)) {
+    const file = join(directory, `${name}.txt`)
+    await trial.put(name, { ...kind, file, mode, name })
+  }
+  const waits: number[] = []
+  for (const name of Object.keys(cases))
+    await until(`${name} fails`, async () => {
+      const began = performance.now()
+      const { connector, tasks } = await trial.status(name)
+      waits.push(performance.now() - began)
+      all.push(...(await trial.produce('lines')))
+      return connector.state === 'FAILED' && tasks[0]?.state === 'FAILED'
+    })
+  t.ok(Math.max(...waits) < timeoutMs, `REST answers meanwhile: ${Math.max(...waits)} ms`)
+  for (const [name, [, , reason]] of Object.entries(cases)) {
+    const { connector, tasks } = await trial.status(name)
+    t.match(connector.trace, reason)
+    t.match(connector.trace, `The thread of connector ${name} was ended`)
+    t.equal(tasks[0].trace, connector.trace)
+  }
+  await until('others go on', () => linesOf(fine).length === all.length)
+  t.strictSame(linesOf(fine).toSorted(), all.toSorted(), 'each once')
+  for (const name of ['fine', 'counts'])
+    t.match(await trial.status(name), {
+      connector: { state: 'RUNNING' },
+      tasks: [{ state: 'RUNNING' }],
+    })
+
+  // What it had not taken comes to the one that starts in its place.
+  const file = join(directory, 'loops.txt')
+  await trial.put('loops', { ...sink, file, mode: 'fine' })
+  await trial.untilStates('loops', 'RUNNING', 'RUNNING')
+  await until('all lines', () => linesOf(file).length === all.length)
+  t.strictSame(linesOf(file).toSorted(), all.toSorted())
+  for (const [path, states] of [
+    ['crashes/restart?includeTasks=true&onlyFailed=true', ['RUNNING', 'RUNNING']],
+    ['hoards/tasks/0/restart', ['FAILED', 'RUNNING']],
+  ] as const) {
+    const [name = ''] = path.split('/')
+    t.ok((await ask(`${trial.url}/${path}`, 'POST')).status < 300, path)
+    await until(`${name} begins again`, async () => {
+      const { connector, tasks } = await trial.status(name)
+      return [connector.state, tasks[0].state].join() === states.join()
+    })
+    await until(`${name} fails again`, async () => {
+      return (await trial.status(name)).tasks[0].state === 'FAILED'
+    })
+  }
+  // Nothing has to be waited for where a thread does not even stop.
+  await trial.put('counting', { ...source, mode: 'loop' })
+  await trial.untilStates('counting', 'RUNNING', 'RUNNING')
+  await delay(100)
+  t.equal((await ask(`${trial.url}/counting`, 'DELETE')).status, 204)
+  await trial.stop()
+})
