@@ -120,6 +120,8 @@ t.test('Cast', async (t) => {
     ['int16', true, primitive('BOOLEAN'), 1],
     ['float32', 0.1, primitive('FLOAT64'), Math.fround(0.1)],
     ['float64', '1.5', STRING, 1.5],
+    ['float64', ' -2.5E3d ', STRING, -2500],
+    ['float64', '-Infinity', STRING, Number.NEGATIVE_INFINITY],
     ['boolean', 0.7, primitive('FLOAT64'), false],
     ['boolean', 2n, INT64, true],
     ['boolean', 'TRUE', STRING, true],
@@ -136,6 +138,8 @@ t.test('Cast', async (t) => {
     t.equal(whole(type, value, schema), expected, `${String(value)} as ${type}`)
   }
   t.throws(() => whole('int8', '128', STRING), DataException)
+  for (const text of ['0x1F', '0b1', '1_000', '', 'x', '--1', '1e', '.', 'NaNf'])
+    t.throws(() => whole('float64', text, STRING), /out of range/, `${text} is no number`)
   t.throws(() => whole('int32', 'x', STRING), /out of range for requested data type/)
   t.throws(() => whole('int32', Buffer.from('x'), primitive('BYTES')), DataException)
   t.throws(() => whole('string', new Map(), null), /does not support casting from MAP/)

@@ -88,12 +88,14 @@ function exactInteger(value: Plain, width: number): bigint {
   return parsed
 }
 
+/** As Java reads floats, but for hexadecimal ones: `0x1F`, which JavaScript reads, is none. */
+const floatText = /^([+-]?(?:NaN$|Infinity$|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))[fFdD]?$/
+
 function floatFrom(value: Plain): number {
   if (typeof value !== 'string') return Number(value)
-  const text = value.trim()
-  const parsed = text === '' ? Number.NaN : Number(text)
-  if (Number.isNaN(parsed) && text !== 'NaN') throw outOfRange(value)
-  return parsed
+  const [, digits] = floatText.exec(value.trim()) ?? []
+  if (digits === undefined) throw outOfRange(value)
+  return Number(digits.endsWith('NaN') ? 'NaN' : digits)
 }
 
 function booleanFrom(value: Plain): boolean {
