@@ -12,7 +12,8 @@
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
  * broker and application are killed, and `streams` does so with an application of Kafka Streams; `s3` does
  * with tables in an object store what `tables` does with those in directories; `spark`
- * exchanges Delta tables with Spark; `mirror` mirrors topics to Apache Kafka and from it; `kgo` runs the tests that franz-go has of itself.
+ * exchanges Delta tables with Spark; `mirror` mirrors topics to Apache Kafka and from it; `connect` has Apache Kafka's
+ * workers of Connect and ours in one group; `kgo` runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -31,6 +32,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { shareConnectGroup } from '../test/interop/connect/shared-group.ts'
 import { compareBrokers } from '../test/interop/differential/differential.ts'
 import { exchangeCompacted } from '../test/interop/directories/compacted.ts'
 import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
@@ -50,12 +52,13 @@ const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:POR
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
                          registry, which all run unless given; and of compared, access, differential, transactions,
-                         streams, spark, s3, mirror and kgo, which run only where named
+                         streams, spark, s3, mirror, connect and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
   --cases N              of differential for each API and version, 20 unless given
   --seed S               of differential, 1 unless given
+  --at NAME,...          of connect: at the brokers millrace and kafka, and vectors, all unless given
   --delta-python PYTHON  one with the packages deltalake and pyarrow, for tables and
                          registry; python3 unless given
   --cache DIR            where clients and data are kept from run to run
@@ -67,6 +70,7 @@ const flags = readOptions(usage, {
   apis: { type: 'string' },
   cases: { type: 'string', default: '20' },
   seed: { type: 'string', default: '1' },
+  at: { type: 'string', default: 'millrace,kafka,vectors' },
   'delta-python': { type: 'string', default: 'python3' },
   cache: { type: 'string', default: join(tmpdir(), 'millrace-interop') },
 })
@@ -193,6 +197,7 @@ const parts =
         'spark',
         's3',
         'mirror',
+        'connect',
         'kgo',
       ]
 const chosen = new Set(choose(parts, flags.only, (part) => part))
@@ -645,6 +650,11 @@ async function runOthers(): Promise<void> {
       },
       report,
     )
+  if (chosen.has('connect')) {
+    const lines = Number(flags.rows ?? 2_000)
+    const at = flags.at.split(',')
+    await shareConnectGroup({ directory: join(work, 'connect'), lines, parts: at }, report)
+  }
   if (chosen.has('kgo')) {
     const program = join(root, 'build/bundle/millrace.js')
     const records = Number(flags.rows ?? 50_000)
