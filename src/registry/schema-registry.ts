@@ -280,11 +280,14 @@ export class SchemaRegistry {
     return withDeleted ? referrers : referrers.filter(({ isDeleted }) => !isDeleted)
   }
 
+  /** The newest version of the subject that has this content. */
   #withContent(subject: string, content: string, deleted: boolean): StoredSchema | undefined {
-    const id = this.#image.idOfContent(content)
-    if (id === undefined) return undefined
-    const versions = this.#image.versions(subject, { deleted })
-    return versions.findLast((schema) => schema.id === id)
+    let found: StoredSchema | undefined
+    for (const schema of this.#image.withContent(content)) {
+      const isOne = schema.subject === subject && (deleted || !schema.isDeleted)
+      if (isOne && schema.version > (found?.version ?? -1)) found = schema
+    }
+    return found
   }
 
   #liveVersion(subject: string, version: number): StoredSchema {
@@ -393,7 +396,8 @@ export class SchemaRegistry {
   ): StoredSchema {
     const last = this.#image.versions(subject, { deleted: true }).at(-1)?.version ?? 0
     const { type, metadata, ruleSet } = submitted
-    const id = submitted.id ?? this.#image.idOfContent(content) ?? this.#image.nextId
+    const [known] = this.#image.withContent(content)
+    const id = submitted.id ?? known?.id ?? this.#image.nextId
     const version = submitted.version ?? last + 1
     const same = this.#image.withId(id)[0]
     if (same !== undefined && contentOf(same) !== content) throw refusals.idTaken(id)

@@ -232,6 +232,15 @@ t.test('modes', async (t) => {
   t.match((await ask('POST', versions('imported'), { schema: '"float"', id: 500 })).body, {
     error_code: 42207,
   })
+  await ask('PUT', '/mode/elsewhere', { mode: 'IMPORT' })
+  await ask('POST', versions('elsewhere'), { schema, id: 501, version: 1 })
+  const found = async (subject: string) =>
+    (await ask('POST', `/subjects/${subject}`, { schema })).body['id']
+  t.equal(await found('imported'), 500, 'one content may have an id for each import')
+  t.equal(await found('elsewhere'), 501)
+  await ask('DELETE', '/subjects/elsewhere')
+  await ask('DELETE', '/subjects/elsewhere?permanent=true')
+  t.equal(await found('imported'), 500, 'and is known as long as one is there')
 })
 
 t.test('several registries on one topic never give one id twice', async (t) => {

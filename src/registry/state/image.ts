@@ -16,7 +16,8 @@ const everything = ''
 export class RegistryImage {
   readonly #subjects = new Map<string, Map<number, StoredSchema>>()
   readonly #byId = new Map<number, Set<StoredSchema>>()
-  readonly #idsByContent = new Map<string, number>()
+  /** Imports may have given one content several ids. */
+  readonly #byContent = new Map<string, Set<StoredSchema>>()
   readonly #referrers = new Map<string, Set<StoredSchema>>()
   readonly #configs = new Map<string, Config>()
   readonly #modes = new Map<string, string>()
@@ -56,8 +57,9 @@ export class RegistryImage {
     )
   }
 
-  idOfContent(content: string): number | undefined {
-    return this.#idsByContent.get(content)
+  /** The versions, of whatever subjects, that have this content; the first put there first. */
+  withContent(content: string): Iterable<StoredSchema> {
+    return this.#byContent.get(content) ?? []
   }
 
   referrers(subject: string, version: number): StoredSchema[] {
@@ -103,7 +105,7 @@ export class RegistryImage {
     this.#idMax = Math.max(this.#idMax, id)
     group(this.#subjects, subject, () => new Map()).set(version, schema)
     group(this.#byId, id, () => new Set()).add(schema)
-    this.#idsByContent.set(contentOf(schema), id)
+    group(this.#byContent, contentOf(schema), () => new Set()).add(schema)
     for (const reference of schema.references)
       group(this.#referrers, nameOf(reference), () => new Set()).add(schema)
   }
@@ -113,17 +115,9 @@ export class RegistryImage {
     if (schema === undefined) return
     this.#subjects.get(subject)!.delete(version)
     if (this.#subjects.get(subject)!.size === 0) this.#subjects.delete(subject)
-    const same = this.#byId.get(schema.id)!
-    same.delete(schema)
-    if (same.size === 0) {
-      this.#byId.delete(schema.id)
-      this.#idsByContent.delete(contentOf(schema))
-    }
-    for (const reference of schema.references) {
-      const referrers = this.#referrers.get(nameOf(reference))
-      referrers?.delete(schema)
-      if (referrers?.size === 0) this.#referrers.delete(nameOf(reference))
-    }
+    remove(this.#byId, schema.id, schema)
+    remove(this.#byContent, contentOf(schema), schema)
+    for (const reference of schema.references) remove(this.#referrers, nameOf(reference), schema)
   }
 }
 
@@ -142,6 +136,13 @@ function group<Key, Group>(map: Map<Key, Group>, key: Key, make: () => Group): G
   const made = make()
   map.set(key, made)
   return made
+}
+
+/** A group of none is gone. */
+function remove<Key, Item>(groups: Map<Key, Set<Item>>, key: Key, item: Item): void {
+  const items = groups.get(key)
+  items?.delete(item)
+  if (items?.size === 0) groups.delete(key)
 }
 
 function compare(left: string, right: string): number {
