@@ -8,7 +8,6 @@
 import { apis } from '../../protocol/apis.ts'
 import { type ErrorRow, errors, KafkaError } from '../../protocol/errors.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts'
-import { zeroUuid } from '../../protocol/types.ts'
 import { isInternalTopic } from '../config/internal-topics.ts'
 import { type Admission, isRefused, type Verified } from '../coordinator/transaction/admission.ts'
 import { DiskError } from '../environment/disk.ts'
@@ -20,7 +19,7 @@ import {
   checkAllowance,
   conversionAllowance,
 } from '../log/conversion/conversions.ts'
-import { type Checked, isUnpackedToCheck, RecordsRejected } from '../log/validation.ts'
+import { type Checked, isUnpackedToCheck } from '../log/validation.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import { Partition } from '../replication/partition.ts'
 import type { Replicas } from '../replication/replicas.ts'
@@ -30,6 +29,20 @@ import { rule } from '../server/access.ts'
 import { handler } from '../server/handler.ts'
 import type { RequestContext } from '../server/request-context.ts'
 import { CurrentLeaders } from './current-leader.ts'
+import {
+  type AnsweredPartition,
+  type AnsweredTopic,
+  accepted,
+  firstVersionWithAbortable,
+  firstVersionWithAdding,
+  hasPartitions,
+  lose,
+  type Mutable,
+  notAdmitted,
+  nothingWritten,
+  refuseAll,
+  refused,
+} from './produce-answers.ts'
 import {
   convertedRecords,
   isConverted,
@@ -45,18 +58,11 @@ const writeTransactionalId = rule('WRITE', 'TRANSACTIONAL_ID', at)
 
 type RequestedTopic = ProduceRequest['topicData'][number]
 type RequestedPartition = RequestedTopic['partitionData'][number]
-type AnsweredTopic = ProduceResponse['responses'][number]
-type AnsweredPartition = AnsweredTopic['partitionResponses'][number]
-type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Kafka's admin client may write to the topics that the broker keeps its own state in; nobody else. */
 const adminClientId = '__admin_client'
 const firstVersionWithTopicIds = 13
 const firstVersionWithLeaders = 10
-/** KIP-890: the producer knows TRANSACTION_ABORTABLE; producing adds a partition to the transaction. */
-const firstVersionWithAbortable = 11
-const firstVersionWithAdding = 12
-const nothingWritten = { baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 }
 
 export interface ProduceParts {
   readonly replicas: Replicas
@@ -96,7 +102,7 @@ class Production {
   #checked: AllChecked | null = null
   /** Of each append, in order: when it is written, and what is answered. */
   readonly #writing: Promise<void>[] = []
-  readonly #written: Mutable<AnsweredPartition>[] = []
+  readonly #written: AnsweredPartition[] = []
   readonly #allowance: ConversionAllowance
   /** Bytes of the request may still be in line to be written. */
   #isWriteLost = false
@@ -327,7 +333,7 @@ class Production {
     topic: RequestedTopic,
     one: RequestedPartition,
     isDenied: boolean,
-  ): Mutable<AnsweredPartition> {
+  ): AnsweredPartition {
     const { index } = one
     const name = topic.name || topic.topicId
     if (isDenied) return this.#refuse(name, index, writeTopic.error, null)
@@ -403,18 +409,11 @@ class Production {
   #loseWrite(index: number, error: unknown): void {
     this.#isWriteLost = true
     if (!(error instanceof DiskError)) throw error
-    const answer = this.#written[index] as Mutable<AnsweredPartition>
-    answer.errorCode = errors.KAFKA_STORAGE_ERROR.code
-    answer.errorMessage = errors.KAFKA_STORAGE_ERROR.message
-    Object.assign(answer, nothingWritten)
+    this.#failure ??= new KafkaError(errors.KAFKA_STORAGE_ERROR, error.message)
+    lose(this.#written[index] as AnsweredPartition)
   }
 
-  #refuse(
-    topic: string,
-    index: number,
-    error: ErrorRow,
-    cause: Error | null,
-  ): Mutable<AnsweredPartition> {
+  #refuse(topic: string, index: number, error: ErrorRow, cause: Error | null): AnsweredPartition {
     this.#failure ??= new KafkaError(error, `${topic}-${index}: ${cause?.message ?? error.message}`)
     const answer = refused(index, error, cause)
     const moved = error === errors.NOT_LEADER_OR_FOLLOWER
@@ -442,71 +441,4 @@ function isLarge({ topicData }: ProduceRequest): boolean {
     count += (topicData[i] as RequestedTopic).partitionData.length
   }
   return count > partitionsAtOnceMax
-}
-
-function accepted(
-  index: number,
-  written: { baseOffset: number; logAppendTimeMs: number; logStartOffset: number },
-): Mutable<AnsweredPartition> {
-  return {
-    index,
-    errorCode: errors.NONE.code,
-    baseOffset: written.baseOffset,
-    logAppendTimeMs: written.logAppendTimeMs,
-    logStartOffset: written.logStartOffset,
-    recordErrors: [],
-    errorMessage: null,
-  }
-}
-
-function refused(index: number, error: ErrorRow, cause: Error | null): Mutable<AnsweredPartition> {
-  const answer = accepted(index, nothingWritten)
-  answer.errorCode = error.code
-  answer.errorMessage = cause?.message ?? error.message
-  if (cause instanceof RecordsRejected) {
-    answer.recordErrors = cause.recordErrors.map(({ batchIndex, message }) => ({
-      batchIndex,
-      batchIndexErrorMessage: message,
-    }))
-  }
-  return answer
-}
-
-/** Older producers try again only on errors that they know from Produce; this one costs them nothing more. */
-const retriedAsNotEnoughReplicas: readonly ErrorRow[] = [
-  errors.NETWORK_EXCEPTION,
-  errors.COORDINATOR_LOAD_IN_PROGRESS,
-  errors.COORDINATOR_NOT_AVAILABLE,
-  errors.NOT_COORDINATOR,
-]
-
-function notAdmitted(error: ErrorRow, version: number): KafkaError {
-  const isConcurrent = error === errors.CONCURRENT_TRANSACTIONS && version < firstVersionWithAdding
-  if (isConcurrent || retriedAsNotEnoughReplicas.includes(error)) {
-    const message = `The transaction could not be verified: ${error.message}`
-    return new KafkaError(errors.NOT_ENOUGH_REPLICAS, message)
-  }
-  const isUnknown = error === errors.INVALID_TXN_STATE
-  return new KafkaError(error, isUnknown ? 'The partition is not in the transaction' : undefined)
-}
-
-/** Kafka answers by partition: a topic without one is not in the answer. */
-function hasPartitions({ partitionData }: RequestedTopic): boolean {
-  return partitionData.length > 0
-}
-
-function refuseAll(
-  request: ProduceRequest,
-  error: ErrorRow,
-  message: string | null,
-): ProduceResponse {
-  const cause = message === null ? null : new Error(message)
-  return {
-    responses: request.topicData.filter(hasPartitions).map(({ name, topicId, partitionData }) => ({
-      name,
-      topicId: topicId ?? zeroUuid,
-      partitionResponses: partitionData.map(({ index }) => refused(index, error, cause)),
-    })),
-    throttleTimeMs: 0,
-  }
 }

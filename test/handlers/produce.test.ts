@@ -269,6 +269,14 @@ t.test('a disk that fails', async (t) => {
   t.ok(path.replicas.directories.find(({ path }) => path === '/one')?.failure instanceof DiskError)
 })
 
+t.test('who wants no answer learns of a lost write by the end of the connection', async (t) => {
+  const path = new DataPath()
+  path.createTopic('orders')
+  path.process.disk.fault = (operation) => (operation === 'write' ? 'EIO' : undefined)
+  t.equal(await send(path, { acks: 0 }), undefined, 'it was in line when the disk failed')
+  t.equal(await send(path, { acks: 0 }), undefined, 'and this one was never')
+})
+
 t.test('what takes long to check is checked elsewhere, while the connection waits', async (t) => {
   const config = { cleanupPolicy: ['compact'], messageTimestampType: 'LogAppendTime' } as const
   const path = new DataPath()
