@@ -9,6 +9,7 @@ import { type MergeSource, mergeRows } from '../tables/delta/merge.ts'
 import type { TableSchema } from '../tables/delta/schema.ts'
 import { flags, SilentRows } from '../tables/delta/silent-rows.ts'
 import { readSnapshot } from '../tables/delta/snapshot.ts'
+import type { Committed } from '../tables/delta/transaction.ts'
 import { updateRows } from '../tables/delta/update.ts'
 import { localVerb } from './command.ts'
 import { UsageError } from './failure.ts'
@@ -74,21 +75,10 @@ export const merge = localVerb({
       const { schema } = await readSnapshot(environment.storage)
       const source = await sourceOf(numberedRows(process.stdin), schema, values['delete-marker'])
       const done = await mergeRows(environment, { ...rules, ...source })
-      warn(done)
-      const told = {
-        version: done?.version ?? null,
-        rowsInserted: done?.inserted ?? 0,
-        rowsUpdated: done?.updated ?? 0,
-        rowsDeleted: done?.deleted ?? 0,
-      }
-      process.stdout.write(
-        json
-          ? `${jsonText(told)}\n`
-          : done === null
-            ? 'No row changes: nothing was committed\n'
-            : `Version ${done.version}: ${plural(done.inserted, 'row')} inserted, ${count(done.updated)} updated, ${count(done.deleted)} deleted\n`,
-      )
-      return 0
+      const { inserted = 0, updated = 0, deleted = 0 } = done ?? {}
+      const counts = { rowsInserted: inserted, rowsUpdated: updated, rowsDeleted: deleted }
+      const told = `${plural(inserted, 'row')} inserted, ${count(updated)} updated, ${count(deleted)} deleted`
+      return say(json, done, counts, told)
     }),
 })
 
@@ -120,16 +110,8 @@ export const update = localVerb({
         set: set.join(', '),
         where,
       })
-      warn(done)
-      const told = { version: done?.version ?? null, rowsUpdated: done?.updated ?? 0 }
-      process.stdout.write(
-        json
-          ? `${jsonText(told)}\n`
-          : done === null
-            ? 'No row matches: nothing was committed\n'
-            : `Version ${done.version}: ${plural(done.updated, 'row')} updated\n`,
-      )
-      return 0
+      const updated = done?.updated ?? 0
+      return say(json, done, { rowsUpdated: updated }, `${plural(updated, 'row')} updated`)
     }),
 })
 
@@ -153,18 +135,25 @@ export const remove = localVerb({
     toldWriting(positionals[0]!, async () => {
       if (where === undefined) throw new UsageError('--where is missing: which rows to delete')
       const done = await deleteRows(tableEnvironment(positionals[0]!), where)
-      warn(done)
-      const told = { version: done?.version ?? null, rowsDeleted: done?.deleted ?? 0 }
-      process.stdout.write(
-        json
-          ? `${jsonText(told)}\n`
-          : done === null
-            ? 'No row matches: nothing was committed\n'
-            : `Version ${done.version}: ${plural(done.deleted, 'row')} deleted\n`,
-      )
-      return 0
+      const deleted = done?.deleted ?? 0
+      return say(json, done, { rowsDeleted: deleted }, `${plural(deleted, 'row')} deleted`)
     }),
 })
+
+/** What was changed, by counts or in words; `null`: nothing was. Answers the exit code. */
+function say(
+  json: boolean,
+  done: Committed | null,
+  counts: { readonly [name: string]: number },
+  words: string,
+): number {
+  warn(done)
+  const told = { version: done?.version ?? null, ...counts }
+  const text =
+    done === null ? 'No row changes: nothing was committed' : `Version ${done.version}: ${words}`
+  process.stdout.write(`${json ? jsonText(told) : text}\n`)
+  return 0
+}
 
 function oneOf<Option extends string, Name extends string>(
   name: Name,

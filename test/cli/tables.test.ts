@@ -36,7 +36,7 @@ t.test('rows go into a table and come out again', async (t) => {
   t.match(tables(['restore', orders, '--version', '0']).stdout, /: 2 files back, 1 gone/)
   const later = ['restore', orders, '--timestamp', '2100-01-01T00:00:00Z']
   t.match(tables(later).stdout, /^The table is as it was at version \d/)
-  t.match(tables(['delete', orders, '--where', 'id = 3']).stdout, /^No row matches/)
+  t.match(tables(['delete', orders, '--where', 'id = 3']).stdout, /^No row changes/)
   const other = join(root, 'merged')
   tables(['append', other], '{"id":1,"s":"a"}\n{"id":2,"s":"b"}')
   const upsert = '{"id":2}\n{"ID":1,"s":null,"gone":false}\n{"id":3}\n{"id":4,"gone":true}'

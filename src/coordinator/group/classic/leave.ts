@@ -23,16 +23,15 @@ export function leaveGroup(
   group: ClassicGroup | null,
   leaving: readonly Leaving[],
 ): Decision<GroupRecord, Left[]> {
-  const reply: Left[] = leaving.map((member) => ({
-    memberId: member.memberId,
-    groupInstanceId: member.groupInstanceId,
-    errorCode: (group === null ? errors.UNKNOWN_MEMBER_ID : leave(group, member)).code,
-  }))
-  if (group === null || reply.every(({ errorCode }) => errorCode !== 0))
-    return { records: [], reply }
-  const reasons = leaving.map(
-    ({ memberId, reason }) => `${memberId} left: ${reason ?? 'not provided'}`,
-  )
+  const reply: Left[] = []
+  const reasons: string[] = []
+  for (const member of leaving) {
+    const { memberId, groupInstanceId, reason } = member
+    const { code: errorCode } = group === null ? errors.UNKNOWN_MEMBER_ID : leave(group, member)
+    reply.push({ memberId, groupInstanceId, errorCode })
+    if (errorCode === 0) reasons.push(`${memberId} left: ${reason ?? 'not provided'}`)
+  }
+  if (group === null || reasons.length === 0) return { records: [], reply }
   return { ...afterLeaving(group, reasons.join(', ')), reply }
 }
 
