@@ -260,7 +260,7 @@ export class FencedDisk implements Disk {
     }
   }
 
-  writeBack(path: string): Promise<void> {
+  writeBack(path: string): Promise<boolean> {
     return this.#disk.writeBack(path)
   }
 

@@ -191,16 +191,20 @@ t.test(
   { skip: process.platform !== 'linux' },
   async (t) => {
     const directory = t.testdir({ sync: '#!/bin/sh\necho $$ > "$2/pid"\nexec sleep 300\n' })
-    await disk.writeBack(directory)
+    t.equal(await disk.writeBack(directory), true)
+    t.equal(await disk.writeBack(join(directory, 'nothing')), false)
     // Refused in place, as with no memory left.
-    await disk.writeBack('no\0path')
+    t.equal(await disk.writeBack('no\0path'), false)
+    fs.mkdirSync(join(directory, 'logs'))
+    fs.symlinkSync('/proc', join(directory, 'logs', 'elsewhere'))
+    t.equal(await disk.writeBack(join(directory, 'logs')), false, 'only a part is there')
     fs.chmodSync(join(directory, 'sync'), 0o755)
     const { PATH } = process.env
     process.env['PATH'] = `${directory}:${PATH}`
     t.teardown(() => {
       process.env['PATH'] = PATH
     })
-    await new NodeDisk({ writeBackMsMax: 1_000 }).writeBack(directory)
+    t.equal(await new NodeDisk({ writeBackMsMax: 1_000 }).writeBack(directory), false)
     const pid = Number(fs.readFileSync(join(directory, 'pid'), 'utf8'))
     t.ok(pid > 0)
     const isRunning = () => fs.existsSync(`/proc/${pid}`)

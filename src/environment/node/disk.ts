@@ -129,23 +129,24 @@ export class NodeDisk implements Disk {
     })
   }
 
-  writeBack(directory: string): Promise<void> {
+  writeBack(directory: string): Promise<boolean> {
     // Elsewhere nobody can be asked for one file system.
-    if (process.platform !== 'linux') return Promise.resolve()
+    if (process.platform !== 'linux') return Promise.resolve(false)
     return new Promise((resolve) => {
       const child = startIfPossible('sync', ['-f', directory])
-      if (child === null) return resolve()
+      if (child === null) return resolve(false)
       const timer = setTimeout(() => {
         child.kill()
-        resolve()
+        resolve(false)
       }, this.#writeBackMsMax)
-      const end = () => {
+      const end = (isDone: boolean) => {
         clearTimeout(timer)
-        resolve()
+        resolve(isDone && isWhole)
       }
-      child.once('error', end)
-      child.once('exit', end)
+      child.once('error', () => end(false))
+      child.once('exit', (code) => end(code === 0))
       child.unref()
+      const isWhole = isOneFileSystem(directory)
     })
   }
 
@@ -177,6 +178,19 @@ function inDirectory(directory: string, change: () => void): void {
       fs.closeSync(descriptor)
     }
   })
+}
+
+/** Whether no directory in it is a link to one of another file system, or where such a one is mounted. */
+function isOneFileSystem(directory: string): boolean {
+  try {
+    const { dev } = fs.statSync(directory)
+    const entries = fs.readdirSync(directory, { withFileTypes: true })
+    const inside = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    return inside.every(({ name }) => fs.statSync(path.join(directory, name)).dev === dev)
+  } catch {
+    // Something was renamed, or leads nowhere: whoever syncs it finds out.
+    return false
+  }
 }
 
 /** Null where the system refuses; what it refuses later is an event of the process. */
