@@ -5,9 +5,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { createTopics } from '../../src/client/admin/topics.ts'
 import { Cluster } from '../../src/client/cluster.ts'
+import { Consumer } from '../../src/client/consumer.ts'
+import { latest, listOffsets } from '../../src/client/offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createNodeEnvironment } from '../../src/environment/node/environment.ts'
 import { ended, killAll, type Started, start } from '../broker-process.ts'
+import { start as command } from '../cli/running-broker.ts'
 import { ask, until } from './worker-process.ts'
 
 t.setTimeout(170_000)
@@ -39,8 +42,9 @@ const modes = {
 
 export default ({ ConfigDef, key, string, primitive, sourceRecord }) => {
   let settings = new Map()
+  let context
   const misbehaveAt = (place) =>
-    (settings.get('at') ?? 'work') === place ? modes[settings.get('mode')]() : undefined
+    (settings.get('at') ?? 'work') === place ? modes[settings.get('mode') ?? 'fine']() : undefined
   const connector = () => ({
     start: (given) => {
       settings = given
@@ -58,10 +62,14 @@ export default ({ ConfigDef, key, string, primitive, sourceRecord }) => {
     {
       type: 'sink', className: 'test.UnrulySink', version: '1', config, connector,
       task: () => ({
-        start: (given) => void (settings = given),
+        start: (given, made) => {
+          settings = given
+          context = made
+        },
         put: async (records) => {
           if (records.length === 0) return
           await misbehaveAt('work')
+          context.log.debug('a sink that logs')
           for (const { value } of records) appendFileSync(settings.get('file'), value + '\\n')
         },
       }),
@@ -133,13 +141,27 @@ class Trial {
     await createTopics(this.cluster, [topic])
   }
 
-  /** One more record in the topic. */
+  /** So many more records in the topic, each other than all before. */
   async produce(topic: string, count = 1): Promise<string[]> {
     const producer = new Producer(this.cluster)
-    const values = Array.from({ length: count }, () => `line ${this.#count++}`)
+    const values = Array.from({ length: count }, () => `{"line":${this.#count++}}`)
     for (const value of values)
       producer.add({ topic, key: Buffer.from(value), value: Buffer.from(value) })
     await producer.close()
+    return values
+  }
+
+  /** All values of a topic's partition 0 that are committed. */
+  async consume(topic: string): Promise<string[]> {
+    const consumer = new Consumer(this.cluster, { isolation: 'read_committed' })
+    const at = { topic, partition: 0 }
+    consumer.assign([{ ...at, offset: 'earliest' }])
+    const [end] = await listOffsets(this.cluster, [{ ...at, timestamp: latest }], 'read_committed')
+    const values: string[] = []
+    while ((consumer.position(at) ?? 0) < (end?.offset ?? 0))
+      for (const { records } of await consumer.poll({ timeoutMs: 100 }))
+        values.push(...records.map(({ value }) => String(value)))
+    await consumer.close()
     return values
   }
 
@@ -246,5 +268,91 @@ t.test('one that loops, leaks or crashes fails alone, and starts again', async (
   await trial.untilStates('counting', 'RUNNING', 'RUNNING')
   await delay(100)
   t.equal((await ask(`${trial.url}/counting`, 'DELETE')).status, 204)
+  await trial.stop()
+})
+
+t.test(
+  'what shares a thread with one that crashes ends at any moment, and lands once',
+  async (t) => {
+    const directory = t.testdir({ kafka: {}, plugins: { 'unruly.mjs': unruly } })
+    const trial = await Trial.start(directory, {
+      'connect.connector.threads.max': '1',
+      'connect.exactly.once.source.support': 'enabled',
+    })
+    await trial.topic('lines')
+    await trial.topic('landed', { 'table.enable': 'true', 'table.commit.interval.ms': '200' })
+    const lake = join(directory, 'lake')
+    await trial.put('lake', {
+      ...{ 'connector.class': 'DeltaSink', topics: 'lines', 'table.path': lake },
+      ...{ 'table.commit.interval.ms': '100', 'kafka.offset.column': '_offset' },
+      ...{ 'kafka.partition.column': '_partition', 'value.converter': 'JsonConverter' },
+      'value.converter.schemas.enable': 'false',
+    })
+    await trial.put('counts', { 'connector.class': 'UnrulySource' })
+    const all: string[] = []
+    const both = ['lake', 'counts']
+    for (let round = 0; round < 5; round++) {
+      for (const name of both) await trial.untilStates(name, 'RUNNING', 'RUNNING')
+      all.push(...(await trial.produce('lines', 500)))
+      await trial.produce('landed', 10)
+      // At another moment of what they do each time.
+      await delay(150 * round)
+      await trial.put('crashes', { 'connector.class': 'UnrulySource', mode: 'crash' })
+      for (const name of both) await trial.untilStates(name, 'FAILED', 'FAILED')
+      const { connector } = await trial.status('lake')
+      t.match(connector.trace, /The thread of connector (?=.*lake)(?=.*counts).* was ended/)
+      await ask(`${trial.url}/crashes`, 'DELETE')
+      for (const name of both) {
+        const at = `${trial.url}/${name}/restart?includeTasks=true&onlyFailed=true`
+        t.equal((await ask(at, 'POST')).status, 202)
+      }
+    }
+    const rowsOf = async (path: string) => {
+      const { stdout } = await command(['tables', 'read', path, '--json']).ended
+      const lines = stdout.split('\n').slice(0, -1)
+      return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    }
+    await until('all rows', async () => (await rowsOf(lake)).length >= all.length)
+    const rows = await rowsOf(lake)
+    const places = rows.map(({ _partition, _offset }) => `${_partition}-${_offset}`)
+    t.equal(new Set(places).size, all.length, 'each offset once')
+    t.equal(rows.length, all.length)
+    const table = join(directory, 'tables', 'landed')
+    await until('the table of the topic', async () => (await rowsOf(table)).length === 50)
+    await ask(`${trial.url}/counts/stop`, 'PUT')
+    await trial.untilStates('counts', 'STOPPED')
+    const counted = await trial.consume('counted')
+    t.ok(counted.length > 0)
+    t.strictSame(counted, Array.from(counted.keys(), String), 'each number once, in order')
+    await trial.stop()
+  },
+)
+
+t.test('a connector that hangs in its start, logs and measures of threads', async (t) => {
+  const directory = t.testdir({ kafka: {}, plugins: { 'unruly.mjs': unruly } })
+  const trial = await Trial.start(directory)
+  await trial.topic('lines')
+  const source = { 'connector.class': 'UnrulySource' }
+  await trial.put('hangs', { ...source, mode: 'loop', at: 'start' })
+  await trial.put('stuck', { ...source, mode: 'loop', at: 'stop' })
+  const file = join(directory, 'fine.txt')
+  await trial.put('fine', { 'connector.class': 'UnrulySink', topics: 'lines', file })
+  await trial.untilStates('stuck', 'RUNNING', 'RUNNING')
+  const began = performance.now()
+  t.equal((await ask(`${trial.url}/stuck`, 'DELETE')).status, 204, 'it is not waited for long')
+  t.ok(performance.now() - began < 20_000)
+  await trial.untilStates('hangs', 'FAILED')
+  const root = `${trial.started.http}/admin/loggers/root`
+  t.equal((await ask(root, 'PUT', { level: 'DEBUG' })).status, 200)
+  await until('threads log more', async () => {
+    await trial.produce('lines')
+    return trial.started.log().includes('a sink that logs')
+  })
+  const lines = linesOf(file).length
+  const page = await (await fetch(`${trial.started.http}/metrics`)).text()
+  const read = /kafka_connect_sink_task_sink_record_read_total{connector="fine",task="0"} (\d+)/
+  t.ok(Number(read.exec(page)?.[1]) >= lines)
+  await trial.put('hangs', source)
+  await trial.untilStates('hangs', 'RUNNING', 'RUNNING')
   await trial.stop()
 })
