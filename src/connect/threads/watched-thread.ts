@@ -37,6 +37,11 @@ const beatMs = 1_000
 const openMsMax = 60_000
 /** So often in a row it may be found with too much memory: what was garbage is gone by then. */
 const fullBeatsMax = 10
+/**
+ * V8 ends the whole process where one array or map that grows meets the end of the heap. So that lies further away: what
+ * grows step by step is found here before.
+ */
+const heapMargin = 2
 /** What is in the hands of the system is waited for no longer than that. */
 const endMsMax = 5_000
 
@@ -61,7 +66,7 @@ export class WatchedThread {
     this.#environment = environment
     this.#limits = limits
     this.#thread = threads.start('connector', {
-      heapBytesMax: limits.bytesMax,
+      heapBytesMax: limits.bytesMax * heapMargin,
       answer: (asked): Promise<Outcome> => {
         const question = asked as ConnectorQuestion
         return outcomeOf(() => this.tenants.get(question.id)?.answer(question))
