@@ -41,7 +41,7 @@ export const acknowledgements: readonly Mutation[] = [
   {
     name: 'failed-write-acknowledged',
     breaks: 'records that could not be written are acknowledged',
-    file: 'src/handlers/produce.ts',
+    file: 'src/handlers/produce-answers.ts',
     find: 'answer.errorCode = errors.KAFKA_STORAGE_ERROR.code',
     replace: '',
   },
