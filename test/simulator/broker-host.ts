@@ -11,6 +11,7 @@ import { type Flip, flipBits } from './bit-rot.ts'
 import { DiskFaults } from './disk-faults.ts'
 import { endOfRecords, type PartitionFiles, partitionFiles } from './log-files.ts'
 import { SeededRandom } from './random.ts'
+import { compareRecovered } from './recovered-logs.ts'
 import { SegmentRemovals } from './segment-removals.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import { port, type Stage, sleep, startClient } from './stage.ts'
@@ -237,7 +238,7 @@ export class BrokerHost {
   }
 
   async #audit(): Promise<void> {
-    const { history, world } = this.#stage
+    const { history, world, temper } = this.#stage
     if (this.#auditor?.isAlive) world.kill(this.#auditor)
     const client = startClient(this.#stage, 'auditor')
     this.#auditor = client.process
@@ -249,12 +250,13 @@ export class BrokerHost {
       client,
       [...history.partitions.values()].filter((one) => one.needsAudit),
     )
+    if (temper.isAboutRecovery) await compareRecovered(this.#stage, client)
     world.kill(client.process)
   }
 
   #needsAudit(): boolean {
-    const { history, memories } = this.#stage
-    if (this.#mustCompare && memories.size > 0) return true
+    const { history, memories, temper } = this.#stage
+    if (this.#mustCompare && (memories.size > 0 || temper.isAboutRecovery)) return true
     return [...history.partitions.values()].some(({ needsAudit }) => needsAudit)
   }
 

@@ -7,7 +7,8 @@
  *
  * In this folder: the world (`simulated-world`, its network, disk and `weather`), what a seed draws
  * (`swarm`), what befalls the broker (`broker-host`, `blows`, `disk-faults`, `bit-rot`), the clients
- * (`*-client`, `ledger-writers`, `ledger-readers`), and what must hold (`history`, `ledger`, `auditor`).
+ * (`*-client`, `ledger-writers`, `ledger-readers`), and what must hold (`history`, `ledger`, `auditor`,
+ * `recovered-logs`).
  */
 import { administer, makeTopics } from './admin-client.ts'
 import { audit } from './auditor.ts'
@@ -26,6 +27,7 @@ import { probe } from './probing-client.ts'
 import { produce } from './producing-client.ts'
 import { SeededRandom } from './random.ts'
 import { readAlone, readInGroup } from './reading-clients.ts'
+import { compareRecovered } from './recovered-logs.ts'
 import { share } from './share-members.ts'
 import { fallSilent } from './silent-member.ts'
 import { SimulatedWorld } from './simulated-world.ts'
@@ -281,6 +283,8 @@ class Scenario {
     const { history } = this.#stage
     const client = startClient(this.#stage, 'last auditor')
     await audit(this.#stage, client, [...history.partitions.values()])
+    await compareRecovered(this.#stage, client)
+    client.cluster.close()
     for (const memory of this.#stage.memories) memory.compareDisk()
   }
 

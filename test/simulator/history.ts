@@ -7,6 +7,7 @@
  * Always: an offset has one record, the same for everybody; offsets have no gaps; bytes are those that
  * were sent. For what was acknowledged: it is there. For idempotent producers: once, and in order.
  */
+import type { ProducerMark } from './log-files.ts'
 import { Violation } from './violation.ts'
 
 export interface SentRecord {
@@ -59,6 +60,8 @@ export class PartitionHistory {
   deletedUpToSurely = 0
   /** Retention has taken records below, as it was allowed to; see `segment-removals`. */
   expiredUpTo = 0
+  /** The last batches of producers in the segments that went, and what `truncations` was then. */
+  readonly goneProducers = new Map<number, ProducerMark & { readonly truncations: number }>()
   /** It cannot begin before. */
   startMin = 0
   /** From here on a fault may have taken records away, or damaged them; Infinity: it may not. */

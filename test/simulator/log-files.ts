@@ -79,28 +79,49 @@ function soundBytes(bytes: Buffer, at: number): number {
   return header.isCrcValid(bytes, at) ? size : 0
 }
 
-/** The newest timestamp of the whole batches of a segment; -1 where there are none. */
-export function newestTimestamp(bytes: Buffer): number {
-  let newest = -1
+/** Where the whole batches of a segment begin, up to the first that is none. */
+function wholeBatches(bytes: Buffer): number[] {
+  const found: number[] = []
   for (let at = 0; at < bytes.length; ) {
     const size = soundBytes(bytes, at)
     if (size === 0) break
-    newest = Math.max(newest, header.maxTimestamp(bytes, at))
+    found.push(at)
     at += size
   }
-  return newest
+  return found
+}
+
+/** The newest timestamp of the whole batches of a segment; -1 where there are none. */
+export function newestTimestamp(bytes: Buffer): number {
+  return Math.max(-1, ...wholeBatches(bytes).map((at) => header.maxTimestamp(bytes, at)))
 }
 
 /** The position at which the last whole batch begins. */
 export function startOfLastBatch(bytes: Buffer): number {
-  let start = 0
-  for (let at = 0; at < bytes.length; ) {
-    const size = soundBytes(bytes, at)
-    if (size === 0) break
-    start = at
-    at += size
+  return wholeBatches(bytes).at(-1) ?? 0
+}
+
+/** The last batch of a producer. */
+export interface ProducerMark {
+  readonly epoch: number
+  readonly lastSequence: number
+  /** Its last one. */
+  readonly offset: number
+  readonly timestamp: number
+}
+
+/** By producer id, of the whole batches of a segment that have one. */
+export function lastBatches(bytes: Buffer): Map<number, ProducerMark> {
+  const found = new Map<number, ProducerMark>()
+  for (const at of wholeBatches(bytes)) {
+    const producerId = header.producerId(bytes, at)
+    if (producerId < 0 || header.isControl(bytes, at)) continue
+    const offset = header.lastOffset(bytes, at)
+    const lastSequence = header.lastSequence(bytes, at)
+    const [epoch, timestamp] = [header.producerEpoch(bytes, at), header.maxTimestamp(bytes, at)]
+    found.set(producerId, { epoch, lastSequence, offset, timestamp })
   }
-  return start
+  return found
 }
 
 /** The offsets of the batch in which a byte of a segment lies; null behind the last whole batch. */

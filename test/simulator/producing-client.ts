@@ -23,6 +23,9 @@ export interface ProducerKind {
   readonly batchBytes: number
 }
 
+/** How long ago what a record tells of may have been. */
+const tardyMsMax = 60_000
+
 const patientMs = 48 * 3_600_000
 
 export function drawProducerKind(random: SeededRandom): ProducerKind {
@@ -83,7 +86,9 @@ function send({ stage, client, kind, promise, producer }: Sending, sequence: num
   const key = random.chance(0.3) ? `key${random.between(0, 9)}` : null
   const filler = 'x'.repeat(fillerBytes(random, temper))
   const value = `${promise.name}/${sequence} ${filler}`
-  const timestamp = client.environment.clock.now()
+  // Drawn only where there are some: other seeds keep their course.
+  const isTardy = temper.tardyChance > 0 && random.chance(temper.tardyChance)
+  const timestamp = client.environment.clock.now() - (isTardy ? random.between(1, tardyMsMax) : 0)
   const record = history.send({
     producer: promise,
     sequence,

@@ -7,6 +7,7 @@
 
 import type { PartitionHistory, TopicPromise } from './history.ts'
 import { newestTimestamp, segmentEnd } from './log-files.ts'
+import { lettingGo } from './recovered-logs.ts'
 import type { SimulatedProcess } from './simulated-world.ts'
 import type { Stage } from './stage.ts'
 import { Violation } from './violation.ts'
@@ -69,6 +70,7 @@ export class SegmentRemovals {
     this.#stage.trace.say('host', `${name} lets go of ${base} to ${end}`)
     // One that had gone before may have come back after a loss of power.
     if (end > startMax && !isExpired) this.#mustBeTooMuch(partition, { process, directory, end })
+    lettingGo(partition, content)
     partition.expiredUpTo = Math.max(partition.expiredUpTo, end)
   }
 

@@ -89,6 +89,8 @@ export interface Temper {
   readonly largeChance: number
   /** Of a record: that it lies in several sectors, of which a loss of power may take some. */
   readonly wideChance: number
+  /** Of a record: that it tells of what was some time ago, so that timestamps are not in order. */
+  readonly tardyChance: number
   readonly tailCacheBytes: number
   readonly topics: readonly SimulatedTopic[]
   readonly ledger: SimulatedLedger
@@ -185,6 +187,7 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
     decisionFailChance: mayFailDeciding ? 0.3 : 0,
     checkpointEndChance: 0,
     wideChance: 0.05,
+    tardyChance: 0,
     stateSegmentBytes: null,
     blows: { ...blows, failedWrite },
   }
@@ -200,10 +203,11 @@ function troubled(random: SeededRandom, usual: Temper): Temper {
   const mayEndRolling = blows.powerLoss > 0 && random.chance(0.8)
   const rollEndChance = mayEndRolling ? random.pick([0.05, 0.3]) : 0
   const wideChance = random.chance(0.4) ? 0.5 : 0.05
-  const mayEndWriting = blows.powerLoss > 0 && random.chance(0.6)
-  const isSlow = disk === never && mayEndWriting && random.chance(0.7)
+  const mayEndWriting = blows.powerLoss > 0 && random.chance(0.8)
+  const isSlow = disk === never && mayEndWriting && random.chance(0.8)
   const segmented = drawSmallSegments(random, usual)
-  const checkpointMs = mayEndWriting ? random.pick(checkpointIntervalsMs) : null
+  const isOften = mayEndWriting || segmented.topics !== usual.topics
+  const checkpointMs = isOften ? random.pick(checkpointIntervalsMs) : null
   // Of two directories one is to fail while the other goes on: what one holds tells of the other.
   const diskErrors = logDirs.length > 1 ? Math.max(3, blows.diskErrors) : blows.diskErrors
   const settings = new Map([...segmented.settings, [settledInterval, '0']])
@@ -214,8 +218,9 @@ function troubled(random: SeededRandom, usual: Temper): Temper {
     settings,
     disk: isSlow ? slow(random) : disk,
     rollEndChance,
-    checkpointEndChance: mayEndWriting ? random.pick([0.1, 0.5]) : 0,
+    checkpointEndChance: mayEndWriting ? random.pick([0.3, 1]) : 0,
     wideChance,
+    tardyChance: random.pick([0, 0.3, 0.7]),
     blows: { ...blows, diskErrors },
   }
 }
@@ -264,13 +269,13 @@ export const batchBytesMax = (topics: readonly SimulatedTopic[]): number =>
 
 /** Topics, the ledger, and logs of coordinators, whose segments are full after a few batches. */
 function drawSmallSegments(random: SeededRandom, drawn: Segmented): Segmented {
-  const isUsual = random.chance(0.6)
+  const isUsual = random.chance(0.35)
   const bytes = `${random.pick(smallSegments)}`
   const indexInterval = `${random.pick([0, 100])}`
   const stateSegmentBytes = random.pick([null, 8_000, 16_000])
   if (isUsual) return { ...drawn, stateSegmentBytes: null }
   const withSmall = (configs: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
-    if (drawn.largeChance > 0 || random.chance(0.3)) return configs
+    if (drawn.largeChance > 0 || random.chance(0.2)) return configs
     const others = new Map(configs)
     others.set('internal.segment.bytes', bytes).set('index.interval.bytes', indexInterval)
     // Else they would never be full.
