@@ -1,7 +1,8 @@
 /**
  * Does the simulator see what it is there to see? `npm run mutate` breaks the product on purpose, in each
  * way that `mutations.ts` lists, and runs the simulated scenario with seed after seed until one tells that
- * a promise was violated. A mutation that no seed finds within a minute shows where the simulator is weak;
+ * a promise was violated. The seed that is kept for a mutation goes first (`kept-seeds.ts`), then all from
+ * the first on. A mutation that no seed finds within a minute shows where the simulator is weak;
  * the minute is one of processor time, so that the result does not depend on what else the machine does.
  *
  * Each mutation is compiled in a copy of the sources in a temporary directory and run in a process of its
@@ -24,16 +25,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { SeedReport } from './mutant.ts'
+import { keptSeeds } from './mutations/kept-seeds.ts'
 import { type Mutation, mutated } from './mutations/mutation.ts'
 import { mutations } from './mutations.ts'
 
 const usage = `Usage: npm run mutate -- [--only NAME[,NAME...]] [--seconds N] [--jobs N] [--list]
-                             [--first S] [--baseline N]
+                             [--search] [--first S] [--baseline N]
 
   --only NAME   these mutations only; a beginning of the name will do
   --seconds N   how long to look for each, 60 unless given: seconds of processor time of the process that
                 simulates, so that a busy machine finds what an idle one finds
-  --first S     the first seed, 1 unless given
+  --search      go by no kept seeds: what the simulator finds by itself
+  --first S     the first seed of a search, 1 unless given
   --baseline N  how long the product as it is runs at first, in seconds, 20 unless given; later it runs
                 with each seed that has found something
   --jobs N      how many mutations to run at once, 1 unless given
@@ -57,6 +60,13 @@ interface Run {
   readonly trouble: string | null
 }
 
+interface LookOptions {
+  readonly seconds: number
+  readonly first: number
+  /** Kept seeds are not tried. */
+  readonly isSearch: boolean
+}
+
 interface Row {
   readonly mutation: Mutation
   readonly run: Run
@@ -75,6 +85,7 @@ async function main(): Promise<number> {
     options: {
       only: { type: 'string' },
       seconds: { type: 'string', default: '60' },
+      search: { type: 'boolean', default: false },
       first: { type: 'string', default: '1' },
       baseline: { type: 'string', default: '20' },
       jobs: { type: 'string', default: '1' },
@@ -90,13 +101,14 @@ async function main(): Promise<number> {
     seconds: wholeNumber('seconds', values.seconds),
     baselineSeconds: wholeNumber('baseline', values.baseline),
     first: wholeNumber('first', values.first),
+    isSearch: values.search,
     jobs: wholeNumber('jobs', values.jobs),
   })
 }
 
 async function lookFor(
   chosen: readonly Mutation[],
-  options: { seconds: number; baselineSeconds: number; first: number; jobs: number },
+  options: LookOptions & { readonly baselineSeconds: number; readonly jobs: number },
 ): Promise<number> {
   const startedMs = performance.now()
   const original = join(stage, 'original')
@@ -135,7 +147,7 @@ function checkAll(chosen: readonly Mutation[], directory: string): void {
 async function runMutation(
   mutation: Mutation,
   original: string,
-  options: { seconds: number; first: number; known: ReadonlySet<string>; baseline: Baseline },
+  options: LookOptions & { readonly known: ReadonlySet<string>; readonly baseline: Baseline },
 ): Promise<Run> {
   const { known } = options
   const copy = join(stage, mutation.name)
@@ -156,17 +168,37 @@ async function runMutation(
   }
 }
 
-/** Runs seed after seed; those that fail without the mutation say nothing about it. */
+/** First by the seed that is kept for it. */
 async function findSeed(
   directory: string,
   name: string,
-  options: { seconds: number; first: number; baseline: Baseline },
+  options: LookOptions & { readonly baseline: Baseline },
 ): Promise<Run> {
-  const { baseline } = options
+  const kept = options.isSearch ? undefined : keptSeeds.get(name)
+  if (kept === undefined) return search(directory, name, options)
+  const tried = await search(directory, name, { ...options, first: kept, last: kept })
+  if (tried.found !== null) return tried
+  const run = await search(directory, name, options)
+  return { ...run, seconds: tried.seconds + run.seconds, seeds: tried.seeds + run.seeds }
+}
+
+/** Runs seed after seed; those that fail without the mutation say nothing about it. */
+async function search(
+  directory: string,
+  name: string,
+  options: { seconds: number; first: number; last?: number; baseline: Baseline },
+): Promise<Run> {
+  const { baseline, last: end = seedsMax } = options
   let { first, seconds } = options
   let before = { seconds: 0, seeds: 0 }
   for (;;) {
-    const run = await runSeeds(directory, { first, seconds, name, skip: baseline.failed })
+    const run = await runSeeds(directory, {
+      first,
+      last: end,
+      seconds,
+      name,
+      skip: baseline.failed,
+    })
     const sum = { seconds: before.seconds + run.seconds, seeds: before.seeds + run.seeds }
     const last = run.found?.seed ?? run.stuckSeed
     if (last === null) return { ...run, ...sum }
@@ -174,7 +206,7 @@ async function findSeed(
     before = sum
     first = last + 1
     seconds -= run.seconds
-    if (seconds <= 0) return { ...run, ...sum, found: null }
+    if (seconds <= 0 || first > end) return { ...run, ...sum, found: null }
   }
 }
 
@@ -354,6 +386,11 @@ function conclude(rows: readonly Row[], baseline: Baseline, seconds: number): nu
   const minutes = (seconds / 60).toFixed(1)
   print(`\n${rows.length - missed.length} of ${rows.length} found, in ${minutes} minutes.\n`)
   for (const { name, breaks } of missed) print(`Not found: ${name} (${breaks})\n`)
+  for (const { mutation, run } of rows) {
+    const { name } = mutation
+    if (run.found === null || keptSeeds.get(name) === run.found.seed) continue
+    print(`To be kept: ['${name}', ${run.found.seed}],\n`)
+  }
   for (const [seed, message] of baseline.failures) {
     print(`Without a mutation seed ${seed} fails: ${shortened(message)}\n`)
   }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { keptSeeds } from '../scripts/mutations/kept-seeds.ts'
 import { mutated } from '../scripts/mutations/mutation.ts'
 import { mutations } from '../scripts/mutations.ts'
 
@@ -20,6 +21,12 @@ t.test('names are given once', async (t) => {
   const names = mutations.map(({ name }) => name)
   t.equal(new Set(names).size, names.length)
   t.ok(names.length >= 25)
+})
+
+t.test('seeds are kept for mutations that there are', async (t) => {
+  const names = new Set(mutations.map(({ name }) => name))
+  for (const name of keptSeeds.keys()) t.ok(names.has(name), name)
+  t.ok(keptSeeds.size >= 25)
 })
 
 t.test('a text that is gone, or there twice, is told', async (t) => {
