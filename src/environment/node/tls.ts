@@ -1,20 +1,21 @@
-/** The client's side of TLS by `node:tls`. */
+/** The client's side of TLS by `node:tls`, which is loaded for the first connection: it takes 3 ms. */
 
 import { isIP } from 'node:net'
-import tls from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
 import type { ClientTls } from '../network.ts'
 
 /** What was made of certificates and keys: to read them takes longer than to use them. */
-const contexts = new WeakMap<ClientTls, tls.SecureContext>()
+const contexts = new WeakMap<ClientTls, SecureContext>()
 
-/** Emits `secureConnect` once both sides are satisfied. Throws for certificates and keys that cannot be read. */
-export function connectTls(
+/** Emits `secureConnect` once both sides are satisfied. Rejects for certificates and keys that cannot be read. */
+export async function connectTls(
   options: { readonly host: string; readonly port: number },
   client: ClientTls,
-): tls.TLSSocket {
+): Promise<TLSSocket> {
+  const tls = await import('node:tls')
   const socket = tls.connect({
     ...options,
-    secureContext: contextOf(client),
+    secureContext: contextOf(client, tls.createSecureContext),
     // Addresses are no names that a server could choose its certificate by.
     ...(isIP(options.host) === 0 ? { servername: options.host } : {}),
     ...(client.checksHost ? {} : { checkServerIdentity: () => undefined }),
@@ -23,11 +24,14 @@ export function connectTls(
   return socket.setNoDelay(true).setKeepAlive(true)
 }
 
-function contextOf(client: ClientTls): tls.SecureContext {
+function contextOf(
+  client: ClientTls,
+  createSecureContext: typeof import('node:tls').createSecureContext,
+): SecureContext {
   let context = contexts.get(client)
   if (context === undefined) {
     const { authorities, identity, keyPassword, versionMin, versionMax } = client
-    context = tls.createSecureContext({
+    context = createSecureContext({
       ...(authorities === null ? {} : { ca: authorities }),
       ...(identity === null ? {} : { cert: identity.chain, key: identity.key }),
       ...(keyPassword === null ? {} : { passphrase: keyPassword }),
