@@ -11,7 +11,7 @@ import { type Uuid, zeroUuid } from '../../protocol/types.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import { isInternalTopic } from '../config/internal-topics.ts'
 import { mapInSteps, type Steps } from '../environment/in-turns.ts'
-import type { AutoTopicCreation } from '../metadata/auto-topic-creation.ts'
+import type { AutoTopicCreation, Outcomes } from '../metadata/auto-topic-creation.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
 import type { MetadataImage, TopicImage } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
@@ -46,14 +46,13 @@ export const metadata = (parts: MetadataParts) =>
     apis.metadata,
     async (request, context) => {
       checkTopics(request, context.apiVersion)
-      const outcomes = new Map<string, ErrorRow>()
+      let outcomes: Outcomes = noOutcomes
       if (request.allowAutoTopicCreation && parts.config.get('auto.create.topics.enable')) {
         const missing = await context.inTurns(missingTopics(parts.cache.image, request, context))
         const { allowed, denied } = createTopic.split(context, missing, (name) => name)
-        for (const name of denied) outcomes.set(name, createTopic.error)
         const count = (partitions: number) => context.countMutations(partitions, true)
-        const made = allowed.length === 0 ? [] : await parts.autoTopics.create(allowed, count)
-        for (const [name, error] of made) outcomes.set(name, error)
+        if (allowed.length > 0) outcomes = await parts.autoTopics.create(allowed, count)
+        if (denied.length > 0) outcomes = deniedAmong(denied, outcomes)
       }
       return context.inTurns(answer(parts, request, context, outcomes))
     },
@@ -79,6 +78,14 @@ export const metadata = (parts: MetadataParts) =>
       }),
     },
   )
+
+/** Nothing was to be made. */
+const noOutcomes: Outcomes = { get: () => undefined }
+
+function deniedAmong(denied: readonly string[], others: Outcomes): Outcomes {
+  const names = new Set(denied)
+  return { get: (name) => (names.has(name) ? createTopic.error : others.get(name)) }
+}
 
 /** Topic ids, and names that are null because of them, can be asked for from version 12 on. */
 function checkTopics(request: MetadataRequest, version: number): void {
@@ -130,7 +137,7 @@ function* answer(
   parts: MetadataParts,
   request: MetadataRequest,
   context: RequestContext,
-  outcomes: ReadonlyMap<string, ErrorRow>,
+  outcomes: Outcomes,
 ): Steps<MetadataResponse> {
   const { image } = parts.cache
   const topics = yield* answerTopics(image, request, context, outcomes)
@@ -161,7 +168,7 @@ function* answerTopics(
   image: MetadataImage,
   request: MetadataRequest,
   context: RequestContext,
-  outcomes: ReadonlyMap<string, ErrorRow>,
+  outcomes: Outcomes,
 ): Steps<ResponseTopic[]> {
   const { byName, byId } = image.topics
   if (asksForAll(request, context.apiVersion)) {

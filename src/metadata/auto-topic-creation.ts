@@ -66,6 +66,9 @@ export function replicasSettingOf(name: string): InternalTopic['replicas'] | und
   return internalTopics[name]?.replicas
 }
 
+/** What became of each name that was asked for. */
+export type Outcomes = Pick<ReadonlyMap<string, ErrorRow>, 'get'>
+
 export class AutoTopicCreation {
   readonly #controller: Controller
   readonly #cache: MetadataCache
@@ -82,16 +85,10 @@ export class AutoTopicCreation {
    * (or NONE) of each name; a topic that somebody else created meanwhile is NONE, and one that
    * `countMutations` refused is still unknown.
    */
-  async create(
-    names: readonly string[],
-    countMutations?: CountMutations,
-  ): Promise<ReadonlyMap<string, ErrorRow>> {
+  async create(names: readonly string[], countMutations?: CountMutations): Promise<Outcomes> {
+    // What the controller would say, at the end; not noted for each of so many names.
+    if (names.length > recordsPerRequestMax) return { get: () => errors.POLICY_VIOLATION }
     const outcomes = new Map<string, ErrorRow>()
-    if (names.length > recordsPerRequestMax) {
-      // What the controller would say, at the end.
-      for (const name of names) outcomes.set(name, errors.POLICY_VIOLATION)
-      return outcomes
-    }
     const topics: CreatableTopic[] = []
     for (const name of new Set(names)) {
       if (invalidTopicName(name) !== undefined) outcomes.set(name, errors.INVALID_TOPIC_EXCEPTION)

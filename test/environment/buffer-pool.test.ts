@@ -51,6 +51,8 @@ t.test('the idle ones are bounded, those of another size go first', (t) => {
   t.equal(pool.idleBytes, 1024 * kib)
   for (const buffer of small ?? []) pool.release(buffer)
   t.equal(pool.idleBytes, (512 + 4 * 8) * kib)
+  const gone = large?.filter(({ length }) => length === 0)
+  t.equal(gone?.length, 3, 'what goes gives its memory back at once')
   t.end()
 })
 
@@ -68,6 +70,7 @@ t.test('half of those go that nobody has needed for a while', (t) => {
     pool.trim()
     t.equal(pool.idleBytes, left * 8 * kib)
   }
+  t.ok([...taken, ...needed].every(({ length }) => length === 0))
   t.end()
 })
 

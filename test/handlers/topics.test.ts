@@ -322,6 +322,12 @@ t.test('asking for a topic creates it where both sides allow it', async (t) => {
     0,
   )
 
+  const many = Array.from({ length: 10_001 }, (_, index) => ({ name: `one-of-many-${index}` }))
+  const refused = await ask(apis.metadata, 3, { topics: many } as never)
+  t.ok(refused.topics.every(({ errorCode }) => errorCode === 44))
+  t.equal(refused.topics.length, many.length)
+  t.notOk(metadata.image.topics.byName.has('one-of-many-0'), 'none of too many is made')
+
   const off = await openAdmin({ 'auto.create.topics.enable': 'false' })
   t.match(await off.ask(apis.metadata, 3, { topics: [{ name: 'x' }] as never }), {
     topics: [{ errorCode: 3 }],

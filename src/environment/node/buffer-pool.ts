@@ -8,8 +8,8 @@
  * find no memory here cost a third more, by the collections that they cause and by pages touched first.
  *
  * Small buffers are ordinary slices of Node's own pool, as many objects share its memory and none of
- * them can give it back. Large ones are too rare to keep: their memory goes when they are given back, not
- * when they are collected, since many of them would make V8 collect all the time.
+ * them can give it back. Large ones are too rare to keep. What goes gives its memory back then, not when it is
+ * collected, since much of that would make V8 collect all the time, or stay until it does.
  */
 import type { Buffers } from '../buffers.ts'
 
@@ -99,6 +99,7 @@ export class BufferPool implements Buffers {
       // The oldest lie at the bottom.
       const gone = idle.splice(0, Math.ceil(unneeded / 2))
       this.#idleBytes -= gone.length * 2 ** classLog
+      for (const { memory } of gone) free(memory.buffer as ArrayBuffer)
       this.#unneeded[classLog] = idle.length
     }
   }
@@ -140,6 +141,7 @@ export class BufferPool implements Buffers {
       const block = list.pop()
       if (block === undefined) return
       this.#idleBytes -= block.memory.length
+      free(block.memory.buffer as ArrayBuffer)
     }
   }
 }
