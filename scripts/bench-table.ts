@@ -69,6 +69,12 @@ function ratioOf({ betterIs }: Row, ours: number, theirs: number): number {
   return betterIs === 'more' ? ours / theirs : theirs / ours
 }
 
+/** Two digits: 0.50, 2.0, 5,000. */
+function shownRatio(ratio: number): string {
+  const short = ratio.toPrecision(2)
+  return ratio < 100 ? short : Number(short).toLocaleString('en-US')
+}
+
 /** What is to be reached, and whether it was; why not, where that is known. */
 function reached(row: Row, samples: Samples): string {
   const { name, unit, betterIs, ratio, bound, why } = row
@@ -112,7 +118,7 @@ export function table(rows: readonly Row[], samples: Samples, kinds: readonly Ki
       return [
         name,
         ...kinds.map((kind) => shown(samples.of(kind, name), unit)),
-        row.isOurs ? 'ours alone' : Number.isNaN(ratio) ? '' : `**${ratio.toPrecision(2)}x**`,
+        row.isOurs ? 'ours alone' : Number.isNaN(ratio) ? '' : `**${shownRatio(ratio)}x**`,
         reached(row, samples),
         shareOfLimit(row, samples),
       ]

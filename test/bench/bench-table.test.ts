@@ -22,6 +22,8 @@ t.test('a row says what it is of Kafka, of its aim and of the machine', async (t
     [`kafka/${small}: broker CPU`]: [40],
     'millrace/memory, idle': [64],
     'kafka/memory, idle': [320],
+    'millrace/end to end at 10000/s: p50': [0.4],
+    'kafka/end to end at 10000/s: p50': [2000],
   })
   const text = table(rows, samples, ['millrace', 'kafka'])
   t.equal(
@@ -34,6 +36,7 @@ t.test('a row says what it is of Kafka, of its aim and of the machine', async (t
     'and why',
   )
   t.match(lineOf(text, 'memory, idle'), /\| under 65 MB: met \|/, 'a figure may be the aim')
+  t.match(lineOf(text, 'end to end at 10000/s: p50'), '**5,000x**')
   t.notMatch(text, /transactions/, 'what was not measured is left out')
 })
 
