@@ -13,7 +13,7 @@
  * of a quorum: its state, its snapshots, its voters. What must not: the meaning of the records. Imports
  * `protocol` and `environment`.
  */
-import { assert } from '../../protocol/assert.ts'
+import assert from 'node:assert/strict'
 
 /** What must survive a restart: at most one vote per epoch, and which epochs were led. */
 export interface ElectionState {

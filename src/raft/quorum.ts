@@ -3,7 +3,7 @@
  * flushes them and tells when they are committed. Whatever is appended in one turn is flushed together;
  * what arrives during a flush shares the next one. Nothing is announced as committed before its flush.
  */
-import { assert } from '../../protocol/assert.ts'
+import assert from 'node:assert/strict'
 import { type Uuid, zeroUuid } from '../../protocol/types.ts'
 import type { Clock, Environment, Logger, Timers } from '../environment/environment.ts'
 import { encodeDataBatch, encodeLeaderChange } from './batches.ts'

@@ -3,7 +3,7 @@
  * whether one schema reads what another wrote. Avro and JSON Schema are understood; Protobuf is kept as it
  * came, and a change of it is accepted only where no compatibility is asked for.
  */
-import { assert } from '../../protocol/assert.ts'
+import assert from 'node:assert'
 import { writeJson } from '../connect/json-text.ts'
 import type { Sides } from './avro/comparison.ts'
 import { describeDifference, differences } from './avro/compatibility.ts'

@@ -1,9 +1,9 @@
 /**
  * Requests by `node:http` and `node:https`, which verifies certificates. Connections are kept for what follows, and who
- * asks for more at once than there may be waits for one. Both are loaded for the first request: most brokers
- * make none, and each start would take 4 ms longer.
+ * asks for more at once than there may be waits for one.
  */
-import type { Agent, IncomingHttpHeaders, IncomingMessage, request } from 'node:http'
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
 import { type ClientAnswer, type ClientRequest, type HttpClient, shownUrl } from '../http-client.ts'
 
 const answerMsDefault = 30_000
@@ -11,26 +11,8 @@ const answerBytesDefault = 8 * 1024 * 1024
 /** To one address; in all; and how long one is kept that nobody uses. */
 const limits = { maxSockets: 16, maxFreeSockets: 16, maxTotalSockets: 128, timeout: 20_000 }
 
-/** What asks by one protocol, and its connections. */
-interface Asking {
-  readonly request: typeof request
-  readonly agent: Agent
-}
-
-const asking = new Map<string, Promise<Asking>>()
-
-function askingBy(protocol: string): Promise<Asking> {
-  const loaded = asking.get(protocol) ?? loadAsking(protocol)
-  asking.set(protocol, loaded)
-  return loaded
-}
-
-async function loadAsking(protocol: string): Promise<Asking> {
-  const { request, Agent } = await (protocol === 'https:'
-    ? import('node:https')
-    : import('node:http'))
-  return { request, agent: new Agent({ keepAlive: true, ...limits }) }
-}
+const plain = new http.Agent({ keepAlive: true, ...limits })
+const secure = new https.Agent({ keepAlive: true, ...limits })
 
 export const nodeHttpClient: HttpClient = async (url, request) => {
   const { answerMsMax = answerMsDefault, answerBytesMax = answerBytesDefault } = request
@@ -52,15 +34,16 @@ export const nodeHttpClient: HttpClient = async (url, request) => {
   }
 }
 
-async function answerTo(
+function answerTo(
   url: URL,
   { method, headers, body }: ClientRequest,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const { request, agent } = await askingBy(url.protocol)
+  const isSecure = url.protocol === 'https:'
+  const options = { method, headers, signal, agent: isSecure ? secure : plain }
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method, headers, signal, agent }, resolve)
-    sent.on('error', reject).end(body)
+    const request = (isSecure ? https : http).request(url, options, resolve)
+    request.on('error', reject).end(body)
   })
 }
 

@@ -1,5 +1,5 @@
-/** A listener by `node:http`, which is loaded for the first one. Who goes beyond a limit is cut. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/** A listener by `node:http`. Who goes beyond a limit is cut. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { GivenAnswer, HttpLimits, HttpListener } from '../http-listener.ts'
 
@@ -10,7 +10,6 @@ const pieceBytesMin = 16
 const bodyBytesStart = 4096
 
 export const listenHttp: HttpListener = async (at, limits, answer) => {
-  const { createServer } = await import('node:http')
   const { requestMsMax } = limits
   const places = new Places(limits.connectionsMax)
   const timeouts = { requestTimeout: requestMsMax, headersTimeout: requestMsMax }

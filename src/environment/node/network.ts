@@ -111,17 +111,17 @@ export class NodeNetwork implements Network {
     })
   }
 
-  async connect(to: Endpoint, { timeoutMs = 0, tls = null }: ConnectOptions = {}): Promise<Stream> {
-    const received: Received = { stream: undefined }
-    // TLS has bytes of its own to read, and memory of its own for what it makes of them.
-    const isShared = sharesReads && tls === null
-    const { host, port } = to
-    const reads = isShared ? sharedReads(received, readBytesMax) : {}
-    const socket =
-      tls === null
-        ? net.connect({ host, port, noDelay: true, keepAlive: true, ...reads })
-        : await connectTls({ host, port }, tls)
+  connect(to: Endpoint, { timeoutMs = 0, tls = null }: ConnectOptions = {}): Promise<Stream> {
     return new Promise((resolve, reject) => {
+      const received: Received = { stream: undefined }
+      // TLS has bytes of its own to read, and memory of its own for what it makes of them.
+      const isShared = sharesReads && tls === null
+      const { host, port } = to
+      const reads = isShared ? sharedReads(received, readBytesMax) : {}
+      const socket =
+        tls === null
+          ? net.connect({ host, port, noDelay: true, keepAlive: true, ...reads })
+          : connectTls({ host, port }, tls)
       socket.setTimeout(timeoutMs)
       socket.once('error', reject)
       socket.once('timeout', () => {

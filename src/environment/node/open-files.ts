@@ -1,20 +1,21 @@
 /** How many files the process has open and may have: Linux tells; elsewhere nothing is known. */
-import fs from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import type { OpenFiles } from '../process-use.ts'
 
 const limitsFile = '/proc/self/limits'
 
 export async function openFiles(): Promise<OpenFiles> {
   const [names, limits] = await Promise.all([
-    fs.promises.readdir('/proc/self/fd').catch(() => undefined),
-    fs.promises.readFile(limitsFile, 'utf8').catch(() => ''),
+    readdir('/proc/self/fd').catch(() => undefined),
+    readFile(limitsFile, 'utf8').catch(() => ''),
   ])
   return { open: names?.length, most: mostIn(limits) }
 }
 
 export function mostOpenFiles(): number | undefined {
   try {
-    return mostIn(fs.readFileSync(limitsFile, 'utf8'))
+    return mostIn(readFileSync(limitsFile, 'utf8'))
   } catch {
     return undefined
   }

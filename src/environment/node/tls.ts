@@ -1,21 +1,20 @@
-/** The client's side of TLS by `node:tls`, which is loaded for the first connection: it takes 3 ms. */
+/** The client's side of TLS by `node:tls`. */
 
 import { isIP } from 'node:net'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import tls from 'node:tls'
 import type { ClientTls } from '../network.ts'
 
 /** What was made of certificates and keys: to read them takes longer than to use them. */
-const contexts = new WeakMap<ClientTls, SecureContext>()
+const contexts = new WeakMap<ClientTls, tls.SecureContext>()
 
-/** Emits `secureConnect` once both sides are satisfied. Rejects for certificates and keys that cannot be read. */
-export async function connectTls(
+/** Emits `secureConnect` once both sides are satisfied. Throws for certificates and keys that cannot be read. */
+export function connectTls(
   options: { readonly host: string; readonly port: number },
   client: ClientTls,
-): Promise<TLSSocket> {
-  const tls = await import('node:tls')
+): tls.TLSSocket {
   const socket = tls.connect({
     ...options,
-    secureContext: contextOf(client, tls.createSecureContext),
+    secureContext: contextOf(client),
     // Addresses are no names that a server could choose its certificate by.
     ...(isIP(options.host) === 0 ? { servername: options.host } : {}),
     ...(client.checksHost ? {} : { checkServerIdentity: () => undefined }),
@@ -24,14 +23,11 @@ export async function connectTls(
   return socket.setNoDelay(true).setKeepAlive(true)
 }
 
-function contextOf(
-  client: ClientTls,
-  createSecureContext: typeof import('node:tls').createSecureContext,
-): SecureContext {
+function contextOf(client: ClientTls): tls.SecureContext {
   let context = contexts.get(client)
   if (context === undefined) {
     const { authorities, identity, keyPassword, versionMin, versionMax } = client
-    context = createSecureContext({
+    context = tls.createSecureContext({
       ...(authorities === null ? {} : { ca: authorities }),
       ...(identity === null ? {} : { cert: identity.chain, key: identity.key }),
       ...(keyPassword === null ? {} : { passphrase: keyPassword }),
