@@ -82,11 +82,10 @@ export interface Disk {
   syncDirectoryAsync(path: string): Promise<void>
   /**
    * Has the operating system write all that waits to be written to the file system of `path`, in one go,
-   * where it can be asked to: the syncs that follow have little left to do. True: all files and names under
-   * `path` are on the device as they were when it was called, as if each had been synced; only what could not
-   * be written earlier it may not know. Never rejects.
+   * where it can be asked to: the syncs that follow have little left to do. Promises nothing, and never
+   * rejects.
    */
-  writeBack(path: string): Promise<boolean>
+  writeBack(path: string): Promise<void>
   /** Bytes of the file system that holds `path`. */
   capacity(path: string): { totalBytes: number; usableBytes: number }
   /**

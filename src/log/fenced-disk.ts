@@ -260,7 +260,7 @@ export class FencedDisk implements Disk {
     }
   }
 
-  writeBack(path: string): Promise<boolean> {
+  writeBack(path: string): Promise<void> {
     return this.#disk.writeBack(path)
   }
 

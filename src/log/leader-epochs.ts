@@ -160,14 +160,6 @@ export class LeaderEpochs {
     this.#stored = content
   }
 
-  /** What it returns is called where the file as it is now is durable. */
-  toSync(): () => void {
-    const generation = this.#generation
-    return () => {
-      if (generation === this.#generation && this.#stored !== null) this.#isDurable = true
-    }
-  }
-
   /**
    * As `persist` with `sync`, off the event loop; one at a time. Rejects with DiskError.
    */

@@ -42,8 +42,7 @@ const closedAtOnce = 64
 /**
  * Where so many logs are to be made durable the file system is asked for all of itself first: one after
  * the other each of them makes it write down what it has allocated for the file, which takes a
- * millisecond. Names need no sync of their own then; records are asked for by their own files, which know of
- * writes that failed before.
+ * millisecond.
  */
 const writtenBackMin = 64
 
@@ -199,13 +198,11 @@ export class LogDirectory {
     let failure: { readonly error: unknown } | null = null
     const fail = (error: unknown) => {
       failure ??= { error }
-      return null
+      return false
     }
-    const all = await allInTurns(this.#environment, logs, (log) => log.writeOut().catch(fail))
-    const written = all.filter((one) => one !== null)
-    const isMuch = written.length >= writtenBackMin && this.failure === null
-    if (isMuch && (await this.#disk.writeBack(this.path)))
-      for (const onDevice of written) onDevice()
+    const written = await allInTurns(this.#environment, logs, (log) => log.writeOut().catch(fail))
+    const isMuch = written.filter((isDirty) => isDirty).length >= writtenBackMin
+    if (isMuch && this.failure === null) await this.#disk.writeBack(this.path)
     await allInTurns(this.#environment, logs, (log) => log.close().catch(fail), {
       atOnce: closedAtOnce,
     })

@@ -17,17 +17,14 @@ import {
   partitionNameOf,
 } from './partition-names.ts'
 
-/** To be called where what a log has written out is on the device. */
-export type WrittenOut = () => void
-
 /** What the directory needs of a log that is open in it. */
 export interface OpenLog extends CheckpointedOffsets {
   readonly topic: string
   readonly partition: number
   /** Moves the recovery point up where much was written since the last time. Rejects with DiskError. */
   advance(): Promise<void>
-  /** Hands the operating system what `close` makes durable; null where there is nothing. */
-  writeOut(): Promise<WrittenOut | null>
+  /** Hands the operating system what `close` makes durable; whether there is anything. */
+  writeOut(): Promise<boolean>
   close(): Promise<void>
 }
 

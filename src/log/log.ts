@@ -22,7 +22,6 @@ import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { LogEnd } from './log-end.ts'
-import type { WrittenOut } from './log-inventory.ts'
 import type { AppendResult, LogOptions } from './log-options.ts'
 import { type LogParts, openParts } from './log-parts.ts'
 import { LogReader } from './log-reader.ts'
@@ -383,21 +382,15 @@ export class Log {
   }
 
   /**
-   * Hands the operating system what `close` makes durable, all but the little that replaces other files. Null:
-   * there is nothing; else what is to be called where it is on the device: `close` then asks of the records'
-   * own file alone whether it is. Rejects with DiskError.
+   * Hands the operating system what `close` makes durable, all but the little that replaces other files.
+   * Whether there is anything. Rejects with DiskError.
    */
-  async writeOut(): Promise<WrittenOut | null> {
+  async writeOut(): Promise<boolean> {
     this.#checkUsable()
     await this.#end.settle()
     this.#segments.active.persistIndexes()
     if (this.#segments.bytes > 0) this.#epochs.write(this.nextOffset)
-    if (!this.#segments.isDirty) return null
-    const [onNames, onEpochs] = [this.#segments.namesToSync(), this.#epochs.toSync()]
-    return () => {
-      onNames()
-      onEpochs()
-    }
+    return this.#segments.isDirty
   }
 
   /**

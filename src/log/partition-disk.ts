@@ -94,7 +94,7 @@ export class PartitionDisk implements Disk {
     return this.#disk.syncDirectoryAsync(this.#actual(path))
   }
 
-  writeBack(path: string): Promise<boolean> {
+  writeBack(path: string): Promise<void> {
     return this.#disk.writeBack(this.#actual(path))
   }
 

