@@ -41,8 +41,8 @@ export interface IdleCollectionOptions {
   readonly isBusy: () => boolean
   /** Bytes of all objects and buffers, garbage among them; undefined where nobody can tell now. */
   readonly measure: () => number | undefined
-  /** Takes memory for a buffer and forgets it. */
-  readonly nudge: (bytes: number) => void
+  /** Has V8 collect soon. */
+  readonly nudge: () => void
 }
 
 export class IdleCollection {
@@ -84,9 +84,13 @@ export class IdleCollection {
     this.#summedSquares = 0
     this.#worth *= 2
     this.#nudgedBytes = bytes
-    this.#options.nudge(nudgeBytes)
-    this.#options.nudge(nudgeBytes)
+    this.#options.nudge()
   }
+}
+
+/** Has V8 collect soon, by asking it for memory that nobody will touch. */
+export function nudgeCollection(): void {
+  for (let count = 0; count < 2; count++) Buffer.allocUnsafeSlow(nudgeBytes)
 }
 
 /** To tell, Node opens a file on Linux: it throws EMFILE while the process may open no more. */
@@ -111,7 +115,7 @@ export function collectWhenIdle(): void {
       return utilization >= busyShareMin
     },
     measure: usedBytes,
-    nudge: (bytes) => void Buffer.allocUnsafeSlow(bytes),
+    nudge: nudgeCollection,
   })
   setInterval(() => collection.look(), lookEveryMs).unref()
 }

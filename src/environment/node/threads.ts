@@ -10,8 +10,6 @@ import {
 } from '../threads.ts'
 
 const mebibyte = 1024 * 1024
-/** V8 begins to collect when buffers have grown by so much. */
-const nudgeBytes = 64 * mebibyte
 
 export class NodeThreads implements Threads {
   /** Where the programs lie. */
@@ -137,9 +135,4 @@ export function answerQuestions(
 export function threadBytes(): number {
   const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()
   return objects + buffers
-}
-
-/** Has V8 collect soon, by asking it for memory that nobody will touch. */
-export function nudgeCollection(): void {
-  for (let count = 0; count < 2; count++) Buffer.allocUnsafeSlow(nudgeBytes)
 }
