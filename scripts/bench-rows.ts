@@ -101,7 +101,7 @@ export const bareLoops: readonly BareLoop[] = [
       name: relayName(ratePerSecond),
       options: { isBare: true, ratePerSecond },
       ...relay,
-      figures: { ': p50': 'p50Ms', ': p99': 'p99Ms' },
+      figures: { ': p50': 'p50Ms' },
       cpuPer: 'requests',
     }),
   ),
@@ -119,7 +119,7 @@ export const machineFigures: readonly (readonly [name: string, figure: string])[
 
 /** The unit of a limit of the machine. */
 export function machineUnit(name: string): string {
-  if (/: p\d+$/.test(name)) return 'ms'
+  if (name.endsWith(': p50')) return 'ms'
   if (/^(ping-pong|bare relay)/.test(name)) return name.endsWith(': CPU') ? 'us each' : '/s'
   if (name.endsWith(': CPU')) return 's/GB'
   if (name === 'node -e 0') return 'ms'
@@ -183,12 +183,13 @@ function smallRequests(connections: 16 | 64): Line[] {
   ]
 }
 
+/** A bare relay that collects at another time may have the worse p99: it bounds the median and the CPU alone. */
 function endToEnd(ratePerSecond: number, p99Ratio: number, cpu: Aim): Line[] {
   const name = `end to end at ${ratePerSecond}/s`
   const limit = relayName(ratePerSecond)
   return [
     [`${name}: p50`, 'ms', 'less', { ratio: 2.5, limit: `${limit}: p50` }],
-    [`${name}: p99`, 'ms', 'less', { ratio: p99Ratio, limit: `${limit}: p99` }],
+    [`${name}: p99`, 'ms', 'less', { ratio: p99Ratio }],
     [`${name}: broker CPU`, 'us each', 'less', { ...cpu, limit: `${limit}: CPU` }],
   ]
 }
