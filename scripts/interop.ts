@@ -12,7 +12,7 @@
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
  * broker and application are killed, and `streams` does so with an application of Kafka Streams; `s3` does
  * with tables in an object store what `tables` does with those in directories; `spark`
- * exchanges Delta tables with Spark; `mirror` mirrors topics to Apache Kafka and from it; `connect` has Apache Kafka's
+ * exchanges Delta tables with Spark; `golden` reads the golden tables of Delta's own readers; `mirror` mirrors topics to Apache Kafka and from it; `connect` has Apache Kafka's
  * workers of Connect and ours in one group; `kgo` runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -43,6 +43,7 @@ import { runSerializers } from '../test/interop/registry/serializers.ts'
 import { exchangeInObjectStore } from '../test/interop/s3/exchange.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
 import { exchangeTables } from '../test/interop/tables/exchange.ts'
+import { readGoldenTables } from '../test/interop/tables/golden.ts'
 import { exchangeWithSpark } from '../test/interop/tables/spark.ts'
 import { compareAccess, compareTools } from '../test/interop/tools/comparison.ts'
 import { copyExactlyOnce } from '../test/interop/transactions/exactly-once.ts'
@@ -52,15 +53,16 @@ const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:POR
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
                          registry, which all run unless given; and of compared, access, differential, transactions,
-                         streams, spark, s3, mirror, connect and kgo, which run only where named
+                         streams, spark, golden, s3, mirror, connect and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
   --cases N              of differential for each API and version, 20 unless given
   --seed S               of differential, 1 unless given
   --at NAME,...          of connect: at the brokers millrace and kafka, and vectors, all unless given
-  --delta-python PYTHON  one with the packages deltalake and pyarrow, for tables and
-                         registry; python3 unless given
+  --delta-python PYTHON  one with the packages deltalake and pyarrow, for tables, golden
+                         and registry; python3 unless given
+  --golden DIR           the archives in kernel/tests/golden_data of a checkout of delta-kernel-rs
   --cache DIR            where clients and data are kept from run to run
 `
 const flags = readOptions(usage, {
@@ -72,6 +74,7 @@ const flags = readOptions(usage, {
   seed: { type: 'string', default: '1' },
   at: { type: 'string', default: 'millrace,kafka,vectors' },
   'delta-python': { type: 'string', default: 'python3' },
+  golden: { type: 'string', default: 'delta-kernel-rs/kernel/tests/golden_data' },
   cache: { type: 'string', default: join(tmpdir(), 'millrace-interop') },
 })
 
@@ -195,6 +198,7 @@ const parts =
         'transactions',
         'streams',
         'spark',
+        'golden',
         's3',
         'mirror',
         'connect',
@@ -625,6 +629,10 @@ async function runOthers(): Promise<void> {
   if (chosen.has('tables')) {
     const python = flags['delta-python']
     await exchangeTables({ python, directory: join(work, 'tables') }, report)
+  }
+  if (chosen.has('golden')) {
+    const options = { python: flags['delta-python'], archives: flags.golden }
+    await readGoldenTables({ ...options, directory: join(work, 'golden') }, report)
   }
   if (chosen.has('s3')) {
     const python = flags['delta-python']

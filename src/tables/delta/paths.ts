@@ -22,6 +22,11 @@ export function fileNameOf(path: string): string {
   return name
 }
 
+/** One spelling of an absolute path on this machine, which the log may call `/a`, `file:/a` or `file:///a`. */
+export function canonicalPath(path: string): string {
+  return path.replace(/^file:(?:\/\/)?(?=\/)/i, '')
+}
+
 /** How the log spells a name. */
 export function pathOf(name: string): string {
   return encodeURI(name).replace(/[#?]/g, encodeURIComponent)

@@ -21,6 +21,7 @@ import { corrupt, DeltaError } from './delta-error.ts'
 import { refuseReading } from './features.ts'
 import { readLastCheckpoint } from './last-checkpoint.ts'
 import { type LogListing, type LogSegment, latestVersion, listLog, segmentOf } from './log-files.ts'
+import { canonicalPath } from './paths.ts'
 import { readTableSchema, type TableSchema } from './schema.ts'
 
 export interface Snapshot {
@@ -37,9 +38,10 @@ export interface Snapshot {
   readonly inCommitTimestamp: number | null
 }
 
-/** What a file is known by: the path as it is spelled, and which rows of it are deleted. */
+/** What a file is known by: its path, and which rows of it are deleted. */
 function fileKey({ path, deletionVector }: Pick<FileAction, 'path' | 'deletionVector'>): string {
-  return deletionVector === null ? path : `${path}\0${vectorId(deletionVector)}`
+  const canonical = canonicalPath(path)
+  return deletionVector === null ? canonical : `${canonical}\0${vectorId(deletionVector)}`
 }
 
 function vectorId({ storageType, pathOrInlineDv, offset }: DeletionVectorDescriptor): string {

@@ -6,17 +6,24 @@
     delta.py merge PATH           odd ids up to 39 updated or inserted
     delta.py append PATH FIRST N  N commits of one row each, ids from FIRST on
     delta.py changes PATH A B     what versions A to B changed, as `millrace tables changes`
+    delta.py unpack FROM TO       archives of golden tables
+    delta.py rows PATH            rows of a directory of Parquet files, as read
 """
 import base64
 import datetime
 import decimal
+import io
 import json
 import math
+import pathlib
 import re
+import struct
 import sys
+import tarfile
 
 import deltalake
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, WriterProperties, write_deltalake
 
 # Node before 22.15 reads no zstd, which some of its operations write by default.
@@ -42,7 +49,7 @@ def shown(value, kind):
             return "NaN"
         if math.isinf(value):
             return "Infinity" if value > 0 else "-Infinity"
-        return value
+        return shortest(value) if pa.types.is_float32(kind) else value
     if pa.types.is_timestamp(kind):
         value = value.astimezone(datetime.timezone.utc) if value.tzinfo else value
         return value.strftime("%Y-%m-%dT%H:%M:%S.%f") + ("Z" if kind.tz else "")
@@ -53,16 +60,32 @@ def shown(value, kind):
     if pa.types.is_struct(kind):
         return {field.name: shown(value[field.name], field.type) for field in kind}
     if pa.types.is_map(kind):
-        return {k: shown(v, kind.item_type) for k, v in value}
+        if pa.types.is_string(kind.key_type):
+            return {k: shown(v, kind.item_type) for k, v in value}
+        pairs = [(shown(k, kind.key_type), shown(v, kind.item_type)) for k, v in value]
+        return [{"key": k, "value": v} for k, v in pairs]
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or hasattr(kind, "value_type"):
         return [shown(one, kind.value_type) for one in value]
     return value
 
 
+def shortest(single):
+    """A float of four bytes, in as few digits as tell it from its neighbours."""
+    texts = (f"{single:.{digits}g}" for digits in range(1, 10))
+    return next(float(text) for text in texts if as_single(text) == single)
+
+
+def as_single(text):
+    return struct.unpack("f", struct.pack("f", float(text)))[0]
+
+
 def read(path):
     table = DeltaTable(path)
     result = QueryBuilder().register("t", table).execute("select * from t")
-    rows = pa.table(result)
+    print_rows(pa.table(result))
+
+
+def print_rows(rows):
     kinds = {field.name: field.type for field in rows.schema}
     for batch in rows.to_batches(1000):
         for row in batch.to_pylist():
@@ -161,9 +184,20 @@ def changes(path, first, last):
         printed(row, kinds)
 
 
+def unpack(archives, directory):
+    for archive in sorted(pathlib.Path(archives).glob("*.tar.zst")):
+        with pa.input_stream(str(archive), compression="zstd") as stream:
+            tarfile.open(fileobj=io.BytesIO(stream.read())).extractall(directory, filter="data")
+
+
+def rows(path):
+    for file in sorted(pathlib.Path(path).rglob("[!._]*.parquet")):
+        print_rows(pq.read_table(file, partitioning=None, coerce_int96_timestamp_unit="us"))
+
+
 command, *arguments = sys.argv[1:]
 if command == "version":
     print("deltalake", deltalake.__version__)
 else:
-    commands = {"read": read, "write": write, "append": append, "changes": changes, "merge": merge}
-    commands[command](*arguments)
+    commands = [read, write, append, changes, merge, unpack, rows]
+    {command.__name__: command for command in commands}[command](*arguments)

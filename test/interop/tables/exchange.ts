@@ -12,9 +12,9 @@ import type { Report } from '../directories/exchange.ts'
 
 // Compiled tests run from build/, one folder deeper than their source.
 const root = fileURLToPath(new URL('../../../..', import.meta.url))
-const program = join(root, 'test/interop/tables/delta.py')
+export const program = join(root, 'test/interop/tables/delta.py')
 const writer = fileURLToPath(new URL('./writer.js', import.meta.url))
-const millrace = join(root, 'build/bundle/cli.js')
+export const millrace = join(root, 'build/bundle/cli.js')
 /** Writers at once of each kind, and commits of each. */
 const kills = 20
 const writers = { ours: 3, theirs: 2, commits: 20 }

@@ -10,12 +10,11 @@ import { fileURLToPath } from 'node:url'
 import type { Report } from '../directories/exchange.ts'
 import { JavaProgram } from '../java-program.ts'
 import { fetchSpark, sparkFlags, sparkJars } from '../spark-jars.ts'
-import { attempt, type OurTable, ours, ourTables, run, same } from './exchange.ts'
+import { attempt, millrace, type OurTable, ours, ourTables, run, same } from './exchange.ts'
 import { theirTables } from './spark-tables.ts'
 
 // Compiled tests run from build/, one folder deeper than their source.
 const root = fileURLToPath(new URL('../../../..', import.meta.url))
-const millrace = join(root, 'build/bundle/cli.js')
 export interface SparkOptions {
   /** Where jars are kept from run to run. */
   readonly cache: string

@@ -73,6 +73,14 @@ t.test('the log is replayed to any of its versions', async (t) => {
   await t.rejects(versionAt(made.storage, 1000), { message: /1970-01-01T00:00:01/ })
 })
 
+t.test('a file is one, however the log spells its absolute path', async (t) => {
+  const remove = (path: string) => ({ remove: { path, dataChange: true } })
+  const made = new Made()
+    .commit(0, [plainProtocol, twoColumns, add('/gone/a%20b'), add('file:/gone/c'), add('/gone/d')])
+    .commit(1, [remove('file:/gone/a%20b'), remove('/gone/c'), remove('file:///gone/d')])
+  t.strictSame(await made.rows(), [])
+})
+
 t.test('a log may have more commits than a call has arguments', async (t) => {
   const commits = new Map<number, LogFile>()
   for (let version = 200_000; version > 0; version--) {
