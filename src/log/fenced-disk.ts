@@ -214,7 +214,8 @@ export class FencedDisk implements Disk {
     const isRoot = path === this.#options.root
     const partition = isRoot ? null : this.#partitionOf(`${path}/`)
     this.check(partition)
-    if (isRoot && !this.#hasNewNames) return
+    // What a sync under way covers is durable no sooner than that is done.
+    if (isRoot && !this.#hasNewNames && this.#rootSync === null) return
     try {
       this.#disk.syncDirectory(path)
       if (isRoot) this.#hasNewNames = false

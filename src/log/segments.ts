@@ -32,6 +32,15 @@ export interface SegmentsOptions {
   readonly createSegment: (baseOffset: number) => Segment
 }
 
+/** What a sync covers. */
+interface Taken {
+  readonly segments: readonly Segment[]
+  readonly hasNames: boolean
+  readonly isDirectoryNew: boolean
+}
+
+const nothingTaken: Taken = { segments: [], hasNames: false, isDirectoryNew: false }
+
 export class Segments {
   readonly list: Segment[]
   readonly #disk: Disk
@@ -51,6 +60,8 @@ export class Segments {
   /** After it nothing is known of what is durable: no later sync may count. */
   #syncFailure: { readonly error: unknown } | null = null
   #sync: Promise<void> | null = null
+  /** What it has taken, which is durable no sooner than it is done. */
+  #syncing: Taken = nothingTaken
   #nextSync: Promise<void> | null = null
   /**
    * Grows with every truncation: a sync that began before one says nothing about what came after.
@@ -322,6 +333,7 @@ export class Segments {
   /** As `sync`, blocking: for what is found at start, and what must be durable before a roll. Throws DiskError. */
   syncNow(endOffset: number): void {
     if (this.#syncFailure !== null) throw this.#syncFailure.error
+    this.#takeBack()
     this.#syncNames()
     for (const segment of this.#dirty) segment.syncNow()
     this.#dirty.clear()
@@ -346,6 +358,8 @@ export class Segments {
     } catch (error) {
       this.#syncFailure ??= { error }
       throw error
+    } finally {
+      this.#syncing = nothingTaken
     }
     if (truncations === this.#truncations) {
       this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
@@ -358,6 +372,7 @@ export class Segments {
     const closed = [...this.#closed]
     this.#dirty.clear()
     this.#closed.clear()
+    this.#syncing = { ...nothingTaken, segments: dirty }
     const [isReplaced] = await Promise.all([
       // Nobody has to know of epochs without records.
       this.bytes > 0 && this.#epochs.sync(endOffset),
@@ -367,6 +382,7 @@ export class Segments {
     if (isReplaced) this.markNames()
     if (!this.#hasNewNames || (dirty.length === 0 && !this.#mustSyncNames)) return
     const isDirectoryNew = this.#takeNames()
+    this.#syncing = { segments: dirty, hasNames: true, isDirectoryNew }
     await Promise.all([
       this.#disk.syncDirectoryAsync(this.#directory),
       isDirectoryNew ? this.#disk.syncDirectoryAsync(parentOf(this.#directory)) : undefined,
@@ -380,6 +396,14 @@ export class Segments {
     } catch (error) {
       if (this.list.includes(segment)) throw error
     }
+  }
+
+  /** Who cannot wait for the sync under way syncs as well what that has taken. */
+  #takeBack(): void {
+    const { segments, hasNames, isDirectoryNew } = this.#syncing
+    for (const segment of segments) if (this.list.includes(segment)) this.#dirty.add(segment)
+    this.#hasNewNames ||= hasNames
+    this.#isDirectoryNew ||= isDirectoryNew
   }
 
   #syncNames(): void {
