@@ -151,6 +151,8 @@ export class OffsetCheckpoints {
       replaceFile(this.#disk, file.path, atOnce(this.#format(file)), { sync: true })
       file.written = file.changes
     }
+    // One that was written in the background has its content, and perhaps not its name yet.
+    this.#disk.syncDirectory(this.#directory)
     this.#forgotten.clear()
   }
 

@@ -44,11 +44,17 @@ class Offsets {
 }
 
 class Place {
-  readonly world = new SimulatedWorld(1, { onLog: (line) => void this.lines.push(line) })
+  readonly world: SimulatedWorld
   readonly lines: string[] = []
   readonly failures: string[] = []
-  process: SimulatedProcess = this.world.start('broker')
-  directory = this.open()
+  process: SimulatedProcess
+  directory: LogDirectory
+
+  constructor(seed = 1) {
+    this.world = new SimulatedWorld(seed, { onLog: (line) => void this.lines.push(line) })
+    this.process = this.world.start('broker')
+    this.directory = this.open()
+  }
 
   get disk(): MemoryDisk {
     return this.process.disk
@@ -331,6 +337,32 @@ t.test('a name that is given up is forgotten before it is used again', async (t)
   long.log(topic)
   t.match(long.directory.partitions.setAside(`${topic}-0`), /^x{214}-0\.[0-9a-f]{32}-stray$/)
 })
+
+t.test(
+  'that it is forgotten is durable, whoever has written that and has not synced it',
+  async (t) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const place = new Place(seed)
+      const log = place.log('orders', { recoveryPoint: 9, logStartOffset: 9, highWatermark: 9 })
+      place.directory.logs.writeCheckpoints()
+      place.directory.logs.unregister(log)
+      place.directory.logs.forget('orders-0')
+      place.directory.logs.checkpoint().catch(() => {})
+      const names = place.disk.syncDirectoryAsync.bind(place.disk)
+      const isNamed = new Promise<void>((resolve) => {
+        place.disk.syncDirectoryAsync = (at) => {
+          resolve()
+          return names(at)
+        }
+      })
+      await place.world.run(isNamed)
+      t.match(place.directory.logs.offsetsOf('orders-0'), { logStartOffset: 0 })
+      place.world.crash(place.process)
+      place.process = place.world.start('broker')
+      t.match(place.open().logs.offsetsOf('orders-0'), { logStartOffset: 0 }, `seed ${seed}`)
+    }
+  },
+)
 
 t.test('names that are no partitions, and some that are', async (t) => {
   const place = new Place()
