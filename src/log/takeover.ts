@@ -22,6 +22,7 @@ import type { LogConfig } from './log-config.ts'
 import type { LogEnd } from './log-end.ts'
 import type { OpenLog } from './log-inventory.ts'
 import type { PartitionDisk } from './partition-disk.ts'
+import type { ProducerSnapshots } from './producer-snapshot.ts'
 import type { ProducerStates } from './producer-states.ts'
 import type { Segments } from './segments.ts'
 
@@ -44,6 +45,7 @@ export interface TakeoverSide {
   readonly segments: Segments
   readonly epochs: LeaderEpochs
   readonly producers: ProducerStates
+  readonly snapshots: ProducerSnapshots
   readonly end: LogEnd
   readonly startAt: (offset: number) => void
   /** Nobody reads it any more. */
@@ -59,10 +61,7 @@ export function takePlace(next: TakeoverSide, current: TakeoverSide): void {
     throw new KafkaError(errors.KAFKA_STORAGE_ERROR, message)
   }
   next.epochs.copy(current.epochs)
-  // Those of whose batches none is left: nothing else tells of them.
-  const { logEndOffset } = log
-  const producers = current.producers.entries()
-  next.producers.addUnknown(producers.filter(({ lastOffset }) => lastOffset < logEndOffset))
+  takeOverProducers(next, current)
   next.startAt(current.log.logStartOffset)
   log.updateHighWatermark(current.log.highWatermark)
   log.cleanable.copy(current.log.cleanable)
@@ -70,6 +69,19 @@ export function takePlace(next: TakeoverSide, current: TakeoverSide): void {
   log.updateConfig(current.log.config)
   current.end.handOver(next.end)
   giveWay(current, doomed)
+}
+
+/** Of those of whose batches none is left nothing else tells: they are in a snapshot, durably, before `current` goes. */
+function takeOverProducers(
+  { log, producers, snapshots }: TakeoverSide,
+  current: TakeoverSide,
+): void {
+  const { logEndOffset } = log
+  const known = current.producers.entries().filter(({ lastOffset }) => lastOffset < logEndOffset)
+  if (!producers.addUnknown(known)) return
+  snapshots.keepOnly((offset) => offset !== logEndOffset)
+  snapshots.take(logEndOffset, producers.entries())
+  snapshots.replaceBatchesBelow(logEndOffset)
 }
 
 /** Makes `next` durable and exchanges the directories' names; gives that of `current`'s directory now. */

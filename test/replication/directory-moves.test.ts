@@ -243,6 +243,28 @@ t.test('a partition takes along all that it is', async (t) => {
   await story.check(t, 'back')
 })
 
+t.test('who wrote what is deleted is known to the copy, however the process ends', async (t) => {
+  for (const how of ['kill', 'crash'] as const) {
+    for (let seed = 1; seed <= 8; seed++) {
+      const story = new Story({}, seed)
+      const producer = { producerId: 5, producerEpoch: 1, baseSequence: 0 }
+      await story.path.world.run(story.send(2, producer))
+      await story.write(9)
+      await story.path.call(deleteRecords(story.path.parts), 2, {
+        topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, offset: 20 }] }],
+        timeoutMs: 1000,
+      })
+      story.partition.tend((log) => log.deleteOldSegments())
+      t.equal(await story.alter('/two'), 0)
+      await story.settle()
+      story.restart(how)
+      t.equal(story.place, '/two')
+      const again = batchOf(['value 0', 'value 1'], producer)
+      t.ok(story.partition.append(again, { acks: 1 }).isDuplicate, `${how}, seed ${seed}`)
+    }
+  }
+})
+
 t.test('a transaction whose records are all deleted is open after the move, too', async (t) => {
   const story = new Story()
   const { world } = story.path
