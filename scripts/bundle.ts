@@ -10,8 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type RollupWarning, rollup } from 'rollup'
+import { asFunction } from '../src/environment/node/compiled-file.ts'
 import { brokerFile, cacheFile, compileBroker } from '../src/launcher.ts'
 import { joinPackages } from './joined-packages.ts'
+import { requireLater } from './later-modules.ts'
 
 const build = fileURLToPath(new URL('..', import.meta.url))
 const output = join(build, 'bundle')
@@ -23,6 +25,8 @@ const threads = ['compaction-thread', 'connect-thread', 'connector-thread', 'con
 const packages = /^(node:|pino|lz4|snappyjs|crc-32)/
 /** Loaded by every start; the others are native, or may be missing. */
 const joinedPackages = ['pino', 'snappyjs']
+/** Few brokers need them, and they take milliseconds to load: each is loaded when something of it is asked for. */
+const laterModules = ['node:assert', 'node:assert/strict', 'node:http', 'node:https', 'node:tls']
 const onwarn = (warning: RollupWarning) => {
   // TypeScript's own helper for the import of a computed name looks there for one that is loaded already.
   if (warning.code === 'THIS_IS_UNDEFINED' && warning.id?.endsWith('node/modules.js')) return
@@ -40,10 +44,11 @@ async function joinFiles(): Promise<void> {
   // It would fail when it is reached, and tests of the sources would not see it.
   if (/\bimport\(['"]node:/.test(joined))
     throw new Error('code from the cache cannot import() modules of Node')
-  writeFileSync(brokerPath, toAscii(joined))
+  writeFileSync(brokerPath, asFunction(toAscii(requireLater(joined, laterModules))))
   for (const thread of threads) await joinIntoOne(join(build, `src/${thread}.js`), `${thread}.cjs`)
-  // For workers that are processes, whose files are modules.
-  writeFileSync(join(output, 'connector-thread.js'), "import './connector-thread.cjs'\n")
+  // For workers that are processes, whose files are named so.
+  writeFileSync(join(output, 'connector-thread.js'), "require('./connector-thread.cjs')\n")
+  writeFileSync(join(output, 'package.json'), '{ "type": "commonjs" }\n')
   const rest = await rollup({
     input: { millrace: launcher, cli: join(build, 'src/cli/millrace.js') },
     external: packages,
@@ -59,7 +64,8 @@ async function joinFiles(): Promise<void> {
   })
   await rest.write({
     dir: output,
-    format: 'es',
+    // Node starts some milliseconds sooner where it has no modules of ECMAScript to load.
+    format: 'cjs',
     // Every command of the command line is a file of its own, loaded when it is asked for.
     chunkFileNames: '[name].js',
     // Rollup drops the first line of the entries, without which a shell cannot run them.

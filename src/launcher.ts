@@ -6,7 +6,7 @@
 import { type CompiledFile, compileFile } from './environment/node/compiled-file.ts'
 import { isProgram } from './environment/node/program.ts'
 
-/** The file of the bundle that holds `main.ts` and all that it imports, most packages too, as CommonJS. */
+/** The file of the bundle that holds `main.ts` and all that it imports, most packages too, as a function. */
 export const brokerFile = 'broker.cjs'
 /** What V8 made of it. */
 export const cacheFile = 'broker.cache'
@@ -22,4 +22,5 @@ export async function start(args: readonly string[]): Promise<void> {
   await compileBroker(new URL('./', import.meta.url)).exports.start(args)
 }
 
-if (isProgram(import.meta.url)) await start(process.argv.slice(2))
+// Not awaited: the bundle of this file is CommonJS.
+if (isProgram(import.meta.url)) void start(process.argv.slice(2))

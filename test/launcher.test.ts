@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { test } from 'tap'
+import { asFunction } from '../src/environment/node/compiled-file.ts'
 import { brokerFile, cacheFile, compileBroker } from '../src/launcher.ts'
 
 /** Stands for the broker: says what it was started with, and what the module system gave it. */
-const source = `
+const source = asFunction(`
   const path = require('node:path')
   exports.start = async (args) => { globalThis.launched = [...args, path.basename(__filename)] }
-`
+`)
 
 test('a broker is compiled from its code cache, and without it as well', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-launcher-'))
