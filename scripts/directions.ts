@@ -42,7 +42,9 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/registry',
     'src/registry/avro',
     'src/connect/json-text.ts',
+    'src/connect/float-text.ts',
     'src/connect/failures.ts',
+    'src/tables/columns/json-string.ts',
   ],
   'src/connect/runtime/distributed': [
     'protocol',
@@ -54,7 +56,12 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
     'src/connect/failures.ts',
   ],
   // Exact JSON: connect's own, and it knows nothing of connectors.
-  'src/connect/json-text.ts': ['src/connect/failures.ts', 'src/tables/columns/json-string.ts'],
+  'src/connect/json-text.ts': [
+    'src/connect/failures.ts',
+    'src/connect/float-text.ts',
+    'src/tables/columns/json-string.ts',
+  ],
+  'src/connect/float-text.ts': [],
   'src/connect/failures.ts': [],
   'src/registry/avro': ['src/connect/json-text.ts', 'src/connect/failures.ts'],
   'src/registry': [

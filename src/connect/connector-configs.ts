@@ -15,6 +15,7 @@ import {
   string,
 } from '../config/definition.ts'
 import { ConfigDef, type ConfigKey, key, required } from './config-def.ts'
+import { javaPattern } from './java-pattern.ts'
 
 type Common = Partial<ConfigKey>
 
@@ -223,21 +224,11 @@ const sourceKeys = {
 export const sinkConfig = new ConfigDef(sinkKeys)
 export const sourceConfig = new ConfigDef(sourceKeys)
 
-/** A pattern of Java's that is also one here. */
 function regularExpression(): { allowed: string; check: (text: string) => void } {
   return {
     allowed: 'a regular expression',
     check: (text) => {
-      topicsPattern(text)
+      javaPattern(text)
     },
-  }
-}
-
-/** Matches whole names. Throws Error that says what is wrong. */
-export function topicsPattern(text: string): RegExp {
-  try {
-    return new RegExp(`^(?:${text})$`)
-  } catch (cause) {
-    throw new Error(`Invalid regular expression: ${(cause as Error).message}`, { cause })
   }
 }

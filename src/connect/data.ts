@@ -32,6 +32,7 @@ import {
   timeName,
   timestampName,
 } from './logical.ts'
+import { textOf } from './value-text.ts'
 
 export type PrimitiveType =
   | 'INT8'
@@ -82,7 +83,7 @@ export class Schema {
   readonly valueSchema: Schema | null
   readonly #byName: ReadonlyMap<string, Field>
 
-  /** Throws DataException where the default value is none of this schema, or a field comes twice. */
+  /** Throws DataException where the default value is none of this schema, or a field has no name or comes twice. */
   constructor(type: Type, shape: Shape) {
     this.type = type
     this.isOptional = shape.optional ?? false
@@ -94,6 +95,7 @@ export class Schema {
     this.valueSchema = shape.valueSchema ?? null
     this.fields = (shape.fields ?? []).map(([name, schema], index) => ({ name, index, schema }))
     this.#byName = new Map(this.fields.map((field) => [field.name, field]))
+    if (this.#byName.has('')) throw new DataException('fieldName cannot be null.')
     if (this.#byName.size < this.fields.length)
       throw new DataException('Cannot create field because of field name duplication')
     this.defaultValue = null
@@ -228,9 +230,9 @@ export class Struct {
   }
 
   toString(): string {
-    const parts = this.schema.fields.flatMap(({ name, index }) => {
+    const parts = this.schema.fields.flatMap(({ name, index, schema }) => {
       const value = this.#values[index]
-      return value === null ? [] : [`${name}=${String(value)}`]
+      return value === null ? [] : [`${name}=${textOf(schema, value)}`]
     })
     return `Struct{${parts.join(',')}}`
   }

@@ -5,6 +5,7 @@
  */
 import { stringEnd } from '../tables/columns/json-string.ts'
 import { DataException } from './failures.ts'
+import { float32Text, float64Text } from './float-text.ts'
 
 /** A number with a fraction or an exponent, as it was written. */
 export class Fraction {
@@ -30,7 +31,8 @@ export function parseJson(text: string): Json {
   return value
 }
 
-const number = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+/** Zeros may lead, as Kafka's own reader lets them. */
+const number = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y
 const space = /[ \t\n\r]*/y
 const words = new Map<string, readonly [string, Json]>([
   ['t', ['true', true]],
@@ -144,38 +146,38 @@ export function writeJson(value: Json): string {
   if (value instanceof Fraction) return value.text
   if (typeof value === 'bigint') return value.toString()
   if (Array.isArray(value)) return `[${value.map(writeJson).join(',')}]`
-  if (!(value instanceof Map)) return JSON.stringify(value)
-  const members = Array.from(
-    value,
-    ([name, member]) => `${JSON.stringify(name)}:${writeJson(member)}`,
-  )
+  if (typeof value === 'string') return stringJson(value)
+  if (!(value instanceof Map)) return String(value)
+  const members = Array.from(value, ([name, member]) => `${stringJson(name)}:${writeJson(member)}`)
   return `{${members.join(',')}}`
 }
+
+/** As Kafka's own writer has them, for the bytes of keys decide on partitions: those beyond 16 bits as two escapes. */
+function stringJson(text: string): string {
+  const written = JSON.stringify(text)
+  return /[\ud800-\udfff]|\\u/.test(written)
+    ? written.replace(/\\u([0-9a-f]{4})|\\.|[\ud800-\udfff]/g, (found, digits?: string) => {
+        if (digits !== undefined) return `\\u${digits.toUpperCase()}`
+        return found.startsWith('\\') ? found : `\\u${hex4(found)}`
+      })
+    : written
+}
+
+const hex4 = (character: string) =>
+  character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
 
 /** Always with a fraction or an exponent, so that a reader takes it for no integer. */
 export function floatJson(value: number): Json {
   // As Kafka's own writer has it: JSON knows no such numbers.
-  if (!Number.isFinite(value)) return String(value)
-  return new Fraction(floatText(value))
+  return Number.isFinite(value) ? new Fraction(float64Text(value)) : String(value)
 }
 
-/** The shortest text that reads as the same FLOAT32. */
 export function float32Json(value: number): Json {
-  if (!Number.isFinite(value)) return String(value)
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits))
-    if (Math.fround(short) === value) return new Fraction(floatText(short))
-  }
-  return new Fraction(floatText(value))
-}
-
-function floatText(value: number): string {
-  const text = Object.is(value, -0) ? '-0' : String(value)
-  return /[.e]/.test(text) ? text : `${text}.0`
+  return Number.isFinite(value) ? new Fraction(float32Text(value)) : String(value)
 }
 
 /** A terminal may do as a control character says. */
 function quoted(character: string): string {
   if (/\P{C}/u.test(character)) return `'${character}'`
-  return `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+  return `U+${hex4(character)}`
 }

@@ -47,6 +47,18 @@ export class Decimal {
     return new Decimal(BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`)), scale)
   }
 
+  /** Without what is behind the point. */
+  truncated(): bigint {
+    const power = 10n ** BigInt(Math.abs(this.scale))
+    return this.scale < 0 ? this.unscaled * power : this.unscaled / power
+  }
+
+  /** Null: there is something behind the point. */
+  whole(): bigint | null {
+    const whole = this.truncated()
+    return this.scale <= 0 || whole * 10n ** BigInt(this.scale) === this.unscaled ? whole : null
+  }
+
   /** The shortest two's complement of the unscaled number, big-endian. */
   toBytes(): Buffer {
     // The magnitude of a negative number is that of its complement: -128 fits where 127 does.
@@ -59,6 +71,17 @@ export class Decimal {
 
   equals(other: Decimal): boolean {
     return this.unscaled === other.unscaled && this.scale === other.scale
+  }
+
+  /** As Java prints it: with an exponent where digits of it would be none of its own, or many zeros. */
+  canonicalText(): string {
+    const digits = this.unscaled.toString().replace('-', '')
+    const exponent = digits.length - 1 - this.scale
+    if (this.scale >= 0 && exponent >= -6) return this.toString()
+    const sign = this.unscaled < 0n ? '-' : ''
+    const fraction = digits.length > 1 ? `.${digits.slice(1)}` : ''
+    const power = exponent === 0 ? '' : `E${exponent > 0 ? '+' : ''}${exponent}`
+    return `${sign}${digits[0]}${fraction}${power}`
   }
 
   /** All digits, never an exponent. */

@@ -5,10 +5,11 @@
  */
 import { ConfigError } from '../config/definition.ts'
 import { ConfigDef, type ConfigKey, type ConfigValue, type Settings } from './config-def.ts'
-import { sinkConfig, sourceConfig, topicsPattern } from './connector-configs.ts'
+import { sinkConfig, sourceConfig } from './connector-configs.ts'
 import { headerConverterOf } from './converters/header-converters.ts'
 import { converterOf } from './converters/known-converters.ts'
 import { ConnectException } from './failures.ts'
+import { javaPattern } from './java-pattern.ts'
 import type { ConnectorPlugin, SourceConnector } from './plugin.ts'
 import type { Plugins } from './plugins.ts'
 import { overrideKeys } from './runtime/client-settings.ts'
@@ -147,7 +148,7 @@ function checkTransactions(
 
 function isMatch(pattern: string, topic: string): boolean {
   try {
-    return topicsPattern(pattern).test(topic)
+    return javaPattern(pattern).test(topic)
   } catch {
     // The table has said so already.
     return false

@@ -1,18 +1,31 @@
-/** Values as the text that Kafka Connect's own sinks print of them: `{a=1, b=[x, y]}`, `Struct{a=1}`. */
+/** Values as the text that Java prints of them: `{a=1, b=[x, y]}`, `Struct{a=1}`; bytes in base64, times as ISO 8601 has them. */
 import { civilOf } from '../tables/columns/calendar.ts'
+import type { Schema } from './data.ts'
+import { float32Text, float64Text } from './float-text.ts'
 import { Decimal, Instant } from './logical.ts'
 
-export function textOf(value: unknown): string {
+/** Without a schema every number is a FLOAT64. */
+export function textOf(schema: Schema | null, value: unknown): string {
   if (value === null || value === undefined) return 'null'
+  if (typeof value === 'number') return numberText(schema, value)
   if (Buffer.isBuffer(value)) return value.toString('base64')
-  if (Array.isArray(value)) return `[${value.map(textOf).join(', ')}]`
+  if (Array.isArray(value))
+    return `[${value.map((member) => textOf(schema?.valueSchema ?? null, member)).join(', ')}]`
   if (value instanceof Map) {
-    const entries = Array.from(value, ([key, member]) => `${textOf(key)}=${textOf(member)}`)
+    const [keys, values] = [schema?.keySchema ?? null, schema?.valueSchema ?? null]
+    const entries = Array.from(
+      value,
+      ([key, member]) => `${textOf(keys, key)}=${textOf(values, member)}`,
+    )
     return `{${entries.join(', ')}}`
   }
   if (value instanceof Instant) return isoText(value)
-  if (value instanceof Decimal) return value.toString()
-  return String(value)
+  return value instanceof Decimal ? value.canonicalText() : String(value)
+}
+
+export function numberText(schema: Schema | null, value: number): string {
+  if (schema?.type.startsWith('INT')) return String(value)
+  return schema?.type === 'FLOAT32' ? float32Text(value) : float64Text(value)
 }
 
 /** `2026-11-30T08:15:00.000Z`, without `Date`: its years end at 275760. */

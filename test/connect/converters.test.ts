@@ -1,5 +1,6 @@
 /** Converters, against the vectors of Kafka Connect's own (reference/connect.md, section 16). */
 import t from 'tap'
+import { headerConverterOf } from '../../src/connect/converters/header-converters.ts'
 import { JsonConverter } from '../../src/connect/converters/json.ts'
 import {
   byteArrayConverter,
@@ -65,6 +66,9 @@ t.test('JSON to data, with an envelope', async (t) => {
     ['{"schema":null,"payload":12.24}', 12.24],
     ['{"schema":null,"payload":[1,"2",3]}', [1n, '2', 3n]],
     ['{"schema":null,"payload":null}', null],
+    ['\ufeff{"schema":null,"payload":007}', 7n],
+    ['{"schema":{"type":"int32"},"payload":12.0}', 12],
+    ['{"schema":{"type":"int64"},"payload":1.5e3}', 1500n],
   ]
   for (const [text, value] of cases) t.ok(equalValues(read(text).value, value), text)
   t.equal(read('{"schema":{"type":"int8"},"payload":12}').schema?.type, 'INT8')
@@ -137,7 +141,10 @@ t.test('what is not what it should be is refused, and never read as something el
     '{"schema":null,"payload":1e400}',
     '{"schema":{"type":"double"},"payload":-1e400}',
     '{"schema":null,"payload":1',
-    '{"schema":null,"payload":01}',
+    '{"schema":{"type":"bytes"},"payload":"dGVzdA"}',
+    '{"schema":{"type":"int32","name":"org.apache.kafka.connect.data.Date"},"payload":1.0}',
+    '{"schema":{"type":"int32","name":"org.apache.kafka.connect.data.Time"},"payload":86400000}',
+    '{"schema":{"type":"struct","fields":[{"field":"","type":"int8"}]},"payload":{}}',
     '{"schema":null,"payload":"\\x"}',
     `{"schema":null,"payload":${'['.repeat(5000)}`,
     `{"schema":null,"payload":${'9'.repeat(5000)}}`,
@@ -181,6 +188,12 @@ t.test('data to JSON', async (t) => {
       '{"schema":{"type":"int32","optional":false,"name":"org.apache.kafka.connect.data.Date","version":1},"payload":10000}',
     ],
     [null, new Map([['a', 1n]]), '{"schema":null,"payload":{"a":1}}'],
+    [null, '\u001f😀\\', '{"schema":null,"payload":"\\u001F\\uD83D\\uDE00\\\\"}'],
+    [
+      null,
+      [1e7, 0.0001, 9_999_999, 5e-324],
+      '{"schema":null,"payload":[1.0E7,1.0E-4,9999999.0,4.9E-324]}',
+    ],
   ]
   for (const [schema, value, text] of cases) t.equal(written(schema, value), text)
   const struct = structOf({ a: primitive('BOOLEAN'), b: primitive('STRING', { optional: true }) })
@@ -194,6 +207,7 @@ t.test('data to JSON', async (t) => {
   const numeric = { ...plain, 'decimal.format': 'NUMERIC' }
   t.equal(written(decimalOf(2), new Decimal(156n, 2), numeric), '1.56')
   t.equal(written(decimalOf(4), new Decimal(15600n, 4), numeric), '1.5600')
+  t.equal(written(decimalOf(10), new Decimal(1n, 10), numeric), '1E-10')
   t.throws(() => written(null, new Decimal(1n, 0)), DataException, 'a decimal needs its schema')
   t.throws(() => written(primitive('INT8'), 'x'), DataException)
   t.throws(() => written(primitive('INT8'), null), DataException)
@@ -259,13 +273,35 @@ t.test('text, bytes, numbers and booleans', async (t) => {
   const text = stringConverter(new Map())
   t.equal(text.fromConnectData('t', null, 12n)?.toString(), '12')
   t.equal(text.fromConnectData('t', null, 'é')?.toString('hex'), 'c3a9')
-  t.equal(text.fromConnectData('t', null, [1n, 'a'])?.toString(), '[1,"a"]')
+  const shown: [Schema | null, unknown, string][] = [
+    [null, [1n, 'a', null], '[1, a, null]'],
+    [
+      null,
+      new Map<string, unknown>([
+        ['a', 1e10],
+        ['b', [true]],
+      ]),
+      '{a=1.0E10, b=[true]}',
+    ],
+    [primitive('FLOAT32'), Math.fround(1.1), '1.1'],
+    [arrayOf(primitive('INT32')), [1], '[1]'],
+    [timestamp(), new Instant(0), '1970-01-01T00:00:00.000Z'],
+    [decimalOf(-3), new Decimal(5n, -3), '5E+3'],
+  ]
+  for (const [schema, value, expected] of shown)
+    t.equal(text.fromConnectData('t', schema, value)?.toString(), expected)
+  const holder = structOf({ list: arrayOf(primitive('FLOAT64')), n: primitive('INT8') })
+  const held = new Struct(holder).put('list', [1]).put('n', 2)
+  t.equal(text.fromConnectData('t', holder, held)?.toString(), 'Struct{list=[1.0],n=2}')
   t.equal(text.fromConnectData('t', null, Buffer.from('abc'))?.toString(), 'YWJj')
   t.equal(text.fromConnectData('t', null, null), null)
   t.equal(text.toConnectData('t', Buffer.from('é')).value, 'é')
   t.equal(text.toConnectData('t', null).schema?.isOptional, true)
   const latin = stringConverter(new Map([['converter.encoding', 'ISO-8859-1']]))
   t.equal(latin.fromConnectData('t', null, 'é')?.toString('hex'), 'e9')
+  t.equal(latin.fromConnectData('t', null, '😀')?.toString(), '?')
+  const wide = stringConverter(new Map([['converter.encoding', 'UTF-16LE']]))
+  t.equal(wide.toConnectData('t', Buffer.of(97, 0, 98)).value, 'a\ufffd')
   t.throws(() => stringConverter(new Map([['converter.encoding', 'EBCDIC']])), /EBCDIC/)
 
   const bytes = byteArrayConverter()
@@ -283,12 +319,83 @@ t.test('text, bytes, numbers and booleans', async (t) => {
   ] as const
   for (const [type, value, hex] of cases) {
     const converter = primitiveConverter(type)
-    t.equal(converter.fromConnectData('t', null, value)?.toString('hex'), hex)
+    t.equal(converter.fromConnectData('t', primitive(type), value)?.toString('hex'), hex)
+    t.throws(() => converter.fromConnectData('t', primitive('INT8'), 1), DataException)
     t.equal(converter.toConnectData('t', Buffer.from(hex, 'hex')).value, value)
     t.equal(converter.toConnectData('t', null).value, null)
     t.throws(() => converter.fromConnectData('t', null, 'x'), DataException)
     t.throws(() => converter.toConnectData('t', Buffer.alloc(3)), DataException)
   }
-  t.throws(() => primitiveConverter('INT16').fromConnectData('t', null, 2 ** 15), DataException)
+  const short = primitiveConverter('INT16')
+  t.equal(short.fromConnectData('t', null, 258n)?.toString('hex'), '0102')
+  for (const value of [2n ** 15n, 100, true])
+    t.throws(() => short.fromConnectData('t', null, value), DataException, String(value))
+  const optionalText = primitive('STRING', { optional: true })
+  t.equal(short.fromConnectData('t', optionalText, null), null)
+  t.throws(
+    () => primitiveConverter('BOOLEAN').fromConnectData('t', optionalText, null),
+    DataException,
+  )
   t.throws(() => primitiveConverter('BOOLEAN').toConnectData('t', Buffer.of(2)), DataException)
+})
+
+t.test('headers as texts, whose type is found by looking', async (t) => {
+  const { converter } = headerConverterOf(new Map(), new Map())
+  const read = (text: string) => converter.toConnectHeader('t', Buffer.from(text))
+  const cases: [string, string | null, unknown][] = [
+    ['null', null, null],
+    ['-129', 'INT16', -129],
+    ['3.4e38', 'FLOAT32', Math.fround(3.4e38)],
+    ['1e40', 'FLOAT64', 1e40],
+    ['1e-400', 'FLOAT32', 0],
+    ['1e309', 'BYTES', new Decimal(1n, -309)],
+    ['9223372036854775808', 'BYTES', new Decimal(2n ** 63n, 0)],
+    ['2017-01-03', 'INT32', Instant.ofDays(17_169)],
+    ['[1, 300,]', 'ARRAY', [1, 300]],
+    ['[1.5,2]', 'ARRAY', [1.5, 2]],
+    ['[1,99999999999]', 'ARRAY', [1n, 99_999_999_999n]],
+    ['[2017-01-03]', 'ARRAY', [Instant.ofDays(17_169)]],
+    ['[1,"a"]', null, [1n, 'a']],
+    ['{1:"x"}', 'MAP', new Map([[1, 'x']])],
+    ['{"a\\"b":[]}', null, new Map([['a"b', []]])],
+    [
+      '{1:1,"a":2}',
+      null,
+      new Map<unknown, unknown>([
+        [1n, 1n],
+        ['a', 2n],
+      ]),
+    ],
+    ['[1]x', 'STRING', '[1]x'],
+    ['[a]', 'STRING', '[a]'],
+    ['1,5', 'STRING', '1,5'],
+    ['\u00a01', 'STRING', '\u00a01'],
+    [`${'['.repeat(5000)}`, 'STRING', '['.repeat(5000)],
+  ]
+  for (const [text, type, value] of cases) {
+    const found = read(text)
+    t.equal(found.schema?.type ?? null, type, text.slice(0, 40))
+    t.ok(equalValues(found.value, value), text.slice(0, 40))
+  }
+  const written: [Schema | null, unknown, string][] = [
+    [primitive('FLOAT64'), 1e10, '1.0E10'],
+    [primitive('FLOAT32'), Math.fround(1.1), '1.1'],
+    [primitive('BYTES'), Buffer.from('test'), 'dGVzdA=='],
+    [null, [Buffer.from('test'), 1], '["dGVzdA==",1.0]'],
+    [mapOf(primitive('INT32'), primitive('STRING')), new Map([[1, 'x']]), '{1:"x"}'],
+  ]
+  for (const [schema, value, text] of written)
+    t.equal(converter.fromConnectHeader('t', schema, value)?.toString(), text)
+})
+
+t.test('headers by any converter that asks nobody, with its own options', async (t) => {
+  const worker = new Map([
+    ['header.converter', 'JsonConverter'],
+    ['header.converter.schemas.enable', 'false'],
+  ])
+  const { converter } = headerConverterOf(new Map(), worker)
+  t.equal(converter.fromConnectHeader('t', null, [1n])?.toString(), '[1]')
+  const own = headerConverterOf(new Map([['header.converter', 'LongConverter']]), worker)
+  t.equal(own.converter.toConnectHeader('t', Buffer.alloc(8)).value, 0n)
+  t.throws(() => headerConverterOf(new Map([['header.converter', 'None']]), worker), /None/)
 })

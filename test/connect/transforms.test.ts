@@ -132,7 +132,13 @@ t.test('Cast', async (t) => {
     ['int64', new Instant(4_000_000_000), timestamp(), 4_000_000_000n],
     ['int32', Instant.ofDays(10_000), date(), 10_000],
     ['string', 1.5, null, '1.5'],
-    ['int32', 7n, null, 7],
+    ['int32', 7n, null, 7n],
+    ['int8', 300n, null, 44n],
+    ['float32', 1.1, null, 1.1],
+    ['string', 1e10, primitive('FLOAT64'), '1.0E10'],
+    ['string', Math.fround(0.0001), primitive('FLOAT32'), '1.0E-4'],
+    ['string', new Decimal(5n, -3), decimalOf(-3), '5E+3'],
+    ['int8', new Decimal(10n ** 30n, 2), decimalOf(2), 0],
   ]
   for (const [type, value, schema, expected] of cases) {
     t.equal(whole(type, value, schema), expected, `${String(value)} as ${type}`)
@@ -155,7 +161,7 @@ t.test('Cast', async (t) => {
     (a) => cast(record(structIn(shared, { a, c: '', e: 1 }), shared))?.valueSchema,
   )
   t.equal(schemas[0], schemas[1], 'of one schema one is made')
-  t.strictSame(entriesOf(cast(plain({ a: 300n, c: 1n }))), { a: 44, c: 1n, b: null, e: null })
+  t.strictSame(entriesOf(cast(plain({ a: 300n, c: 1n }))), { a: 44n, c: 1n, b: null, e: null })
   t.equal(cast(record(null, structOf(fields)))?.value, null)
 })
 
@@ -173,6 +179,7 @@ t.test('Flatten', async (t) => {
   const maps = plain({ A: new Map<string, unknown>([['B', new Map([['int8', 8n]])]]), n: null })
   t.strictSame(entriesOf(hash(maps)), { 'A#B#int8': 8n, n: null })
   t.throws(() => hash(record(12n)), /Only Map objects supported/)
+  t.throws(() => hash(record(new Map([[1n, 'x']]))), DataException, 'keys are names')
   t.throws(() => hash(record(12, INT32)), /Only Struct objects supported/)
   t.throws(() => hash(struct({ m: mapOf(STRING, STRING) }, { m: new Map() })), /not support MAP/)
   t.equal(hash(record(null, outer))?.value, null)
@@ -262,6 +269,8 @@ t.test('fields: extract, hoist, insert, mask, replace, to the key', async (t) =>
   t.equal(String(hidden['d']), '0.00')
   const replace = made('MaskField$Value', { fields: 'i,l,s', replacement: '7' })
   t.match(fieldsOf(replace(struct(maskable, given))), { i: 7, l: 7n, s: '7' })
+  const wide = made('MaskField$Value', { fields: 'i,l', replacement: '-4294967297.5' })
+  t.match(fieldsOf(wide(struct(maskable, given))), { i: -1, l: -4_294_967_297n }, 'as casts do')
   const refuse = made('MaskField$Value', { fields: 'b', replacement: '7' })
   t.throws(() => refuse(struct(maskable, given)), /Cannot mask value of type boolean/)
   const noNumber = made('MaskField$Value', { fields: 'i', replacement: 'x' })
@@ -278,7 +287,8 @@ t.test('fields: extract, hoist, insert, mask, replace, to the key', async (t) =>
   t.strictSame(entriesOf(rename(plain(values))), expected)
   const include = made('ReplaceField$Value', { include: 'old,both', exclude: 'old' })
   t.strictSame(fieldsOf(include(struct(fields, values))), { both: 1 })
-  t.throws(() => made('ReplaceField$Value', { renames: 'a:b:c' }), /Invalid rename mapping/)
+  for (const renames of ['a:b:c', 'a', 'a:'])
+    t.throws(() => made('ReplaceField$Value', { renames }), /Invalid rename mapping/)
 
   const toKey = made('ValueToKey', { fields: 'a,b' })
   const keyed = toKey(struct({ a: INT32, b: INT32, c: INT32 }, { a: 1, b: 2, c: 3 }))
@@ -291,7 +301,13 @@ t.test('fields: extract, hoist, insert, mask, replace, to the key', async (t) =>
     ]),
   )
   t.throws(() => toKey(struct({ a: INT32 }, { a: 1 })), /Field does not exist: b/)
+  const twice = made('ValueToKey', { fields: 'a,a' })(struct({ a: INT32 }, { a: 1 }))
+  t.equal(String(twice?.key), 'Struct{a=1}')
   t.throws(() => made('ValueToKey', {}), ConfigError)
+  t.throws(
+    () => made('HoistField$Key', { field: '' })(record(null, null, { key: 1, keySchema: INT32 })),
+    /fieldName/,
+  )
 })
 
 t.test('defaults take the place of nulls, unless they are not to', async (t) => {
@@ -329,7 +345,25 @@ t.test('headers and routes', async (t) => {
   t.equal(route('(.*)', 'prefix-$1', 'orig'), 'prefix-orig')
   t.equal(route('(?<name>.*)', '${name}-$0-\\$1', 'orig'), 'orig-orig-$1')
   t.equal(route('foo', 'bar', 'orig'), 'orig')
-  t.throws(() => made('RegexRouter', { regex: '(', replacement: '' }), ConfigError)
+  const patterns: [string, string, string, string][] = [
+    ['(?i)ORIG', 'x', 'orig', 'x'],
+    ['\\p{Lower}+', 'x', 'orig', 'x'],
+    ['\\P{Upper}+', 'x', 'orig', 'x'],
+    ['\\p{L}+', 'x', 'origé', 'x'],
+    ['\\Qa.b\\E', 'x', 'a.b', 'x'],
+    ['\\Qa.b\\E', 'x', 'a-b', 'a-b'],
+    ['\\Aorig\\z', 'x', 'orig', 'x'],
+    ['[\\p{Alpha}_-]+', 'x', 'a_b-c', 'x'],
+    ['(.*)', '$12', 'orig', 'orig2'],
+    ['(a)?.*', '<$1>', 'b', '<>'],
+    ['(.*)', '$1\\\\', 'orig', 'orig\\'],
+  ]
+  for (const [regex, replacement, topic, routed] of patterns)
+    t.equal(route(regex, replacement, topic), routed, `${regex} to ${replacement}`)
+  for (const regex of ['(', '.*+', '[a-z&&[^t]]', '(?x)a', '\\R', '\\p{Nothing}', '\\x{41}'])
+    t.throws(() => made('RegexRouter', { regex, replacement: '' }), ConfigError, regex)
+  for (const replacement of ['$3', '$', '${none}', '\\', "$'"])
+    t.throws(() => made('RegexRouter', { regex: '(.*)', replacement }), ConfigError, replacement)
   t.equal(made('TimestampRouter', {})(record(null))?.topic, 'test-20170103')
   const format = { 'topic.format': '${timestamp}.${topic}', 'timestamp.format': "yyyy'Q'MM" }
   t.equal(made('TimestampRouter', format)(record(null))?.topic, '2017Q01.test')
@@ -409,6 +443,9 @@ t.test('TimestampConverter', async (t) => {
   t.throws(() => convert('unix', 'yesterday', STRING), /does not match pattern/)
   t.throws(() => convert('unix', true, null), /does not support boolean/)
   t.throws(() => convert('unix', true, primitive('BOOLEAN')), /known timestamp type format/)
+  t.throws(() => convert('unix', null, optionalString, { field: 'ts' }), /non-struct/)
+  const nanoseconds = precise('nanoseconds')
+  t.throws(() => convert('unix', new Instant(1e15), timestamp(), nanoseconds), /range of INT64/)
   t.throws(() => made('TimestampConverter$Value', { 'target.type': 'string' }), /requires format/)
   t.throws(() => made('TimestampConverter$Value', { 'target.type': 'odd' }), ConfigError)
 })
@@ -423,6 +460,7 @@ t.test('date patterns', async (t) => {
     ['yyMMddHHmmssSSS', '240229170506078'],
     ["yyyy-MM-dd'T'HH:mm:ss.SSSX", '2024-02-29T17:05:06.078Z'],
     ['D k K u', '60 17 5 4'],
+    ["YYYY-'W'ww W F G L zzzz", '2024-W09 5 5 AD 2 Coordinated Universal Time'],
   ]
   for (const [pattern, text] of cases) t.equal(new DateFormat(pattern).format(at), text)
   for (const index of [1, 4, 5]) {
@@ -431,7 +469,29 @@ t.test('date patterns', async (t) => {
     t.equal(parsed, index === 1 ? at.epochMs - 78 : at.epochMs, pattern)
   }
   t.equal(new DateFormat('yyyy-MM-dd').parse('2023-13-01 and more').epochMs, Date.UTC(2024, 0, 1))
-  t.equal(new DateFormat('HH:mm Z').parse('01:00 +02:00').epochMs, -3_600_000)
+  t.equal(new DateFormat('YYYY-ww').format(new Instant(Date.UTC(2024, 11, 30))), '2025-01')
+  const read: [string, string, number][] = [
+    ['HH:mm Z', '01:00 +0200', -3_600_000],
+    ['HH:mm z', '01:00 GMT+02:00', -3_600_000],
+    ['HH:mm X', '01:00 +02', -3_600_000],
+    ['HH:mm XXX', '01:00 -02:30', 12_600_000],
+    ['s', '1483425001', 1_483_425_001_000],
+    ['hh:mm a', '12:30 am', 1_800_000],
+    ['hh:mm a', '13:00 PM', 90_000_000],
+    ['yyyy/M/d', '0017/1/3', -61_630_502_400_000],
+    ['yyyy/M/d', '17/1/3', -61_630_502_400_000],
+    ['yy/M/d', '17/1/3', Date.UTC(2017, 0, 3)],
+    ['yyyy-MM-dd HH', '2017-01-03   6', Date.UTC(2017, 0, 3, 6)],
+  ]
+  for (const [pattern, text, ms] of read)
+    t.equal(new DateFormat(pattern).parse(text).epochMs, ms, `${text} as ${pattern}`)
+  for (const [pattern, text] of [
+    ['HH:mm Z', '01:00 +02:00'],
+    ['HH:mm XX', '01:00 +02'],
+    ['YYYY-ww', '2024-09'],
+  ] as const)
+    t.throws(() => new DateFormat(pattern).parse(text), DataException, `${text} as ${pattern}`)
+  t.throws(() => new DateFormat('XXXX'), /invalid ISO 8601/)
   t.throws(() => new DateFormat("'open"), /Unterminated/)
 })
 
@@ -482,6 +542,7 @@ t.test('chains, and for which records', async (t) => {
   t.match(await run(two, record('x')), { topic: 'to-test', value: new Map([['line', 'x']]) })
   const refused: [Record<string, string>, string][] = [
     [{ transforms: 'a' }, 'transforms.a.type'],
+    [{ ...filtering, transforms: 'drop,drop' }, 'transforms'],
     [{ transforms: 'a', 'transforms.a.type': 'Nope' }, 'transforms.a.type'],
     [{ transforms: 'a', 'transforms.a.type': 'HoistField$Value' }, 'transforms.a.field'],
     [{ ...filtering, 'transforms.drop.negate': 'true' }, 'transforms.drop.negate'],

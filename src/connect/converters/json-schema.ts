@@ -83,7 +83,7 @@ function optionsOf(json: JsonObject) {
 }
 
 function parametersOf(json: Json | undefined): ReadonlyMap<string, string> | undefined {
-  if (!(json instanceof Map)) return undefined
+  if (!(json instanceof Map) || json.size === 0) return undefined
   return new Map(
     Array.from(json, ([name, value]) => {
       if (typeof value !== 'string')

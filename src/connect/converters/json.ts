@@ -56,7 +56,7 @@ export class JsonConverter implements ImmediateConverter {
   toConnectData(_topic: string, bytes: Buffer | null): SchemaAndValue {
     if (bytes === null) return nullValue
     if (!this.#schemasEnabled && bytes.length === 0) return nullValue
-    const json = bytes.length === 0 ? null : parseJson(bytes.toString('utf8'))
+    const json = bytes.length === 0 ? null : parseJson(textOf(bytes))
     if (!this.#schemasEnabled) return { schema: null, value: this.#values.fromJson(null, json) }
     if (this.#given !== null)
       return { schema: this.#given, value: this.#values.fromJson(this.#given, json) }
@@ -91,6 +91,12 @@ export class JsonConverter implements ImmediateConverter {
     this.#written.set(schema, text)
     return text
   }
+}
+
+/** Without the mark that some writers begin a text with. */
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString('utf8')
+  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 /** A whole number of schemas from 1. */
@@ -174,9 +180,7 @@ export class JsonValues {
     if (schema === null || !logicalNames.has(schema.name ?? '')) return undefined
     validate(schema, value)
     if (!(value instanceof Decimal)) return instantToJson(schema.name!, value as Instant)
-    // With as many digits as it has; one without a fraction is an integer, in JSON too.
-    if (this.#decimalsAreNumbers)
-      return value.scale > 0 ? new Fraction(value.toString()) : BigInt(value.toString())
+    if (this.#decimalsAreNumbers) return new Fraction(value.canonicalText())
     if (value.scale !== scaleOf(schema))
       throw new DataException(
         `Decimal value has mismatching scale for given Decimal schema. Schema has scale ${scaleOf(schema)}, value has scale ${value.scale}.`,
@@ -293,9 +297,13 @@ function logicalFromJson(schema: Schema, json: Json): unknown {
     if (json instanceof Fraction) return Decimal.parse(json.text)
     return Decimal.fromBytes(base64(json), scaleOf(schema))
   }
-  if (schema.name === dateName) return Instant.ofDays(integer('INT32', json))
-  if (schema.name === timeName) return new Instant(integer('INT32', json))
-  if (schema.name === timestampName) return new Instant(integer('INT64', json))
+  if (schema.name === dateName) return Instant.ofDays(wholeNumber('INT32', json))
+  if (schema.name === timeName) {
+    const time = new Instant(wholeNumber('INT32', json))
+    time.toTimeOfDay()
+    return time
+  }
+  if (schema.name === timestampName) return new Instant(wholeNumber('INT64', json))
   return undefined
 }
 
@@ -340,16 +348,25 @@ function integer(type: string, json: Json): number {
   return Number(bigInteger(type, json))
 }
 
+/** Of a time, which nobody writes as `12.0`. */
+function wholeNumber(type: string, json: Json): number {
+  if (json instanceof Fraction)
+    throw new DataException(`Invalid ${type} field: expected an integer, found ${json.text}`)
+  return integer(type, json)
+}
+
+/** Many writers of JSON have no integers: `12.0` is one. */
 function bigInteger(type: string, json: Json): bigint {
-  if (typeof json !== 'bigint')
+  const value = json instanceof Fraction ? Decimal.parse(json.text).whole() : json
+  if (typeof value !== 'bigint')
     throw new DataException(`Invalid ${type} field: expected an integer, found ${describe(json)}`)
-  if (BigInt.asIntN(integerBits[type]!, json) !== json) throw outOfRange(type, json)
-  return json
+  if (BigInt.asIntN(integerBits[type]!, value) !== value) throw outOfRange(type, value)
+  return value
 }
 
 function base64(json: Json): Buffer {
   // Without this check anything would be read as some bytes.
-  if (typeof json !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(json))
+  if (typeof json !== 'string' || json.length % 4 > 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(json))
     throw new DataException('Invalid bytes field: expected a text in base64')
   return Buffer.from(json, 'base64')
 }

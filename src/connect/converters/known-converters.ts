@@ -3,15 +3,23 @@ import type { HttpClient } from '../../environment/http-client.ts'
 import type { Settings } from '../config-def.ts'
 import { ConnectException } from '../failures.ts'
 import { AvroConverter } from './avro.ts'
-import type { Converter, ConverterFactory } from './converter.ts'
+import type {
+  Converter,
+  ConverterFactory,
+  ConverterOptions,
+  ImmediateConverter,
+} from './converter.ts'
 import { JsonConverter } from './json.ts'
 import { byteArrayConverter, primitiveConverter, stringConverter } from './primitives.ts'
 
 const prefix = 'org.apache.kafka.connect'
 
-export const converters: ReadonlyMap<string, ConverterFactory> = new Map<string, ConverterFactory>([
+/** Those that ask nobody; of headers, too. */
+export const immediateConverters: ReadonlyMap<
+  string,
+  (options: ConverterOptions) => ImmediateConverter
+> = new Map<string, (options: ConverterOptions) => ImmediateConverter>([
   [`${prefix}.json.JsonConverter`, (options) => new JsonConverter(options)],
-  ['io.confluent.connect.avro.AvroConverter', (options, http) => new AvroConverter(options, http)],
   [`${prefix}.storage.StringConverter`, stringConverter],
   [`${prefix}.converters.ByteArrayConverter`, byteArrayConverter],
   [`${prefix}.converters.BooleanConverter`, () => primitiveConverter('BOOLEAN')],
@@ -20,6 +28,11 @@ export const converters: ReadonlyMap<string, ConverterFactory> = new Map<string,
   [`${prefix}.converters.LongConverter`, () => primitiveConverter('INT64')],
   [`${prefix}.converters.FloatConverter`, () => primitiveConverter('FLOAT32')],
   [`${prefix}.converters.DoubleConverter`, () => primitiveConverter('FLOAT64')],
+])
+
+export const converters: ReadonlyMap<string, ConverterFactory> = new Map<string, ConverterFactory>([
+  ...immediateConverters,
+  ['io.confluent.connect.avro.AvroConverter', (options, http) => new AvroConverter(options, http)],
 ])
 
 /** A converter with the name that tells what it is. */

@@ -2,11 +2,17 @@
  * The converters whose bytes carry no schema: text, raw bytes, and single numbers and booleans,
  * big-endian, as Kafka's serializers write them. What they read always has the same schema.
  */
-import { describe, type PrimitiveType, primitive, type Schema, validate } from '../data.ts'
+import {
+  describe,
+  type PrimitiveType,
+  primitive,
+  type Schema,
+  type Type,
+  validate,
+} from '../data.ts'
 import { ConnectException, DataException } from '../failures.ts'
-import { writeJson } from '../json-text.ts'
+import { textOf } from '../value-text.ts'
 import type { ConverterOptions, ImmediateConverter } from './converter.ts'
-import { JsonValues } from './json.ts'
 
 /** Encodings by the names Java knows them under. */
 const encodings: Readonly<Record<string, BufferEncoding>> = {
@@ -18,9 +24,8 @@ const encodings: Readonly<Record<string, BufferEncoding>> = {
 
 const optionalString = primitive('STRING', { optional: true })
 const optionalBytes = primitive('BYTES', { optional: true })
-const plainJson = new JsonValues(true, true)
 
-/** Any value as text: lists and maps as JSON, bytes in base64, structs as they print themselves. */
+/** Any value as the text that Java prints of it, but for bytes and times, of which nobody could read that. */
 export function stringConverter(options: ConverterOptions): ImmediateConverter {
   const name = options.get('converter.encoding') ?? 'UTF-8'
   const encoding = encodings[name.toUpperCase()]
@@ -29,19 +34,24 @@ export function stringConverter(options: ConverterOptions): ImmediateConverter {
       `Invalid value ${name} for configuration converter.encoding: known are ${Object.keys(encodings).join(', ')}`,
     )
   return {
-    fromConnectData: (_topic, _schema, value) =>
-      value === null || value === undefined ? null : Buffer.from(textOf(value), encoding),
+    fromConnectData: (_topic, schema, value) =>
+      value === null || value === undefined ? null : encoded(textOf(schema, value), encoding),
     toConnectData: (_topic, bytes) => ({
       schema: optionalString,
-      value: bytes?.toString(encoding) ?? null,
+      value: bytes === null ? null : decoded(bytes, encoding),
     }),
   }
 }
 
-function textOf(value: unknown): string {
-  if (Buffer.isBuffer(value)) return value.toString('base64')
-  if (Array.isArray(value) || value instanceof Map) return writeJson(plainJson.toJson(null, value))
-  return String(value)
+/** What an encoding does not have is a question mark, as Java writes it. */
+function encoded(text: string, encoding: BufferEncoding): Buffer {
+  const known = encoding === 'latin1' ? text.replace(/[^\0-\xff]/gu, '?') : text
+  return Buffer.from(known, encoding)
+}
+
+function decoded(bytes: Buffer, encoding: BufferEncoding): string {
+  const isCut = encoding === 'utf16le' && bytes.length % 2 === 1
+  return isCut ? `${bytes.toString(encoding)}\ufffd` : bytes.toString(encoding)
 }
 
 /** Bytes as they are; anything else is refused. */
@@ -100,16 +110,23 @@ const layouts = {
   },
 } satisfies Partial<Record<PrimitiveType, Layout>>
 
-/** A converter for one type, whatever schema a value comes with. */
+/** A converter for one type. Without a schema an integer is one of any size, and a float of either. */
 export function primitiveConverter(type: keyof typeof layouts): ImmediateConverter {
   const layout: Layout = layouts[type]
   const schema: Schema = primitive(type, { optional: true })
+  /** Of other types: those whose values are of another class in Java, of which booleans have but one. */
+  const isRefused = (other: Type, isNull: boolean) =>
+    type === 'BOOLEAN' || (!isNull && /^(INT|FLOAT)/.test(other))
   return {
-    fromConnectData: (_topic, _schema, value) => {
-      if (value === null || value === undefined) return null
-      validate(schema, value)
+    fromConnectData: (_topic, given, value) => {
+      const isNull = value === null || value === undefined
+      if (given !== null && given.type !== type && isRefused(given.type, isNull))
+        throw new DataException(`Invalid schema type for a converter of ${type}: ${given.type}`)
+      if (isNull) return null
+      const exact = given === null ? ofPlain(type, value) : value
+      validate(schema, exact)
       const bytes = Buffer.alloc(layout.bytes)
-      layout.write(bytes, value as never)
+      layout.write(bytes, exact as never)
       return bytes
     },
     toConnectData: (_topic, bytes) => {
@@ -121,6 +138,14 @@ export function primitiveConverter(type: keyof typeof layouts): ImmediateConvert
       return { schema, value: layout.read(bytes) }
     },
   }
+}
+
+/** What stands without a schema for a value of the type; any other is as it is. */
+function ofPlain(type: keyof typeof layouts, value: unknown): unknown {
+  if (!type.startsWith('INT') || type === 'INT64') return value
+  // A number is a float there, and 100.0 no integer.
+  if (typeof value === 'bigint') return Number(value)
+  throw new DataException(`A converter of ${type} does not take ${describe(value)}`)
 }
 
 function booleanOf(byte: number): boolean {

@@ -519,10 +519,10 @@ const headersType: DataType = {
 /** Values of headers as text, in their order: a key may come twice. */
 function headersOf({ headers }: SinkRecord): Map<string, string | null>[] {
   return headers.map(
-    ({ key, value }) =>
+    ({ key, schema, value }) =>
       new Map([
         ['key', key],
-        ['value', value === null || value === undefined ? null : textOf(value)],
+        ['value', value === null || value === undefined ? null : textOf(schema, value)],
       ]),
   )
 }

@@ -47,7 +47,7 @@ class FileStreamSinkTask implements SinkTask {
 
   put(records: readonly SinkRecord[]): void {
     if (records.length === 0) return
-    const lines = records.map(({ value }) => textOf(value))
+    const lines = records.map(({ valueSchema, value }) => textOf(valueSchema, value))
     const file = this.#file
     // The end is looked up anew: tasks may share a file, and somebody may have cut it.
     if (file !== null) file.write([Buffer.from(`${lines.join('\n')}\n`)], file.size())

@@ -1,9 +1,9 @@
 /** Which topics, groups and settings are mirrored: those that one list names and the other does not leave out. */
-import { topicsPattern } from '../connector-configs.ts'
+import { javaPattern } from '../java-pattern.ts'
 
 /** Matches whole names; null matches none. Throws Error for what is no regular expression. */
 export function patternOf(texts: readonly string[]): RegExp | null {
-  return texts.length === 0 ? null : topicsPattern(texts.join('|'))
+  return texts.length === 0 ? null : javaPattern(texts.join('|'))
 }
 
 export function selector(

@@ -19,8 +19,8 @@ import {
   type RoutedRequest,
   route,
 } from '../../http/routes.ts'
-import { topicsPattern } from '../connector-configs.ts'
 import { ConnectException, DataException } from '../failures.ts'
+import { javaPattern } from '../java-pattern.ts'
 import { type Json, type JsonObject, parseJson, writeJson } from '../json-text.ts'
 import type { ConnectorPlugin, TopicPartition } from '../plugin.ts'
 import type { SourcePosition } from '../records.ts'
@@ -153,7 +153,7 @@ async function resetSink(herder: Herder, name: string, plugin: Of<'sink'>): Prom
   const settings = herder.resolved(name)
   const groupId = groupIdOf(herder, name)
   const pattern = (settings.get('topics.regex') ?? '').trim()
-  const matches = pattern === '' ? null : topicsPattern(pattern)
+  const matches = pattern === '' ? null : javaPattern(pattern)
   const topics = topicsOf(settings)
   const ofTopics = await partitionsOf(
     herder,

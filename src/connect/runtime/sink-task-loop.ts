@@ -12,7 +12,6 @@ import { Cluster } from '../../client/cluster.ts'
 import { Consumer } from '../../client/consumer.ts'
 import type { PartitionRecords } from '../../client/fetcher.ts'
 import { nameOf } from '../../client/topic-partition.ts'
-import { topicsPattern } from '../connector-configs.ts'
 import { type HeaderConverter, headerConverterOf } from '../converters/header-converters.ts'
 import { JsonConverter } from '../converters/json.ts'
 import { converterOf, type NamedConverter } from '../converters/known-converters.ts'
@@ -22,6 +21,7 @@ import { DeadLetterQueue } from '../errors/dead-letters.ts'
 import { ErrantRecords } from '../errors/errant-records.ts'
 import { type ErrorReporter, Processing, Tolerance } from '../errors/tolerance.ts'
 import { ConnectException, RetriableException } from '../failures.ts'
+import { javaPattern } from '../java-pattern.ts'
 import type { PartitionOffset, SinkPlugin, SinkTask, TopicPartition } from '../plugin.ts'
 import type { ConnectHeader, JsonRecord, SinkRecord } from '../records.ts'
 import { TransformChain } from '../transforms/chain.ts'
@@ -224,7 +224,7 @@ export class SinkTaskLoop implements RunningTask {
     this.#topicsCheckedMs = this.#now
     let topics = topicsOf(this.#options.settings)
     if (pattern !== '') {
-      const matches = topicsPattern(pattern)
+      const matches = javaPattern(pattern)
       const all = await this.#cluster.allTopics()
       topics = all
         .filter(({ name, isInternal }) => !isInternal && matches.test(name))

@@ -9,9 +9,9 @@ import type { Cluster } from '../../client/cluster.ts'
 import { isAnswer } from '../../client/failures.ts'
 import { atLeast, ConfigError, int, parseSetting, short } from '../../config/definition.ts'
 import type { Settings } from '../config-def.ts'
-import { topicsPattern } from '../connector-configs.ts'
 import { optionsOf } from '../converters/known-converters.ts'
 import { ConnectException } from '../failures.ts'
+import { javaPattern } from '../java-pattern.ts'
 
 interface Group {
   readonly matches: (topic: string) => boolean
@@ -92,7 +92,7 @@ function patternsOf(text = ''): RegExp[] {
     .filter((pattern) => pattern !== '')
     .map((pattern) => {
       try {
-        return topicsPattern(pattern)
+        return javaPattern(pattern)
       } catch (error) {
         throw new ConfigError(`${prefix}groups`, (error as Error).message)
       }

@@ -6,9 +6,9 @@ import { ConfigError, list } from '../../config/definition.ts'
 import { required } from '../config-def.ts'
 import { describe, type PrimitiveType, primitive, Schema, Struct, typeOf } from '../data.ts'
 import { DataException } from '../failures.ts'
-import { Fraction, float32Json, floatJson } from '../json-text.ts'
+import { float32Text } from '../float-text.ts'
 import { Decimal, dateName, Instant, timeName } from '../logical.ts'
-import { isoText } from '../value-text.ts'
+import { isoText, numberText } from '../value-text.ts'
 import {
   basicsOf,
   type FieldRow,
@@ -37,10 +37,10 @@ const castTypes: readonly string[] = [
 ]
 const dayMs = 86_400_000
 
-/** Throws DataException where the value cannot be had as that. */
+/** Throws DataException where the value cannot be had as that, with a schema of this type beside it. */
 export function castTo(type: CastType, schema: Schema | null, value: unknown): unknown {
   if (value === null || value === undefined) return null
-  const from = schema?.type ?? typeOf(value)
+  const from = schema?.type ?? (value instanceof Decimal ? 'BYTES' : typeOf(value))
   const isStructured = from === 'ARRAY' || from === 'MAP' || from === 'STRUCT'
   const isBytes = Buffer.isBuffer(value)
   if (from === null || isStructured || (isBytes && type !== 'STRING'))
@@ -48,10 +48,19 @@ export function castTo(type: CastType, schema: Schema | null, value: unknown): u
       `Cast transformation does not support casting from ${from ?? describe(value)} to ${type}`,
     )
   if (type === 'STRING') return textFrom(schema, value)
-  const plain = plainOf(schema, value)
+  const isFloat = type === 'FLOAT32' || type === 'FLOAT64'
+  const plain = value instanceof Decimal && !isFloat ? value.truncated() : plainOf(schema, value)
   if (type === 'BOOLEAN') return booleanFrom(plain)
   if (type === 'FLOAT32') return Math.fround(floatFrom(plain))
   return type === 'FLOAT64' ? floatFrom(plain) : integerFrom(type, plain)
+}
+
+/** As `castTo`, for data without a schema: there integers have 64 bits, and a float is what its text says. */
+export function castPlain(type: CastType, value: unknown): unknown {
+  const cast = castTo(type, null, value)
+  if (typeof cast !== 'number') return cast
+  if (type === 'FLOAT32') return Number(float32Text(cast))
+  return type === 'FLOAT64' ? cast : BigInt(cast)
 }
 
 type Plain = number | bigint | boolean | string
@@ -111,10 +120,8 @@ function textFrom(schema: Schema | null, value: unknown): string {
     if (value.epochMs < dayMs) return text.slice(-'00:00:00.000Z'.length)
     return value.epochMs % dayMs === 0 ? text.slice(0, -'T00:00:00.000Z'.length) : text
   }
-  const isFloat = schema === null || schema.type.startsWith('FLOAT')
-  if (typeof value !== 'number' || !isFloat) return String(value)
-  const json = schema?.type === 'FLOAT32' ? float32Json(value) : floatJson(value)
-  return json instanceof Fraction ? json.text : String(json)
+  if (value instanceof Decimal) return value.canonicalText()
+  return typeof value === 'number' ? numberText(schema, value) : String(value)
 }
 
 function outOfRange(value: string): DataException {
@@ -169,10 +176,13 @@ export const cast = ofParts(
       if (value === null || value === undefined) return { schema, value }
       const { whole, fields } = casts
       const target = schema === null ? null : updated(schema)
-      if (whole !== null) return { schema: target, value: castTo(whole, schema, value) }
+      if (whole !== null) {
+        const made = target === null ? castPlain(whole, value) : castTo(whole, schema, value)
+        return { schema: target, value: made }
+      }
       if (target === null) {
         const map = new Map(requireMap(value, 'cast types'))
-        for (const [name, type] of fields) map.set(name, castTo(type, null, map.get(name)))
+        for (const [name, type] of fields) map.set(name, castPlain(type, map.get(name)))
         return { schema: null, value: map }
       }
       const struct = requireStruct(value, 'cast types')

@@ -27,6 +27,7 @@ export class TransformChain {
 
   /** Throws ConfigError. */
   constructor(plugins: Plugins, settings: Settings) {
+    for (const of of ['transforms', 'predicates'] as const) checkAliases(settings, of)
     this.#steps = aliasesOf(settings, 'transforms').map((alias) => stepOf(plugins, settings, alias))
   }
 
@@ -127,6 +128,16 @@ function unknownClass(setting: string, name: string): ConfigError {
 function aliasesOf(settings: Settings, of: 'transforms' | 'predicates'): string[] {
   const names = (settings.get(of) ?? '').split(',').map((name) => name.trim())
   return [...new Set(names.filter((name) => name !== ''))]
+}
+
+/** Throws ConfigError for one that comes twice. */
+function checkAliases(settings: Settings, of: 'transforms' | 'predicates'): void {
+  const names = (settings.get(of) ?? '').split(',').map((name) => name.trim())
+  if (new Set(names).size < names.length)
+    throw new ConfigError(
+      of,
+      `Invalid value [${names.join(', ')}] for configuration ${of}: Duplicate alias provided.`,
+    )
 }
 
 const known = (names: Iterable<string>, isKnown: (name: string) => boolean): Definition<string> => {

@@ -1,7 +1,8 @@
 /**
  * Times as texts by a pattern of Java's `SimpleDateFormat`, in UTC and in English: `yyyy-MM-dd'T'HH:mm`.
  * As there, a field that follows another without anything between has exactly its pattern's digits, what
- * follows the pattern is ignored, and a month 13 is January of the next year.
+ * follows the pattern is ignored, and a month 13 is January of the next year. Weeks begin on Sunday, the first one is that
+ * of January 1st. Other than there, dates before 1582 are of the Gregorian calendar, too.
  */
 
 import { civilOf, daysOf } from '../../tables/columns/calendar.ts'
@@ -36,19 +37,25 @@ interface Civil {
   readonly ofDayMs: number
 }
 
-const numeric = 'yMdHkKhmsSDu'
-const known = `${numeric}aEzZX`
+const numeric = 'yMLdHkKhmsSDu'
+/** Of weeks, which are shown only. */
+const ofWeeks = 'YwWF'
+const known = `${numeric}${ofWeeks}GaEzZX`
 
 export class DateFormat {
   readonly #tokens: readonly Token[]
-  readonly #matcher: RegExp
+  /** Null: there are fields that cannot be read. */
+  readonly #matcher: RegExp | null
   readonly pattern: string
 
   /** Throws Error where it is no pattern, or one with letters that are not supported. */
   constructor(pattern: string) {
     this.pattern = pattern
     this.#tokens = tokensOf(pattern)
-    this.#matcher = matcherOf(this.#tokens)
+    const isReadable = this.#tokens.every(
+      (token) => 'literal' in token || !ofWeeks.includes(token.letter),
+    )
+    this.#matcher = isReadable ? matcherOf(this.#tokens) : null
   }
 
   format({ epochMs }: Instant): string {
@@ -69,6 +76,8 @@ export class DateFormat {
 
   /** Throws DataException where the text does not begin as the pattern. */
   parse(text: string): Instant {
+    if (this.#matcher === null)
+      throw new DataException(`Weeks in timestamps cannot be read: pattern (${this.pattern})`)
     const match = this.#matcher.exec(text)
     if (match === null)
       throw new DataException(
@@ -77,7 +86,7 @@ export class DateFormat {
     const fields = new Map<string, number>()
     let at = 1
     for (const token of this.#tokens)
-      if (!('literal' in token)) fields.set(token.letter, read(token.letter, match[at++]!))
+      if (!('literal' in token)) fields.set(token.letter, read(token, match[at++]!))
     return instantOf(fields)
   }
 }
@@ -95,6 +104,8 @@ function tokensOf(pattern: string): Token[] {
       let end = at
       while (pattern[end] === letter) end++
       if (!known.includes(letter)) throw new Error(`Illegal pattern character '${letter}'`)
+      if (letter === 'X' && end - at > 3)
+        throw new Error(`invalid ISO 8601 format: length=${end - at}`)
       tokens.push({ letter, count: end - at })
       at = end
     } else {
@@ -120,8 +131,19 @@ function shown(letter: string, count: number, civil: Civil): string {
   const hours = Math.floor(civil.ofDayMs / 3_600_000)
   switch (letter) {
     case 'y':
-      return count === 2 ? String(civil.year % 100).padStart(2, '0') : padded(civil.year)
+      return count === 2 ? lastTwo(civil.year) : padded(civil.year)
+    case 'Y':
+      return count === 2 ? lastTwo(weekOf(civil).year) : padded(weekOf(civil).year)
+    case 'w':
+      return padded(weekOf(civil).week)
+    case 'W':
+      return padded(Math.ceil((civil.day + weekdayBefore(civil, civil.day)) / 7))
+    case 'F':
+      return padded(Math.ceil(civil.day / 7))
+    case 'G':
+      return civil.year > 0 ? 'AD' : 'BC'
     case 'M':
+    case 'L':
       if (count < 3) return padded(civil.month)
       return count === 3 ? months[civil.month - 1]!.slice(0, 3) : months[civil.month - 1]!
     case 'E':
@@ -135,7 +157,7 @@ function shown(letter: string, count: number, civil: Civil): string {
     case 'a':
       return hours < 12 ? 'AM' : 'PM'
     case 'z':
-      return 'UTC'
+      return count < 4 ? 'UTC' : 'Coordinated Universal Time'
     case 'Z':
       return '+0000'
     case 'X':
@@ -143,6 +165,19 @@ function shown(letter: string, count: number, civil: Civil): string {
     default:
       return padded(clockPart(letter, hours, civil.ofDayMs))
   }
+}
+
+const lastTwo = (year: number) => String(year % 100).padStart(2, '0')
+
+/** The day of the week, from 0 for Sunday, so many days less one before. */
+const weekdayBefore = ({ weekday }: Civil, days: number) => (((weekday - days + 1) % 7) + 7) % 7
+
+/** The days at the end of a year whose week has January 1st are of the next year's first week. */
+function weekOf(civil: Civil): { year: number; week: number } {
+  const isLastWeek = civil.month === 12 && civil.day + 6 - civil.weekday > 31
+  if (isLastWeek) return { year: civil.year + 1, week: 1 }
+  const first = weekdayBefore(civil, civil.dayOfYear)
+  return { year: civil.year, week: Math.ceil((civil.dayOfYear + first) / 7) }
 }
 
 function clockPart(letter: string, hours: number, ofDayMs: number): number {
@@ -158,50 +193,66 @@ function matcherOf(tokens: readonly Token[]): RegExp {
   const parts = tokens.map((token, index) => {
     if ('literal' in token) return token.literal.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
     const { letter, count } = token
-    if (letter === 'M' && count > 2) return `(${alternatives(months)})`
-    if (letter === 'E') return `(${alternatives(weekdays)})`
-    if (letter === 'a') return '(AM|PM)'
-    if (!numeric.includes(letter)) return '(UTC|GMT|Z|[+-]\\d\\d(?::?\\d\\d)?)'
+    const blanks = '[ \\t]*'
+    if (isMonth(letter) && count > 2) return `${blanks}(${alternatives(months)})`
+    if (letter === 'E') return `${blanks}(${alternatives(weekdays)})`
+    if (letter === 'a') return `${blanks}(AM|PM)`
+    if (letter === 'G') return `${blanks}(AD|BC)`
+    if (!numeric.includes(letter)) return `${blanks}${zones(letter, count)}`
     const next = tokens[index + 1]
     const isAdjacent = next !== undefined && !('literal' in next) && isNumber(next)
-    return isAdjacent ? `(\\d{${count}})` : '(\\d{1,9})'
+    return isAdjacent ? `${blanks}(\\d{${count}})` : `${blanks}(\\d{1,15})`
   })
   return new RegExp(`^\\s*${parts.join('')}`, 'i')
 }
 
 function isNumber({ letter, count }: { letter: string; count: number }): boolean {
-  return numeric.includes(letter) && !(letter === 'M' && count > 2)
+  return numeric.includes(letter) && !(isMonth(letter) && count > 2)
+}
+
+const isMonth = (letter: string) => letter === 'M' || letter === 'L'
+
+/** What may stand for a zone: of the names those of UTC alone. */
+function zones(letter: string, count: number): string {
+  if (letter === 'X') return `(Z|[+-]\\d\\d${['', '\\d\\d', ':\\d\\d'][count - 1]})`
+  return '(GMT[+-]\\d?\\d:\\d\\d|UTC|GMT|[+-]\\d\\d\\d\\d)'
 }
 
 function alternatives(names: readonly string[]): string {
   return [...names, ...names.map((name) => name.slice(0, 3))].join('|')
 }
 
-function read(letter: string, text: string): number {
+function read({ letter, count }: { letter: string; count: number }, text: string): number {
   if (/^\d+$/.test(text)) {
     // Two digits are of this century, or of the last one from its middle on.
-    if (letter === 'y' && text.length === 2) return Number(text) + (Number(text) < 50 ? 2000 : 1900)
+    if (letter === 'y' && count < 3 && text.length === 2)
+      return Number(text) + (Number(text) < 50 ? 2000 : 1900)
     return Number(text)
   }
   const named = text.slice(0, 3).toLowerCase()
   const among = (names: readonly string[]) =>
     names.findIndex((name) => name.slice(0, 3).toLowerCase() === named)
-  if (letter === 'M') return among(months) + 1
+  if (isMonth(letter)) return among(months) + 1
+  if (letter === 'G') return named === 'bc' ? 1 : 0
   if (letter === 'E') return among(weekdays)
   if (letter === 'a') return named === 'pm' ? 12 : 0
-  const zone = /^([+-])(\d\d):?(\d\d)?$/.exec(text)
+  const zone = /^(?:GMT)?([+-])(\d?\d):?(\d\d)?$/i.exec(text)
   if (zone === null) return 0
   return (zone[1] === '-' ? -1 : 1) * (Number(zone[2]) * 60 + Number(zone[3] ?? 0))
 }
 
 function instantOf(fields: ReadonlyMap<string, number>): Instant {
   const get = (letter: string, otherwise: number) => fields.get(letter) ?? otherwise
-  const year = get('y', 1970)
+  const given = get('y', fields.has('G') ? 1 : 1970)
+  const year = get('G', 0) === 1 ? 1 - given : given
   const days = fields.has('D')
     ? daysOf(year, 1, get('D', 1))
-    : daysOf(year, get('M', 1), get('d', 1))
-  const half = fields.has('h') ? get('h', 0) % 12 : get('K', 0)
-  const hours = fields.has('k') ? get('k', 0) % 24 : (fields.get('H') ?? half + get('a', 0))
+    : daysOf(year, fields.get('M') ?? get('L', 1), get('d', 1))
+  const half = fields.has('h') ? zeroAt(12, get('h', 0)) : get('K', 0)
+  const whole = fields.has('k') ? zeroAt(24, get('k', 0)) : fields.get('H')
+  const hours = whole ?? half + get('a', 0)
   const minutes = hours * 60 + get('m', 0) - get('Z', get('z', get('X', 0)))
   return new Instant(days * dayMs + (minutes * 60 + get('s', 0)) * 1000 + get('S', 0))
 }
+
+const zeroAt = (hour: number, given: number) => (given === hour ? 0 : given)

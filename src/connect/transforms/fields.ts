@@ -204,13 +204,16 @@ function masked(schema: Schema | null, value: unknown, replacement: string | nul
   throw new DataException(`Cannot mask value of type: ${describe(value)}`)
 }
 
+/** Of a number what its type holds of it: digits that do not fit are lost, as in a cast. */
 function replaced(schema: Schema | null, value: unknown, replacement: string): unknown {
   if (typeof value === 'string') return replacement
   try {
     if (value instanceof Decimal) return Decimal.parse(replacement)
-    const plain = typeof value === 'bigint' ? 'INT64' : 'FLOAT64'
-    if (typeof value === 'number' || typeof value === 'bigint')
-      return castTo((schema?.type ?? plain) as CastType, null, replacement)
+    if (typeof value === 'bigint') return castTo('INT64', null, Decimal.parse(replacement))
+    if (typeof value === 'number' && schema?.type.startsWith('INT'))
+      return castTo(schema.type as CastType, null, Decimal.parse(replacement))
+    if (typeof value === 'number')
+      return castTo((schema?.type ?? 'FLOAT64') as CastType, null, replacement)
   } catch (cause) {
     throw new DataException(`Unable to convert ${replacement} to number`, { cause })
   }
@@ -263,8 +266,7 @@ function renamesOf(pairs: readonly string[]): Map<string, string> {
   return new Map(
     pairs.map((pair) => {
       const [from = '', to = '', ...more] = pair.split(':')
-      if (from === '' || to === '' || more.length > 0)
-        throw new Error(`Invalid rename mapping: ${pair}`)
+      if (to === '' || more.length > 0) throw new Error(`Invalid rename mapping: ${pair}`)
       return [from, to]
     }),
   )
@@ -276,7 +278,8 @@ export const valueToKey = transformation(
     fields: required(names(), 'HIGH', 'The fields of the value that become the key.'),
     'replace.null.with.default': replaceNull,
   },
-  ({ fields, 'replace.null.with.default': withDefault }) => {
+  ({ fields: given, 'replace.null.with.default': withDefault }) => {
+    const fields = [...new Set(given)]
     const purpose = 'copying fields from value to key'
     const keySchemaOf = once((schema) =>
       structOf(

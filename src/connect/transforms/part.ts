@@ -83,7 +83,6 @@ export function names(): Definition<readonly string[]> {
     allowed: 'a list of names that is not empty',
     check: (items) => {
       if (items.length === 0 || items.includes('')) throw new Error('Empty list')
-      if (new Set(items).size < items.length) throw new Error('a name comes twice')
     },
   })
 }

@@ -1,9 +1,10 @@
 /** Transformations of what stands around the data: topics, headers, and whether there is a record at all. */
 import { ConfigError, list, oneOf, string } from '../../config/definition.ts'
 import { key, required } from '../config-def.ts'
-import { valueOfText } from '../converters/header-converters.ts'
+import { valueOfText } from '../converters/header-text.ts'
 import { Struct } from '../data.ts'
 import { DataException } from '../failures.ts'
+import { javaPattern, javaReplacement } from '../java-pattern.ts'
 import { Instant } from '../logical.ts'
 import { DateFormat } from './date-format.ts'
 import {
@@ -110,33 +111,34 @@ export const regexRouter = transformation(
   },
   ({ regex, replacement }) => {
     const pattern = wholePattern('regex', regex)
-    const target = replacementOf(replacement)
-    return (record) =>
-      pattern.test(record.topic)
-        ? { ...record, topic: record.topic.replace(pattern, target) }
-        : record
+    const target = replacementOf(replacement, pattern)
+    return (record) => {
+      const match = pattern.exec(record.topic)
+      return match === null ? record : { ...record, topic: target(match) }
+    }
   },
 )
 
 /** Throws ConfigError where it is no pattern. */
 export function wholePattern(setting: string, text: string): RegExp {
   try {
-    return new RegExp(`^(?:${text})$`)
+    return javaPattern(text)
   } catch (cause) {
-    throw new ConfigError(
-      setting,
-      `Invalid value ${text} for configuration ${setting}: Invalid regex: ${(cause as Error).message}`,
-    )
+    throw invalid(setting, text, `Invalid regex: ${(cause as Error).message}`)
   }
 }
 
-/** A replacement of Java's as one of JavaScript's. */
-function replacementOf(text: string): string {
-  return text
-    .replace(/\\(.)/g, (_, escaped: string) => (escaped === '$' ? '\u0000' : escaped))
-    .replaceAll('$0', '$$&')
-    .replace(/\$\{(\w+)\}/g, '$$<$1>')
-    .replaceAll('\u0000', '$$$$')
+/** Throws ConfigError where it names what the pattern has not. */
+function replacementOf(text: string, pattern: RegExp) {
+  try {
+    return javaReplacement(text, pattern)
+  } catch (cause) {
+    throw invalid('replacement', text, (cause as Error).message)
+  }
+}
+
+function invalid(setting: string, text: string, why: string): ConfigError {
+  return new ConfigError(setting, `Invalid value ${text} for configuration ${setting}: ${why}`)
 }
 
 export const timestampRouter = transformation(
@@ -167,9 +169,6 @@ function dateFormat(setting: string, pattern: string): DateFormat {
   try {
     return new DateFormat(pattern)
   } catch (cause) {
-    throw new ConfigError(
-      setting,
-      `Invalid value ${pattern} for configuration ${setting}: ${(cause as Error).message}`,
-    )
+    throw invalid(setting, pattern, (cause as Error).message)
   }
 }

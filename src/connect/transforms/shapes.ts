@@ -52,6 +52,7 @@ function flattenMap(
   below: Below,
 ): void {
   for (const [name, value] of map) {
+    if (typeof name !== 'string') throw new DataException('Flatten needs names as the keys of maps')
     const flat = below(prefix, name)
     const type = isNull(value) ? 'STRING' : typeOf(value)
     if (type === 'MAP') flattenMap(value as Map<string, unknown>, flat, target, below)

@@ -118,6 +118,7 @@ function updatedSchema(
   target: Form,
   convertStruct: (struct: Struct, schema: Schema) => Struct,
 ): Schema {
+  if (schema.type !== 'STRUCT') throw new DataException('Cannot list fields on non-struct type')
   const fields = schema.fields.map(
     ({ name, schema: of }): FieldRow => [
       name,
@@ -151,7 +152,11 @@ function converted(conversion: Conversion, form: Form | null, value: unknown): u
   if (target === 'Date') return Instant.ofDays(days)
   if (target === 'Time') return new Instant(epochMs - days * dayMs)
   if (target === 'Timestamp') return new Instant(epochMs)
-  return precision === 'seconds' ? BigInt(epochMs) / 1000n : BigInt(epochMs) * perMs[precision]!
+  const unix =
+    precision === 'seconds' ? BigInt(epochMs) / 1000n : BigInt(epochMs) * perMs[precision]!
+  if (BigInt.asIntN(64, unix) !== unix)
+    throw new DataException(`${unix} ${precision} are out of the range of INT64`)
+  return unix
 }
 
 function inferred(value: unknown): Form {
