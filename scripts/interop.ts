@@ -12,8 +12,9 @@
  * the same requests to both and tells what differs; `transactions` copies records exactly once while
  * broker and application are killed, and `streams` does so with an application of Kafka Streams; `s3` does
  * with tables in an object store what `tables` does with those in directories; `spark`
- * exchanges Delta tables with Spark; `golden` reads the golden tables of Delta's own readers; `mirror` mirrors topics to Apache Kafka and from it; `connect` has Apache Kafka's
- * workers of Connect and ours in one group; `kgo` runs the tests that franz-go has of itself.
+ * exchanges Delta tables with Spark; `golden` reads the golden tables of Delta's own readers; `mirror` mirrors topics to
+ * Apache Kafka and from it; `connect` has Apache Kafka's workers of Connect and ours in one group, and `records` gives the
+ * same records to its converters and transformations and to ours; `kgo` runs the tests that franz-go has of itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -39,6 +40,7 @@ import { exchangeDirectories } from '../test/interop/directories/exchange.ts'
 import { moveBetweenDirectories } from '../test/interop/directories/moved.ts'
 import { runKgoSuite } from '../test/interop/franz-go/suite.ts'
 import { mirrorBothWays } from '../test/interop/mirror/mirrors.ts'
+import { compareRecords } from '../test/interop/records/records.ts'
 import { runSerializers } from '../test/interop/registry/serializers.ts'
 import { exchangeInObjectStore } from '../test/interop/s3/exchange.ts'
 import { streamUnderFire } from '../test/interop/streams/kills.ts'
@@ -53,7 +55,7 @@ const usage = `Usage: npm run interop -- [--only NAME,...] [--bootstrap HOST:POR
 
   --only NAME,...        of the clients java, python, go, kafkajs, and of tools, directories, tables and
                          registry, which all run unless given; and of compared, access, differential, transactions,
-                         streams, spark, golden, s3, mirror, connect and kgo, which run only where named
+                         streams, spark, golden, s3, mirror, connect, records and kgo, which run only where named
   --bootstrap HOST:PORT  a broker that runs already
   --rows N               of the data set, all unless given
   --apis NAME,...        of differential, all unless given
@@ -202,6 +204,7 @@ const parts =
         's3',
         'mirror',
         'connect',
+        'records',
         'kgo',
       ]
 const chosen = new Set(choose(parts, flags.only, (part) => part))
@@ -663,6 +666,7 @@ async function runOthers(): Promise<void> {
     const at = flags.at.split(',')
     await shareConnectGroup({ directory: join(work, 'connect'), lines, parts: at }, report)
   }
+  if (chosen.has('records')) await compareRecords({ directory: join(work, 'records') }, report)
   if (chosen.has('kgo')) {
     const program = join(root, 'build/bundle/millrace.js')
     const records = Number(flags.rows ?? 50_000)

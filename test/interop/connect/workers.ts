@@ -11,7 +11,7 @@ import { freePort } from '../../free-port.ts'
 
 export type Maker = 'Apache' | 'Millrace'
 
-const jars = join(cache, `connect-${kafkaVersion}`)
+export const connectJars = join(cache, `connect-${kafkaVersion}`)
 const millrace = fileURLToPath(new URL('../../../bundle/cli.js', import.meta.url))
 const startMsMax = 90_000
 const settleMsMax = 40_000
@@ -32,7 +32,7 @@ const common = {
 }
 
 export const fetchConnect = (): string | null =>
-  fetchProject('connect', join(jars, `connect-runtime-${kafkaVersion}.jar`))
+  fetchProject('connect', join(connectJars, `connect-runtime-${kafkaVersion}.jar`))
 
 export interface Answer {
   readonly status: number
@@ -66,7 +66,12 @@ export class GroupWorker {
             'java',
             [
               ...['-Xmx512M', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
-              ...['-cp', join(jars, '*'), 'org.apache.kafka.connect.cli.ConnectDistributed', file],
+              ...[
+                '-cp',
+                join(connectJars, '*'),
+                'org.apache.kafka.connect.cli.ConnectDistributed',
+                file,
+              ],
             ],
             { stdio: [...stdio] },
           )
