@@ -2,6 +2,7 @@
  * The rows of the bench: what each is called and counted in, what is to be reached, and which of the
  * machine's limits it is held against. The name is how a row is asked for and found again in a kept result.
  */
+import { joinings } from './bench-groups.ts'
 
 export type Kind = 'millrace' | 'kafka'
 
@@ -123,8 +124,11 @@ export function machineUnit(name: string): string {
   if (/^(ping-pong|bare relay)/.test(name)) return name.endsWith(': CPU') ? 'us each' : '/s'
   if (name.endsWith(': CPU')) return 's/GB'
   if (name === 'node -e 0') return 'ms'
+  if (name.startsWith('bare answers')) return 's'
   return name === 'write and fdatasync' ? '/s' : 'MB/s'
 }
+
+const joinWhy = 'much of what it takes runs for the first time then'
 
 const perTurn =
   'most of what is left is a read and a write for each connection, which the kernel takes'
@@ -207,8 +211,9 @@ const linesOf: Readonly<Record<Exclude<Round, 'restart' | OurRound>, readonly Li
     ['100 members join, classic: broker CPU', 'ms', 'less'],
     ['100 members join, KIP-848', 'ms', 'less'],
     ['100 members join, KIP-848: broker CPU', 'ms', 'less'],
-    ['franz-go: 100 groups join, classic', 's', 'less', { ratio: 3 }],
-    ['franz-go: 100 groups join, KIP-848', 's', 'less', { ratio: 3 }],
+    ...joinings.map(
+      ({ row, limit }): Line => [row, 's', 'less', { ratio: 3, limit, why: joinWhy }],
+    ),
   ],
   steady: [
     ['compaction', 'MB/s', 'more'],

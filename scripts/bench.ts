@@ -21,6 +21,7 @@ import {
   kafkaVersion,
   startKafka,
 } from './apache-kafka.ts'
+import { joinings, measureBareJoins, secondsToJoin } from './bench-groups.ts'
 import { type Bench, type Broker, ourRounds } from './bench-ours.ts'
 import { profiledProgram, profileWorkloads } from './bench-profile.ts'
 import {
@@ -335,16 +336,10 @@ async function franzGoRows({ kind, port, child }: Broker): Promise<void> {
   record(kind, row, (await run(row, 'consume', ...topic)).mb_s ?? Number.NaN)
 }
 
-/** A hundred groups of one member each, until all of them have their partitions. */
 async function groupRows({ kind, port }: Broker): Promise<void> {
-  const protocols = [
-    ['franz-go: 100 groups join, classic', []],
-    ['franz-go: 100 groups join, KIP-848', ['-kip848']],
-  ] as const
-  for (const [row, flag] of protocols) {
-    if (franzGoProgram === null || !wanted(row)) continue
-    const args = ['groups', '-topic', 'joined', '-partitions', '6', '-groups', '100', ...flag]
-    record(kind, row, (await franzGo(franzGoProgram, port, args)).stable_s ?? Number.NaN)
+  for (const joining of joinings) {
+    if (franzGoProgram === null || !wanted(joining.row)) continue
+    record(kind, joining.row, await secondsToJoin(franzGoProgram, port, joining))
   }
 }
 
@@ -525,6 +520,10 @@ async function measureMachine(): Promise<void> {
   for (const loop of bareLoops) {
     const isOf = ({ limit = '' }: Row) => limit === loop.name || limit.startsWith(`${loop.name}: `)
     if (loop.isShown || chosenRows.some(isOf)) await measureBareLoop(loop, directory)
+  }
+  if (franzGoProgram !== null && joinings.some(({ row }) => wanted(row))) {
+    const bareGroups = join(root, 'build/test/bench/bare-groups.js')
+    await measureBareJoins(bareGroups, franzGoProgram, (...limit) => record('machine', ...limit))
   }
   rmSync(directory, { recursive: true, force: true })
 }
