@@ -4,7 +4,7 @@
  * from many seeds, so that some runs are calm, some fierce, and each kind meets each other kind alone.
  */
 import type { Milliseconds } from '../../src/environment/environment.ts'
-import type { SeededRandom } from './random.ts'
+import { SeededRandom } from './random.ts'
 import type { DiskWeather, NetworkWeather } from './weather.ts'
 
 /** What can befall the broker; the numbers are weights. */
@@ -80,6 +80,8 @@ export interface Temper {
   readonly decisionFailChance: number
   /** Of a recovery point that is written down while records are being synced: that the power goes. */
   readonly checkpointEndChance: number
+  /** Of a sync that goes before an acknowledgement: that it fails. */
+  readonly promisedSyncFailChance: number
   /** Of a time when the broker does not run: that bits of a file turn over. */
   readonly flipChance: number
   /** How long all this goes on before everything is healed. */
@@ -186,6 +188,7 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
     decisionEndChance,
     decisionFailChance: mayFailDeciding ? 0.3 : 0,
     checkpointEndChance: 0,
+    promisedSyncFailChance: drawSyncFailChance(seed),
     wideChance: 0.05,
     tardyChance: 0,
     stateSegmentBytes: null,
@@ -196,6 +199,12 @@ export function drawTemper(random: SeededRandom, seed: number): Temper {
 
 /** Of syncs that take longer some are under way at each. */
 const checkpointIntervalsMs = [100, 500, 2_000]
+
+/** From a stream of its own: the other seeds keep their course. */
+function drawSyncFailChance(seed: number): number {
+  const random = new SeededRandom(seed).fork('failing syncs')
+  return random.chance(0.15) ? random.pick([0.02, 0.1]) : 0
+}
 
 /** With more of what recovery has to tell apart. */
 function troubled(random: SeededRandom, usual: Temper): Temper {

@@ -4,7 +4,7 @@
  * and the one behind it is written already; when a recovery point is written down while records are being
  * synced; in the middle of the swap that puts a compacted segment in the place of its originals; and between
  * what a coordinator of transactions has recorded and what follows from it, where it may also be another log
- * directory that fails.
+ * directory that fails. Where a producer waits for a sync, it is the sync that fails.
  */
 import { recordsFile } from './disk-faults.ts'
 import { segmentEnd } from './log-files.ts'
@@ -29,6 +29,7 @@ const rollEndsMax = 4
 const swapEndsMax = 3
 const decisionEndsMax = 3
 const checkpointEndsMax = 3
+const syncFailuresMax = 2
 
 /** Of a segment that goes with what somebody asks about, where ends are untimely at all. */
 const probedEndChance = 0.6
@@ -47,7 +48,7 @@ interface Host {
   readonly isUp: boolean
   readonly faults: {
     dieSoon(operationsMax: number, how?: 'kill' | 'power loss'): void
-    failSoon(operation: 'write', under: string): void
+    failSoon(operation: 'write' | 'sync', under: string): void
   }
   end(how: 'power loss', why: string): void
 }
@@ -60,12 +61,14 @@ export class UntimelyEnds {
   readonly #rollRandom: SeededRandom
   readonly #checkpointRandom: SeededRandom
   readonly #failRandom: SeededRandom
+  readonly #syncRandom: SeededRandom
   #left = endsMax
   #rollsLeft = rollEndsMax
   #swapsLeft = swapEndsMax
   #decisionsLeft = decisionEndsMax
   #failuresLeft = decisionEndsMax
   #checkpointsLeft = checkpointEndsMax
+  #syncFailuresLeft = syncFailuresMax
 
   constructor(stage: Stage, host: Host) {
     this.#stage = stage
@@ -74,6 +77,7 @@ export class UntimelyEnds {
     this.#rollRandom = new SeededRandom(stage.world.seed).fork('ends after rolls')
     this.#checkpointRandom = new SeededRandom(stage.world.seed).fork('ends after checkpoints')
     this.#failRandom = new SeededRandom(stage.world.seed).fork('failures after decisions')
+    this.#syncRandom = new SeededRandom(stage.world.seed).fork('failures of syncs')
   }
 
   /** The broker is about to do something with its disk. */
@@ -81,6 +85,7 @@ export class UntimelyEnds {
     if (!this.#host.isUp || this.#stage.isHealed) return
     if (operation === 'rename') this.#onRename(path)
     else if (operation === 'open') this.#onOpen(path)
+    else if (operation === 'sync') this.#onSync(path)
     else if (operation === 'write' && transactionLog.test(path)) this.#onDecision(path)
   }
 
@@ -95,6 +100,18 @@ export class UntimelyEnds {
     if (process.disk.look(path.slice(0, at)).has(path.slice(at + 1))) return
     this.#rollsLeft--
     this.#host.faults.dieSoon(rollOperationsMax, 'power loss')
+  }
+
+  /** What it should have saved must not be acknowledged, and is gone with the process. */
+  #onSync(path: string): void {
+    const { temper, history } = this.#stage
+    const { promisedSyncFailChance } = temper
+    if (this.#syncFailuresLeft === 0 || promisedSyncFailChance === 0) return
+    const [, , name = ''] = partitionSegment.exec(path) ?? []
+    if (history.partitions.get(name)?.promise.isDurable !== true) return
+    if (!this.#syncRandom.chance(promisedSyncFailChance)) return
+    this.#syncFailuresLeft--
+    this.#host.faults.failSoon('sync', path)
   }
 
   /** What it does not say itself it has to find out at the next start. */
