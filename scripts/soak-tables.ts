@@ -144,6 +144,9 @@ async function main(): Promise<boolean> {
     overrides: [
       `http.listeners=${workers === 0 ? `http://127.0.0.1:${httpPort}` : ''}`,
       'connect.offset.flush.interval.ms=5000',
+      // The sink of a broker that was killed is missed soon, so that it is not idle through most of the storm.
+      'connect.consumer.session.timeout.ms=1500',
+      'connect.consumer.heartbeat.interval.ms=300',
     ],
   })
   const group =

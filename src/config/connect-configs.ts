@@ -1,7 +1,8 @@
 /**
  * Settings of the connector runtime: Kafka Connect's worker settings, with its names and defaults. A
  * broker, which runs a worker within it, has them behind `connect.`: `connect.offset.flush.interval.ms`.
- * Options of converters and of config providers follow their names: `connect.value.converter.schemas.enable`.
+ * Options of converters, of config providers and of the clients that connectors have follow their names:
+ * `connect.value.converter.schemas.enable`, `connect.consumer.session.timeout.ms`.
  */
 import {
   atLeast,
@@ -59,7 +60,8 @@ export type ConnectConfig = {
 
 export const connectPrefix = 'connect.'
 
-const open = /^connect\.((key|value|header)\.converter\.|config\.providers(\.|$))/
+const open =
+  /^connect\.((key|value|header)\.converter\.|(consumer|producer|admin)\.|config\.providers(\.|$))/
 
 /** The definition of a setting that begins with `connect.`; undefined: nobody knows it. */
 export function connectConfig(name: string): Definition | undefined {

@@ -97,6 +97,10 @@ t.test('later sources win', async (t) => {
 t.test('what is unknown or invalid is refused by name', async (t) => {
   const gather = (override: string) => () =>
     gatherSettings({ environment: {}, overrides: [override] })
+  // Clients of connectors have theirs, as a worker of Kafka Connect gives them.
+  const ofClient = gather('connect.consumer.session.timeout.ms=1500')()
+  t.strictSame([...ofClient.texts], [['connect.consumer.session.timeout.ms', '1500']])
+  t.throws(gather('connect.consumers.group.id=x'), /Unknown setting connect\.consumers\.group\.id/)
   t.throws(gather('log.retension.ms=1'), {
     name: 'ConfigError',
     setting: 'log.retension.ms',
