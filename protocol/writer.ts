@@ -25,6 +25,9 @@ let slabTaken = 0
  */
 const capacityMax = 256 * 1024
 
+/** Room for what mostly follows records that are copied: it would take as much again. */
+const afterBytes = 64
+
 /** From here on, a chunk of its own is cheaper than copying (one more entry in a `writev`). */
 const referencedBytesMin = 2048
 
@@ -105,7 +108,7 @@ export class Writer {
     }
     const pending = this.#position - this.#chunkStart
     const doubled = Math.min(2 * this.#capacity, capacityMax)
-    this.#capacity = Math.max(doubled, 2 * pending, pending + size)
+    this.#capacity = Math.max(doubled, 2 * pending, pending + size + afterBytes)
     const buffer = Buffer.allocUnsafe(this.#capacity)
     this.#buffer.copy(buffer, 0, this.#chunkStart, this.#position)
     this.#leave()

@@ -27,6 +27,12 @@ const packages = /^(node:|pino|lz4|snappyjs|crc-32)/
 const joinedPackages = ['pino', 'snappyjs']
 /** Few brokers need them, and they take milliseconds to load: each is loaded when something of it is asked for. */
 const laterModules = ['node:assert', 'node:assert/strict', 'node:http', 'node:https', 'node:tls']
+/**
+ * Node's global object has getters for these, which V8 calls anew each time, some thirty times for a request;
+ * constants of the file are part of its code.
+ */
+const ownGlobals =
+  "const { Buffer } = require('node:buffer'), { performance } = require('node:perf_hooks');"
 const onwarn = (warning: RollupWarning) => {
   // TypeScript's own helper for the import of a computed name looks there for one that is loaded already.
   if (warning.code === 'THIS_IS_UNDEFINED' && warning.id?.endsWith('node/modules.js')) return
@@ -38,7 +44,7 @@ else await joinFiles()
 
 async function joinFiles(): Promise<void> {
   rmSync(output, { recursive: true, force: true })
-  await joinIntoOne(main, brokerFile)
+  await joinIntoOne(main, brokerFile, ownGlobals)
   const brokerPath = join(output, brokerFile)
   const joined = joinPackages(brokerPath, (name) => joinedPackages.includes(name))
   // It would fail when it is reached, and tests of the sources would not see it.
@@ -86,11 +92,12 @@ async function joinFiles(): Promise<void> {
   }
 }
 
-async function joinIntoOne(input: string, name: string): Promise<void> {
+async function joinIntoOne(input: string, name: string, intro = ''): Promise<void> {
   const joined = await rollup({ input, external: packages, onwarn })
   await joined.write({
     file: join(output, name),
     format: 'cjs',
+    intro,
     inlineDynamicImports: true,
     sourcemap: false,
   })

@@ -153,11 +153,20 @@ class Fetch {
   async #readLater(room: Promise<void>): Promise<FetchResponse | null> {
     this.#context.holdNext()
     await room
+    return this.#readNow()
+  }
+
+  /** Answers with what there is. */
+  #readNow(): FetchResponse | null | Promise<FetchResponse | null> {
     if (!this.#context.connection.isOpen) return null
-    await this.#context.inTurns(this.#readAll())
+    const reading = this.#context.inTurns(this.#readAll())
+    return reading instanceof Promise ? reading.then(() => this.#hasReadNow()) : this.#hasReadNow()
+  }
+
+  #hasReadNow(): FetchResponse | Promise<FetchResponse> {
     this.#context.expectReply(this.#bytes)
-    if (this.#reading.length > 0) await Promise.all(this.#reading)
-    return this.#answer()
+    if (this.#reading.length === 0) return this.#answer()
+    return Promise.all(this.#reading).then(() => this.#answer())
   }
 
   /** How many bytes are worth waiting for; none where the answer cannot wait. */
@@ -168,7 +177,7 @@ class Fetch {
     return Math.min(minBytes, Math.max(1, this.#bytesMax)) - this.#bytes
   }
 
-  async #wait(): Promise<FetchResponse | null> {
+  #wait(): Promise<FetchResponse | null> {
     const missingBytes = this.#missingBytes() - (this.#early?.bytes ?? 0)
     // What was read is read again: a fetch that waits holds no records.
     this.#rows = []
@@ -176,8 +185,13 @@ class Fetch {
     this.#context.expectReply(0)
     this.#context.holdNext()
     this.#context.setAside()
-    if (missingBytes > 0 && (await this.#park(missingBytes)) === 'gone') return null
-    return this.#readLater(this.#context.replyRoom() ?? Promise.resolve())
+    const waited = missingBytes > 0 ? this.#park(missingBytes) : Promise.resolve<Woken>('read')
+    return waited.then((woken) => (woken === 'gone' ? null : this.#readAgain()))
+  }
+
+  #readAgain(): FetchResponse | null | Promise<FetchResponse | null> {
+    const room = this.#context.replyRoom()
+    return room === null ? this.#readNow() : this.#readLater(room)
   }
 
   #park(missingBytes: number): Promise<Woken> {

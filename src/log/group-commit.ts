@@ -132,9 +132,11 @@ const openGroup = (): OpenGroup => {
   let reject: (error: unknown) => void = () => {}
   const written = new Promise<void>((onResolve, onReject) => {
     resolve = onResolve
-    reject = onReject
+    reject = (error) => {
+      // With acks=0 nobody listens; whoever does gets the rejection all the same.
+      written.catch(() => {})
+      onReject(error)
+    }
   })
-  // With acks=0 nobody listens; whoever does gets the rejection all the same.
-  written.catch(() => {})
   return { written, resolve, reject, appended: [], endOffset: 0 }
 }

@@ -54,7 +54,7 @@ export class LogReader {
     const upToOffset = Math.min(options.upToOffset, logEndOffset)
     const isAnyAllowed = maxBytes > 0 || minOneBatch
     if (offset >= upToOffset || !isAnyAllowed) return nothingAt(offset)
-    const bounded = { ...options, upToOffset }
+    const bounded = { offset, maxBytes, minOneBatch, upToOffset }
     const { tail } = this.#parts
     if (tail !== null && offset >= tail.startOffset) {
       return tail.read(bounded, this.#options.environment.buffers)

@@ -14,6 +14,7 @@
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import type { Milliseconds } from '../environment/environment.ts'
 import type { Watched } from './parked-fetches.ts'
+import { SmallSet } from './small-set.ts'
 import type { PartitionWatcher } from './watchers.ts'
 
 type RequestedPartition = FetchRequest['topics'][number]['partitions'][number]
@@ -64,11 +65,11 @@ export class FetchedPartition implements PartitionWatcher {
   }
 
   readable(bytes: number, committedBytes: number): void {
-    for (const fetch of this.#stir()) fetch.readable(bytes, committedBytes)
+    this.#stir()?.each((fetch) => fetch.readable(bytes, committedBytes))
   }
 
   changed(): void {
-    for (const fetch of this.#stir()) fetch.changed()
+    this.#stir()?.each((fetch) => fetch.changed())
   }
 
   startMoved(): void {
@@ -76,14 +77,12 @@ export class FetchedPartition implements PartitionWatcher {
   }
 
   /** Gives the fetches of the session that wait. */
-  #stir(): Iterable<PartitionWatcher> {
-    const waiting = this.#session?.stir(this) ?? none
-    if (waiting.size === 0) this.unwatch()
+  #stir(): SmallSet<PartitionWatcher> | undefined {
+    const waiting = this.#session?.stir(this)
+    if (waiting === undefined || waiting.size === 0) this.unwatch()
     return waiting
   }
 }
-
-const none: ReadonlySet<PartitionWatcher> = new Set()
 
 export class FetchSession implements Watched {
   readonly id: number
@@ -97,7 +96,7 @@ export class FetchSession implements Watched {
   /** In the order in which they are read: those that were served last stand at the end. */
   readonly partitions: Map<string, FetchedPartition>
   readonly #stirring: Set<FetchedPartition>
-  readonly #waiting = new Set<PartitionWatcher>()
+  readonly #waiting = new SmallSet<PartitionWatcher>()
   /** What resting partitions have nothing of. */
   #isReadCommitted = false
   #isClosed = false
@@ -168,7 +167,7 @@ export class FetchSession implements Watched {
   }
 
   /** What a resting partition has to tell; gives the fetches that wait. */
-  stir(partition: FetchedPartition): ReadonlySet<PartitionWatcher> {
+  stir(partition: FetchedPartition): SmallSet<PartitionWatcher> {
     this.#stirring.add(partition)
     return this.#waiting
   }
@@ -186,7 +185,7 @@ export class FetchSession implements Watched {
   close(): void {
     this.#isClosed = true
     for (const partition of this.partitions.values()) partition.unwatch()
-    for (const fetch of this.#waiting) fetch.changed()
+    this.#waiting.each((fetch) => fetch.changed())
   }
 
   #wake(partition: FetchedPartition): void {

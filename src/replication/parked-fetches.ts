@@ -3,6 +3,7 @@
  * append that satisfies it, a change of a partition, its deadline, or the end of its connection.
  */
 import type { Milliseconds, Timer, Timers } from '../environment/environment.ts'
+import { SmallSet } from './small-set.ts'
 import type { PartitionWatcher } from './watchers.ts'
 
 /** Each connection waits in at most a few fetches, so this is felt only when far too many are open. */
@@ -33,26 +34,32 @@ interface Wanted {
 }
 
 class ParkedFetch implements PartitionWatcher {
+  /** Among all that are parked. */
+  place = 0
   #missingBytes: number
   readonly #isReadCommitted: boolean
   readonly #partitions: readonly Watched[]
+  readonly #ofConnection: SmallSet<ParkedFetch>
   readonly #leave: (fetch: ParkedFetch) => void
   readonly #resolve: (woken: Woken) => void
   #timer: Timer | null = null
 
   constructor(
     { partitions, missingBytes, isReadCommitted }: Wanted,
-    resolve: (woken: Woken) => void,
+    ofConnection: SmallSet<ParkedFetch>,
     leave: (fetch: ParkedFetch) => void,
+    resolve: (woken: Woken) => void,
   ) {
     this.#partitions = partitions
     this.#missingBytes = missingBytes
     this.#isReadCommitted = isReadCommitted
-    this.#resolve = resolve
+    this.#ofConnection = ofConnection
     this.#leave = leave
+    this.#resolve = resolve
   }
 
   park(timers: Timers, maxWaitMs: Milliseconds): void {
+    this.#ofConnection.add(this)
     for (const partition of this.#partitions) partition.watch(this)
     this.#timer = timers.after(maxWaitMs, () => this.wake('read'))
   }
@@ -71,6 +78,7 @@ class ParkedFetch implements PartitionWatcher {
     this.#timer.cancel()
     this.#timer = null
     for (const partition of this.#partitions) partition.unwatch(this)
+    this.#ofConnection.delete(this)
     this.#leave(this)
     this.#resolve(woken)
   }
@@ -121,7 +129,8 @@ export class EarlyWatch implements PartitionWatcher {
 export class ParkedFetches {
   readonly #timers: Timers
   readonly #parkedMax: number
-  readonly #parked = new Set<ParkedFetch>()
+  /** In no order; each knows its place. */
+  readonly #parked: ParkedFetch[] = []
   readonly #ofConnection = Symbol('parked fetches')
   #isClosed = false
 
@@ -131,7 +140,7 @@ export class ParkedFetches {
   }
 
   get size(): number {
-    return this.#parked.size
+    return this.#parked.length
   }
 
   /** Whether the broker stops: who is woken should answer, whatever there is. */
@@ -147,33 +156,36 @@ export class ParkedFetches {
     options: Wanted & { maxWaitMs: Milliseconds; connection: FetcherConnection },
   ): Promise<Woken> {
     if (!options.connection.isOpen) return Promise.resolve('gone')
-    if (this.#isClosed || this.#parked.size >= this.#parkedMax) return Promise.resolve('read')
+    if (this.#isClosed || this.#parked.length >= this.#parkedMax) return Promise.resolve('read')
     const ofConnection = this.#waitingOn(options.connection)
     return new Promise((resolve) => {
-      const fetch = new ParkedFetch(options, resolve, (woken) => {
-        ofConnection.delete(woken)
-        this.#parked.delete(woken)
-      })
-      ofConnection.add(fetch)
-      this.#parked.add(fetch)
+      const fetch = new ParkedFetch(options, ofConnection, this.#leave, resolve)
+      fetch.place = this.#parked.push(fetch) - 1
       fetch.park(this.#timers, options.maxWaitMs)
     })
+  }
+
+  readonly #leave = ({ place }: ParkedFetch): void => {
+    const last = this.#parked.pop() as ParkedFetch
+    if (last.place === place) return
+    last.place = place
+    this.#parked[place] = last
   }
 
   /** Wakes all, so that they are answered before the broker stops. */
   close(): void {
     this.#isClosed = true
-    for (const fetch of this.#parked) fetch.wake('read')
+    for (const fetch of [...this.#parked]) fetch.wake('read')
   }
 
-  #waitingOn(connection: FetcherConnection): Set<ParkedFetch> {
-    const known = connection.attachments.get(this.#ofConnection) as Set<ParkedFetch> | undefined
+  #waitingOn(connection: FetcherConnection): SmallSet<ParkedFetch> {
+    const known = connection.attachments.get(this.#ofConnection) as
+      | SmallSet<ParkedFetch>
+      | undefined
     if (known !== undefined) return known
-    const waiting = new Set<ParkedFetch>()
+    const waiting = new SmallSet<ParkedFetch>()
     connection.attachments.set(this.#ofConnection, waiting)
-    connection.onClose(() => {
-      for (const fetch of waiting) fetch.wake('gone')
-    })
+    connection.onClose(() => waiting.each((fetch) => fetch.wake('gone')))
     return waiting
   }
 }

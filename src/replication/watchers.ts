@@ -3,6 +3,7 @@
  * they are: counted as they are appended, and told as the high watermark and the last stable offset pass them.
  */
 import type { Log } from '../log/log.ts'
+import { SmallSet } from './small-set.ts'
 
 /** Waits for records of partitions, or for anything that makes waiting pointless. */
 export interface PartitionWatcher {
@@ -15,7 +16,7 @@ export interface PartitionWatcher {
 }
 
 export class PartitionWatchers {
-  readonly #watchers = new Set<PartitionWatcher>()
+  readonly #watchers = new SmallSet<PartitionWatcher>()
   /** Appended, and not yet below the high watermark. */
   #unreadableBytes = 0
   /** Below the high watermark, and not yet below the last stable offset. */
@@ -44,18 +45,18 @@ export class PartitionWatchers {
     const bytes = this.#unreadableBytes
     this.#unreadableBytes = 0
     const committedBytes = this.#noteStable(log, bytes)
-    for (const watcher of this.#watchers) watcher.readable(bytes, committedBytes)
+    this.#watchers.each((watcher) => watcher.readable(bytes, committedBytes))
   }
 
   /** The log may begin later than it did. */
   startAt(offset: number): void {
     if (offset === this.#startOffset) return
     this.#startOffset = offset
-    for (const watcher of this.#watchers) watcher.startMoved?.()
+    this.#watchers.each((watcher) => watcher.startMoved?.())
   }
 
   changed(): void {
-    for (const watcher of this.#watchers) watcher.changed()
+    this.#watchers.each((watcher) => watcher.changed())
   }
 
   /**

@@ -128,7 +128,7 @@ export class Connection implements Asker, FrameOwner, Holder {
     let answered = 0
     while (exchanges[answered]?.isSettled) this.#send(exchanges[answered++] as Exchange, nowMs)
     if (answered === 0) return
-    if (answered === exchanges.length) exchanges.length = 0
+    if (answered === exchanges.length) this.#exchanges = []
     else exchanges.splice(0, answered)
     this.#proceedOrClose()
   }

@@ -23,7 +23,6 @@ export class NodeTimers implements Timers {
   #timeout: NodeJS.Timeout | undefined
   #armedFor = Number.POSITIVE_INFINITY
   #ending: (() => void)[] = []
-  #spare: (() => void)[] = []
   #isEndScheduled = false
   /** In the order in which they came. */
   readonly #line: (() => void)[] = []
@@ -75,9 +74,8 @@ export class NodeTimers implements Timers {
     const callbacks = this.#ending
     // The list grows while it runs.
     for (let i = 0; i < callbacks.length; i++) (callbacks[i] as () => void)()
-    this.#ending = this.#spare
-    callbacks.length = 0
-    this.#spare = callbacks
+    // A new one: V8 takes longer to empty an array.
+    this.#ending = []
   }
 
   readonly #fire = (): void => {
