@@ -1,5 +1,5 @@
 /**
- * snappy by the `snappyjs` package, in the two shapes clients send. Kafka's Java client writes the
+ * snappy, unpacked by the `snappyjs` package, in the two shapes clients send. Kafka's Java client writes the
  * Xerial stream: magic 82 53 4e 41 50 50 59 00, version and lowest compatible version (int32 each),
  * then blocks, each behind its length (int32). Others (franz-go, kafka-python's fallback) write one
  * raw block: its unpacked length as varint, then literals and copies.
@@ -10,6 +10,7 @@
 import snappy from 'snappyjs'
 import { readInt32, writeInt32 } from '../big-endian.ts'
 import { CorruptRecords, OversizedRecords } from '../corrupt-records.ts'
+import { packSnappyBlock } from './snappy-block.ts'
 
 const magic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const streamHeaderBytes = 16
@@ -24,7 +25,7 @@ export function compressSnappy(bytes: Buffer): Buffer {
   writeInt32(header, 12, 1)
   const chunks: Buffer[] = [header]
   for (let at = 0; at < bytes.length; at += blockBytesMax) {
-    const block = snappy.compress(bytes.subarray(at, at + blockBytesMax))
+    const block = packSnappyBlock(bytes.subarray(at, at + blockBytesMax))
     const length = Buffer.alloc(4)
     writeInt32(length, 0, block.length)
     chunks.push(length, block)
@@ -34,7 +35,7 @@ export function compressSnappy(bytes: Buffer): Buffer {
 
 /** One raw block without Kafka's framing. */
 export function compressSnappyBlock(bytes: Buffer): Buffer {
-  return snappy.compress(bytes)
+  return packSnappyBlock(bytes)
 }
 
 export function decompressSnappy(bytes: Buffer, bytesMax: number): Buffer {

@@ -11,6 +11,7 @@ import {
 } from '../../../protocol/records/compression/compression.ts'
 import { compressLz4, decompressLz4 } from '../../../protocol/records/compression/lz4.ts'
 import { unpackLz4Block } from '../../../protocol/records/compression/lz4-block.ts'
+import { compressSnappyBlock } from '../../../protocol/records/compression/snappy.ts'
 import { UnsupportedCompression } from '../../../protocol/records/compression/unsupported-compression.ts'
 import { xxhash32 } from '../../../protocol/records/compression/xxhash32.ts'
 import { CorruptRecords, OversizedRecords } from '../../../protocol/records/corrupt-records.ts'
@@ -96,6 +97,37 @@ t.test('any damage ends in bytes or CorruptRecords', async (t) => {
     }
   }
 })
+
+t.test(
+  'snappy blocks are those of what was packed: copies near and far, short and long',
+  async (t) => {
+    const random = new SeededRandom(5)
+    const below = (bound: number) => random.uint32() % bound
+    const packs = (bytes: Buffer) => {
+      const packed = compressSnappyBlock(bytes)
+      if (!Buffer.from(snappy.uncompress(packed, bytes.length)).equals(bytes))
+        t.fail(`${bytes.length} bytes`)
+      return packed.length
+    }
+    for (let length = 0; length < 40; length++) packs(Buffer.alloc(length, length))
+    for (let round = 0; round < 300; round++) {
+      const bytes = Buffer.alloc(below(round % 30 === 0 ? 200_000 : 3000))
+      const letters = 1 + below(256)
+      for (let at = 0; at < bytes.length; ) {
+        if (at === 0 || below(3) > 0) bytes[at++] = below(letters)
+        else {
+          const distance = 1 + below(at)
+          const end = Math.min(at + 1 + below(150), bytes.length)
+          for (; at < end; at++) bytes[at] = bytes[at - distance]!
+        }
+      }
+      packs(bytes)
+    }
+    t.ok(packs(Buffer.alloc(1e6)) < 50_000)
+    const noise = random.bytes(100_000)
+    t.ok(packs(noise) < noise.length + 100)
+  },
+)
 
 t.test('snappy: raw, Xerial, several streams, and what hangs snappyjs', async (t) => {
   const input = Buffer.from('mill race '.repeat(9000))
