@@ -162,7 +162,7 @@ export class ListBuilder implements ColumnBuilder {
   }
 
   finish(): Column {
-    const offsets = Int32Array.from(this.#offsets)
+    const offsets = new Int32Array(this.#offsets)
     this.#offsets = [0]
     this.#elements = 0
     return { layout: 'list', ...this.#presence.finish(), offsets, element: this.element.finish() }
@@ -215,7 +215,7 @@ class MapBuilder implements ColumnBuilder {
   finish(): Column {
     const children = [this.#key.finish(), this.#value.finish()]
     const element: Column = { layout: 'struct', length: this.#entries, validity: null, children }
-    const offsets = Int32Array.from(this.#offsets)
+    const offsets = new Int32Array(this.#offsets)
     this.#offsets = [0]
     this.#entries = 0
     return { layout: 'list', ...this.#presence.finish(), offsets, element }

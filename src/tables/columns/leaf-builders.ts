@@ -24,9 +24,17 @@ export function mismatch(name: string, value: unknown, type: string): RangeError
   return new RangeError(`${name} cannot hold ${shown}: it is of type ${type}`)
 }
 
+const leastRoom = 64
+const leastBytes = 1024
+
+/** Room for what comes next, where there was some for the last: what is alike needs as much, and does not grow to it again. */
+function roomLike(used: number): number {
+  return Math.max(leastRoom, used + (used >>> 4))
+}
+
 /** Which rows have values, forgotten as long as all have. */
 export class Presence {
-  #bytes = new Uint8Array(64)
+  #bytes = new Uint8Array(leastRoom)
   #missing = 0
   length = 0
 
@@ -65,13 +73,14 @@ export class NumberBuilder implements ColumnBuilder {
   #values: Numbers
   /** The memory of `#values` in words of 32 bits, where those are of 64. */
   #words: Int32Array = noWords
+  /** Rows that there is to be room for, as soon as there is one. */
+  #roomRows = leastRoom
 
   constructor(type: DataType, name: string) {
     this.#type = type
     this.#name = name
     this.#layout = layoutOf(type)
-    this.#values = this.#room(64)
-    this.#words = wordsOf(this.#values)
+    this.#values = this.#room(0)
   }
 
   #room(length: number): Numbers {
@@ -120,7 +129,7 @@ export class NumberBuilder implements ColumnBuilder {
     const row = this.#presence.length
     const perRow = this.#layout === 'int128' ? 2 : 1
     if (perRow * row >= this.#values.length) {
-      const larger = this.#room(2 * row)
+      const larger = this.#room(Math.max(2 * row, this.#roomRows))
       ;(larger as Uint8Array).set(this.#values as Uint8Array)
       this.#values = larger
       this.#words = wordsOf(larger)
@@ -191,8 +200,9 @@ export class NumberBuilder implements ColumnBuilder {
     if (this.#layout === 'null') return { layout: 'null', ...rows }
     const perRow = this.#layout === 'int128' ? 2 : 1
     const values = this.#values.subarray(0, perRow * rows.length)
-    this.#values = this.#room(64)
-    this.#words = wordsOf(this.#values)
+    this.#roomRows = roomLike(rows.length)
+    this.#values = this.#room(0)
+    this.#words = noWords
     return { layout: this.#layout, ...rows, values } as Column
   }
 }
@@ -229,9 +239,12 @@ export class BytesBuilder implements ColumnBuilder {
   readonly #type: DataType
   readonly #name: string
   readonly #presence = new Presence()
-  #offsets = new Int32Array(64)
-  #bytes = Buffer.alloc(1024)
+  #offsets = new Int32Array(leastRoom)
+  #bytes = Buffer.alloc(0)
   #length = 0
+  /** Rows and bytes that there is to be room for, as soon as there is one. */
+  #roomRows = leastRoom
+  #roomBytes = leastBytes
 
   constructor(type: DataType, name: string) {
     this.#type = type
@@ -263,7 +276,7 @@ export class BytesBuilder implements ColumnBuilder {
     this.#presence.append(isThere)
     const rows = this.#presence.length
     if (rows === this.#offsets.length) {
-      const larger = new Int32Array(2 * rows)
+      const larger = new Int32Array(Math.max(2 * rows, this.#roomRows + 1))
       larger.set(this.#offsets)
       this.#offsets = larger
     }
@@ -294,7 +307,8 @@ export class BytesBuilder implements ColumnBuilder {
     const needed = this.#length + bytes
     if (needed <= this.#bytes.length) return
     if (needed > bytesMax) throw new RangeError(`${this.#name} would hold more than 2 GiB at once`)
-    const larger = Buffer.allocUnsafe(Math.min(Math.max(needed, 2 * this.#bytes.length), bytesMax))
+    const room = Math.max(needed, 2 * this.#bytes.length, this.#roomBytes)
+    const larger = Buffer.allocUnsafe(Math.min(room, bytesMax))
     this.#bytes.copy(larger, 0, 0, this.#length)
     this.#bytes = larger
   }
@@ -303,8 +317,10 @@ export class BytesBuilder implements ColumnBuilder {
     const rows = this.#presence.finish()
     const offsets = this.#offsets.subarray(0, rows.length + 1)
     const bytes = this.#bytes.subarray(0, this.#length)
-    this.#offsets = new Int32Array(64)
-    this.#bytes = Buffer.alloc(1024)
+    this.#roomRows = roomLike(rows.length)
+    this.#roomBytes = Math.max(leastBytes, roomLike(this.#length))
+    this.#offsets = new Int32Array(leastRoom)
+    this.#bytes = Buffer.alloc(0)
     this.#length = 0
     return { layout: 'bytes', ...rows, offsets, bytes }
   }

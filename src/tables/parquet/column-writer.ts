@@ -186,7 +186,8 @@ export class ColumnWriter {
     this.#nullCount += page.nullCount
     this.#rows = 0
     this.#levels = 0
-    this.#values = valuesFor(this.leaf, 0)
+    // Their memory serves the next page: of this one there are copies.
+    this.#values.length = 0
     this.#indexCount = 0
     this.#definition.length = 0
     this.#repetition.length = 0
