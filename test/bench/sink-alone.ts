@@ -77,7 +77,7 @@ export async function sinkAlone(shape: Shape, records: number): Promise<SinkCost
     commitMs += performance.now() - putMs
   }
   const { user, system } = process.cpuUsage(before)
-  task.stop()
+  await task.stop()
   rmSync(location, { recursive: true })
   return {
     ...{ records, bytes, cpuSeconds: (user + system) / 1e6 },

@@ -1,5 +1,5 @@
 /** Records landed in Delta tables: which columns they get, and that each is there once whatever is killed when. */
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import {
@@ -21,6 +21,7 @@ import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { typeText } from '../../src/tables/delta/schema.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
+import { Transaction } from '../../src/tables/delta/transaction.ts'
 import { json, killEverywhere, newPlace, record, rowsOf, Trial } from './delta-trial.ts'
 
 const plugin = deltaSink({
@@ -461,6 +462,10 @@ function isWhole(
   return found.join() === names.sort().join()
 }
 
+function firstOf(log: Map<string, SinkRecord[]>, count: number): Map<string, SinkRecord[]> {
+  return new Map([...log].map(([name, records]) => [name, records.slice(0, count)]))
+}
+
 t.test('each record lands once, whichever operation of the disk kills the task', async (t) => {
   const log = logOf(16)
   const kills = await killEverywhere({
@@ -480,7 +485,8 @@ t.test('each record lands once, whichever operation of the disk kills the task',
 t.test('of two that have one partition, one lands a record, and the other reads on', async (t) => {
   const log = logOf(40)
   const location = newPlace()
-  const settings = { 'table.path': location, ...places }
+  // What waits is written ahead, a few rows at a time.
+  const settings = { 'table.path': location, 'table.commit.rows': '60', ...places }
   const zombie = new Trial(settings)
   const heir = new Trial(settings)
   await zombie.start(partitions)
@@ -504,10 +510,49 @@ t.test('of two that have one partition, one lands a record, and the other reads 
   t.ok(isWhole(await rowsOf(location), log))
 })
 
+t.test(
+  'what waits is written ahead of its commit, and again where the table has changed',
+  async (t) => {
+    const log = logOf(150)
+    const location = newPlace()
+    const storage = new LocalStorage(location)
+    const clock = { now: () => 1_700_000_000_000, monotonic: () => 0 }
+    const environment = { clock, random: new NodeRandom(), storage }
+    const hidden = () => readdirSync(location).filter((name) => name.endsWith('.tmp'))
+    const files = () => readdirSync(location).filter((name) => name.endsWith('.parquet'))
+    const trial = new Trial({ 'table.path': location, 'table.commit.rows': '160', ...places })
+    await trial.start(partitions)
+    await trial.read(log, 12)
+    t.strictSame(readdirSync(location), [], 'there is no table yet')
+    await trial.commit()
+    for (const [version, isChanged] of [false, true, false].entries()) {
+      await trial.read(log, 18)
+      t.equal(hidden().length, 1, 'two batches of twenty')
+      if (isChanged) {
+        const snapshot = await readSnapshot(storage)
+        const transaction = Transaction.on(environment, snapshot)
+        const configuration = new Map([...snapshot.metadata.configuration, ['custom', 'x']])
+        transaction.change({ metadata: { ...snapshot.metadata, configuration } })
+        await transaction.commit({ operation: 'SET TBLPROPERTIES' })
+      }
+      await trial.commit()
+      t.strictSame([hidden().length, files().length], [0, version + 2])
+    }
+    t.ok(isWhole(await rowsOf(location), firstOf(log, 12 + 3 * 18)))
+    await trial.read(log, 18)
+    await trial.task.close([partitions[0]!])
+    t.equal(hidden().length, 0, 'what was given up is gone')
+    await trial.read(log, 24)
+    t.equal(hidden().length, 1)
+    await trial.task.stop()
+    t.equal(hidden().length, 0)
+  },
+)
+
 t.test('partitions that go take nothing with them', async (t) => {
   const log = logOf(40)
   const location = newPlace()
-  const settings = { 'table.path': location, ...places }
+  const settings = { 'table.path': location, 'table.commit.rows': '60', ...places }
   const one = new Trial(settings)
   const other = new Trial(settings)
   await one.start(partitions)

@@ -20,6 +20,7 @@ const plain: RowSettings = {
   valueColumn: null,
   partitioning: parsePartitioning([]),
   evolution: 'add',
+  batchRows: 4096,
   isUpsert: false,
   advice: connectorAdvice,
 }

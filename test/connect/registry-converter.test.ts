@@ -234,6 +234,7 @@ t.test('columns are those of the schema, and those that JSON has besides', async
         kafka: none,
         valueColumn: null,
         evolution: 'add',
+        batchRows: 4096,
         isUpsert: false,
         advice: connectorAdvice,
       },

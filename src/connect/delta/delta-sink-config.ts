@@ -102,6 +102,9 @@ export const deltaSinkConfig = new ConfigDef({
 const noKeyColumn =
   'Invalid value upsert for configuration table.key.mode: rows are found by kafka.key.column, which is not set'
 
+/** To write so many ahead of a commit takes some 30 ms; they are a small part of what a commit has. */
+const batchRowsMax = 4096
+
 export interface DeltaSinkSettings {
   /** With `${topic}` in it. */
   readonly path: string
@@ -154,6 +157,7 @@ export function parseDeltaSink(
         valueColumn: named(config['table.value.column']),
         partitioning: parsePartitioning(config['table.partition.by']),
         evolution: config['table.schema.evolution'] as 'none' | 'add' | 'widen',
+        batchRows: Math.min(batchRowsMax, Math.ceil(config['table.commit.rows'] / 8)),
         ...{ advice, isUpsert },
       },
     },

@@ -83,6 +83,17 @@ export class DeltaSinkTask implements SinkTask {
     if (this.#isNew && !this.#isBehind) this.#context!.requestCommit()
     this.#isNew = false
     this.#startTimer()
+    await this.#writeAhead()
+  }
+
+  async #writeAhead(): Promise<void> {
+    for (const table of this.#tables.values()) {
+      try {
+        await table.writeAhead()
+      } catch (error) {
+        throw this.#failed(table, error)
+      }
+    }
   }
 
   get #isBehind(): boolean {
@@ -129,9 +140,10 @@ export class DeltaSinkTask implements SinkTask {
     for (const table of this.#tables.values()) this.#readAgain(await table.end(partitions))
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#timer?.cancel()
     this.#timer = null
+    for (const table of this.#tables.values()) await table.discard()
     this.#tables.clear()
   }
 

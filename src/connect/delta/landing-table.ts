@@ -47,6 +47,13 @@ export class Abandoned extends Error {
   }
 }
 
+/** Whole batches in files that nobody reads yet. They stay in memory too: a table that changes meanwhile has them anew. */
+interface WrittenAhead {
+  readonly transaction: Transaction
+  readonly fields: TableShape['fields']
+  batches: number
+}
+
 export class LandingTable {
   /** As people know it. */
   readonly location: string
@@ -56,6 +63,8 @@ export class LandingTable {
   readonly #progress: Progress
   #snapshot: Snapshot | null
   #lookedMs: Milliseconds = Number.NEGATIVE_INFINITY
+  /** Of rows that wait the first are in files already, so that a commit has the less to do. */
+  #ahead: WrittenAhead | null = null
 
   /** Throws ConnectException where it cannot be written; DeltaError, DiskError. */
   static async open(
@@ -162,6 +171,45 @@ export class LandingTable {
   }
 
   /**
+   * Writes whole batches of what waits, for the commit to come. Rejects with DeltaError, DiskError where the table cannot
+   * be written.
+   */
+  async writeAhead(): Promise<void> {
+    const { sealed, fields } = this.#rows
+    if (sealed.length <= (this.#ahead?.batches ?? 0)) return
+    const snapshot = this.#snapshot
+    // Rows of a table that is yet to be made or to be changed are written as it will be, and merged rows all at once.
+    if (snapshot === null || this.#settings.rows.isUpsert) return
+    if (fields !== snapshot.schema.fields) return
+    this.#ahead ??= { transaction: this.#transactionOn(snapshot), fields, batches: 0 }
+    const ahead = this.#ahead
+    for (const { batch, silent } of sealed.slice(ahead.batches)) {
+      await ahead.transaction.append(conformed(ahead.transaction.schema.fields, batch), silent)
+      ahead.batches++
+    }
+  }
+
+  /** What was written ahead is not to be committed; what waits is not touched. Files that cannot be removed are left to vacuum. */
+  async discard(): Promise<void> {
+    const ahead = this.#ahead
+    this.#ahead = null
+    await ahead?.transaction.discard().catch(() => null)
+  }
+
+  /** What was written ahead, where it is as it would be written now. */
+  async #takeAhead(snapshot: Snapshot | null): Promise<WrittenAhead | null> {
+    const ahead = this.#ahead
+    if (ahead === null) return null
+    const isSame = ahead.fields === this.#rows.fields
+    if (!isSame || snapshot === null || !ahead.transaction.follow(snapshot)) {
+      await this.discard()
+      return null
+    }
+    this.#ahead = null
+    return ahead
+  }
+
+  /**
    * Resolves when all that was added is in the table, and durable. Rejects with Abandoned; with ConnectException, DeltaError,
    * DiskError where the table cannot be written, and then how far it got the table alone knows.
    */
@@ -169,14 +217,15 @@ export class LandingTable {
     if (!this.isBehind) return await this.#lookAgain()
     const snapshot = await this.#latest()
     this.#refuseOther(snapshot)
-    this.#refuseMoved(snapshot)
+    await this.#refuseMoved(snapshot)
     // There is no table, and nothing to make one of: to be read again is all that is left to do.
     if (snapshot === null && this.#rows.rowCount === 0) return
-    const transaction = this.#transactionOn(snapshot)
+    const ahead = await this.#takeAhead(snapshot)
+    const transaction = ahead?.transaction ?? this.#transactionOn(snapshot)
     let description: CommitDescription
     try {
       this.#tellProgress(transaction)
-      description = await this.#stageRows(transaction)
+      description = await this.#stageRows(transaction, ahead?.batches ?? 0)
     } catch (error) {
       await transaction.discard()
       throw error
@@ -186,16 +235,16 @@ export class LandingTable {
     } catch (error) {
       if (!(error instanceof DeltaConflict)) throw error
       const now = await this.#latest()
-      throw this.#abandon(now, error.message, error)
+      throw await this.#abandon(now, error.message, error)
     }
-    this.#restart(await this.#latest())
+    await this.#restart(await this.#latest())
   }
 
   /** Nothing is to be added, but what was may be gone: a table that was restored gets it again. */
   async #lookAgain(): Promise<void> {
     if (this.#environment.clock.monotonic() - this.#lookedMs < lookMsMin) return
     const snapshot = await this.#latest()
-    const again = this.#restart(snapshot)
+    const again = await this.#restart(snapshot)
     if (again.length > 0)
       throw new Abandoned(`${this.location}: the table was set back to an older version`, again)
   }
@@ -247,8 +296,8 @@ export class LandingTable {
     }
   }
 
-  /** Answers what the table's history is to say of them. */
-  async #stageRows(transaction: Transaction): Promise<CommitDescription> {
+  /** Those behind so many batches. Answers what the table's history is to say of them. */
+  async #stageRows(transaction: Transaction, behind: number): Promise<CommitDescription> {
     const { connector, rows } = this.#settings
     const { fields } = transaction.schema
     const batches = this.#rows.batches()
@@ -257,7 +306,7 @@ export class LandingTable {
       const source = mergeSource(batches, this.#rows.deleted, { fields, on })
       return mergeDescription(source, await stageMerge(this.#environment, transaction, source))
     }
-    for (const { batch, silent } of batches) {
+    for (const { batch, silent } of batches.slice(behind)) {
       await transaction.append(conformed(fields, batch), silent)
     }
     const outputMode = rows.isUpsert ? 'Update' : 'Append'
@@ -271,7 +320,8 @@ export class LandingTable {
     return refreshSnapshot(storage, this.#snapshot).catch(noTable)
   }
 
-  #restart(snapshot: Snapshot | null): readonly PartitionOffset[] {
+  async #restart(snapshot: Snapshot | null): Promise<readonly PartitionOffset[]> {
+    await this.discard()
     this.#refuseOther(snapshot)
     this.#snapshot = snapshot
     const again = this.#progress.restart(snapshot)
@@ -280,12 +330,12 @@ export class LandingTable {
   }
 
   /** Columns that others have changed may not be those that rows were made for. */
-  #refuseMoved(snapshot: Snapshot | null): void {
+  async #refuseMoved(snapshot: Snapshot | null): Promise<void> {
     const other = this.#progress.overtaken(snapshot)
     if (other !== undefined) {
       const { topic, partition } = other
       const message = `another task has moved partition ${partition} of ${topic} on in the table`
-      throw this.#abandon(snapshot, message)
+      throw await this.#abandon(snapshot, message)
     }
     const before = this.#snapshot?.metadata
     const now = snapshot?.metadata
@@ -293,12 +343,13 @@ export class LandingTable {
       before?.schemaString !== now?.schemaString ||
       before?.partitionColumns.join() !== now?.partitionColumns.join()
     ) {
-      throw this.#abandon(snapshot, 'the columns of the table have been changed')
+      throw await this.#abandon(snapshot, 'the columns of the table have been changed')
     }
   }
 
-  #abandon(snapshot: Snapshot | null, message: string, cause?: unknown): Abandoned {
-    return new Abandoned(`${this.location}: ${message}`, this.#restart(snapshot), { cause })
+  async #abandon(snapshot: Snapshot | null, message: string, cause?: unknown): Promise<Abandoned> {
+    const again = await this.#restart(snapshot)
+    return new Abandoned(`${this.location}: ${message}`, again, { cause })
   }
 
   /** Throws ConnectException for a table in the place of the one that was written. */

@@ -60,6 +60,8 @@ export interface RowSettings {
   readonly valueColumn: string | null
   readonly partitioning: Partitioning
   readonly evolution: 'none' | 'add' | 'widen'
+  /** Rows that are gathered before they may be written. */
+  readonly batchRows: number
   readonly advice: Advice
   /** Each key has one row, found by `kafka.key` or by the fields of the key; else each record has its own. */
   readonly isUpsert: boolean
@@ -94,8 +96,6 @@ interface FittedRow {
 const columnsMax = 2000
 /** What a column of a batch takes besides its values, about: each new column begins a batch of all. */
 const columnBytes = 512
-/** Rows in a batch. */
-const batchRows = 16_384
 
 export class RowBuffer {
   readonly #settings: RowSettings
@@ -152,7 +152,7 @@ export class RowBuffer {
     if (this.#isTombstone(record)) this.#deleted.push(this.#rowCount)
     this.#rowCount++
     for (const value of values) this.#bytes += bytesOf(value)
-    if (this.#builder.rowCount >= batchRows) this.#seal()
+    if (this.#builder.rowCount >= this.#settings.batchRows) this.#seal()
   }
 
   /**
@@ -170,7 +170,7 @@ export class RowBuffer {
     this.#builder.endRow()
     this.#rowCount++
     this.#bytes += text.length
-    if (this.#builder.rowCount >= batchRows) this.#seal()
+    if (this.#builder.rowCount >= this.#settings.batchRows) this.#seal()
     return true
   }
 
@@ -262,6 +262,11 @@ export class RowBuffer {
 
   #isTombstone({ value }: SinkRecord): boolean {
     return this.#settings.isUpsert && (value === null || value === undefined)
+  }
+
+  /** Batches to which nothing is added any more. */
+  get sealed(): readonly GatheredRows[] {
+    return this.#batches
   }
 
   /** What was added, oldest first; the columns of a batch are those that there were by then. */

@@ -67,12 +67,11 @@ export interface StagingOptions {
 }
 
 export class Transaction {
-  /** What the table was like; `null`: there was none. */
-  readonly snapshot: Snapshot | null
   /** What has been read of it. */
   reads: ReadSet = nothingRead
   readonly #environment: TableEnvironment
   readonly #staging: StagingOptions
+  #snapshot: Snapshot | null
   #protocol: ProtocolAction
   #metadata: MetadataAction
   #schema: TableSchema
@@ -95,7 +94,7 @@ export class Transaction {
     staging: StagingOptions,
   ) {
     this.#environment = environment
-    this.snapshot = snapshot
+    this.#snapshot = snapshot
     this.#staging = staging
     this.#protocol = protocol
     this.#metadata = metadata
@@ -121,6 +120,23 @@ export class Transaction {
     staging: StagingOptions = {},
   ): Transaction {
     return new Transaction(environment, null, table, staging)
+  }
+
+  /** What the table was like; `null`: there was none. */
+  get snapshot(): Snapshot | null {
+    return this.#snapshot
+  }
+
+  /**
+   * Goes on from a newer version, whose commits are so no conflict: whoever says this has seen what they did. Answers
+   * whether it may: rows that were appended are as the table wants them now too, and nothing of it was read or removed.
+   */
+  follow(snapshot: Snapshot): boolean {
+    const before = this.#snapshot
+    const isSame = before?.metadata === snapshot.metadata && before.protocol === snapshot.protocol
+    if (!isSame || this.reads !== nothingRead || this.#others.length > 0) return false
+    this.#snapshot = snapshot
+    return true
   }
 
   /** The table's columns, as they are behind this transaction. */
