@@ -52,6 +52,20 @@ export default ({ ConfigDef, key, string, primitive, sourceRecord }) => {
     },
     taskConfigs: (count) => new Array(count).fill(settings),
     stop: () => misbehaveAt('stop'),
+    validate: async (given, values) => {
+      settings = given
+      await misbehaveAt('validate')
+      return values
+    },
+    checkOffsets: async (given) => {
+      settings = given
+      await misbehaveAt('checkOffsets')
+    },
+    alterOffsets: async (given) => {
+      settings = given
+      await misbehaveAt('alterOffsets')
+      return true
+    },
   })
   const config = new ConfigDef({
     mode: key(string('fine'), 'HIGH', 'What it does.'),
@@ -354,5 +368,46 @@ t.test('a connector that hangs in its start, logs and measures of threads', asyn
   t.ok(Number(read.exec(page)?.[1]) >= lines)
   await trial.put('hangs', source)
   await trial.untilStates('hangs', 'RUNNING', 'RUNNING')
+  await trial.stop()
+})
+
+t.test('one that loops where it is only asked holds nobody else', async (t) => {
+  const directory = t.testdir({ kafka: {}, plugins: { 'unruly.mjs': unruly } })
+  const trial = await Trial.start(directory)
+  await trial.topic('lines')
+  const config = {
+    ...{ name: 'asked', 'connector.class': 'test.UnrulySink' },
+    ...{ topics: 'lines', 'tasks.max': '1', file: join(directory, 'asked.txt') },
+  }
+  await trial.put('asked', config)
+  await trial.untilStates('asked', 'RUNNING', 'RUNNING')
+  const validate = (more: object) => {
+    const url = `${trial.started.http}/connector-plugins/UnrulySink/config/validate`
+    return ask(url, 'PUT', { ...config, ...more })
+  }
+  t.match(await validate({}), { status: 200, body: { error_count: 0 } })
+  t.match(await validate({ file: 'x', 'tasks.max': 'many' }), { body: { error_count: 1 } })
+  const noEnd = /test\.UnrulySink was ended: it does something that comes to no end/
+  const looping = validate({ mode: 'loop', at: 'validate' })
+  const crashing = validate({ mode: 'crash', at: 'validate' })
+  const lines = await trial.produce('lines', 10)
+  await until('records go on', () => linesOf(config.file).length === lines.length)
+  t.match(await validate({}), { status: 200 }, 'and others are asked meanwhile')
+  t.match(await looping, { status: 500, body: { message: noEnd } })
+  t.ok([200, 500].includes((await crashing).status))
+  const offsets = {
+    offsets: [
+      { partition: { kafka_topic: 'lines', kafka_partition: 0 }, offset: { kafka_offset: 0 } },
+    ],
+  }
+  for (const at of ['checkOffsets', 'alterOffsets']) {
+    await trial.put('moved', { ...config, name: 'moved', mode: 'loop', at })
+    t.equal((await ask(`${trial.url}/moved/stop`, 'PUT')).status, 204)
+    await until('it has stopped', async () => (await trial.status('moved')).tasks.length === 0)
+    const { status, body } = await ask(`${trial.url}/moved/offsets`, 'PATCH', offsets)
+    t.match({ status, body }, { status: 500, body: { message: noEnd } }, at)
+  }
+  await trial.put('moved', { ...config, name: 'moved', mode: 'fine' })
+  t.match(await ask(`${trial.url}/moved/offsets`, 'PATCH', offsets), { status: 200 })
   await trial.stop()
 })

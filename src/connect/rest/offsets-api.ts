@@ -27,6 +27,7 @@ import type { SourcePosition } from '../records.ts'
 import { sinkConsumerSettings } from '../runtime/client-settings.ts'
 import type { Herder } from '../runtime/herder.ts'
 import { positionOf, toJson } from '../storage/offset-state.ts'
+import { askPlugin } from '../threads/plugin-questions.ts'
 import { topicsOf } from '../validation.ts'
 
 export function offsetRoutes(herder: Herder): Route[] {
@@ -180,11 +181,12 @@ async function moveSink(
   moveGroup: () => Promise<void>,
 ): Promise<boolean> {
   const settings = herder.resolved(name)
-  const connector = plugin.connector()
-  await asked(() => connector.checkOffsets?.(settings, offsets))
+  const { worker } = herder
+  const question = { className: plugin.className, settings, offsets }
+  await asked(() => askPlugin(worker, { kind: 'checkOffsets', ...question }))
   await whileUnused(name, moveGroup)
   try {
-    return (await connector.alterOffsets?.(settings, offsets)) ?? false
+    return await askPlugin(worker, { kind: 'alterSinkOffsets', ...question })
   } catch (cause) {
     const message = `The offsets of the group of connector ${name} are changed, but not yet those that it keeps itself, from which it goes on. Try again: ${(cause as Error).message}`
     throw new HttpError(500, message, { cause })
@@ -230,10 +232,13 @@ async function moveSource(
   moves: readonly (readonly [SourcePosition, SourcePosition | null])[],
 ): Promise<boolean> {
   const settings = herder.resolved(name)
-  const isMoved = await asked(() => plugin.connector().alterOffsets?.(settings, moves))
+  const question = { className: plugin.className, settings, offsets: moves }
+  const isMoved = await asked(() =>
+    askPlugin(herder.worker, { kind: 'alterSourceOffsets', ...question }),
+  )
   const offsets = await herder.offsetsOf(name)
   await offsets.put(moves.map(([partition, offset]) => ({ partition, offset })))
-  return isMoved ?? false
+  return isMoved
 }
 
 /** A connector that refuses says why. */

@@ -11,7 +11,8 @@ import type { ConnectorPlugin } from '../plugin.ts'
 import type { ConfigState, RestartRequest, TargetState } from '../storage/config-state.ts'
 import { connectorStatusEntry, type StatusState, topicEntry } from '../storage/status-state.ts'
 import type { Entry } from '../storage/storage.ts'
-import { type ConfigInfos, validateConnector } from '../validation.ts'
+import { askPlugin } from '../threads/plugin-questions.ts'
+import type { ConfigInfos } from '../validation.ts'
 import { sinkClientId, sinkConsumerSettings, workerReach } from './client-settings.ts'
 import { ConnectorOffsets } from './connector-offsets.ts'
 import { fenceTasks } from './fencing.ts'
@@ -135,13 +136,12 @@ export abstract class Herder {
     return offsets
   }
 
-  /** Throws HttpError 400 for a class that is none of a connector. */
+  /** Rejects with HttpError 400 for a class that is none of a connector, and 500 where its plug-in comes to no end. */
   async validate(settings: Settings): Promise<ConfigInfos> {
-    const { plugins, providers } = this.worker
-    const infos = await validateConnector(this.pluginOf(settings), providers.resolve(settings), {
-      plugins,
-      isExactlyOnce: this.worker.exactlyOnceGroup !== null,
-    })
+    const { className } = this.pluginOf(settings)
+    const resolved = this.worker.providers.resolve(settings)
+    const question = { kind: 'validate', className, settings: resolved } as const
+    const infos = await askPlugin(this.worker, question)
     // What a reference stands for is told to nobody.
     const configs = infos.configs.map((config) => {
       const given = settings.get(config.value.name)

@@ -10,6 +10,7 @@ import type { Worker } from '../runtime/worker.ts'
 import { keptIn } from '../storage/kept-in.ts'
 import type { Entry } from '../storage/storage.ts'
 import { AskedOffsets } from './asked-offsets.ts'
+import { answerPlugin } from './plugin-questions.ts'
 import {
   type ConnectorQuestion,
   contentOf,
@@ -77,6 +78,8 @@ export class ConnectorHost {
         this.#connectors.delete(question.id)
         this.#runs.delete(question.id)
         return null
+      default:
+        return answerPlugin(this.#opened, question)
     }
   }
 

@@ -6,10 +6,13 @@
  */
 import type { Environment } from '../../environment/environment.ts'
 import type { Threads } from '../../environment/threads.ts'
+import type { ConnectException } from '../failures.ts'
 import { pausedFor } from '../runtime/pause.ts'
-import type { WorkerSeed } from './questions.ts'
+import type { PluginQuestion, WorkerSeed } from './questions.ts'
 import { type Tenant, type ThreadLimits, WatchedThread } from './watched-thread.ts'
 
+/** Questions to plug-ins that do not run, each in a thread, so many at once; others wait. */
+const apartMax = 4
 /** How they all do is asked for no longer than that: one that hangs is told as it was. */
 const lookMsMax = 500
 
@@ -25,6 +28,8 @@ export class ConnectorThreads {
   readonly #options: ConnectorThreadsOptions
   readonly #threads = new Set<WatchedThread>()
   #ids = 0
+  #apart = 0
+  readonly #waiting: (() => void)[] = []
 
   constructor(options: ConnectorThreadsOptions) {
     this.#options = options
@@ -36,12 +41,12 @@ export class ConnectorThreads {
 
   /** For a connector that has none, until it leaves. */
   enter(tenant: Tenant): WatchedThread {
-    const { environment, threads, seed, threadsMax } = this.#options
+    const { threadsMax } = this.#options
     const known = [...this.#threads].filter(({ gone }) => gone === null)
     const [emptiest] = known.sort((left, right) => left.tenants.size - right.tenants.size)
     let thread = emptiest
     if (thread === undefined || known.length < threadsMax) {
-      thread = new WatchedThread(environment, threads, seed, this.#options)
+      thread = this.#started()
       this.#threads.add(thread)
     }
     thread.tenants.set(tenant.id, tenant)
@@ -59,6 +64,39 @@ export class ConnectorThreads {
     await thread.ask({ kind: 'leave', id: tenant.id }).catch(() => null)
   }
 
+  /**
+   * Asks a plug-in of which nothing runs, in a thread that ends with the answer. Rejects with what it throws, and with
+   * `ended` of why where the thread had to be ended.
+   */
+  async askApart(
+    question: PluginQuestion,
+    ended: (error: ConnectException) => Error,
+  ): Promise<unknown> {
+    if (this.#apart >= apartMax) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#apart++
+    const thread = this.#started()
+    const lost = new Promise<never>((_, reject) => {
+      const tenant = { ...asking, id: this.nextId(), name: question.className }
+      thread.tenants.set(tenant.id, { ...tenant, lost: async (error) => reject(ended(error)) })
+    })
+    try {
+      return await Promise.race([thread.ask(question), lost])
+    } catch (error) {
+      // Whoever waits for its answer may hear of the end first.
+      if (thread.gone !== null) await Promise.race([lost, thread.gone])
+      throw error
+    } finally {
+      this.#apart--
+      this.#waiting.shift()?.()
+      await thread.end()
+    }
+  }
+
+  #started(): WatchedThread {
+    const { environment, threads, seed } = this.#options
+    return new WatchedThread(environment, threads, seed, this.#options)
+  }
+
   forget(thread: WatchedThread): void {
     this.#threads.delete(thread)
   }
@@ -69,3 +107,6 @@ export class ConnectorThreads {
     await Promise.race([Promise.all(looks), pausedFor(this.#options.environment, lookMsMax)])
   }
 }
+
+/** One that is asked, and tells nothing by itself. */
+const asking = { answer: async () => null, pulse: () => undefined }

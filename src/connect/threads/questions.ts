@@ -6,6 +6,8 @@
  *     worker  <-- state, topic, guard, offsets, ...            --   thread
  */
 import type { Endpoint } from '../../environment/network.ts'
+import type { TopicPartition } from '../plugin.ts'
+import type { SourcePosition } from '../records.ts'
 import type { TaskState } from '../runtime/task.ts'
 import type { TaskMeasured } from '../runtime/task-measures.ts'
 import type { Entry } from '../storage/storage.ts'
@@ -59,6 +61,23 @@ export type HostQuestion =
     }
   /** Nothing of it runs any more. */
   | { readonly kind: 'leave'; readonly id: number }
+  | PluginQuestion
+
+/** To a plug-in of which nothing runs there. */
+export type PluginQuestion = {
+  readonly className: string
+  readonly settings: ReadonlyMap<string, string>
+} & (
+  | { readonly kind: 'validate' }
+  | {
+      readonly kind: 'checkOffsets' | 'alterSinkOffsets'
+      readonly offsets: readonly (TopicPartition & { readonly offset: number | null })[]
+    }
+  | {
+      readonly kind: 'alterSourceOffsets'
+      readonly offsets: readonly (readonly [SourcePosition, SourcePosition | null])[]
+    }
+)
 
 export interface Pulse {
   readonly bytes: number
