@@ -78,6 +78,8 @@ export const keptSeeds: ReadonlyMap<string, number> = new Map([
   ['leader-epoch-kept', 3],
   ['uncommitted-read', 1],
   ['aborted-not-listed', 1],
+  ['open-forgotten-at-restart', 2],
+  ['decision-forgotten-at-load', 1],
   ['marker-always-aborts', 1],
   ['one-partition-without-marker', 1],
   ['transaction-never-too-long', 8],

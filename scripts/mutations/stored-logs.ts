@@ -22,8 +22,8 @@ export const reads: readonly Mutation[] = [
     breaks:
       'in a fetch session a partition that rested, having nothing new, is never looked at again',
     file: 'src/replication/fetch-session.ts',
-    find: 'const waiting = this.#session?.stir(this) ?? none',
-    replace: 'const waiting = none as ReadonlySet<PartitionWatcher>',
+    find: 'const waiting = this.#session?.stir(this)',
+    replace: 'const waiting = undefined as SmallSet<PartitionWatcher> | undefined',
   },
   {
     name: 'session-leaves-out-news',
