@@ -252,6 +252,8 @@ export class Connection implements Asker, FrameOwner, Holder {
     this.#isPutOff = false
     if (!this.isOpen) return
     this.#isResumed = true
+    // No newcomer any more: by a kilobyte at a time it would ask for a turn, and a read, a thousand times a MB.
+    this.#stream.readBytesMax = Math.max(usualBiteBytes, this.#stream.readBytesMax)
     this.#proceed()
     this.#isResumed = false
     // What it costs to send belongs to its slice.

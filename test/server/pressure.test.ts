@@ -177,8 +177,13 @@ t.test('of a newcomer little is read at once, of others as much as can be used',
         return stream.readBytesMax / kib
       }
       const bites: number[] = []
-      for (let count = 0; count < 5; count++) bites.push(await bite())
-      t.strictSame(bites, [16, 32, 64, 128, 256])
+      const { turns } = server.limits
+      turns.putOff(() => undefined, new Credit(), environment.timers)
+      await bite()
+      await new Promise<void>((resolve) => void environment.timers.after(5, resolve))
+      t.equal(stream.readBytesMax, 16 * kib, 'heard in its turn, it is no newcomer any more')
+      for (let count = 0; count < 4; count++) bites.push(await bite())
+      t.strictSame(bites, [32, 64, 128, 256])
       t.strictSame(
         server.done,
         Array.from(server.done, (_, n) => n % 1000),
@@ -286,6 +291,23 @@ t.test(
     t.equal(new Set(heard.slice(0, 210)).size, 101, 'all get on')
   },
 )
+
+t.test('those who send a little each are read a few in a turn', async (t) => {
+  const loop = new Loop()
+  loop.ask(loop.trusted(), 0.1)
+  let resumed = 0
+  const resume = () => {
+    resumed++
+    loop.turns.expectRead(1024)
+  }
+  for (let count = 0; count < 500; count++) {
+    loop.turns.putOff(() => resume(), new Credit(), loop.timers)
+  }
+  loop.turn()
+  t.ok(resumed >= 20 && resumed <= 40, `what the system takes to read ${resumed} is a millisecond`)
+  while (!loop.isQuiet) loop.turn()
+  t.equal(resumed, 500)
+})
 
 t.test('alone with the broker a connection may use long turns', async (t) => {
   const loop = new Loop()
