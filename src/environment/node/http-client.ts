@@ -11,8 +11,8 @@ const answerBytesDefault = 8 * 1024 * 1024
 /** To one address; in all; and how long one is kept that nobody uses. */
 const limits = { maxSockets: 16, maxFreeSockets: 16, maxTotalSockets: 128, timeout: 20_000 }
 
-const plain = new http.Agent({ keepAlive: true, ...limits })
-const secure = new https.Agent({ keepAlive: true, ...limits })
+/** Made at the first request: few brokers make any, and TLS takes milliseconds to load. */
+const agents: { plain?: http.Agent; secure?: https.Agent } = {}
 
 export const nodeHttpClient: HttpClient = async (url, request) => {
   const { answerMsMax = answerMsDefault, answerBytesMax = answerBytesDefault } = request
@@ -39,12 +39,24 @@ function answerTo(
   { method, headers, body }: ClientRequest,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const isSecure = url.protocol === 'https:'
-  const options = { method, headers, signal, agent: isSecure ? secure : plain }
+  const given = { method, headers, signal }
   return new Promise((resolve, reject) => {
-    const request = (isSecure ? https : http).request(url, options, resolve)
+    const request =
+      url.protocol === 'https:'
+        ? https.request(url, { ...given, agent: secureAgent() }, resolve)
+        : http.request(url, { ...given, agent: plainAgent() }, resolve)
     request.on('error', reject).end(body)
   })
+}
+
+function plainAgent(): http.Agent {
+  agents.plain ??= new http.Agent({ keepAlive: true, ...limits })
+  return agents.plain
+}
+
+function secureAgent(): https.Agent {
+  agents.secure ??= new https.Agent({ keepAlive: true, ...limits })
+  return agents.secure
 }
 
 async function bodyOf(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
