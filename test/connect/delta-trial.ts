@@ -57,6 +57,9 @@ export function json(value: unknown): unknown {
 
 const nameOf = ({ topic, partition }: TopicPartition) => `${topic}-${partition}`
 
+/** Those that nobody has stopped have files open: newer versions of Node end a process that forgets one. */
+const running = new Set<Trial>()
+
 /** One life of a task. What it reads from are lists of records by partition. */
 export class Trial {
   readonly task: DeltaSinkTask
@@ -106,8 +109,14 @@ export class Trial {
       requestCommit: () => this.commitsAsked++,
       errantRecordReporter: hasReporter ? this.reporter : null,
     }
+    running.add(this)
     this.task.start(this.#settings, context)
     await this.assign(partitions)
+  }
+
+  async stop(): Promise<void> {
+    await this.task.stop()
+    running.delete(this)
   }
 
   async assign(partitions: readonly TopicPartition[]): Promise<void> {
@@ -182,7 +191,6 @@ export async function rowsOf(
   return rows
 }
 
-/** A disk whose `at`-th operation fails, before or after it was done; from then on the process is dead. */
 /** A table that is landed by a task killed at one operation of the disk, and by the one after it. */
 export interface Killing {
   readonly settings: Readonly<Record<string, string>>
@@ -201,9 +209,13 @@ export async function killEverywhere(killing: Killing): Promise<number> {
   const { partitions, log, readAtOnce, operations, look } = killing
   let kills = 0
   const live = async (trial: Trial) => {
-    await trial.start(partitions)
-    while (await trial.read(log, readAtOnce)) if (kills % 3 === 0) await trial.commit()
-    await trial.commit()
+    try {
+      await trial.start(partitions)
+      while (await trial.read(log, readAtOnce)) if (kills % 3 === 0) await trial.commit()
+      await trial.commit()
+    } finally {
+      await trial.stop()
+    }
   }
   for (const isDone of [false, true]) {
     const { first, step } = operations(isDone)
@@ -223,6 +235,7 @@ export async function killEverywhere(killing: Killing): Promise<number> {
   return kills
 }
 
+/** A disk whose `at`-th operation fails, before or after it was done; from then on the process is dead. */
 class DyingStorage implements Storage {
   readonly #storage: Storage
   readonly #at: number

@@ -14,7 +14,7 @@ const patience = 5
 /** Below it a loop is faster than a call. */
 const shortLiteral = 24
 
-/** What is packed last is kept no longer than until the next block. */
+/** As long as the longest block so far asked for, and used again by the next. */
 let packed = Buffer.alloc(0)
 
 export function packSnappyBlock(bytes: Buffer): Buffer {
