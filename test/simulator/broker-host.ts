@@ -214,13 +214,15 @@ export class BrokerHost {
     this.#faults.begin()
     trace.say('broker', `starts, ${this.#isAudited ? 'for all' : 'to be audited'}`)
     try {
-      this.#broker = await Broker.start({
+      const broker = await Broker.start({
         environment: process.environment,
         config: new BrokerConfig(new Map(this.#settings())),
         isDevelopment: true,
         tailCacheBytes: this.#stage.temper.tailCacheBytes,
         onFatal: (error) => this.#fatal(process, error),
       })
+      // One that was killed in that moment is none any more.
+      if (process.isAlive) this.#broker = broker
     } catch (error) {
       if (!process.isAlive) return
       this.#refused(error as Error)

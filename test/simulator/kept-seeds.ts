@@ -18,4 +18,5 @@ export const keptSeeds: readonly (readonly [seed: number, found: string])[] = [
     141243,
     'a producer was forgotten whose batches retention had taken, as a later segment came back',
   ],
+  [170264, 'of the simulator: a broker killed as its start ended was restarted without end'],
 ]
