@@ -62,7 +62,7 @@ export class ProducerSnapshots {
   #offsets: number[]
   /** Taken here, and not synced yet. */
   #unsynced: number[] = []
-  /** Those that outlive a loss of power; of files found here nobody knows. */
+  /** Those that outlive a loss of power, their names too; of others nobody knows. */
   readonly #durable = new Set<number>()
 
   /** `offsets`: those in the names of the files there are. */
@@ -102,7 +102,6 @@ export class ProducerSnapshots {
     for (const offset of offsets) {
       if (!this.#offsets.includes(offset)) continue
       await syncFile(this.#disk, this.#path(offset))
-      if (this.#offsets.includes(offset)) this.#durable.add(offset)
     }
   }
 

@@ -1,5 +1,6 @@
 /** Who cannot wait for a sync under way makes durable as well what that one has taken. */
 import t from 'tap'
+import { ProducerSnapshots } from '../../src/log/producer-snapshot.ts'
 import { directoryPath, Fixture, logPath } from './log-fixture.ts'
 
 const firstLog = `${logPath}/${'0'.repeat(20)}.log`
@@ -46,3 +47,22 @@ t.test('names right in the log directory', (t) => {
   t.ok(disk.snapshot('durable').has(`${directoryPath}/file`))
   t.end()
 })
+
+t.test(
+  'a snapshot of producers that stands for batches, of which only the content was synced',
+  async (t) => {
+    const { disk, directory, world, process } = new Fixture()
+    const snapshots = new ProducerSnapshots(
+      directory.disk,
+      directoryPath,
+      [],
+      process.environment.log,
+    )
+    snapshots.take(7, [])
+    await world.run(snapshots.sync())
+    const file = `${directoryPath}/${'7'.padStart(20, '0')}.snapshot`
+    t.notOk(disk.snapshot('durable').has(file))
+    t.ok(snapshots.replaceBatchesBelow(7))
+    t.ok(disk.snapshot('durable').has(file))
+  },
+)
