@@ -23,8 +23,10 @@ interface Described {
 
 /** A segment of it goes, with these bytes. */
 export function lettingGo(partition: PartitionHistory, content: Buffer): void {
-  const { goneProducers, truncations } = partition
+  const { goneProducers, truncations, startMax } = partition
   for (const [producerId, mark] of lastBatches(content)) {
+    // Of a batch that somebody had deleted before nothing has to be known, as of one that is still there.
+    if (mark.offset < startMax) continue
     const known = goneProducers.get(producerId)
     if ((known?.offset ?? -1) < mark.offset) goneProducers.set(producerId, { ...mark, truncations })
   }
