@@ -115,6 +115,16 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
   'src/broker-metrics.ts': 'anything',
+  'src/node-coordinators.ts': [
+    'src/broker-settings.ts',
+    'src/config',
+    'src/coordinator',
+    'src/coordinators.ts',
+    'src/environment',
+    'src/handlers',
+    'src/metadata',
+    'src/replication',
+  ],
   'src/node-directories.ts': ['src/config', 'src/environment', 'src/log', 'src/metadata'],
   'src/broker-settings.ts': [
     'src/config',

@@ -13,24 +13,17 @@ import type { ErrorRow } from '../protocol/errors.ts'
 import type { Measured, MeasuredParts } from './broker-metrics.ts'
 import {
   compactionConfig,
-  groupCoordinatorConfig,
-  groupSettingOf,
   limitOptions,
   metadataLogConfig,
   quotaWindows,
   refuseUnkept,
-  shareCoordinatorConfig,
-  transactionCoordinatorConfig,
 } from './broker-settings.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { applyRecorded, checkBrokerSettings } from './config/broker-rules.ts'
 import { type ListenerAddress, type Listeners, readListeners } from './config/listeners.ts'
 import type { TopicTable } from './config/table-configs.ts'
 import { resolveTopicConfig } from './config/topic-configs.ts'
-import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
-import { ShareCoordinator } from './coordinator/share/share-coordinator.ts'
-import { TransactionCoordinator } from './coordinator/transaction/transaction-coordinator.ts'
-import { Coordinators } from './coordinators.ts'
+import type { Coordinators } from './coordinators.ts'
 import type { Environment } from './environment/environment.ts'
 import type { Endpoint } from './environment/network.ts'
 import {
@@ -38,36 +31,26 @@ import {
   configuredAuthorizer,
 } from './handlers/configured-authorizer.ts'
 import { enforceQuotas } from './handlers/configured-quotas.ts'
-import {
-  consumerOffsetsTopic,
-  type HandlerParts,
-  handlerTable,
-  shareGroupStateTopic,
-  transactionStateTopic,
-} from './handlers/handler-table.ts'
-import { LocalMarkers } from './handlers/local-markers.ts'
-import { topicView } from './handlers/topic-view.ts'
+import { type HandlerParts, handlerTable } from './handlers/handler-table.ts'
 import { Log } from './log/log.ts'
 import type { LogDirectory } from './log/log-directory.ts'
 import { QuorumLog } from './log/quorum-log.ts'
 import { TailCache } from './log/tail-cache.ts'
-import { AutoTopicCreation } from './metadata/auto-topic-creation.ts'
 import { formatMetadata } from './metadata/bootstrap.ts'
 import {
   type AssignedReplica,
   knowsDirectories,
 } from './metadata/controller/assign-replicas-to-dirs.ts'
 import type { MetadataDelta } from './metadata/delta.ts'
-import { transactionVersion } from './metadata/features.ts'
 import {
   configResource,
-  configTexts,
   dynamicBrokerTexts,
   type MetadataImage,
   topicOverrides,
 } from './metadata/image.ts'
 import { Metadata } from './metadata/metadata.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
+import { type CoordinatorParts, nodeCoordinators } from './node-coordinators.ts'
 import { NodeDirectories } from './node-directories.ts'
 import { newestSnapshotEnd } from './raft/snapshot-files.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
@@ -100,9 +83,6 @@ const tailCacheBytesDefault = 64 * 1024 * 1024
 const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed topic id of the metadata log. */
 const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
-
-/** What handlers ask of the coordinators. */
-type CoordinatorParts = Pick<HandlerParts, 'groups' | 'shareState' | 'transactions' | 'markers'>
 
 /** `stop` was called before the start was done. */
 export class StartEnded extends Error {
@@ -237,9 +217,17 @@ export class Broker {
     this.#checkNotStopping()
     const replicas = await this.#hostPartitions(metadata)
     this.#checkNotStopping()
-    const [coordinators, loaded] = this.#loadCoordinators(metadata, replicas)
+    const { coordinators, parts } = nodeCoordinators({
+      environment: this.#environment,
+      config: this.#config,
+      isDevelopment: this.#options.isDevelopment === true,
+      metadata,
+      replicas,
+    })
+    this.#coordinators = coordinators
+    const loaded = coordinators.elect(metadata.image)
     this.#follow(metadata.cache, replicas)
-    await this.#listen(metadata, replicas, coordinators)
+    await this.#listen(metadata, replicas, parts)
     await Promise.all([loaded, replicas.opened])
     this.#checkNotStopping()
     this.#isReady = true
@@ -337,58 +325,6 @@ export class Broker {
 
   #replicaConfig(image: MetadataImage, topic: string): ReplicaConfig {
     return resolveTopicConfig(topicOverrides(image, topic), this.#config)
-  }
-
-  /** With when they are loaded. */
-  #loadCoordinators(
-    { cache, controller, producerIds }: Metadata,
-    replicas: Replicas,
-  ): [CoordinatorParts, Promise<void>] {
-    const config = this.#config
-    const environment = this.#environment
-    const partitionsOf = (topic: string) => cache.image.topics.byName.get(topic)?.partitions.length
-    const shareState = new ShareCoordinator({
-      environment,
-      config: shareCoordinatorConfig(config),
-      statePartitionCount: () =>
-        partitionsOf(shareGroupStateTopic) ??
-        config.get('share.coordinator.state.topic.num.partitions'),
-      partitionCountOf: (topicId) => cache.image.topics.byId.get(topicId)?.partitions.length,
-    })
-    const autoTopics = new AutoTopicCreation(controller, cache, config)
-    const groups = new GroupCoordinator({
-      environment,
-      config: groupCoordinatorConfig(config, this.#options.isDevelopment === true),
-      setting: groupSettingOf(config, (groupId) =>
-        configTexts(cache.image, configResource.GROUP, groupId),
-      ),
-      topics: topicView(cache),
-      shareState: {
-        initialize: async (request) => {
-          if (partitionsOf(shareGroupStateTopic) === undefined) {
-            await autoTopics.create([shareGroupStateTopic])
-          }
-          return shareState.initialize(request)
-        },
-        delete: (request) => shareState.delete(request),
-      },
-      partitionCount: () =>
-        partitionsOf(consumerOffsetsTopic) ?? config.get('offsets.topic.num.partitions'),
-    })
-    const markers = new LocalMarkers({ environment, replicas, groups })
-    const transactions = new TransactionCoordinator({
-      environment,
-      config: transactionCoordinatorConfig(config, () => transactionVersion(cache.image)),
-      partitionCount: () =>
-        partitionsOf(transactionStateTopic) ?? config.get('transaction.state.log.num.partitions'),
-      producerIds,
-      markers,
-      isDeleted: (topic, index) => index >= (partitionsOf(topic) ?? 0),
-    })
-    const coordinators = [groups, shareState, transactions]
-    this.#coordinators = new Coordinators({ log: environment.log, replicas, coordinators })
-    const loaded = this.#coordinators.elect(cache.image)
-    return [{ groups, shareState, transactions, markers }, loaded]
   }
 
   /** From here on every committed change of the metadata takes effect, before its request is answered. */
