@@ -1,30 +1,24 @@
 /**
- * Runs a sink task: reads its share of the topics as a member of the connector's group, converts and
- * transforms records, hands them over, and commits what the task has made safe.
+ * Runs a sink task: reads its share of the topics as a member of the connector's group, has records
+ * converted (`sink-conversion.ts`), hands them over, and commits what the task has made safe.
  *
  * Offsets: `current` is what was handed over, `committed` what the group's offsets say. Before a commit
  * the task may lower what is to be committed; where it fails (`flush` threw), reading goes back to
  * `committed`, and the records come again. What was polled but not taken (RetriableException) waits as a
  * batch while all partitions are paused, so that nothing comes behind it and membership is kept.
  */
-import type { BatchRecord } from '../../../protocol/records/record.ts'
 import { Cluster } from '../../client/cluster.ts'
 import { Consumer } from '../../client/consumer.ts'
 import type { PartitionRecords } from '../../client/fetcher.ts'
 import { nameOf } from '../../client/topic-partition.ts'
-import { type HeaderConverter, headerConverterOf } from '../converters/header-converters.ts'
-import { JsonConverter } from '../converters/json.ts'
-import { converterOf, type NamedConverter } from '../converters/known-converters.ts'
-import { nullValue, type SchemaAndValue } from '../data.ts'
 import type { ConsumedRecord } from '../errors/consumed-record.ts'
 import { DeadLetterQueue } from '../errors/dead-letters.ts'
 import { ErrantRecords } from '../errors/errant-records.ts'
-import { type ErrorReporter, Processing, Tolerance } from '../errors/tolerance.ts'
+import { type ErrorReporter, Tolerance } from '../errors/tolerance.ts'
 import { ConnectException, RetriableException } from '../failures.ts'
 import { javaPattern } from '../java-pattern.ts'
 import type { PartitionOffset, SinkPlugin, SinkTask, TopicPartition } from '../plugin.ts'
-import type { ConnectHeader, JsonRecord, SinkRecord } from '../records.ts'
-import { TransformChain } from '../transforms/chain.ts'
+import type { JsonRecord, SinkRecord } from '../records.ts'
 import { topicsOf } from '../validation.ts'
 import {
   producerOptions,
@@ -34,6 +28,7 @@ import {
 } from './client-settings.ts'
 import { limitedTo } from './pause.ts'
 import { SinkContext } from './sink-context.ts'
+import { SinkConversion } from './sink-conversion.ts'
 import {
   logReporter,
   onceEach,
@@ -60,10 +55,7 @@ export class SinkTaskLoop implements RunningTask {
   readonly #cluster: Cluster
   readonly #consumer: Consumer
   readonly #recordsMax: number
-  readonly #keyConverter: NamedConverter
-  readonly #valueConverter: NamedConverter
-  readonly #headerConverter: { readonly className: string; readonly converter: HeaderConverter }
-  readonly #transforms: TransformChain
+  readonly #conversion: SinkConversion
   readonly #context: SinkContext
   readonly #onTopic: (topic: string) => void
   readonly #measures = new TaskMeasures()
@@ -88,11 +80,8 @@ export class SinkTaskLoop implements RunningTask {
     const { worker, settings, id } = options
     this.#options = options
     this.#isPaused = options.isPaused
-    this.#keyConverter = converterOf('key.converter', settings, worker)
-    this.#valueConverter = converterOf('value.converter', settings, worker)
-    this.#headerConverter = headerConverterOf(settings, worker.settings)
-    this.#transforms = new TransformChain(worker.plugins, settings)
     this.#onTopic = onceEach(options.onTopic)
+    this.#conversion = new SinkConversion(worker, settings, this.#onTopic)
     const { options: consumer, recordsMax } = sinkConsumerSettings(
       settings,
       id.connector,
@@ -202,7 +191,8 @@ export class SinkTaskLoop implements RunningTask {
     }
     const tolerance = toleranceOf(settings, this.#measures.errors)
     this.#tolerance = new Tolerance(environment, tolerance, reporters)
-    if (reporters.length > 0) this.#errant = new ErrantRecords(this.#tolerance, this.#backToBytes)
+    if (reporters.length > 0)
+      this.#errant = new ErrantRecords(this.#tolerance, this.#conversion.toBytes)
     this.#nextCommitMs = this.#now + this.#commitIntervalMs
     await this.#subscribe()
     await this.#task.start(settings, this.#context)
@@ -266,9 +256,12 @@ export class SinkTaskLoop implements RunningTask {
     const first = records[0]
     if (first !== undefined) this.#begin({ topic, partition, offset: first.offset })
     for (const record of records.slice(this.#takenAsJson(polled))) {
+      const consumed = { ...record, topic, partition }
       try {
-        const converted = await this.#convertOne({ ...record, topic, partition })
-        if (converted !== null) this.#batch.push(converted)
+        const converted = await this.#conversion.convert(this.#tolerance!, consumed)
+        if (converted === null) continue
+        this.#errant?.remember(converted, consumed)
+        this.#batch.push(converted)
       } catch (cause) {
         const at = `${nameOf(polled)} at offset ${record.offset}`
         throw new ConnectException(`${at}: the record cannot be read`, { cause })
@@ -279,15 +272,13 @@ export class SinkTaskLoop implements RunningTask {
 
   /** How many of the first the task has taken with their values as they are. */
   #takenAsJson({ topic, partition, records }: PartitionRecords): number {
-    const { converter } = this.#valueConverter
-    if (!(converter instanceof JsonConverter && converter.isSchemaless)) return 0
+    if (!this.#conversion.keepsJson) return 0
     // Nothing may come before what waits for `put`.
     if (this.#task.takeJson === undefined || this.#batch.length > 0) return 0
-    if (!this.#transforms.isEmpty) return 0
     const given: JsonRecord[] = []
     for (const record of records) {
       if (record.value === null) break
-      const known = this.#withoutValue({ topic, partition }, record)
+      const known = this.#conversion.withoutValue({ topic, partition }, record)
       if (known === null) break
       given.push({ record: known, json: record.value })
     }
@@ -296,51 +287,6 @@ export class SinkTaskLoop implements RunningTask {
     if (taken > 0) this.#onTopic(topic)
     this.#measures.given += taken
     return taken
-  }
-
-  /** The record with all but its value; null: there is something to wait for, or an error to tell. */
-  #withoutValue(from: TopicPartition, record: BatchRecord): SinkRecord | null {
-    try {
-      const key = this.#keyConverter.converter.toConnectData(from.topic, record.key)
-      if (!(key instanceof Promise)) {
-        const headers = this.#connectHeaders(from.topic, record.headers)
-        return sinkRecordOf(from, record, { key, value: nullValue, headers })
-      }
-      key.catch(() => null)
-    } catch {
-      // It is converted again, and told there with the stage that it failed in.
-    }
-    return null
-  }
-
-  #connectHeaders(topic: string, raw: BatchRecord['headers']): readonly ConnectHeader[] {
-    const { converter } = this.#headerConverter
-    return raw.map((header) => {
-      const { schema, value } = converter.toConnectHeader(topic, header.value)
-      return { key: header.key, schema, value }
-    })
-  }
-
-  async #convertOne(consumed: ConsumedRecord): Promise<SinkRecord | null> {
-    const tolerance = this.#tolerance!
-    const { topic } = consumed
-    const processing = new Processing(consumed)
-    const { className: keyClass, converter: keys } = this.#keyConverter
-    const { className: valueClass, converter: values } = this.#valueConverter
-    const asKey = () => keys.toConnectData(topic, consumed.key)
-    const asValue = () => values.toConnectData(topic, consumed.value)
-    const key = await tolerance.execute(processing, 'KEY_CONVERTER', keyClass, asKey)
-    const value = await tolerance.execute(processing, 'VALUE_CONVERTER', valueClass, asValue)
-    const { className: headerClass } = this.#headerConverter
-    const headers = await tolerance.execute(processing, 'HEADER_CONVERTER', headerClass, () =>
-      this.#connectHeaders(topic, consumed.headers),
-    )
-    if (key === null || value === null || headers === null || processing.hasFailed) return null
-    this.#onTopic(topic)
-    const record = sinkRecordOf(consumed, consumed, { key, value, headers })
-    const transformed = await this.#transforms.apply(tolerance, processing, record)
-    if (transformed !== null) this.#errant?.remember(transformed, consumed)
-    return transformed
   }
 
   async #deliver(): Promise<void> {
@@ -513,28 +459,6 @@ export class SinkTaskLoop implements RunningTask {
     }
   }
 
-  /** A record that the task itself made goes back to bytes as it is now. */
-  readonly #backToBytes = async (record: SinkRecord): Promise<ConsumedRecord> => ({
-    topic: record.originalTopic,
-    partition: record.originalKafkaPartition,
-    offset: record.originalKafkaOffset,
-    timestamp: record.timestamp ?? -1,
-    key: await this.#keyConverter.converter.fromConnectData(
-      record.topic,
-      record.keySchema,
-      record.key,
-    ),
-    value: await this.#valueConverter.converter.fromConnectData(
-      record.topic,
-      record.valueSchema,
-      record.value,
-    ),
-    headers: record.headers.map(({ key, schema, value }) => ({
-      key,
-      value: this.#headerConverter.converter.fromConnectHeader(record.topic, schema, value),
-    })),
-  })
-
   async #close(): Promise<void> {
     try {
       if (!this.#isCancelled) await this.#revoked(this.#consumer.assignment, false)
@@ -550,33 +474,6 @@ export class SinkTaskLoop implements RunningTask {
         this.#cluster.close()
       }
     }
-  }
-}
-
-interface Converted {
-  readonly key: SchemaAndValue
-  readonly value: SchemaAndValue
-  readonly headers: readonly ConnectHeader[]
-}
-
-function sinkRecordOf(
-  { topic, partition }: TopicPartition,
-  { offset, timestamp }: Pick<BatchRecord, 'offset' | 'timestamp'>,
-  { key, value, headers }: Converted,
-): SinkRecord {
-  return {
-    topic,
-    kafkaPartition: partition,
-    kafkaOffset: offset,
-    originalTopic: topic,
-    originalKafkaPartition: partition,
-    originalKafkaOffset: offset,
-    keySchema: key.schema,
-    key: key.value,
-    valueSchema: value.schema,
-    value: value.value,
-    timestamp: timestamp < 0 ? null : timestamp,
-    headers,
   }
 }
 
