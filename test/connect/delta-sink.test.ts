@@ -19,6 +19,7 @@ import { Decimal, Instant } from '../../src/connect/logical.ts'
 import type { SinkRecord } from '../../src/connect/records.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
+import { evolvedMetadata } from '../../src/tables/delta/evolve.ts'
 import { typeText } from '../../src/tables/delta/schema.ts'
 import { readSnapshot } from '../../src/tables/delta/snapshot.ts'
 import { Transaction } from '../../src/tables/delta/transaction.ts'
@@ -548,6 +549,27 @@ t.test(
     t.equal(hidden().length, 0)
   },
 )
+
+t.test('what is given up in the middle of a batch takes no others with it', async (t) => {
+  const log = logOf(40)
+  const location = newPlace()
+  const clock = { now: () => 1_700_000_000_000, monotonic: () => 0 }
+  const environment = { clock, random: new NodeRandom(), storage: new LocalStorage(location) }
+  const trial = new Trial({ 'table.path': location, 'table.commit.rows': '10', ...places })
+  await trial.start(partitions)
+  await trial.read(log, 2)
+  await trial.commit()
+  const snapshot = await readSnapshot(environment.storage)
+  const transaction = Transaction.on(environment, snapshot)
+  const more = { name: 'more', type: { kind: 'string' }, isNullable: true } as const
+  const columns = [...snapshot.schema.fields, more]
+  transaction.change({ metadata: evolvedMetadata(snapshot.metadata, columns, environment) })
+  await transaction.commit({ operation: 'ADD COLUMNS' })
+  // The rows of the first partition are full, and its commit finds that the columns have changed.
+  while (await trial.read(log, 12)) await trial.commit()
+  await trial.commit()
+  t.ok(isWhole(await rowsOf(location), log))
+})
 
 t.test('partitions that go take nothing with them', async (t) => {
   const log = logOf(40)

@@ -74,10 +74,13 @@ export class DeltaSinkTask implements SinkTask {
 
   async put(records: readonly SinkRecord[]): Promise<void> {
     if (this.#failure !== null) throw this.#failure
+    const again = new Set<string>()
     for (const record of records) {
+      // It is read again, behind what was given up. Those of other partitions do not come back.
+      if (again.size > 0 && again.has(nameOf(originOf(record)))) continue
       await this.#land(record)
-      // What follows is read again, behind what was given up.
-      if (this.#isFull() && !(await this.#commit())) break
+      if (!this.#isFull()) continue
+      for (const position of (await this.#commit()) ?? []) again.add(nameOf(position))
     }
     // Where there is nothing to land that is found soon, and told.
     if (this.#isNew && !this.#isBehind) this.#context!.requestCommit()
@@ -126,7 +129,7 @@ export class DeltaSinkTask implements SinkTask {
   async preCommit(offsets: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]> {
     if (this.#failure !== null) return []
     try {
-      return (await this.#commit()) ? offsets : []
+      return (await this.#commit()) === null ? offsets : []
     } catch (error) {
       // The runtime would only go back to the last commit: the next `put` fails the task.
       this.#context!.log.error('Rows could not be committed to a Delta table', { err: error })
@@ -162,7 +165,7 @@ export class DeltaSinkTask implements SinkTask {
 
   /** Offsets that begin again are another topic of the same name: the table would take its records for old ones. */
   #refuseBegunAnew(record: SinkRecord): void {
-    const { originalTopic: topic, originalKafkaPartition: partition } = record
+    const { topic, partition } = originOf(record)
     const begun = this.#begun.get(nameOf({ topic, partition }))
     if (begun === undefined || record.originalKafkaOffset >= begun) return
     throw new ConnectException(
@@ -173,8 +176,7 @@ export class DeltaSinkTask implements SinkTask {
   /** Throws where errors are not tolerated. */
   async #refuse(record: SinkRecord, error: DataException): Promise<void> {
     const { errantRecordReporter: reporter, settings, log } = this.#context!
-    const { originalTopic: topic, originalKafkaPartition: partition } = record
-    const at = `${nameOf({ topic, partition })} at offset ${record.originalKafkaOffset}`
+    const at = `${nameOf(originOf(record))} at offset ${record.originalKafkaOffset}`
     const told = new DataException(`${at}: ${error.message}`, { cause: error })
     if (reporter !== null) return reporter.report(record, told)
     if (settings.get('errors.tolerance') !== 'all') throw told
@@ -192,11 +194,11 @@ export class DeltaSinkTask implements SinkTask {
     return rows >= rowsMax || bytes >= bytesMax
   }
 
-  /** False where a table has moved on without us: then reading goes on from there. */
-  async #commit(): Promise<boolean> {
+  /** Null: all is in the tables. Where one has moved on without us, what is read again of it, which may be nothing. */
+  async #commit(): Promise<readonly PartitionOffset[] | null> {
     this.#timer?.cancel()
     this.#timer = null
-    let isWhole = true
+    let all: readonly PartitionOffset[] | null = null
     for (const table of this.#tables.values()) {
       try {
         if (table.isBehind) await this.#watch?.beforeCommit(table)
@@ -207,10 +209,10 @@ export class DeltaSinkTask implements SinkTask {
         const { message: reason, again } = error
         this.#context!.log.warn('Rows were given up, and are read again', { reason, again })
         this.#readAgain(again)
-        isWhole = false
+        all = [...(all ?? []), ...again]
       }
     }
-    return isWhole
+    return all
   }
 
   #failed({ location }: LandingTable, cause: unknown): ConnectException {
@@ -238,4 +240,8 @@ export class DeltaSinkTask implements SinkTask {
       this.#context!.requestCommit()
     })
   }
+}
+
+function originOf({ originalTopic, originalKafkaPartition }: SinkRecord): TopicPartition {
+  return { topic: originalTopic, partition: originalKafkaPartition }
 }
