@@ -17,6 +17,7 @@ import {
 import { deltaSink } from '../../src/connect/delta/delta-sink.ts'
 import { Decimal, Instant } from '../../src/connect/logical.ts'
 import type { SinkRecord } from '../../src/connect/records.ts'
+import { DiskError } from '../../src/environment/disk.ts'
 import { LocalStorage } from '../../src/environment/node/local-storage.ts'
 import { NodeRandom } from '../../src/environment/node/random.ts'
 import { evolvedMetadata } from '../../src/tables/delta/evolve.ts'
@@ -568,6 +569,34 @@ t.test('what is given up in the middle of a batch takes no others with it', asyn
   // The rows of the first partition are full, and its commit finds that the columns have changed.
   while (await trial.read(log, 12)) await trial.commit()
   await trial.commit()
+  t.ok(isWhole(await rowsOf(location), log))
+})
+
+t.test('rows of partitions that are gone are not committed, whatever fails', async (t) => {
+  const log = logOf(4)
+  const location = newPlace()
+  const storage = new LocalStorage(location)
+  const list = storage.list.bind(storage)
+  let isDown = false
+  storage.list = async (directory, from) => {
+    if (isDown) throw new DiskError('EIO', directory)
+    return list(directory, from)
+  }
+  const settings = { 'table.path': location, ...places }
+  const one = new Trial(settings, () => storage)
+  await one.start(partitions)
+  await one.read(log, 2)
+  await one.commit()
+  await one.read(log, 1)
+  isDown = true
+  await t.rejects(async () => one.task.close([partitions[1]!]), { message: /cannot be written/ })
+  isDown = false
+  t.strictSame(await one.commit(), [])
+  await t.rejects(async () => one.task.put([]), { message: /cannot be written/ })
+  await one.stop()
+  const other = new Trial(settings)
+  await other.start(partitions)
+  while (await other.read(log, 7)) await other.commit()
   t.ok(isWhole(await rowsOf(location), log))
 })
 

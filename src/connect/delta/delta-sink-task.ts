@@ -137,10 +137,19 @@ export class DeltaSinkTask implements SinkTask {
     }
   }
 
-  /** Rows that still wait are read again: by whoever gets the partitions, and by us in those that stay. */
+  /**
+   * Rows that still wait are read again: by whoever gets the partitions, and by us in those that stay. Where that fails
+   * the rows of both still wait together, and none of them may be committed any more.
+   */
   async close(partitions: readonly TopicPartition[]): Promise<void> {
     for (const partition of partitions) this.#begun.delete(nameOf(partition))
-    for (const table of this.#tables.values()) this.#readAgain(await table.end(partitions))
+    for (const table of this.#tables.values()) {
+      try {
+        this.#readAgain(await table.end(partitions))
+      } catch (error) {
+        throw this.#failed(table, error)
+      }
+    }
   }
 
   async stop(): Promise<void> {
