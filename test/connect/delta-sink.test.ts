@@ -572,6 +572,29 @@ t.test('what is given up in the middle of a batch takes no others with it', asyn
   t.ok(isWhole(await rowsOf(location), log))
 })
 
+t.test('a table that is set back just behind a commit is landed again', async (t) => {
+  const log = logOf(8)
+  const location = newPlace()
+  const settings = { name: 'lander', 'table.path': location, ...places }
+  let isSetBack = false
+  const storage = new LocalStorage(location)
+  const putIfAbsent = storage.putIfAbsent.bind(storage)
+  storage.putIfAbsent = async (name, bytes) => {
+    const isPut = await putIfAbsent(name, bytes)
+    if (!isSetBack && name.endsWith('01.json')) {
+      isSetBack = true
+      const moved = new Map(Object.entries(settings))
+      await plugin.connector().alterOffsets!(moved, [{ ...flights, offset: 0 }])
+    }
+    return isPut
+  }
+  const trial = new Trial(settings, () => storage)
+  await trial.start([flights])
+  while (await trial.read(log, 3)) await trial.commit()
+  const offsets = (await rowsOf(location)).map(({ o }) => Number(o)).sort((a, b) => a - b)
+  t.strictSame(offsets, [0, 0, 3, 3, 6, 6, 9, 9, 12, 12, 15, 15, 18, 21])
+})
+
 t.test('rows of partitions that are gone are not committed, whatever fails', async (t) => {
   const log = logOf(4)
   const location = newPlace()

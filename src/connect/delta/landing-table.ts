@@ -237,14 +237,18 @@ export class LandingTable {
       const now = await this.#latest()
       throw await this.#abandon(now, error.message, error)
     }
-    await this.#restart(await this.#latest())
+    await this.#goOn()
   }
 
   /** Nothing is to be added, but what was may be gone: a table that was restored gets it again. */
   async #lookAgain(): Promise<void> {
     if (this.#environment.clock.monotonic() - this.#lookedMs < lookMsMin) return
-    const snapshot = await this.#latest()
-    const again = await this.#restart(snapshot)
+    await this.#goOn()
+  }
+
+  /** From what the table says now, which may be less than was committed. */
+  async #goOn(): Promise<void> {
+    const again = await this.#restart(await this.#latest())
     if (again.length > 0)
       throw new Abandoned(`${this.location}: the table was set back to an older version`, again)
   }
