@@ -460,6 +460,39 @@ t.test('redelivery, refused flushes and offsets of the task’s own', async (t) 
   t.equal(seen[6], '3')
 })
 
+t.test('what a task wants to read again is not committed before', async (t) => {
+  const seen: string[] = []
+  const committed: number[] = []
+  let context: SinkTaskContext | null = null
+  let isGivenUp = false
+  const trial = await WorkerTrial.start([
+    sinkDoing('Backwards', () => ({
+      start: (_settings, given) => {
+        context = given
+      },
+      put: (records) => {
+        for (const { value } of records) seen.push(String(value))
+        if (isGivenUp || seen.length < 3) return
+        isGivenUp = true
+        context!.offset([{ topic: 't', partition: 0, offset: 1 }])
+        context!.requestCommit()
+      },
+      preCommit: (offsets) => {
+        committed.push(...offsets.map(({ offset }) => offset))
+        return offsets
+      },
+    })),
+  ])
+  t.teardown(() => trial.stop())
+  await trial.topic('t')
+  await trial.produce('t', ['1', '2', '3'])
+  const config = { 'connector.class': 'Backwards', topics: 't' }
+  await trial.ask('POST', '/connectors', { name: 'b', config })
+  await trial.until('read again', () => seen.length === 5)
+  t.strictSame(seen, ['1', '2', '3', '2', '3'])
+  t.equal(committed[0], 1)
+})
+
 t.test(
   'offsets that take too long to be kept wait for the next commit, and for no stop',
   async (t) => {

@@ -231,6 +231,8 @@ export class SinkTaskLoop implements RunningTask {
 
   async #iterate(): Promise<void> {
     await this.#subscribe()
+    // What the task has given up is not to be committed as if it were safe.
+    this.#rewind()
     if (this.#context.takeCommitRequest() || this.#now >= this.#nextCommitMs) {
       await this.#commit(this.#consumer.assignment, false)
       this.#nextCommitMs = this.#now + this.#commitIntervalMs
