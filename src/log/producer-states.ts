@@ -64,6 +64,8 @@ interface ProducerState {
   producerEpoch: number
   coordinatorEpoch: number
   lastTimestamp: number
+  /** Since `expire` last looked: a timestamp may be far older than the batch that has it. */
+  hasWritten: boolean
   /** -1: none open. */
   transactionFirstOffset: number
   /** Oldest first, of the current epoch, at most five. */
@@ -186,6 +188,7 @@ export class ProducerStates {
   /** A data batch was appended. */
   apply(batch: ProducerBatch): void {
     const state = this.#stateOf(batch.producerId)
+    state.hasWritten = true
     setEpoch(state, batch.producerEpoch)
     if (state.batches.length === batchesKept) state.batches.shift()
     state.batches.push(markOf(batch))
@@ -257,11 +260,16 @@ export class ProducerStates {
     }
   }
 
-  /** Forgets producers that wrote nothing for the expiration time and have no transaction open. */
+  /**
+   * Forgets producers that wrote nothing for the expiration time and have no transaction open. Whoever wrote
+   * since the last look stays, however old its timestamps: it may yet send its last batch again. (Apache Kafka
+   * goes by the timestamp alone.)
+   */
   expire(now: Milliseconds): void {
     const expirationMs = this.#expirationMs()
     for (const [producerId, state] of this.#producers) {
-      const isIdle = now - state.lastTimestamp >= expirationMs
+      const isIdle = !state.hasWritten && now - state.lastTimestamp >= expirationMs
+      state.hasWritten = false
       if (isIdle && state.transactionFirstOffset < 0) this.#producers.delete(producerId)
     }
   }
@@ -328,6 +336,7 @@ export class ProducerStates {
       producerEpoch: entry.epoch,
       coordinatorEpoch: entry.coordinatorEpoch,
       lastTimestamp: timestamp,
+      hasWritten: false,
       transactionFirstOffset: entry.currentTxnFirstOffset,
       batches: lastOffset < 0 ? [] : [{ lastSequence, lastOffset, offsetDelta, timestamp }],
     })
@@ -360,6 +369,7 @@ export class ProducerStates {
         producerEpoch: -1,
         coordinatorEpoch: -1,
         lastTimestamp: -1,
+        hasWritten: false,
         transactionFirstOffset: -1,
         batches: [],
       }

@@ -57,11 +57,24 @@ t.test('sequences wrap, epochs fence, the unknown may start anywhere', async (t)
     { producerId: 7, epoch: 1, lastSequence: 0, lastOffset: 5 },
     { producerId: 70, epoch: 0, lastSequence: 500, lastOffset: 6 },
   ])
+  fixture.log.expireProducers()
   await fixture.world.runFor(23 * 3600_000)
   await sent(fixture, 501, { producerId: 70 })
   await fixture.world.runFor(3600_001)
   fixture.log.expireProducers()
   t.match(fixture.log.activeProducers(), [{ producerId: 70 }])
+})
+
+t.test('who writes records of long ago is not forgotten for it', async (t) => {
+  const fixture = new Fixture()
+  const old = { records: [{ timestamp: 1, key: null, value: Buffer.from('x') }] }
+  await sent(fixture, 0, old)
+  fixture.log.expireProducers()
+  t.match(await sent(fixture, 0, old), { isDuplicate: true }, 'sent again')
+  fixture.kill()
+  t.match(await sent(fixture, 0, old), { isDuplicate: true }, 'after a crash, too')
+  for (let look = 0; look < 2; look++) fixture.log.expireProducers()
+  t.strictSame(fixture.log.activeProducers(), [], 'unless it writes no more')
 })
 
 function marker(isCommit: boolean, more: Partial<NewBatch> = {}): Buffer {
