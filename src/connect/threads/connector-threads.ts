@@ -6,13 +6,16 @@
  */
 import type { Environment } from '../../environment/environment.ts'
 import type { Threads } from '../../environment/threads.ts'
-import type { ConnectException } from '../failures.ts'
+import { timestampText } from '../../tables/columns/json-text.ts'
+import { ConnectException } from '../failures.ts'
 import { pausedFor } from '../runtime/pause.ts'
 import type { PluginQuestion, WorkerSeed } from './questions.ts'
 import { type Tenant, type ThreadLimits, WatchedThread } from './watched-thread.ts'
 
 /** Questions to plug-ins that do not run, each in a thread, so many at once; others wait. */
 const apartMax = 4
+/** As long as Kafka Connect lets a request wait. */
+const apartMsMax = 90_000
 /** How they all do is asked for no longer than that: one that hangs is told as it was. */
 const lookMsMax = 500
 
@@ -66,7 +69,7 @@ export class ConnectorThreads {
 
   /**
    * Asks a plug-in of which nothing runs, in a thread that ends with the answer. Rejects with what it throws, and with
-   * `ended` of why where the thread had to be ended.
+   * `ended` of why where the thread had to be ended: also where nothing loops, but no answer comes either.
    */
   async askApart(
     question: PluginQuestion,
@@ -74,22 +77,37 @@ export class ConnectorThreads {
   ): Promise<unknown> {
     if (this.#apart >= apartMax) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#apart++
+    const late = this.#lateFor(question)
     const thread = this.#started()
     const lost = new Promise<never>((_, reject) => {
       const tenant = { ...asking, id: this.nextId(), name: question.className }
       thread.tenants.set(tenant.id, { ...tenant, lost: async (error) => reject(ended(error)) })
     })
     try {
-      return await Promise.race([thread.ask(question), lost])
+      const failed = late.over.then((error) => Promise.reject(ended(error)))
+      return await Promise.race([thread.ask(question), lost, failed])
     } catch (error) {
       // Whoever waits for its answer may hear of the end first.
       if (thread.gone !== null) await Promise.race([lost, thread.gone])
       throw error
     } finally {
+      late.timer.cancel()
       this.#apart--
       this.#waiting.shift()?.()
       await thread.end()
     }
+  }
+
+  /** `over` resolves once the time for an answer is, with what Kafka Connect says then. */
+  #lateFor({ kind }: PluginQuestion) {
+    const { clock, timers } = this.#options.environment
+    const began = `${timestampText(BigInt(clock.now()), 'millis').slice(0, -3)}Z`
+    const message = `Request timed out. The worker is currently ${stages[kind]}, which began at ${began}`
+    let end = (_: ConnectException): void => undefined
+    const over = new Promise<ConnectException>((resolve) => {
+      end = resolve
+    })
+    return { over, timer: timers.after(apartMsMax, () => end(new ConnectException(message))) }
   }
 
   #started(): WatchedThread {
@@ -110,3 +128,10 @@ export class ConnectorThreads {
 
 /** One that is asked, and tells nothing by itself. */
 const asking = { answer: async () => null, pulse: () => undefined }
+
+const stages: Readonly<Record<PluginQuestion['kind'], string>> = {
+  validate: 'performing multi-property validation for the connector',
+  checkOffsets: 'validating offsets for the connector',
+  alterSinkOffsets: 'modifying offsets for the connector',
+  alterSourceOffsets: 'modifying offsets for the connector',
+}
