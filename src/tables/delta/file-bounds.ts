@@ -129,7 +129,7 @@ function at(json: Json | undefined, path: readonly string[]): Json | undefined {
 }
 
 function scalarOf(
-  { name, type }: TableField,
+  { name, type, metadata }: TableField,
   json: Json | undefined,
   as: 'least' | 'greatest',
 ): Scalar | undefined {
@@ -145,9 +145,19 @@ function scalarOf(
   if (!isScalar(value) || Number.isNaN(value)) return undefined
   // The log has a float's shortest text, which as a double is another number.
   if (type.kind === 'float') return Math.fround(value as number)
+  if (type.kind === 'double' && wasFloat(metadata)) return wideBound(value as number, as)
   if (type.kind === 'decimal') return decimalBound(type, value as bigint, as)
   const isCut = type.kind === 'timestamp' && as === 'greatest'
   return isCut ? (value as bigint) + microsCutOff : value
+}
+
+/** Statistics of files that are older than the wider type are a float's, too. */
+function wasFloat({ 'delta.typeChanges': changes }: TableField['metadata']): boolean {
+  return Array.isArray(changes) && changes.some((one) => objectOf(one)?.['fromType'] === 'float')
+}
+
+function wideBound(value: number, as: 'least' | 'greatest'): number {
+  return Math[as === 'least' ? 'min' : 'max'](value, Math.fround(value))
 }
 
 /**

@@ -8,11 +8,14 @@ import {
   parseJson,
 } from '../../../src/tables/columns/exact-json.ts'
 import { dateOf, decimalOf, timestampOf } from '../../../src/tables/columns/text-values.ts'
+import { conditionOn } from '../../../src/tables/delta/conditions.ts'
 import { decodeZ85, vectorFileName } from '../../../src/tables/delta/deletion-vector.ts'
 import { readHistory, versionAt } from '../../../src/tables/delta/history.ts'
 import { type LogFile, latestVersion } from '../../../src/tables/delta/log-files.ts'
 import { fileNameOf, pathOf } from '../../../src/tables/delta/paths.ts'
 import { RowBitmap } from '../../../src/tables/delta/row-bitmap.ts'
+import { scanTable } from '../../../src/tables/delta/scan.ts'
+import { readSnapshot } from '../../../src/tables/delta/snapshot.ts'
 import {
   add,
   column,
@@ -21,6 +24,7 @@ import {
   Made,
   metaData,
   plainProtocol,
+  printed,
   removeScratch,
   u16,
   u32,
@@ -143,6 +147,32 @@ t.test('narrower types are widened, others refused by name', async (t) => {
   t.strictSame(await made.rows(), ['{"id":-3,"d":-1.500}'])
   made.commit(1, [metaData([column('id', 'date')])])
   await t.rejects(made.rows(), { reason: 'unsupported', message: /id is of type date.*integer/ })
+})
+
+t.test('statistics of a float bound the double that it became', async (t) => {
+  const values = [0.1, 0.7].map(Math.fround)
+  const x: Field = { name: 'x', type: { kind: 'float' }, isNullable: true }
+  const made = new Made()
+  const files = values.map((value, i) => {
+    const shortest = Number(value.toPrecision(6))
+    const bounds = { minValues: { x: shortest }, maxValues: { x: shortest }, nullCount: { x: 0 } }
+    return add(`${i}.parquet`, { stats: JSON.stringify({ numRecords: 1, ...bounds }) })
+  })
+  for (const [i, value] of values.entries()) await made.file(`${i}.parquet`, [x], [{ x: value }])
+  const changes = { 'delta.typeChanges': [{ fromType: 'float', toType: 'double' }] }
+  made.commit(0, [plainProtocol, metaData([column('x', 'double', changes)]), ...files])
+  const snapshot = await readSnapshot(made.storage)
+  const { fields } = snapshot.schema
+  const where = (text: string) =>
+    printed(scanTable(made.storage, snapshot, fields, conditionOn(fields, text)))
+  for (const value of values) {
+    t.strictSame(await where(`x = ${value}`), [`{"x":${value}}`])
+  }
+  t.strictSame(
+    await where('x < 0.7'),
+    values.map((value) => `{"x":${value}}`),
+  )
+  t.strictSame(await where('x < 0.1'), [])
 })
 
 t.test('rows in a deletion vector are not there', async (t) => {
