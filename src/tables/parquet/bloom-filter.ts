@@ -123,13 +123,13 @@ export function plainBytesOf(
       if (integer === null || BigInt.asIntN(65, integer) !== integer) return null
       bytes.writeBigInt64LE(BigInt.asIntN(64, integer))
       return bytes
-    // The two zeros have different hashes.
+    // The two zeros have different hashes, and what is NaN has one of many.
     case 'FLOAT':
-      if (typeof value !== 'number' || value === 0 || Math.fround(value) !== value) return null
+      if (!isHashed(value) || Math.fround(value) !== value) return null
       bytes.writeFloatLE(value)
       return bytes
     case 'DOUBLE':
-      if (typeof value !== 'number' || value === 0) return null
+      if (!isHashed(value)) return null
       bytes.writeDoubleLE(value)
       return bytes
     case 'BYTE_ARRAY':
@@ -138,6 +138,10 @@ export function plainBytesOf(
     default:
       return null
   }
+}
+
+function isHashed(value: Scalar): value is number {
+  return typeof value === 'number' && value !== 0 && !Number.isNaN(value)
 }
 
 function integerOf(value: Scalar): bigint | null {

@@ -249,6 +249,10 @@ t.test('xxhash64 and bloom filters', async (t) => {
     0,
     'within the bounds, but not there',
   )
+  const double = { ...file.leafAt(['name'])!, physical: 'DOUBLE', width: 8 } as const
+  t.equal(plainBytesOf(double, 1)?.length, 8)
+  for (const one of [0, -0, Number.NaN])
+    t.equal(plainBytesOf(double, one), null, `${one} has several hashes`)
   const leaf = file.leafAt(['name'])!
   const bits = new Uint8Array(64)
   const filter = new BloomFilter(bits)
