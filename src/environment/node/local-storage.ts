@@ -175,9 +175,21 @@ class HiddenFile implements FileInMaking {
 
   async finish(): Promise<void> {
     await this.#settle(async () => {
-      await fs.link(this.#hidden, this.#path).catch(withoutLinks)
+      await fs
+        .link(this.#hidden, this.#path)
+        .catch((error: NodeJS.ErrnoException) => this.#refuseUnlinked(error))
       await fs.rm(this.#hidden)
     })
+  }
+
+  /** A file server whose answer was lost is asked again, and then says of the link that it made that the name is taken. */
+  async #refuseUnlinked(error: NodeJS.ErrnoException): Promise<void> {
+    if (error.code !== 'EEXIST') return withoutLinks(error)
+    const [hidden, taken] = await Promise.all(
+      [this.#hidden, this.#path].map((at) => fs.stat(at, { bigint: true }).catch(() => null)),
+    )
+    const isOne = hidden !== null && hidden?.ino === taken?.ino && hidden?.dev === taken?.dev
+    if (!isOne) throw error
   }
 
   /** As `finish`, in the place of what has the name. */

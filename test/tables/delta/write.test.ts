@@ -1,5 +1,6 @@
 /** Tables written here and read back: rows, statistics, partitions, and what writers must mind of others. */
 import { mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { DiskError } from '../../../src/environment/disk.ts'
@@ -55,6 +56,23 @@ t.test('of those who put a file at once, one does, and nothing else is left', as
   await begun.write(Buffer.from('begun'))
   await begun.discard()
   rmdirSync(join(made.root, '_delta_log/y'))
+  t.strictSame(readdirSync(join(made.root, '_delta_log')), ['x'])
+})
+
+t.test('who hears that a name is taken looks whether that is by itself', async (t) => {
+  const made = new Made()
+  const { link } = fs
+  t.teardown(() => {
+    fs.link = link
+  })
+  // As a file server that is asked again, since its answer was lost.
+  fs.link = async (from, to) => {
+    await link(from, to)
+    await link(from, to)
+  }
+  t.equal(await made.storage.putIfAbsent('_delta_log/x', Buffer.from('first')), true)
+  t.equal(await made.storage.putIfAbsent('_delta_log/x', Buffer.from('second')), false)
+  t.equal((await made.storage.read('_delta_log/x')).toString(), 'first')
   t.strictSame(readdirSync(join(made.root, '_delta_log')), ['x'])
 })
 
