@@ -211,6 +211,20 @@ t.test('what fits no column is reported, and leaves nothing behind', async (t) =
   t.ok(await skipping.read(new Map([['flights-0', [record(99, 'text')]]]), 1))
 })
 
+t.test('a column that the change feed of the table has is none of its own', async (t) => {
+  const records = [
+    record(0, json({ id: 1 })),
+    record(1, json({ id: 2, _change_type: 'insert' })),
+    record(2, json({ id: 3 })),
+  ]
+  const feed = { 'table.properties': 'delta.enableChangeDataFeed=true' }
+  const { trial, location } = await landed(records, feed)
+  t.match(trial.reported, [/^1.*has no column _change_type/])
+  t.strictSame(await rowsOf(location), [{ id: 1 }, { id: 3 }])
+  const { columns } = await landed(records)
+  t.strictSame(columns, { id: 'long', _change_type: 'string' })
+})
+
 t.test('a number widens only while no row is lost by it', async (t) => {
   const { location, trial } = await landed([
     record(0, json({ small: 1 })),

@@ -5,6 +5,7 @@
  * in the table already, or come again. Files of a commit that was never finished are nobody's, and left to vacuum.
  */
 import type { Milliseconds } from '../../environment/environment.ts'
+import { refuseReserved } from '../../tables/delta/changes.ts'
 import { DeltaConflict, DeltaError } from '../../tables/delta/delta-error.ts'
 import { evolvedMetadata } from '../../tables/delta/evolve.ts'
 import { writerFeaturesOf } from '../../tables/delta/features.ts'
@@ -384,8 +385,10 @@ export class LandingTable {
     const isMapped = (configuration.get('delta.columnMapping.mode') ?? 'none') !== 'none'
     const features = snapshot === null ? rowFeatures : writerFeaturesOf(snapshot.protocol)
     const now = this.#environment.clock.now()
-    const rulesOf = (those: TableShape['fields']): RowRules =>
-      new RowRules({ fields: those, configuration, features, now })
+    const rulesOf = (those: TableShape['fields']): RowRules => {
+      refuseReserved(those, configuration)
+      return new RowRules({ fields: those, configuration, features, now })
+    }
     const known = { isMapped, rulesOf }
     if (snapshot === null) {
       const given = fields ?? []

@@ -259,7 +259,7 @@ export class RowBuffer {
       return this.#fitting.fitted(record, fields, this.#rules)
     }
     refuseColumns(merged, this.#shape, this.#settings.advice)
-    const rules = this.#shape.rulesOf(merged)
+    const rules = this.#rulesOf(merged)
     const row = this.#fitting.fitted(record, merged, rules)
     this.#seal()
     this.#refuseLoss(fields, merged)
@@ -287,6 +287,16 @@ export class RowBuffer {
       throw new DataException(`a row before does not fit with it: ${cause.message}`, { cause })
     }
   }
+  /** Of columns that the table has not yet. Throws DataException for those that it cannot have. */
+  #rulesOf(merged: readonly Field[]): RowRules {
+    try {
+      return this.#shape.rulesOf(merged)
+    } catch (cause) {
+      if (!(cause instanceof DeltaError)) throw cause
+      throw new DataException(cause.message, { cause })
+    }
+  }
+
 }
 
 /** Whatever their order and case. */

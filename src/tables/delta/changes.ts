@@ -39,6 +39,21 @@ export const changeType: TableField = {
 }
 const commitVersion: Field = { name: '_commit_version', type: { kind: 'int64' }, isNullable: false }
 
+/** Of rows that are told with what happened to them. */
+const reserved = ['_change_type', '_commit_version', '_commit_timestamp']
+
+/** Throws DeltaError for a column that a table with a feed cannot have: of its values and of the feed's one would be lost. */
+export function refuseReserved(
+  fields: readonly Pick<Field, 'name'>[],
+  configuration: ReadonlyMap<string, string>,
+): void {
+  const taken = fields.find(({ name }) => reserved.includes(name.toLowerCase()))
+  if (taken === undefined || !isFeedOn(configuration)) return
+  throw invalid(
+    `a table with delta.enableChangeDataFeed has no column ${taken.name}: its feed has one of that name`,
+  )
+}
+
 /**
  * The changes of all versions from one to another, both included, with `_change_type` and `_commit_version` behind
  * the columns of the last. Rejects with DeltaError, ParquetError, DiskError.

@@ -6,6 +6,7 @@ import type { DataType, Field } from '../columns/column.ts'
 import { fieldsWithin } from '../columns/column.ts'
 import { type Json, jsonText } from '../columns/exact-json.ts'
 import type { MetadataAction, ProtocolAction } from './actions.ts'
+import { refuseReserved } from './changes.ts'
 import { randomUuid } from './data-writer.ts'
 import { invalid, unsupported } from './delta-error.ts'
 import { refuseWriting, writerFeaturesOf } from './features.ts'
@@ -81,6 +82,7 @@ function refuseTable(
   refuseWriting(protocol, metadata)
   const features = writerFeaturesOf(protocol)
   const { configuration } = metadata
+  refuseReserved(fields, configuration)
   // Its rows may come much later than it is made: what nobody could write is refused now.
   new RowRules({ fields: readTableSchema(metadata).fields, configuration, features, now: 0 })
 }

@@ -13,7 +13,7 @@
 import type { ColumnBatch } from '../columns/column.ts'
 import { type Json, jsonText, parseJson } from '../columns/exact-json.ts'
 import type { Action, AddAction, FileAction, MetadataAction, ProtocolAction } from './actions.ts'
-import { changesDirectory, changeType } from './changes.ts'
+import { changesDirectory, changeType, refuseReserved } from './changes.ts'
 import { writeCheckpoint } from './checkpoint-writer.ts'
 import { commitActions } from './commit.ts'
 import { CommitNumbers } from './commit-numbers.ts'
@@ -101,7 +101,7 @@ export class Transaction {
     this.#schema = readTableSchema(metadata)
     this.#tracking = RowTracking.of(metadata)
     this.#changesProtocol = this.#changesMetadata = snapshot === null
-    refuseWriting(protocol, metadata)
+    this.#refuse()
   }
 
   /** Changes a table. Throws DeltaError where it asks more of writers than is done here. */
@@ -204,7 +204,12 @@ export class Transaction {
     this.#schema = readTableSchema(this.#metadata)
     this.#tracking = RowTracking.of(this.#metadata)
     this.#rules = null
+    this.#refuse()
+  }
+
+  #refuse(): void {
     refuseWriting(this.#protocol, this.#metadata)
+    refuseReserved(this.#schema.fields, this.#metadata.configuration)
   }
 
   /**

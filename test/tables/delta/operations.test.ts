@@ -14,6 +14,7 @@ import {
   add,
   changesOf,
   column,
+  committed,
   field,
   framed,
   type Line,
@@ -100,6 +101,17 @@ t.test('files of changes tell all, whatever the commit adds and removes', async 
     '{"id":2,"p":"x","_change_type":"update_preimage","_commit_version":1}',
     '{"id":3,"p":"x","_change_type":"update_postimage","_commit_version":1}',
   ])
+})
+
+t.test('columns of the feed are none of a table that keeps one', async (t) => {
+  const feed = new Map([['delta.enableChangeDataFeed', 'true']])
+  const taken = { reason: 'invalid', message: /has no column _Commit_version: its feed has one/ }
+  const fields = [field('id', 'int64'), field('_Commit_version', 'string')]
+  await t.rejects(committed([['{"id":1}']], { fields, properties: feed }), taken)
+  const made = await committed([['{"id":1}']], { fields })
+  const transaction = await made.change()
+  const metadata = { ...transaction.metadata, configuration: feed }
+  t.throws(() => transaction.change({ metadata }), taken)
 })
 
 t.test('of a file whose deleted rows changed, those are told', async (t) => {
