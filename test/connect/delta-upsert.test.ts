@@ -71,6 +71,19 @@ t.test('keys that are no text, and would be one as text, are refused', async (t)
   t.match(trial.reported, [/^0.*no UTF-8 text/, /^1.*no UTF-8 text/])
 })
 
+t.test('an empty key is none where the table is partitioned by it', async (t) => {
+  const settings = { 'table.partition.by': 'key' }
+  const commits = [[row(0, 'a', { n: 1 }), row(1, '', { n: 1 })], [row(2, '', { n: 2 })]]
+  const { location, trial } = await landed(commits, settings)
+  t.strictSame(await sorted(location), [{ key: 'a', n: 1 }])
+  t.match(trial.reported, [/^1.*The key has an empty text for key/, /^2: /])
+  const { location: other } = await landed(commits)
+  t.strictSame(await sorted(other), [
+    { key: '', n: 2 },
+    { key: 'a', n: 1 },
+  ])
+})
+
 t.test('columns that must have a value, partitions, and what has no key', async (t) => {
   const fields = [
     { name: 'key', type: 'string', nullable: false, metadata: {} },

@@ -25,7 +25,7 @@ const plain: RowSettings = {
   advice: connectorAdvice,
 }
 const empty: TableShape = {
-  ...{ fields: [], kept: [], mayWiden: false, isNew: false, isMapped: true },
+  ...{ fields: [], kept: [], partitionBy: [], mayWiden: false, isNew: false, isMapped: true },
   mayHaveNtz: true,
   keys: null,
   rulesOf: (fields) => new RowRules({ fields, configuration: new Map(), features: [], now: 0 }),

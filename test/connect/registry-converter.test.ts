@@ -216,7 +216,7 @@ t.test('columns are those of the schema, and those that JSON has besides', async
   })
   const converter = new RegistryConverter(registryOf({ type: 'JSON', text }), null)
   const empty: TableShape = {
-    ...{ fields: [], kept: [], mayWiden: false, isNew: true },
+    ...{ fields: [], kept: [], partitionBy: [], mayWiden: false, isNew: true },
     ...{ isMapped: false, mayHaveNtz: true, keys: null },
     rulesOf: (fields) => new RowRules({ fields, configuration: new Map(), features: [], now: 0 }),
   }

@@ -389,7 +389,8 @@ export class LandingTable {
       refuseReserved(those, configuration)
       return new RowRules({ fields: those, configuration, features, now })
     }
-    const known = { isMapped, rulesOf }
+    const partitionBy = snapshot?.metadata.partitionColumns ?? rows.partitioning.columns
+    const known = { isMapped, rulesOf, partitionBy }
     if (snapshot === null) {
       const given = fields ?? []
       const still = { mayWiden: false, isNew: true, mayHaveNtz: true, keys: null }

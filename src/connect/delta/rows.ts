@@ -32,6 +32,7 @@ export interface TableShape extends ColumnLimits {
   /** Files have values of these. */
   readonly kept: readonly Field[]
   readonly mayWiden: boolean
+  readonly partitionBy: readonly string[]
   /** By which columns the row of a key is found; null: the first record's key says it. */
   readonly keys: readonly string[] | null
   /** What it asks of rows of these columns. Throws DeltaError where that is not known here. */
@@ -124,13 +125,23 @@ export class RowBuffer {
   #keysOf(record: SinkRecord): readonly string[] | null {
     const { isUpsert, kafka, advice } = this.#settings
     if (!isUpsert || kafka.key === null) return null
-    const names = keyOf(record, kafka.key, advice).map(([name]) => name)
+    const parts = keyOf(record, kafka.key, advice)
+    const empty = parts.find(([name, value]) => value === '' && this.#isOfPartition(name))
+    if (empty !== undefined)
+      throw new DataException(
+        `The key has an empty text for ${empty[0]}, which is no value where a table is partitioned by it: its row would not be found`,
+      )
+    const names = parts.map(([name]) => name)
     const known = this.#keys
     if (known === null) return names
     if (isSameNames(names, known)) return known
     throw new DataException(
       `The key is of the columns ${names.join(', ')}, but the rows of the table are found by ${known.join(', ')}`,
     )
+  }
+
+  #isOfPartition(name: string): boolean {
+    return this.#shape.partitionBy.some((one) => one.toLowerCase() === name.toLowerCase())
   }
 
   /** As the column itself is spelled. */
@@ -276,6 +287,16 @@ export class RowBuffer {
     return wantedColumns(record, this.#settings, isOfValue)
   }
 
+  /** Of columns that the table has not yet. Throws DataException for those that it cannot have. */
+  #rulesOf(merged: readonly Field[]): RowRules {
+    try {
+      return this.#shape.rulesOf(merged)
+    } catch (cause) {
+      if (!(cause instanceof DeltaError)) throw cause
+      throw new DataException(cause.message, { cause })
+    }
+  }
+
   /** Rows that wait become those of the wider types: a double does not hold every long. */
   #refuseLoss(before: readonly Field[], after: readonly Field[]): void {
     const changed = after.filter((field, i) => i < before.length && field !== before[i])
@@ -287,16 +308,6 @@ export class RowBuffer {
       throw new DataException(`a row before does not fit with it: ${cause.message}`, { cause })
     }
   }
-  /** Of columns that the table has not yet. Throws DataException for those that it cannot have. */
-  #rulesOf(merged: readonly Field[]): RowRules {
-    try {
-      return this.#shape.rulesOf(merged)
-    } catch (cause) {
-      if (!(cause instanceof DeltaError)) throw cause
-      throw new DataException(cause.message, { cause })
-    }
-  }
-
 }
 
 /** Whatever their order and case. */

@@ -8,7 +8,7 @@
  *     await transaction.commit(mergeDescription(source, counts))
  */
 import { joinColumns, takeBatch, takeRows } from '../columns/batches.ts'
-import type { Column, ColumnBatch } from '../columns/column.ts'
+import { type Column, type ColumnBatch, isValid } from '../columns/column.ts'
 import { KeyIndex } from '../columns/key-index.ts'
 import { compareScalars, isScalar, type Scalar } from '../columns/predicate.ts'
 import { valueAt } from '../columns/value.ts'
@@ -199,6 +199,7 @@ class Merge implements Decision {
   #indexed(): KeyIndex {
     const { batch, sameKey = 'refuse' } = this.#source
     const index = keyIndexOf(this.fields)
+    this.#refuseEmpty()
     for (let row = 0; row < batch.rowCount; row++) {
       const before = index.put(this.#keyColumns, row)
       if (before < 0) continue
@@ -207,6 +208,21 @@ class Merge implements Decision {
       this.#isDone[before] = 1
     }
     return index
+  }
+
+  /** What becomes no value in a column of the partition would be found by no key again. */
+  #refuseEmpty(): void {
+    const { partitionFields } = this.#transaction.schema
+    for (const [i, field] of this.fields.entries()) {
+      const column = this.#keyColumns[i]!
+      if (column.layout !== 'bytes' || !partitionFields.includes(field)) continue
+      for (let row = 0; row < column.length; row++) {
+        if (!isValid(column, row) || column.offsets[row] !== column.offsets[row + 1]) continue
+        throw invalid(
+          `column ${field.name} of row ${row + 1} is an empty text, which is no value where a table is partitioned by it, and so no key`,
+        )
+      }
+    }
   }
 
   #named(row: number): string {

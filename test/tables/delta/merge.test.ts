@@ -41,6 +41,16 @@ function sourceOf(lines: readonly string[], more: Partial<MergeSource> = {}): Me
 const merge = (made: Made, lines: readonly string[], more: Partial<MergeSource> = {}) =>
   mergeRows(made.environment, sourceOf(lines, more))
 
+t.test('what is no value in a partition is no key', async (t) => {
+  const made = await tableOf([['{"id":0,"p":"a","v":0}']], {}, ['p'])
+  await t.rejects(merge(made, ['{"p":"a","v":1}', '{"p":"","v":1}'], { on: ['p'] }), {
+    reason: 'invalid',
+    message: /column p of row 2 is an empty text/,
+  })
+  await merge(made, ['{"p":null,"v":1}', '{"p":"a","v":1}'], { on: ['p'] })
+  t.strictSame((await made.rows()).sort(), ['{"id":0,"p":"a","v":1}', '{"id":null,"p":null,"v":1}'])
+})
+
 t.test('a row that is there is updated, one that is not inserted', async (t) => {
   const made = await tableOf([
     ['{"id":0,"p":"a","v":0}', '{"id":1,"p":"b","v":1}'],
