@@ -460,7 +460,7 @@ t.test('producers that are idle are forgotten, when the setting says so now', as
   t.same(await story.end(), ['NONE'])
   t.equal(await story.send(['b'], { producerId: 8, producerEpoch: 1 }), 'NONE')
   path.producerIdExpirationMs = 1000
-  await path.world.runFor(600_000)
+  await path.world.runFor(1_200_000)
   t.same(
     story.orders.log.activeProducers().map((one) => one.producerId),
     [8],
