@@ -89,6 +89,8 @@ export function nodeCoordinators(options: NodeCoordinatorsOptions): {
     producerIds,
     markers,
     isDeleted: (topic, index) => index >= (partitionsOf(topic) ?? 0),
+    mayLackRecords: (index) =>
+      replicas.get(transactionStateTopic, index)?.directory?.isClean === false,
   })
   const all = [groups, shareState, transactions]
   return {

@@ -50,6 +50,7 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     producerIds,
     markers: { writeMarkers: async () => new Map() },
     isDeleted: () => false,
+    mayLackRecords: () => false,
   })
   const parts = {
     transactions,

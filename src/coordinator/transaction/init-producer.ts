@@ -34,6 +34,8 @@ export interface ProducerStart {
   readonly expected: { readonly producerId: number; readonly producerEpoch: number } | null
   /** Nobody's yet; null: not at hand. */
   readonly newProducerId: number | null
+  /** Later epochs of the present id may have been given out than is known: none of it is given any more. */
+  readonly mayHaveLaterEpoch: boolean
   /** The cluster's. */
   readonly transactionVersion: number
 }
@@ -56,7 +58,7 @@ export function initProducer(
     return { ...recorded(start, fenced), reply: producerFailed(errors.CONCURRENT_TRANSACTIONS) }
   }
   const isCurrent = expected === null || expected.producerEpoch === before.producerEpoch
-  if (isCurrent && isEpochExhausted(before)) {
+  if (isCurrent && (isEpochExhausted(before) || start.mayHaveLaterEpoch)) {
     return withNewId(start, (id) => emptied(before, start, nowMs, id, 0))
   }
   if (isCurrent) {

@@ -57,6 +57,8 @@ export interface TransactionCoordinatorOptions {
   readonly markers: MarkerWriter
   /** Whether there is no such partition any more, for certain. */
   readonly isDeleted: (topic: string, partition: number) => boolean
+  /** Whether a partition of __transaction_state may have lost, with the power, the last that was recorded there. */
+  readonly mayLackRecords: (partition: number) => boolean
 }
 
 export interface ProducerRequest
@@ -87,7 +89,7 @@ export class TransactionCoordinator implements TransactionVerifier {
   readonly #runtime: CoordinatorRuntime<TransactionShard, TransactionRecord>
 
   constructor(options: TransactionCoordinatorOptions) {
-    const { environment, config, markers, isDeleted, producerIds } = options
+    const { environment, config, markers, isDeleted, mayLackRecords, producerIds } = options
     this.#environment = environment
     this.#config = config
     this.#partitionCount = options.partitionCount
@@ -97,6 +99,7 @@ export class TransactionCoordinator implements TransactionVerifier {
       config,
       markers,
       isDeleted,
+      mayLackRecords,
       newProducerId: this.#newProducerId,
       idMemory,
     }
@@ -138,7 +141,7 @@ export class TransactionCoordinator implements TransactionVerifier {
     if (error !== errors.NONE) return producerFailed(error)
     const { transactionVersion } = this.#config()
     return await this.#withProducerId((newProducerId) => {
-      const start: ProducerStart = {
+      const start = {
         transactionalId,
         timeoutMs: isTwoPhaseCommit ? unlimitedTimeoutMs : timeoutMs,
         expected,

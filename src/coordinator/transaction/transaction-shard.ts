@@ -36,6 +36,8 @@ export interface TransactionShardOptions {
   readonly markers: MarkerWriter
   /** Whether there is no such partition any more, for certain. */
   readonly isDeleted: (topic: string, partition: number) => boolean
+  /** Whether the last that was recorded in this partition may be lost. */
+  readonly mayLackRecords: (partition: number) => boolean
   /** One that nobody has had; may reject. */
   readonly newProducerId: () => number | Promise<number>
   /** Of the transactional ids of all shards. */
@@ -63,6 +65,11 @@ export class TransactionShard implements Shard<TransactionRecord> {
   readonly #delivery: MarkerDelivery
   /** Who waits for the end of a decided transaction. */
   readonly #waiting = new Map<string, Set<() => void>>()
+  /**
+   * Ids whose last epoch may be lost with its record. Given out once more, it would have the batches of its new
+   * producer taken for those that the one before has written: acknowledged, and not stored.
+   */
+  readonly #uncertain = new Set<string>()
   readonly #timeouts: Deadline
   readonly #expiry: Deadline
   #isUnloaded = false
@@ -95,6 +102,7 @@ export class TransactionShard implements Shard<TransactionRecord> {
   apply({ transactionalId, value }: TransactionRecord): void {
     if (value === null) {
       if (this.#transactions.delete(transactionalId)) this.#hold(-bytesOf(transactionalId))
+      this.#uncertain.delete(transactionalId)
     } else {
       if (!this.#transactions.has(transactionalId)) this.#hold(bytesOf(transactionalId))
       this.#transactions.set(transactionalId, value)
@@ -106,7 +114,9 @@ export class TransactionShard implements Shard<TransactionRecord> {
     const { abortTimedOutIntervalMs, removeExpiredIntervalMs } = this.#options.config()
     this.#timeouts.set(abortTimedOutIntervalMs)
     this.#expiry.set(removeExpiredIntervalMs)
+    const isUncertain = this.#options.mayLackRecords(this.#context.partition)
     for (const [transactionalId, transaction] of this.#transactions) {
+      if (isUncertain) this.#uncertain.add(transactionalId)
       if (isDecided(transaction)) this.#delivery.deliver(transactionalId, transaction)
     }
   }
@@ -127,14 +137,19 @@ export class TransactionShard implements Shard<TransactionRecord> {
   }
 
   initProducer(
-    start: ProducerStart,
+    asked: Omit<ProducerStart, 'mayHaveLaterEpoch'>,
     nowMs: Milliseconds,
   ): Decision<TransactionRecord, ProducerAnswer | NeedsProducerId> {
-    const before = this.transaction(start.transactionalId)
-    if (before === undefined && this.#isFull(start.transactionalId)) {
+    const { transactionalId } = asked
+    const before = this.transaction(transactionalId)
+    if (before === undefined && this.#isFull(transactionalId)) {
       return unchanged(errors.COORDINATOR_NOT_AVAILABLE)
     }
-    return this.#carriedOut(initProducer(before, start, nowMs))
+    const start = { ...asked, mayHaveLaterEpoch: this.#uncertain.has(transactionalId) }
+    const decision = this.#carriedOut(initProducer(before, start, nowMs))
+    const value = decision.records[0]?.value
+    if (!start.mayHaveLaterEpoch || value?.producerId !== asked.newProducerId) return decision
+    return { ...decision, onCommitted: () => void this.#uncertain.delete(transactionalId) }
   }
 
   #hold(bytes: number): void {

@@ -63,6 +63,8 @@ export class TransactionStory {
   }
   readonly partitions = new StoryPartitions()
   readonly deleted = new Set<string>()
+  /** Whether coordinators that start from now on may lack what was recorded last. */
+  mayLackRecords = false
   readonly coordinator: TransactionCoordinator
   readonly #process: SimulatedProcess
   nextProducerId = 1000
@@ -91,6 +93,7 @@ export class TransactionStory {
       },
       markers,
       isDeleted: (topic, partition) => this.deleted.has(`${topic}-${partition}`),
+      mayLackRecords: () => this.mayLackRecords,
     })
   }
 

@@ -43,6 +43,27 @@ t.test('a transaction commits, the next aborts, each with its own epoch', async 
   await story.replay(t)
 })
 
+t.test('an epoch whose record may be lost is not given out twice', async (t) => {
+  const story = new TransactionStory()
+  const producer = story.producer()
+  await producer.init()
+  await producer.add()
+  await producer.end(true)
+  story.mayLackRecords = true
+  const other = await story.restarted()
+  const init = async (expected: { producerId: number; producerEpoch: number } | null = null) => {
+    const request = { transactionalId: 'tx', timeoutMs: 60_000, expected }
+    const asked = { ...request, isTwoPhaseCommit: false, keepsPrepared: false }
+    const { error, producerId, producerEpoch } = await story.now(other.initProducerId(asked))
+    return `${error.name} ${producerId}/${producerEpoch}`
+  }
+  t.equal(await init({ producerId: 1000, producerEpoch: 2 }), 'PRODUCER_FENCED -1/-1')
+  t.equal(await init({ producerId: 1000, producerEpoch: 1 }), 'NONE 1001/0', 'another id')
+  t.equal(await init(), 'NONE 1001/1', 'whose epochs are all known')
+  t.equal(await init({ producerId: 1000, producerEpoch: 1 }), 'PRODUCER_FENCED -1/-1')
+  other.close()
+})
+
 t.test('older clients keep their epoch', async (t) => {
   const story = new TransactionStory({ transactionVersion: 0 })
   const producer = story.producer()
