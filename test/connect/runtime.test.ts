@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { Cluster } from '../../src/client/cluster.ts'
+import { fetchCommitted } from '../../src/client/offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { ConfigDef } from '../../src/connect/config-def.ts'
 import { Processing } from '../../src/connect/errors/tolerance.ts'
@@ -491,6 +492,43 @@ t.test('what a task wants to read again is not committed before', async (t) => {
   await trial.until('read again', () => seen.length === 5)
   t.strictSame(seen, ['1', '2', '3', '2', '3'])
   t.equal(committed[0], 1)
+})
+
+t.test('nor where the task is stopped meanwhile', async (t) => {
+  let context: SinkTaskContext | null = null
+  let taken = 0
+  let goOn: () => void = () => undefined
+  const trial = await WorkerTrial.start([
+    sinkDoing('Slow', () => ({
+      start: (_settings, given) => {
+        context = given
+      },
+      put: async (records) => {
+        taken += records.length
+        if (taken < 3) return
+        await new Promise<void>((resolve) => {
+          goOn = resolve
+        })
+        context!.offset([{ topic: 't', partition: 0, offset: 1 }])
+      },
+    })),
+  ])
+  t.teardown(() => trial.stop())
+  await trial.topic('t')
+  await trial.produce('t', ['1', '2', '3'])
+  const config = { 'connector.class': 'Slow', topics: 't' }
+  await trial.ask('POST', '/connectors', { name: 'b', config })
+  await trial.until('all was taken', () => taken === 3)
+  const stopped = trial.stopWorker()
+  // Tasks are told to stop before anything is waited for.
+  for (let turns = 0; turns < 10; turns++) await new Promise(setImmediate)
+  goOn()
+  await stopped
+  const committed = await fetchCommitted(trial.cluster, 'connect-b', null)
+  t.notOk(
+    committed.some(({ offset }) => offset > 1),
+    JSON.stringify(committed),
+  )
 })
 
 t.test(

@@ -231,8 +231,6 @@ export class SinkTaskLoop implements RunningTask {
 
   async #iterate(): Promise<void> {
     await this.#subscribe()
-    // What the task has given up is not to be committed as if it were safe.
-    this.#rewind()
     if (this.#context.takeCommitRequest() || this.#now >= this.#nextCommitMs) {
       await this.#commit(this.#consumer.assignment, false)
       this.#nextCommitMs = this.#now + this.#commitIntervalMs
@@ -321,6 +319,8 @@ export class SinkTaskLoop implements RunningTask {
   async #commit(partitions: readonly TopicPartition[], isClosing: boolean): Promise<void> {
     const { worker } = this.#options
     const { log } = worker.environment
+    // What the task has given up is not to be committed as if it were safe.
+    this.#rewind()
     await this.#errant?.settled()
     const offsets = partitions.flatMap((partition) => this.#current.get(nameOf(partition)) ?? [])
     if (offsets.length === 0 && !isClosing) return
