@@ -565,6 +565,30 @@ t.test(
   },
 )
 
+t.test('what never came to the task is not read again with every start', async (t) => {
+  const log = logOf(4)
+  const settings = { 'table.path': newPlace(), ...places }
+  const begun = async (more: Record<string, string> = {}) => {
+    const trial = new Trial({ ...settings, ...more })
+    await trial.start(partitions)
+    const from = partitions.map(({ partition }) => trial.positions.get(`flights-${partition}`))
+    return { trial, from }
+  }
+  const { trial } = await begun()
+  for (const name of ['flights-1', 'flights-2']) log.delete(name)
+  await trial.read(log, 2)
+  await trial.commit()
+  // The others are refused by the converter, as is all of the second partition.
+  trial.positions.set('flights-0', 30)
+  trial.positions.set('flights-1', 20)
+  await trial.commit()
+  t.strictSame((await begun()).from, [30, 0, 0])
+  const { trial: whole } = await begun({ 'table.begin': 'earliest' })
+  whole.positions.set('flights-1', 20)
+  await whole.commit()
+  t.strictSame((await begun()).from, [30, 20, 0])
+})
+
 t.test('what is given up in the middle of a batch takes no others with it', async (t) => {
   const log = logOf(40)
   const location = newPlace()

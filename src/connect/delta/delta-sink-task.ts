@@ -128,6 +128,7 @@ export class DeltaSinkTask implements SinkTask {
   /** What is in the tables may be committed. */
   async preCommit(offsets: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]> {
     if (this.#failure !== null) return []
+    this.#pass(offsets)
     try {
       return (await this.#commit()) === null ? offsets : []
     } catch (error) {
@@ -135,6 +136,14 @@ export class DeltaSinkTask implements SinkTask {
       this.#context!.log.error('Rows could not be committed to a Delta table', { err: error })
       return []
     }
+  }
+
+  /** What no converter could read is in no row, and would else be read, and told, with every start. */
+  #pass(offsets: readonly PartitionOffset[]): void {
+    const { mayRoute, beginsEarliest, path } = this.#settings!
+    if (mayRoute) return
+    for (const offset of offsets)
+      this.#tables.get(tablePath(path, offset.topic))?.passTo(offset, beginsEarliest)
   }
 
   /**

@@ -166,6 +166,17 @@ export class LandingTable {
     if (record.originalKafkaOffset >= reached.next) pass(reached, record.originalKafkaOffset)
   }
 
+  /**
+   * All records before that were dealt with, here or before they came here, or were none: reading does not come back to
+   * them. Of a partition that the table knows nothing of only where `mayBegin`.
+   */
+  passTo({ topic, partition, offset }: PartitionOffset, mayBegin: boolean): void {
+    const reached = this.#progress.find({ topic, partition })
+    if (reached === undefined || offset <= reached.next) return
+    if (reached.committed === null && reached.first === null && !mayBegin) return
+    pass(reached, offset - 1)
+  }
+
   #reachedBy({ originalTopic, originalKafkaPartition }: SinkRecord): Reached {
     const partition = { topic: originalTopic, partition: originalKafkaPartition }
     return this.#progress.of(partition, this.#snapshot)

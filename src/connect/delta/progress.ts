@@ -38,8 +38,12 @@ export class Progress {
     return this.#reached.values()
   }
 
+  find(partition: TopicPartition): Reached | undefined {
+    return this.#reached.get(nameOf(partition))
+  }
+
   of(partition: TopicPartition, snapshot: Snapshot | null): Reached {
-    return this.#reached.get(nameOf(partition)) ?? this.begin(partition, snapshot)
+    return this.find(partition) ?? this.begin(partition, snapshot)
   }
 
   begin({ topic, partition }: TopicPartition, snapshot: Snapshot | null): Reached {
