@@ -114,6 +114,12 @@ const mayImport: Readonly<Record<string, readonly string[] | 'anything'>> = {
   'src/table-storage.ts': ['src/environment', 'src/environment/node', 'src/tables'],
   'src/broker.ts': 'anything',
   'src/coordinators.ts': ['src/coordinator', 'src/environment', 'src/metadata', 'src/replication'],
+  'src/orphaned-transactions.ts': [
+    'protocol',
+    'src/coordinator',
+    'src/environment',
+    'src/replication',
+  ],
   'src/broker-metrics.ts': 'anything',
   'src/node-coordinators.ts': [
     'src/broker-settings.ts',

@@ -52,6 +52,7 @@ import { Metadata } from './metadata/metadata.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
 import { type CoordinatorParts, nodeCoordinators } from './node-coordinators.ts'
 import { NodeDirectories } from './node-directories.ts'
+import { abortOrphans } from './orphaned-transactions.ts'
 import { newestSnapshotEnd } from './raft/snapshot-files.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
@@ -229,6 +230,8 @@ export class Broker {
     this.#follow(metadata.cache, replicas)
     await this.#listen(metadata, replicas, parts)
     await Promise.all([loaded, replicas.opened])
+    this.#checkNotStopping()
+    await abortOrphans({ log: this.#environment.log, replicas, ...parts })
     this.#checkNotStopping()
     this.#isReady = true
   }

@@ -41,6 +41,8 @@ export interface Load<S extends Shard<R>, R> {
    */
   readonly replay: (records: readonly R[], atLeastOffset: number, producerId: number | null) => void
   readonly replayEnd: (producerId: number, isCommit: boolean) => void
+  /** Something that was recorded is not known now. */
+  readonly onPassedOver: () => void
   /** False once the partition went elsewhere: loading stops. */
   readonly isCurrent: () => boolean
 }
@@ -102,9 +104,10 @@ export async function loadRecords<S extends Shard<R>, R>(
 
 /** Null: there is damage, and what is behind it is next. */
 async function readSound<S extends Shard<R>, R>(
-  { log, logger }: Load<S, R>,
+  load: Load<S, R>,
   progress: Progress,
 ): Promise<Buffer | null> {
+  const { log } = load
   const { offset } = progress
   try {
     return await log.read(offset)
@@ -112,7 +115,7 @@ async function readSound<S extends Shard<R>, R>(
     if (!(err instanceof KafkaError) || err.error !== errors.CORRUPT_MESSAGE) throw err
     const endOffset = log.endOfDamage(offset)
     if (endOffset <= offset) throw err
-    logger.error('a damaged stretch of the log is passed over', { offset, endOffset, err })
+    passOver(load, 'a damaged stretch of the log is passed over', { offset, endOffset, err })
     progress.offset = endOffset
     return null
   }
@@ -172,23 +175,24 @@ function* openedBatch<S extends Shard<R>, R>(
     return { records: isMarker ? null : records, recordCount }
   } catch (err) {
     if (err instanceof UnsupportedCompression) throw err
-    load.logger.error('a damaged batch is passed over', { offset, err })
+    passOver(load, 'a damaged batch is passed over', { offset, err })
     return null
   }
 }
 
 function addDecoded<S extends Shard<R>, R>(
-  { kind, logger }: Load<S, R>,
+  load: Load<S, R>,
   cursor: RecordCursor,
   records: R[],
 ): void {
+  const { kind } = load
   if (cursor.keyLength < 0) return
   try {
     const record = kind.decodeInPlace?.(cursor) ?? kind.decode(cursor.key as Buffer, cursor.value)
     if (record !== null) records.push(record)
   } catch (err) {
     const { offset } = cursor
-    logger.error('a record that cannot be decoded is passed over', { offset, err })
+    passOver(load, 'a record that cannot be decoded is passed over', { offset, err })
   }
 }
 
@@ -201,7 +205,7 @@ function* replayBatch<S extends Shard<R>, R>(
   if (records === null) {
     const [marker] = readBatch(bytes, position).records
     if (marker === undefined) return
-    load.replayEnd(producerId(bytes, position), isCommit(marker, load.logger))
+    load.replayEnd(producerId(bytes, position), isCommit(marker, load))
     return
   }
   const producer = isTransactional(bytes, position) ? producerId(bytes, position) : null
@@ -212,11 +216,16 @@ function* replayBatch<S extends Shard<R>, R>(
 }
 
 /** A marker that cannot be read commits nothing. */
-function isCommit({ key, offset }: BatchRecord, logger: Logger): boolean {
+function isCommit<S extends Shard<R>, R>({ key, offset }: BatchRecord, load: Load<S, R>): boolean {
   try {
     return controlRecordType(key) === 'commit'
   } catch (err) {
-    logger.error('a damaged transaction marker is passed over', { offset, err })
+    passOver(load, 'a damaged transaction marker is passed over', { offset, err })
     return false
   }
+}
+
+function passOver<S extends Shard<R>, R>(load: Load<S, R>, message: string, fields: object): void {
+  load.logger.error(message, { ...fields })
+  load.onPassedOver()
 }

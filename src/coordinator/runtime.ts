@@ -38,6 +38,8 @@ interface Slot<S extends Shard<R>, R> {
   readonly leaderEpoch: number
   state: 'loading' | 'active' | 'failed'
   readonly shard: ShardRuntime<S, R>
+  /** All that was recorded is known. */
+  isWhole: boolean
   /** Resolves when it is not loading any more, once that has begun. */
   loading: Promise<void> | null
   /** Until the load is tried again, once it has failed. */
@@ -170,6 +172,15 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
     return [...this.#slots.keys()].sort((a, b) => a - b)
   }
 
+  /** Whether these shards are all here and know all that was recorded. */
+  isWhole(partitionCount: number): boolean {
+    const slots = [...this.#slots.values()]
+    return (
+      slots.length === partitionCount &&
+      slots.every(({ state, isWhole }) => state === 'active' && isWhole)
+    )
+  }
+
   /** How many shards are here, by their state. */
   get shardStates(): ShardCounts {
     const counts = { loading: 0, active: 0, failed: 0 }
@@ -206,7 +217,8 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       log,
       onInDoubt: loadAnew,
     })
-    const slot: Slot<S, R> = { leaderEpoch, state: 'loading', shard, loading: null, reload: null }
+    const begun = { state: 'loading', isWhole: true, loading: null, reload: null } as const
+    const slot: Slot<S, R> = { leaderEpoch, shard, ...begun }
     this.#slots.set(partition, slot)
     return slot
   }
@@ -229,7 +241,10 @@ export class CoordinatorRuntime<S extends Shard<R>, R> {
       const replayEnd = (producerId: number, isCommit: boolean) =>
         shard.replayEnd(producerId, isCommit)
       const logger = this.#environment.log.child(named)
-      const load = { log, logger, kind: this.#kind, replay, replayEnd, isCurrent }
+      const onPassedOver = () => {
+        slot.isWhole = false
+      }
+      const load = { log, logger, kind: this.#kind, replay, replayEnd, onPassedOver, isCurrent }
       const loaded = log.isEmpty
         ? null
         : await this.#inLine(() => loadRecords(load, this.#environment))

@@ -105,6 +105,15 @@ class Story {
     }
   }
 
+  /** Up to where readers read, of all records or of those that are decided. */
+  async end(isolationLevel: number): Promise<number | undefined> {
+    const partitions = [{ partitionIndex: 0, timestamp: -1 }]
+    const topics = [{ name: 'orders', partitions }]
+    const request = { replicaId: -1, isolationLevel, topics }
+    const answer = await this.node.ask(this.host, apis.listOffsets, request)
+    return answer.topics[0]?.partitions[0]?.offset
+  }
+
   async #fetch(fetchOffset: number): Promise<Buffer> {
     const partition = { partition: 0, fetchOffset, partitionMaxBytes: 1 << 20 }
     const answer = await this.node.ask(this.host, apis.fetch, {
@@ -132,5 +141,20 @@ t.test('what is written after a loss of power is stored', async (t) => {
     t.equal(await story.write('after'), 'NONE', name)
     t.equal(await story.commit(), 'NONE', name)
     t.ok((await story.stored()).includes('after'), name)
+    await story.node.world.runFor(1000)
+    t.equal(await story.end(1), await story.end(0), `${name}: nobody waits for a transaction`)
   }
+})
+
+t.test('a transaction that its coordinator knows goes on after a kill', async (t) => {
+  const story = new Story()
+  await story.start()
+  await story.init()
+  t.equal(await story.write('before'), 'NONE')
+  await story.node.restart('kill')
+  await story.node.world.runFor(1000)
+  t.equal(await story.end(1), 0, 'it is open')
+  t.equal(await story.commit(), 'NONE')
+  await story.node.world.runFor(1000)
+  t.equal(await story.end(1), 2)
 })

@@ -13,6 +13,14 @@ export interface TopicPartitions {
 /** `topic-partition`, as keys of answers. */
 export type PartitionName = string
 
+/** A transaction that a partition has open. */
+export interface OpenTransaction {
+  readonly topic: string
+  readonly partition: number
+  readonly producerId: number
+  readonly producerEpoch: number
+}
+
 /** A decision that was logged, on its way to the partitions. */
 export interface TransactionMarkers {
   readonly producerId: number

@@ -23,6 +23,7 @@ import type { TransactionEnd } from './end-transaction.ts'
 import type { ProducerStart } from './init-producer.ts'
 import type {
   MarkerWriter,
+  OpenTransaction,
   PartitionName,
   PartitionsInTransaction,
   TransactionVerifier,
@@ -40,6 +41,7 @@ import {
 } from './records.ts'
 import {
   firstVersionWithEpochBumps,
+  isIdle,
   type Transaction,
   type TransactionState,
   unlimitedTimeoutMs,
@@ -249,6 +251,23 @@ export class TransactionCoordinator implements TransactionVerifier {
       await new Promise<void>((resolve) => this.#environment.timers.nextTurn(resolve))
     }
     return found
+  }
+
+  /**
+   * Those that are no part of a transaction of any transactional id, not even one that is being ended: nobody
+   * would ever end them. None where that is not certain, as a shard is not here or not wholly known.
+   */
+  orphansAmong<T extends OpenTransaction>(open: readonly T[]): readonly T[] {
+    if (open.length === 0 || !this.#runtime.isWhole(this.#partitionCount())) return []
+    const epochs = new Map<number, number>()
+    this.#runtime.forEachActive((shard) => {
+      for (const [, transaction] of shard.transactions()) {
+        if (!isIdle(transaction)) epochs.set(transaction.producerId, transaction.producerEpoch)
+      }
+    })
+    return open.filter(
+      ({ producerId, producerEpoch }) => (epochs.get(producerId) ?? -1) < producerEpoch,
+    )
   }
 
   /** Calls `count` for each transactional id of the shards that are loaded here. */

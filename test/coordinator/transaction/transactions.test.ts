@@ -64,6 +64,36 @@ t.test('an epoch whose record may be lost is not given out twice', async (t) => 
   other.close()
 })
 
+t.test('which transactions nobody would end', async (t) => {
+  const story = new TransactionStory()
+  const open = (producerId: number, producerEpoch: number) => {
+    return { topic: 't', partition: 0, producerId, producerEpoch }
+  }
+  const [begun, ended, lost, unknown] = [open(1000, 0), open(1001, 1), open(1000, 1), open(7, 0)]
+  const all = [begun, ended, lost, unknown]
+  await story.producer('begun').init()
+  const producer = story.producer('ended')
+  await producer.init()
+  await producer.add()
+  await producer.end(true)
+  await story.now(
+    story.coordinator.addPartitions(
+      {
+        transactionalId: 'begun',
+        ...begun,
+        partitions: [{ topic: 't', partitions: [0] }],
+      },
+      2,
+    ),
+  )
+  t.strictSame(story.coordinator.orphansAmong(all), [ended, lost, unknown])
+  story.log.damage = { from: 0, to: 1 }
+  const other = await story.restarted()
+  t.strictSame(other.orphansAmong(all), [], 'nobody knows what else there was')
+  other.close()
+  t.strictSame(other.orphansAmong(all), [])
+})
+
 t.test('older clients keep their epoch', async (t) => {
   const story = new TransactionStory({ transactionVersion: 0 })
   const producer = story.producer()
