@@ -64,7 +64,7 @@ export interface NewBatch {
   /** Beyond the last record's where records behind it were compacted away. */
   readonly lastOffset?: number
   readonly compression?: Compression
-  readonly compressionLevel?: number
+  readonly compressionLevel?: number | undefined
   readonly producerId?: number
   readonly producerEpoch?: number
   readonly baseSequence?: number

@@ -92,6 +92,16 @@ export interface DynamicTexts {
   readonly clusterDefault: ReadonlyMap<string, string>
 }
 
+/** `broker.id` is the old name of `node.id`: whichever is given, the other follows it, as in Kafka. */
+function withSynonyms(texts: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const [nodeId, brokerId] = [texts.get('node.id'), texts.get('broker.id')]
+  if (nodeId === undefined && brokerId !== undefined)
+    return new Map([...texts, ['node.id', brokerId]])
+  if (brokerId === undefined && nodeId !== undefined)
+    return new Map([...texts, ['broker.id', nodeId]])
+  return texts
+}
+
 export class BrokerConfig {
   readonly #static: ReadonlyMap<string, string>
   #perBroker: ReadonlyMap<string, string> = new Map()
@@ -101,7 +111,7 @@ export class BrokerConfig {
 
   /** `texts`: the settings given at start. Throws ConfigError for a value that is not valid. */
   constructor(texts: ReadonlyMap<string, string>) {
-    this.#static = texts
+    this.#static = withSynonyms(texts)
     for (const [name, text] of texts) {
       const definition = allBrokerConfigs[name]
       if (definition !== undefined) parseSetting(name, definition, text)
@@ -120,8 +130,6 @@ export class BrokerConfig {
 
   /** The text of the value in force; null: it has none. */
   text(name: string): string | null {
-    // The old name of node.id follows it, as in Kafka.
-    if (name === 'broker.id' && !this.isSet(name)) return this.text('node.id')
     return (
       this.#perBroker.get(name) ??
       this.#clusterDefault.get(name) ??

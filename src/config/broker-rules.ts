@@ -22,6 +22,9 @@ export function checkBrokerSettings(config: BrokerConfig): void {
       'log.retention.ms must be unlimited (-1) or, greater than or equal to 1',
     )
   }
+  if (config.isSet('broker.id') && config.get('broker.id') !== config.get('node.id')) {
+    throw new ConfigError('node.id', 'You must set `node.id` to the same value as `broker.id`.')
+  }
   checkMemory(config)
   if (
     config.get('max.connections.per.ip') === 0 &&

@@ -28,14 +28,20 @@ export const topicConfigs = {
   'cleanup.policy': list(['delete'], eachOneOf('compact', 'delete'), {
     doc: 'What happens to old records: delete them, compact them by key, or both.',
   }),
-  'compression.gzip.level': int(-1, betweenOr(1, 9, -1)),
-  'compression.lz4.level': int(9, between(1, 17)),
+  'compression.gzip.level': int(-1, betweenOr(1, 9, -1), {
+    doc: 'How hard gzip compresses where compression.type is gzip; -1: as zlib does by default.',
+  }),
+  'compression.lz4.level': int(9, between(1, 17), {
+    doc: 'Kafka’s, for how hard lz4 compresses: without effect here, where lz4 has one level.',
+  }),
   'compression.type': string(
     'producer',
     oneOf('uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'),
     { doc: 'The codec in which batches are stored; `producer` keeps what the producer chose.' },
   ),
-  'compression.zstd.level': int(3, between(-131072, 22)),
+  'compression.zstd.level': int(3, between(-131072, 22), {
+    doc: 'How hard zstd compresses where compression.type is zstd.',
+  }),
   'delete.retention.ms': long(86400000, atLeast(0), {
     doc: 'How long tombstones of a compacted topic are kept.',
   }),
@@ -48,16 +54,24 @@ export const topicConfigs = {
   'flush.ms': long('9223372036854775807', atLeast(0), {
     doc: 'The longest time that records stay unflushed.',
   }),
-  'follower.replication.throttled.replicas': list([], throttledReplicas),
+  'follower.replication.throttled.replicas': list([], throttledReplicas, {
+    doc: 'Replicas that follower.replication.throttled.rate holds back: PARTITION:BROKER,… or *.',
+  }),
   'index.interval.bytes': int(4096, atLeast(0), {
     doc: 'Bytes of log between two entries of the offset index.',
   }),
   'internal.segment.bytes': int(null, any, {
     doc: 'In place of segment.bytes, and as small as one likes: for tests only.',
   }),
-  'leader.replication.throttled.replicas': list([], throttledReplicas),
-  'local.retention.bytes': long(-2, atLeast(-2)),
-  'local.retention.ms': long(-2, atLeast(-2)),
+  'leader.replication.throttled.replicas': list([], throttledReplicas, {
+    doc: 'Replicas that leader.replication.throttled.rate holds back: PARTITION:BROKER,… or *.',
+  }),
+  'local.retention.bytes': long(-2, atLeast(-2), {
+    doc: 'Bytes of a partition that stay here where others have moved to tiered storage; -2: as retention.bytes.',
+  }),
+  'local.retention.ms': long(-2, atLeast(-2), {
+    doc: 'How long records stay here where others have moved to tiered storage; -2: as retention.ms.',
+  }),
   'max.compaction.lag.ms': long('9223372036854775807', atLeast(1), {
     doc: 'The longest time a record stays uncompacted.',
   }),
@@ -83,11 +97,17 @@ export const topicConfigs = {
     doc: 'Replicas that must have a write before acks=all is answered.',
   }),
   preallocate: boolean(false, {
-    doc: 'Whether segment files get their full size when they are created.',
+    doc: 'Kafka’s, to give segment files their full size when they are created: without effect here.',
   }),
-  'remote.log.copy.disable': boolean(false),
-  'remote.log.delete.on.disable': boolean(false),
-  'remote.storage.enable': boolean(false),
+  'remote.log.copy.disable': boolean(false, {
+    doc: 'Whether no more segments are copied to tiered storage.',
+  }),
+  'remote.log.delete.on.disable': boolean(false, {
+    doc: 'Whether records in tiered storage are deleted where remote.storage.enable ends.',
+  }),
+  'remote.storage.enable': boolean(false, {
+    doc: 'Whether old segments move to tiered storage, which is refused: there is none here yet.',
+  }),
   'retention.bytes': long(-1, any, { doc: 'Bytes of a partition that are kept; -1: all.' }),
   'retention.ms': long(604800000, atLeast(-1), {
     doc: 'How long records are kept, in milliseconds; -1: for ever.',

@@ -29,6 +29,10 @@ export interface LogConfig {
   readonly deleteRetentionMs: Milliseconds
   /** `producer`, `uncompressed`, `gzip`, `snappy`, `lz4` or `zstd`. */
   readonly compressionType: string
+  /** Of gzip where that is the type; -1: zlib's own default. */
+  readonly compressionGzipLevel: number
+  /** Of zstd where that is the type. */
+  readonly compressionZstdLevel: number
   /** `CreateTime` or `LogAppendTime`. */
   readonly messageTimestampType: string
   readonly messageTimestampBeforeMaxMs: Milliseconds
@@ -59,6 +63,8 @@ export const defaultLogConfig: LogConfig = {
   maxCompactionLagMs: unlimited,
   deleteRetentionMs: 24 * 3600 * 1000,
   compressionType: 'producer',
+  compressionGzipLevel: -1,
+  compressionZstdLevel: 3,
   messageTimestampType: 'CreateTime',
   messageTimestampBeforeMaxMs: unlimited,
   messageTimestampAfterMaxMs: 3600 * 1000,

@@ -233,7 +233,9 @@ function validateBatch(batch: Buffer, options: ValidationOptions): Buffer {
     }
     const target = targetCompression(batch, config)
     if (target !== header.compression(batch, 0)) {
-      const recompressed = encodeBatch({ ...readAll(batch, options), compression: target })
+      const compressionLevel = levelOf(target, config)
+      const records = readAll(batch, options)
+      const recompressed = encodeBatch({ ...records, compression: target, compressionLevel })
       checkSize(recompressed.length, config, name)
       if (isStamped) header.setMaxTimestamp(recompressed, 0, header.logAppendTime, now)
       return recompressed
@@ -354,6 +356,12 @@ function targetCompression(batch: Buffer, config: LogConfig): Compression {
   return config.compressionType === 'uncompressed'
     ? 'none'
     : (config.compressionType as Compression)
+}
+
+/** KIP-390; snappy has no level, and lz4's package offers one. */
+function levelOf(codec: Compression, config: LogConfig): number | undefined {
+  if (codec === 'gzip') return config.compressionGzipLevel
+  return codec === 'zstd' ? config.compressionZstdLevel : undefined
 }
 
 /** Throws OversizedRecords where the batch unpacks to more than is left of the request's allowance. */

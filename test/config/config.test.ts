@@ -10,6 +10,7 @@ import { gatherSettings, settingOf } from '../../src/config/sources.ts'
 import {
   resolveTopicConfig,
   toldTopicConfigs,
+  topicConfigs,
   topicSynonyms,
 } from '../../src/config/topic-configs.ts'
 
@@ -194,6 +195,10 @@ t.test('a topic takes its defaults from the broker', async (t) => {
   )
 })
 
+t.test('every setting of a topic says what it is for', async (t) => {
+  for (const [name, { documentation }] of Object.entries(topicConfigs)) t.ok(documentation, name)
+})
+
 t.test('settings of topics are refused by the name that was written', async (t) => {
   const refuse = (texts: Record<string, string>, message: string) =>
     t.throws(() => checkBrokerSettings(broker(texts)), { name: 'ConfigError', message })
@@ -313,6 +318,16 @@ t.test(
     t.throws(() => resolveTopicConfig(text, broker()), ConfigError)
   },
 )
+
+t.test('broker.id is the old name of node.id', async (t) => {
+  t.equal(broker({ 'broker.id': '7' }).get('node.id'), 7)
+  const { text, source } = broker({ 'node.id': '7' }).synonyms('broker.id')[0]!
+  t.strictSame([text, source], ['7', configSource.STATIC_BROKER_CONFIG])
+  t.throws(() => checkBrokerSettings(broker({ 'node.id': '7', 'broker.id': '8' })), {
+    message: 'You must set `node.id` to the same value as `broker.id`.',
+  })
+  checkBrokerSettings(broker({ 'node.id': '7', 'broker.id': '7' }))
+})
 
 t.test('log.initial.task.delay.ms is told of where it is set', async (t) => {
   const name = 'log.initial.task.delay.ms'

@@ -128,6 +128,20 @@ const keyed = (count: number, compression: Compression, isKeyed = (_: number) =>
     compression,
   })
 
+t.test('a batch is packed as hard as the topic says (KIP-390)', async (t) => {
+  const packed = (compressionGzipLevel: number) => {
+    const config = { ...defaultLogConfig, compressionType: 'gzip', compressionGzipLevel }
+    return validateRecords(keyed(500, 'none'), {
+      ...compacted,
+      config,
+      origin: 'client',
+      allowance: undefined,
+    })
+  }
+  t.ok(packed(9).length < packed(1).length)
+  t.same(packed(-1), packed(6), 'zlib’s own default')
+})
+
 t.test('batches are checked to the same, little at once and much in a thread', async (t) => {
   const { counted, conversions } = opened(t)
   const validated = (batch: Buffer, options: CheckOptions) =>
