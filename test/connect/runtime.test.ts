@@ -388,6 +388,20 @@ t.test('validation answers what a form needs', async (t) => {
   })
   const { body: keys } = await trial.ask('GET', '/connector-plugins/FileStreamSink/config')
   t.match(keys[0], { name: 'file', type: 'STRING', required: false })
+  const converterKeys = async (name: string) => {
+    const { body: told } = await trial.ask('GET', `/connector-plugins/${name}/config`)
+    return told.map(({ name }: { name: string }) => name)
+  }
+  t.strictSame(await converterKeys('JsonConverter'), [
+    'converter.type',
+    'schemas.enable',
+    'schemas.cache.size',
+    'schema.content',
+    'decimal.format',
+    'replace.null.with.default',
+  ])
+  t.strictSame(await converterKeys('LongConverter'), ['converter.type'])
+  t.strictSame(await converterKeys('SimpleHeaderConverter'), [])
 })
 
 t.test('a task that throws fails alone, and is told with its trace', async (t) => {

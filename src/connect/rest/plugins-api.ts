@@ -1,7 +1,8 @@
 /** `/connector-plugins`: what there is, which settings it has, and whether some are right. */
 import { HttpError, json, type Route, route } from '../../http/routes.ts'
-import { ConfigDef, type ConfigKey } from '../config-def.ts'
+import type { ConfigKey } from '../config-def.ts'
 import { sinkConfig, sourceConfig } from '../connector-configs.ts'
+import { converterConfig } from '../converters/converter-configs.ts'
 import { headerConverterNames } from '../converters/header-converters.ts'
 import { converters, nameOfClass } from '../converters/known-converters.ts'
 import type { Herder } from '../runtime/herder.ts'
@@ -58,10 +59,13 @@ function listed(herder: Herder, connectorsOnly: boolean) {
 function keysOf(herder: Herder, name: string): ReadonlyMap<string, ConfigKey> {
   const plugin = herder.worker.plugins.any(name)
   if (plugin === undefined) {
-    const converterNames = [...converters.keys(), ...headerConverterNames]
-    if (nameOfClass(converterNames, name, 'Converter') === undefined)
-      throw new HttpError(404, `Unknown plugin ${name}.`)
-    return new ConfigDef({}).keys
+    const className = nameOfClass(
+      [...converters.keys(), ...headerConverterNames],
+      name,
+      'Converter',
+    )
+    if (className === undefined) throw new HttpError(404, `Unknown plugin ${name}.`)
+    return converterConfig(className).keys
   }
   if (plugin.type === 'sink') return new Map([...plugin.config.keys, ...sinkConfig.keys])
   if (plugin.type === 'source') return new Map([...plugin.config.keys, ...sourceConfig.keys])
