@@ -15,7 +15,14 @@ import {
 import { RegistryError, refusals } from './registry-error.ts'
 import { latestVersion, type SchemaRegistry, type Submitted } from './schema-registry.ts'
 import { schemaTypes } from './schema-types.ts'
-import { configOf, guidOf, plainObject, referencesOf, type StoredSchema } from './state/records.ts'
+import {
+  configOf,
+  contentsOfGuid,
+  guidOf,
+  plainObject,
+  referencesOf,
+  type StoredSchema,
+} from './state/records.ts'
 
 const contentType = 'application/vnd.schemaregistry.v1+json'
 const accepts = [
@@ -57,6 +64,16 @@ function subjectRoutes(registry: SchemaRegistry): Route[] {
       const names = registry.image.subjects({ deleted, deletedOnly: flag(query, 'deletedOnly') })
       const prefix = prefixOf(query)
       return json(200, page(query, prefix === '' ? names : names.filter(startingWith(prefix))))
+    }),
+    route('GET', '/subjects/{subject}/metadata', async ({ parameters, query }) => {
+      const deleted = flag(query, 'deleted')
+      const found = await fresh(registry, () => {
+        const versions = registry.versions(parameters['subject']!, { deleted })
+        const named = versions.findLast(({ metadata }) => hasProperties(metadata, query))
+        if (named === undefined) throw refusals.schemaNotFound()
+        return named
+      })
+      return json(200, described(found))
     }),
     route('POST', '/subjects/{subject}', async (request) => {
       const submitted = submittedBy(request)
@@ -139,6 +156,15 @@ function schemaRoutes(registry: SchemaRegistry): Route[] {
     const named = schemas.filter((schema) => schema.subject === subject)
     return named.length > 0 ? named : schemas
   }
+  const withGuid = ({ parameters }: RoutedRequest): Promise<StoredSchema[]> => {
+    const guid = parameters['guid']!
+    return fresh(registry, () => {
+      const contents = contentsOfGuid(guid, schemaTypes)
+      const found = contents.flatMap((content) => [...registry.image.withContent(content)])
+      if (found.length === 0) throw refusals.schemaNotFound(guid)
+      return found
+    })
+  }
   const live = ({ query }: RoutedRequest, schemas: readonly StoredSchema[]) =>
     schemas.filter(({ isDeleted }) => flag(query, 'deleted') || !isDeleted)
   return [
@@ -158,6 +184,19 @@ function schemaRoutes(registry: SchemaRegistry): Route[] {
       const names = request.query.get('subject') === null ? [] : ['subject', 'version']
       const wanted = ['guid', ...names, 'schemaType', 'references', 'metadata', 'ruleSet', 'schema']
       return json(200, picked(described(schema!), wanted))
+    }),
+    // Of records whose headers say which schema they have.
+    route('GET', '/schemas/guids/{guid}', async (request) => {
+      const [schema] = await withGuid(request)
+      const wanted = ['schemaType', 'references', 'metadata', 'ruleSet', 'schema', 'guid']
+      return json(200, picked(described(schema!), wanted))
+    }),
+    route('GET', '/schemas/guids/{guid}/ids', async (request) => {
+      const ids = new Set((await withGuid(request)).map(({ id }) => id))
+      return json(
+        200,
+        Array.from(ids, (id) => ({ context: '.', id })),
+      )
     }),
     route('GET', '/schemas/ids/{id}/schema', async (request) =>
       plain((await withId(request))[0]!.text),
@@ -345,6 +384,13 @@ function picked(fields: Fields, names: readonly string[]): Fields {
   return Object.fromEntries(
     names.filter((name) => name in fields).map((name) => [name, fields[name]]),
   )
+}
+
+/** `?key=…&value=…&key=…&value=…`: all of them are among the properties. */
+function hasProperties(metadata: object | null, query: URLSearchParams): boolean {
+  const properties = plainObject((metadata as Fields | null)?.['properties'])
+  const values = query.getAll('value')
+  return query.getAll('key').every((key, i) => (properties as Fields | null)?.[key] === values[i])
 }
 
 /** The schema itself, as it is stored. */

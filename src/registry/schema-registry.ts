@@ -88,7 +88,7 @@ export class SchemaRegistry {
   /** Of schemas, for those who only read. */
   get image(): Pick<
     RegistryImage,
-    'subjects' | 'versions' | 'version' | 'withId' | 'referrers' | 'config' | 'mode'
+    'subjects' | 'versions' | 'version' | 'withId' | 'withContent' | 'referrers' | 'config' | 'mode'
   > {
     return this.#image
   }

@@ -118,11 +118,42 @@ t.test('who does not fit is refused, and told why', async (t) => {
   t.match((await ask('DELETE', '/config/orders-value')).body, { compatibilityLevel: 'NONE' })
 })
 
+t.test('a schema is found by its guid, which is the same in every registry', async (t) => {
+  const { guid } = (await ask('GET', '/schemas/ids/1')).body as { guid: string }
+  t.match(guid, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+  t.match(await ask('GET', `/schemas/guids/${guid}`), {
+    status: 200,
+    body: { guid, schema: record(id) },
+  })
+  t.same((await askOther('GET', `/schemas/guids/${guid}/ids`)).body, [{ context: '.', id: 1 }])
+})
+
+t.test('the last version with such metadata is found', async (t) => {
+  const of = (owner: string, ...fields: object[]) => ({
+    schema: record(id, ...fields),
+    metadata: { properties: { owner, tier: 'gold' } },
+  })
+  const subject = '/subjects/owned-value'
+  await ask('POST', `${subject}/versions`, of('ann'))
+  await ask('POST', `${subject}/versions`, of('bob', noteWithDefault))
+  const found = (query: string) => ask('GET', `${subject}/metadata?${query}`)
+  t.match((await found('key=tier&value=gold')).body, { version: 2 })
+  t.match((await found('key=tier&value=gold&key=owner&value=ann')).body, {
+    subject: 'owned-value',
+    version: 1,
+  })
+  t.match(await found('key=owner&value=eve'), { status: 404, body: { error_code: 40403 } })
+  await ask('DELETE', subject)
+  await ask('DELETE', `${subject}?permanent=true`)
+})
+
 t.test('what is wrong has a code of its own', async (t) => {
   const cases: [string, string, unknown, number, number, RegExp][] = [
     ['GET', versions('nothing'), undefined, 404, 40401, /^Subject 'nothing' not found\.$/],
     ['GET', `${versions('orders-value')}/9`, undefined, 404, 40402, /^Version 9 not found\.$/],
     ['GET', '/schemas/ids/99', undefined, 404, 40403, /^Schema 99 not found$/],
+    ['GET', '/schemas/guids/none', undefined, 404, 40403, /^Schema none not found$/],
+    ['GET', '/subjects/nothing/metadata', undefined, 404, 40401, /^Subject 'nothing' not found/],
     ['POST', '/subjects/orders-value', { schema: '"bytes"' }, 404, 40403, /^Schema not found$/],
     ['POST', '/subjects/nothing', { schema: '"bytes"' }, 404, 40401, /not found/],
     ['GET', '/config/orders-value', undefined, 404, 40408, /does not have subject-level/],

@@ -75,6 +75,12 @@ export function guidOf(schema: StoredSchema): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
+/** Of the schemas that a guid stands for, by type; whatever it is written like, none is a guid of another. */
+export function contentsOfGuid(guid: string, types: readonly string[]): string[] {
+  const hex = guid.replaceAll('-', '').toLowerCase()
+  return types.map((type) => `${type}:${hex}`)
+}
+
 function md5(schema: Pick<StoredSchema, 'text' | 'references' | 'metadata' | 'ruleSet'>): Buffer {
   const hash = createHash('md5').update(schema.text)
   for (const { name, subject, version } of schema.references) {
