@@ -227,11 +227,13 @@ export class Broker {
     })
     this.#coordinators = coordinators
     const loaded = coordinators.elect(metadata.image)
+    const isClean = replicas.directories.every((directory) => directory.isClean)
+    if (!isClean) void parts.groups.forgetGoneTopics()
     this.#follow(metadata.cache, replicas)
     await this.#listen(metadata, replicas, parts)
     await Promise.all([loaded, replicas.opened])
     this.#checkNotStopping()
-    await abortOrphans({ log: this.#environment.log, replicas, ...parts })
+    if (!isClean) await abortOrphans({ log: this.#environment.log, replicas, ...parts })
     this.#checkNotStopping()
     this.#isReady = true
   }

@@ -22,24 +22,18 @@ interface Orphan extends OpenTransaction {
   readonly coordinatorEpoch: number
 }
 
-/** Once all logs are open and the coordinators are loaded. Never rejects: what goes wrong is logged. */
+/** After such an end, once all logs are open and the coordinators are loaded. Never rejects: what goes wrong is logged. */
 export async function abortOrphans(options: OrphansOptions): Promise<void> {
   const { replicas, transactions } = options
-  if (replicas.directories.every(({ isClean }) => isClean)) return
   // Whoever begins one has it recorded first: none of those can be among them.
   const orphans = transactions.orphansAmong([...openTransactions(replicas)])
   await Promise.all(orphans.map((orphan) => abort(orphan, options)))
 }
 
 function* openTransactions(replicas: Replicas): Generator<Orphan> {
-  for (const {
-    topic,
-    index: partition,
-    openedLog: log,
-    isLeader,
-    isOffline,
-  } of replicas.partitions()) {
-    if (log === null || !isLeader || isOffline) continue
+  for (const led of replicas.partitions()) {
+    const { topic, index: partition, openedLog: log } = led
+    if (log === null || led.leaderError() !== null) continue
     if (log.lastStableOffset === log.highWatermark) continue
     for (const producer of log.activeProducers()) {
       const { producerId, epoch: producerEpoch, coordinatorEpoch, currentTxnFirstOffset } = producer

@@ -408,6 +408,19 @@ export class GroupCoordinator {
     )
   }
 
+  /**
+   * At the start: forgets, once they are loaded, the offsets of topics that are not there. They were deleted, and
+   * a loss of power took the record of that alone; a topic of the same name would be read from where the one
+   * before was left. Never rejects.
+   */
+  async forgetGoneTopics(): Promise<void> {
+    const names = new Set(this.#topics.names())
+    await this.#runtime.writeEach(
+      (shard) => shard.keepTopics(names),
+      'offsets of topics that are gone were not removed',
+    )
+  }
+
   /** Runs `decide` on the group's shard; `fail` is the answer to whatever goes wrong. */
   #write<T>(
     groupId: string,

@@ -347,13 +347,27 @@ export class GroupShard implements Shard<GroupRecord> {
   /** The topics, names by id, are gone: so is all that groups keep of them. */
   deleteTopics(topics: ReadonlyMap<Uuid, string>): Decision<GroupRecord, void> {
     const names = new Set(topics.values())
-    const isGone = (topic: string) => names.has(topic)
     const modern = [...this.#recorded.values()].filter((each) => each instanceof ModernGroup)
     const records = topicsForgotten(modern, this.context, new Set(topics.keys()))
+    records.push(...this.#tombstonesOf((topic) => names.has(topic)))
+    return { records, reply: undefined, isAtomic: false }
+  }
+
+  /** Forgets the offsets of all other topics. */
+  keepTopics(names: ReadonlySet<string>): Decision<GroupRecord, void> {
+    const records = this.#tombstonesOf((topic) => !names.has(topic))
+    const offsets = records.length
+    if (offsets > 0)
+      this.#context.log.info('offsets of topics that are gone are removed', { offsets })
+    return { records, reply: undefined, isAtomic: false }
+  }
+
+  #tombstonesOf(isGone: (topic: string) => boolean): GroupRecord[] {
+    const records: GroupRecord[] = []
     for (const groupId of this.offsets.groupIds()) {
       records.push(...offsetTombstones(this.offsets, groupId, isGone))
     }
-    return { records, reply: undefined, isAtomic: false }
+    return records
   }
 
   #deletionError(groupId: string): ErrorRow {

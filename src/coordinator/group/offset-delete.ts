@@ -48,8 +48,8 @@ export function offsetTombstones(
   isMeant: (topic: string) => boolean = () => true,
 ): GroupRecord[] {
   const records: GroupRecord[] = []
-  for (const { topic, partition } of offsets.partitions(groupId)) {
-    if (isMeant(topic)) records.push(offsetTombstone(groupId, topic, partition))
+  for (const { topic, partition } of offsets.partitions(groupId, isMeant)) {
+    records.push(offsetTombstone(groupId, topic, partition))
   }
   return records
 }

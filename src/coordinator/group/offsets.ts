@@ -109,12 +109,17 @@ export class Offsets {
     return new Set([...this.#committed.groupIds(), ...this.#pending.groupIds()])
   }
 
-  /** Each partition of which the group has an offset, in a transaction or not, once. */
-  *partitions(groupId: string): Generator<{ topic: string; partition: number }, void, void> {
+  /** Each partition of these topics of which the group has an offset, in a transaction or not, once. */
+  *partitions(
+    groupId: string,
+    isMeant: (topic: string) => boolean,
+  ): Generator<{ topic: string; partition: number }, void, void> {
     for (const [topic, partitions] of this.#committed.of(groupId) ?? []) {
+      if (!isMeant(topic)) continue
       for (const partition of partitions.keys()) yield { topic, partition }
     }
     for (const [topic, partitions] of this.#pending.of(groupId) ?? []) {
+      if (!isMeant(topic)) continue
       for (const partition of partitions.keys()) {
         if (this.#committed.get(groupId, topic)?.has(partition) !== true) yield { topic, partition }
       }
