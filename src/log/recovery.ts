@@ -175,10 +175,9 @@ export function recover(given: RecoveryOptions): Recovered {
   })
   // From now on only the name of its one segment says where the log goes on.
   if (files.bases.length === 0 && logEndOffset > 0) recovered.syncNow(logEndOffset)
-  // What was read back may be in the page cache only.
   for (const segment of segments) {
     const { baseOffset, endOffset } = segment
-    if (baseOffset >= rebuiltFrom || endOffset > rebuiltFrom) recovered.markDirty(segment)
+    if (baseOffset >= rebuiltFrom || endOffset > rebuiltFrom) recovered.markReadBack(segment)
   }
   if (!options.isClean && options.mustSync(logEndOffset - recovered.recoveryPoint)) {
     if (options.epochs.persist(logEndOffset, { sync: true })) recovered.markNames()

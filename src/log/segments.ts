@@ -35,11 +35,13 @@ export interface SegmentsOptions {
 /** What a sync covers. */
 interface Taken {
   readonly segments: readonly Segment[]
+  /** Those of which it takes the indexes, too. */
+  readonly closed: readonly Segment[]
   readonly hasNames: boolean
   readonly isDirectoryNew: boolean
 }
 
-const nothingTaken: Taken = { segments: [], hasNames: false, isDirectoryNew: false }
+const nothingTaken: Taken = { segments: [], closed: [], hasNames: false, isDirectoryNew: false }
 
 export class Segments {
   readonly list: Segment[]
@@ -50,7 +52,7 @@ export class Segments {
   #recoveryPoint: number
   /** Written since their last sync. */
   readonly #dirty = new Set<Segment>()
-  /** Rolled: their indexes are to be synced with them. */
+  /** Rolled, or read back: their indexes are to be synced with them. */
   readonly #closed = new Set<Segment>()
   /** Files were made or removed whose names are not durable; a removed one must not come back. */
   #hasNewNames: boolean
@@ -212,6 +214,12 @@ export class Segments {
     this.#dirty.add(segment)
   }
 
+  /** What was read back may be in the page cache only, and so may the indexes that were made of it. */
+  markReadBack(segment: Segment): void {
+    this.#dirty.add(segment)
+    if (segment !== this.active) this.#closed.add(segment)
+  }
+
   /** The directory got its name again: as `markNames`. */
   markDirectory(): void {
     this.#isDirectoryNew = true
@@ -334,6 +342,10 @@ export class Segments {
   syncNow(endOffset: number): void {
     if (this.#syncFailure !== null) throw this.#syncFailure.error
     this.#takeBack()
+    // What else is in an index is held against the log by whoever looks there.
+    for (const { transactionIndex } of [...this.#closed, this.active]) {
+      if (transactionIndex.syncNow()) this.#hasNewNames = true
+    }
     this.#syncNames()
     for (const segment of this.#dirty) segment.syncNow()
     this.#dirty.clear()
@@ -372,7 +384,7 @@ export class Segments {
     const closed = [...this.#closed]
     this.#dirty.clear()
     this.#closed.clear()
-    this.#syncing = { ...nothingTaken, segments: dirty }
+    this.#syncing = { ...nothingTaken, segments: dirty, closed }
     const [isReplaced] = await Promise.all([
       // Nobody has to know of epochs without records.
       this.bytes > 0 && this.#epochs.sync(endOffset),
@@ -382,7 +394,7 @@ export class Segments {
     if (isReplaced) this.markNames()
     if (!this.#hasNewNames || (dirty.length === 0 && !this.#mustSyncNames)) return
     const isDirectoryNew = this.#takeNames()
-    this.#syncing = { segments: dirty, hasNames: true, isDirectoryNew }
+    this.#syncing = { segments: dirty, closed, hasNames: true, isDirectoryNew }
     await Promise.all([
       this.#disk.syncDirectoryAsync(this.#directory),
       isDirectoryNew ? this.#disk.syncDirectoryAsync(parentOf(this.#directory)) : undefined,
@@ -400,8 +412,9 @@ export class Segments {
 
   /** Who cannot wait for the sync under way syncs as well what that has taken. */
   #takeBack(): void {
-    const { segments, hasNames, isDirectoryNew } = this.#syncing
+    const { segments, closed, hasNames, isDirectoryNew } = this.#syncing
     for (const segment of segments) if (this.list.includes(segment)) this.#dirty.add(segment)
+    for (const segment of closed) if (this.list.includes(segment)) this.#closed.add(segment)
     this.#hasNewNames ||= hasNames
     this.#isDirectoryNew ||= isDirectoryNew
   }

@@ -3,8 +3,8 @@
  * entry is 34 bytes: int16 version 0, int64 producer id, int64 first offset, int64 last offset (the
  * marker's), int64 last stable offset when the marker was written. A segment without aborted
  * transactions has no such file. Written at once, or as soon as a file can be opened: transactions
- * abort rarely, and recovery rebuilds it. Synced when the segment ends or the log is closed, since after a
- * clean close nothing is rebuilt.
+ * abort rarely, and recovery rebuilds it. Synced when the segment ends, before the recovery point passes it,
+ * and when the log is closed: below the recovery point and after a clean close nothing is rebuilt.
  *
  * The file of a segment that was there before is read on first use. What cannot be right, or may be
  * missing, is asked for again of `restore`, which finds it in the batches.
@@ -12,7 +12,7 @@
 import { decode, encode } from '../../protocol/codec.ts'
 import { MalformedError } from '../../protocol/reader.ts'
 import { type AbortedTxn, abortedTxn } from '../../protocol/state/aborted-transaction.ts'
-import type { Disk } from '../environment/disk.ts'
+import type { Disk, DiskFile } from '../environment/disk.ts'
 import { parentOf, readFileIfReadable, syncAndClose } from './checkpoints.ts'
 import { isOutOfFiles } from './out-of-files.ts'
 import type { OffsetRange } from './segment-options.ts'
@@ -43,8 +43,9 @@ export class TransactionIndex {
   #entries: AbortedTransaction[] | null = null
   /** How many of them the file has. */
   #written = 0
-  /** Entries were added here, and not synced since. */
-  #isUnsynced = false
+  /** How often the file was written here, and how many of these writes are durable. */
+  #writes = 0
+  #durable = 0
 
   constructor(options: TransactionIndexOptions) {
     this.#options = options
@@ -85,20 +86,30 @@ export class TransactionIndex {
   async sync(): Promise<void> {
     const { disk, path } = this.#options
     if (!this.#isUnsynced) return
+    let writes = 0
     const file = await disk.openWhenPossible(path, () => {
-      this.#write()
-      const opened = disk.exists(path) ? disk.open(path, 'write') : null
-      this.#isUnsynced = false
+      const opened = this.#openToSync()
+      writes = this.#writes
       return opened
     })
-    if (file === null) return
-    try {
+    if (file !== null) {
       await syncAndClose(file)
       await disk.syncDirectoryAsync(parentOf(path))
-    } catch (error) {
-      this.#isUnsynced = true
-      throw error
     }
+    this.#durable = Math.max(this.#durable, writes)
+  }
+
+  /** As `sync`, blocking, but for the names of the directory. Whether they are to be synced. Throws DiskError. */
+  syncNow(): boolean {
+    if (!this.#isUnsynced) return false
+    const file = this.#openToSync()
+    try {
+      file?.syncNow()
+    } finally {
+      file?.close()
+    }
+    this.#durable = this.#writes
+    return true
   }
 
   /**
@@ -125,6 +136,17 @@ export class TransactionIndex {
     this.#replace([])
   }
 
+  get #isUnsynced(): boolean {
+    return this.#durable < this.#writes || this.#written < (this.#entries?.length ?? 0)
+  }
+
+  /** With all that there is to write; null where there is no file. */
+  #openToSync(): DiskFile | null {
+    const { disk, path } = this.#options
+    this.#write()
+    return disk.exists(path) ? disk.open(path, 'write') : null
+  }
+
   get #known(): AbortedTransaction[] {
     this.#entries ??= this.#read()
     return this.#entries
@@ -135,9 +157,21 @@ export class TransactionIndex {
     const bytes = readFileIfReadable(disk, path)
     const stored = bytes === null || bytes.length === 0 ? [] : this.#decode(bytes)
     const restored = this.restore?.(stored) ?? null
-    if (restored !== null && (restored.length > 0 || bytes !== null)) this.#replace(restored)
-    else this.#written = stored?.length ?? 0
+    if (restored !== null && (restored.length > 0 || bytes !== null)) {
+      this.#replace(restored)
+      this.#keep()
+    } else this.#written = stored?.length ?? 0
     return restored ?? stored ?? []
+  }
+
+  /** Makes durable what was restored: nobody syncs the segment any more. */
+  #keep(): void {
+    const { disk, path } = this.#options
+    try {
+      if (this.syncNow()) disk.syncDirectory(parentOf(path))
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error
+    }
   }
 
   /** Null where an entry cannot be of this segment. */
@@ -187,8 +221,8 @@ export class TransactionIndex {
     const { disk, path } = this.#options
     const entries = this.#entries ?? []
     if (this.#written === entries.length) return
-    this.#isUnsynced = true
     const file = disk.open(path, 'create')
+    this.#writes++
     try {
       file.write(entries.slice(this.#written).map(encodeEntry), this.#written * entrySize)
     } finally {

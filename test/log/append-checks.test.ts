@@ -7,7 +7,7 @@ import { encodeBatch, type NewBatch, readBatch } from '../../protocol/records/re
 import type { LogConfig } from '../../src/log/log-config.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../src/log/producer-snapshot.ts'
 import type { RecordsRejected } from '../../src/log/validation.ts'
-import { answer, Fixture, logPath } from './log-fixture.ts'
+import { answer, Fixture, logPath, marker } from './log-fixture.ts'
 
 const sequenceMax = 2 ** 31 - 1
 
@@ -76,18 +76,6 @@ t.test('who writes records of long ago is not forgotten for it', async (t) => {
   for (let look = 0; look < 2; look++) fixture.log.expireProducers()
   t.strictSame(fixture.log.activeProducers(), [], 'unless it writes no more')
 })
-
-function marker(isCommit: boolean, more: Partial<NewBatch> = {}): Buffer {
-  const value = Buffer.from([0, 0, 0, 0, 0, 3])
-  return encodeBatch({
-    records: [{ timestamp: 5, key: Buffer.from([0, 0, 0, isCommit ? 1 : 0]), value }],
-    producerId: 7,
-    producerEpoch: 0,
-    isTransactional: true,
-    isControl: true,
-    ...more,
-  })
-}
 
 t.test('who was aborted is known after a clean close and a loss of power', async (t) => {
   for (let seed = 1; seed <= 20; seed++) {

@@ -164,6 +164,19 @@ export class Fixture {
   }
 }
 
+/** What ends a transaction, of producer 7 unless another is named. */
+export function marker(isCommit: boolean, more: Partial<NewBatch> = {}): Buffer {
+  const value = Buffer.from([0, 0, 0, 0, 0, 3])
+  return encodeBatch({
+    records: [{ timestamp: 5, key: Buffer.from([0, 0, 0, isCommit ? 1 : 0]), value }],
+    producerId: 7,
+    producerEpoch: 0,
+    isTransactional: true,
+    isControl: true,
+    ...more,
+  })
+}
+
 /** Of a log with many segments. */
 export const small = { segmentBytes: 700, indexIntervalBytes: 100 }
 

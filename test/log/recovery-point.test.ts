@@ -2,16 +2,10 @@
 import t from 'tap'
 import * as header from '../../protocol/records/batch.ts'
 import { encodeBatch } from '../../protocol/records/record.ts'
-import { Fixture, filled, logPath, overwrite } from './log-fixture.ts'
+import { Fixture, filled, logPath, marker, overwrite } from './log-fixture.ts'
 
-/** The marker that ends a transaction of `producerId`. */
-const marker = (producerId: number, key: Buffer): Buffer =>
-  encodeBatch({
-    records: [{ timestamp: 0, key, value: Buffer.alloc(6) }],
-    ...{ producerId, producerEpoch: 0, isTransactional: true, isControl: true },
-  })
-const abort = (producerId: number): Buffer => marker(producerId, Buffer.alloc(4))
-const commit = (producerId: number): Buffer => marker(producerId, Buffer.from([0, 0, 0, 1]))
+const abort = (producerId: number): Buffer => marker(false, { producerId })
+const commit = (producerId: number): Buffer => marker(true, { producerId })
 
 t.test('after an unclean end only what lies above the recovery point is read', async (t) => {
   const config = { segmentBytes: 100_000, indexIntervalBytes: 500 }

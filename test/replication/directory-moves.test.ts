@@ -265,6 +265,42 @@ t.test('who wrote what is deleted is known to the copy, however the process ends
   }
 })
 
+t.test('who was aborted is known when the power goes as soon as it has moved', async (t) => {
+  let [rolled, known] = [0, 0]
+  for (let seed = 1; seed <= 16; seed++) {
+    const story = new Story({ segmentBytes: 500 }, seed)
+    const { world } = story.path
+    const inTransaction = { producerId: 7, producerEpoch: 0, isTransactional: true }
+    let baseSequence = 0
+    const abort = () => {
+      story.send(1, { ...inTransaction, baseSequence: baseSequence++ }).catch(() => {})
+      const marker = { producerId: 7, producerEpoch: 0, coordinatorEpoch: 3, isCommit: false }
+      story.partition.appendMarker({ ...marker, transactionVersion: 1 }, 1).written.catch(() => {})
+    }
+    while (baseSequence < 20) abort()
+    await world.runFor(50)
+    t.equal(await story.alter('/two'), 0)
+    const next = () => story.path.replicas.moves.nextOf(story.partition)
+    let segments = 0
+    while (story.place === '/one' && baseSequence < 2_000) {
+      segments = next()?.segmentCount ?? segments
+      abort()
+      await world.runFor(0.05)
+    }
+    t.equal(story.place, '/two')
+    if (story.log.segmentCount > segments) rolled++
+    const { aborted } = story.state()
+    story.restart('crash')
+    const found = story.state()
+    const expected = aborted.filter(({ lastOffset }) => lastOffset < found.end)
+    // What was written last may be there as well.
+    t.strictSame(found.aborted.slice(0, expected.length), expected, `seed ${seed}`)
+    known += expected.length
+  }
+  t.ok(rolled > 2, `a segment ended in the turn of the move: ${rolled} times`)
+  t.ok(known > 500)
+})
+
 t.test('a transaction whose records are all deleted is open after the move, too', async (t) => {
   const story = new Story()
   const { world } = story.path
