@@ -10,7 +10,7 @@ import { writerFeaturesOf } from './features.ts'
 import { lastCommitBy } from './history.ts'
 import { listLog, logDirectory, sidecarDirectory } from './log-files.ts'
 import { fileNameOf } from './paths.ts'
-import { checkpointInterval, cleansLog, logRetentionMs } from './properties.ts'
+import { checkpointInterval, cleansLog, logRetentionMs, protectedBefore } from './properties.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { TableEnvironment } from './table-environment.ts'
 
@@ -38,7 +38,10 @@ export async function cleanUpLog(
   const last = await lastCommitBy(storage, listing, cutoff, hasTimes)
   const bound = listing.checkpoints.findLast(({ version }) => version <= (last ?? -1))
   if (bound === undefined) return 0
-  const old = await filesBefore(storage, bound.version)
+  const all = await filesBefore(storage, bound.version)
+  const isWhole = all.length <= filesMax && bound.version >= protectedBefore(configuration)
+  if (features.includes('checkpointProtection') && !isWhole) return 0
+  const old = all.slice(0, filesMax)
   await removeAll(storage, logDirectory, old)
   const isOne = (name: string): boolean => name.includes('.checkpoint.')
   if (!features.includes('v2Checkpoint') || !old.some(isOne)) return old.length
@@ -75,7 +78,6 @@ async function filesBefore(storage: Storage, bound: number): Promise<string[]> {
   }
   return old
     .sort((a, b) => Number(b.isCompaction) - Number(a.isCompaction) || a.version - b.version)
-    .slice(0, filesMax)
     .map(({ name }) => name)
 }
 

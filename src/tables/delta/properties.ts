@@ -48,6 +48,7 @@ const others = new Set([
   'delta.parquet.format.version',
   'delta.randomPrefixLength',
   'delta.randomizeFilePrefixes',
+  'delta.requireCheckpointProtectionBeforeVersion',
   'delta.sampling.enabled',
   'delta.targetFileSize',
   'delta.tuneFileSizesForRewrites',
@@ -115,6 +116,17 @@ export function logRetentionMs(configuration: Configuration): number {
 /** Whether what is older than that is deleted. */
 export function cleansLog(configuration: Configuration): boolean {
   return configuration.get('delta.enableExpiredLogCleanup') !== 'false'
+}
+
+/**
+ * Where a table has the feature checkpointProtection, its checkpoints before that version keep older readers from commits
+ * that they would misread: they go at once with all that lies before, or stay.
+ */
+export function protectedBefore(configuration: Configuration): number {
+  const property = 'delta.requireCheckpointProtectionBeforeVersion'
+  const text = configuration.get(property) ?? '0'
+  if (!/^\d{1,15}$/.test(text)) throw invalid(`${property}=${text}`)
+  return Number(text)
 }
 
 /** As in `interval 2 weeks 3 days`; the first word may be left out. */

@@ -225,6 +225,27 @@ t.test('the log stays where nothing bounds it, or that is what the table says', 
   }
 })
 
+t.test('checkpoints that are protected go with all that is before them, or stay', async (t) => {
+  for (const [before, first] of [
+    ['7', '00.json'],
+    ['6', '06.checkpoint.parquet'],
+    ['0', '06.checkpoint.parquet'],
+  ] as const) {
+    const { made, day } = await aged(8)
+    const transaction = await made.change()
+    const protocol = {
+      ...{ minReaderVersion: 1, minWriterVersion: 7, readerFeatures: null },
+      writerFeatures: ['appendOnly', 'invariants', 'checkpointProtection'],
+    }
+    transaction.change({ protocol })
+    made.now = day(9)
+    await transaction.commit({ operation: 'DROP FEATURE' })
+    made.now = day(10)
+    await keepDays(made, 3, { 'delta.requireCheckpointProtectionBeforeVersion': before })
+    t.equal((await logOf(made))[0], first, before)
+  }
+})
+
 t.test('the log is looked through once a day', async (t) => {
   const { made, day } = await aged(8)
   made.now = day(9)
