@@ -52,7 +52,7 @@ import { Metadata } from './metadata/metadata.ts'
 import type { MetadataCache } from './metadata/metadata-cache.ts'
 import { type CoordinatorParts, nodeCoordinators } from './node-coordinators.ts'
 import { NodeDirectories } from './node-directories.ts'
-import { abortOrphans } from './orphaned-transactions.ts'
+import { endOrphans } from './orphaned-transactions.ts'
 import { newestSnapshotEnd } from './raft/snapshot-files.ts'
 import { FetchSessions } from './replication/fetch-sessions.ts'
 import { ParkedFetches } from './replication/parked-fetches.ts'
@@ -233,7 +233,7 @@ export class Broker {
     await this.#listen(metadata, replicas, parts)
     await Promise.all([loaded, replicas.opened])
     this.#checkNotStopping()
-    if (!isClean) await abortOrphans({ log: this.#environment.log, replicas, ...parts })
+    if (!isClean) await endOrphans({ log: this.#environment.log, replicas, ...parts })
     this.#checkNotStopping()
     this.#isReady = true
   }

@@ -89,8 +89,11 @@ export function nodeCoordinators(options: NodeCoordinatorsOptions): {
     producerIds,
     markers,
     isDeleted: (topic, index) => index >= (partitionsOf(topic) ?? 0),
-    mayLackRecords: (index) =>
-      replicas.get(transactionStateTopic, index)?.directory?.isClean === false,
+    mayLackRecords: (index) => {
+      const partition = replicas.get(transactionStateTopic, index)
+      const isSynced = partition !== undefined && partition.config.flushMessages <= 1
+      return !isSynced && partition?.directory?.isClean === false
+    },
   })
   const all = [groups, shareState, transactions]
   return {

@@ -1,8 +1,8 @@
 /**
- * Transactions that nobody would end. A partition has them open, and of what their coordinator recorded a loss
- * of power has taken the last: topics differ in what they promise. Readers of committed records would wait at
- * them forever. So they are aborted at the start after an end that was not clean; whatever was decided about
- * them went with its record.
+ * Transactions that nobody would end. A partition has them open, and a loss of power has taken what their
+ * coordinator recorded of them last, or the marker that it had sent: topics differ in what they promise. Readers
+ * of committed records would wait at them forever. So they are ended at the start after an end that was not
+ * clean: how, `coordinator/transaction/orphans` says.
  */
 import { errors } from '../protocol/errors.ts'
 import type { MarkerWriter, OpenTransaction } from './coordinator/transaction/participants.ts'
@@ -23,11 +23,11 @@ interface Orphan extends OpenTransaction {
 }
 
 /** After such an end, once all logs are open and the coordinators are loaded. Never rejects: what goes wrong is logged. */
-export async function abortOrphans(options: OrphansOptions): Promise<void> {
+export async function endOrphans(options: OrphansOptions): Promise<void> {
   const { replicas, transactions } = options
   // Whoever begins one has it recorded first: none of those can be among them.
   const orphans = transactions.orphansAmong([...openTransactions(replicas)])
-  await Promise.all(orphans.map((orphan) => abort(orphan, options)))
+  await Promise.all(orphans.map((orphan) => end(orphan, options)))
 }
 
 function* openTransactions(replicas: Replicas): Generator<Orphan> {
@@ -43,24 +43,27 @@ function* openTransactions(replicas: Replicas): Generator<Orphan> {
   }
 }
 
-async function abort(orphan: Orphan, { log, markers }: OrphansOptions): Promise<void> {
-  const { topic, partition, producerId, producerEpoch } = orphan
+async function end(
+  orphan: Orphan & { isCommit: boolean },
+  { log, markers }: OrphansOptions,
+): Promise<void> {
+  const { topic, partition, producerId, producerEpoch, isCommit } = orphan
   const name = `${topic}-${partition}`
   const rows = await markers.writeMarkers({
     producerId,
     producerEpoch,
     coordinatorEpoch: Math.max(0, orphan.coordinatorEpoch),
-    isCommit: false,
+    isCommit,
     // As in versions before 2 its marker has the epoch of the transaction.
     transactionVersion: 0,
     partitions: [{ topic, partitions: [partition] }],
   })
-  const fields = { partition: name, producerId, producerEpoch }
+  const fields = { partition: name, producerId, producerEpoch, isCommit }
   const error = rows.get(name)
   if (error === errors.NONE) {
-    log.warn('a transaction that its coordinator does not know any more is aborted', fields)
+    log.warn('a transaction that nobody would have ended is ended', fields)
   } else {
-    const message = 'a transaction that its coordinator does not know any more could not be aborted'
+    const message = 'a transaction that nobody will end could not be ended'
     log.error(message, { ...fields, error: error?.name })
   }
 }

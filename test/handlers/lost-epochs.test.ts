@@ -9,17 +9,29 @@ import * as header from '../../protocol/records/batch.ts'
 import { encodeBatch, readBatch } from '../../protocol/records/record.ts'
 import { OneBroker } from './one-broker.ts'
 
+const never = '9223372036854775807'
+
 class Story {
-  readonly node = new OneBroker({ 'transaction.state.log.num.partitions': '1' })
+  readonly node: OneBroker
+  readonly #isTopicSynced: boolean
   topicId = ''
   /** The application that asks; after a loss of power another one. */
   host = 'app'
   identity = { producerId: -1, producerEpoch: -1 }
 
+  /** What is synced before it is acknowledged: the records, or what the coordinator records. */
+  constructor(synced: 'topic' | 'state') {
+    this.#isTopicSynced = synced === 'topic'
+    this.node = new OneBroker({
+      'transaction.state.log.num.partitions': '1',
+      'log.flush.interval.messages': this.#isTopicSynced ? never : '1',
+    })
+  }
+
   async start(): Promise<void> {
     const { node } = this
     await node.start()
-    const configs = [{ name: 'flush.messages', value: '1' }]
+    const configs = [{ name: 'flush.messages', value: this.#isTopicSynced ? '1' : never }]
     const topic = {
       name: 'orders',
       numPartitions: 1,
@@ -114,6 +126,15 @@ class Story {
     return answer.topics[0]?.partitions[0]?.offset
   }
 
+  /** How many transactions are told to be aborted. */
+  async aborted(): Promise<number | undefined> {
+    const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }
+    const topics = [{ topicId: this.topicId, partitions: [partition] }]
+    const request = { maxWaitMs: 10, minBytes: 0, isolationLevel: 1, topics }
+    const answer = await this.node.ask(this.host, apis.fetch, request)
+    return answer.responses[0]?.partitions[0]?.abortedTransactions?.length
+  }
+
   async #fetch(fetchOffset: number): Promise<Buffer> {
     const partition = { partition: 0, fetchOffset, partitionMaxBytes: 1 << 20 }
     const answer = await this.node.ask(this.host, apis.fetch, {
@@ -127,7 +148,7 @@ class Story {
 
 t.test('what is written after a loss of power is stored', async (t) => {
   for (let transactions = 1; transactions <= 16; transactions++) {
-    const story = new Story()
+    const story = new Story('topic')
     await story.start()
     t.equal(await story.init(), 'NONE')
     for (let count = 0; count < transactions; count++) {
@@ -147,7 +168,7 @@ t.test('what is written after a loss of power is stored', async (t) => {
 })
 
 t.test('a transaction that its coordinator knows goes on after a kill', async (t) => {
-  const story = new Story()
+  const story = new Story('topic')
   await story.start()
   await story.init()
   t.equal(await story.write('before'), 'NONE')
@@ -157,4 +178,21 @@ t.test('a transaction that its coordinator knows goes on after a kill', async (t
   t.equal(await story.commit(), 'NONE')
   await story.node.world.runFor(1000)
   t.equal(await story.end(1), 2)
+})
+
+t.test('a commit whose marker a loss of power took is carried out', async (t) => {
+  for (let run = 0; run < 24; run++) {
+    const story = new Story('state')
+    await story.start()
+    t.equal(await story.init(), 'NONE')
+    t.equal(await story.write('before'), 'NONE')
+    t.equal(await story.commit(), 'NONE')
+    // Each takes another course.
+    for (let count = 0; count < run; count++) await story.end(0)
+    await story.node.restart('crash')
+    story.host = 'other'
+    await story.node.world.runFor(1000)
+    t.equal(await story.end(1), await story.end(0), `run ${run}`)
+    t.equal(await story.aborted(), 0, `run ${run}`)
+  }
 })

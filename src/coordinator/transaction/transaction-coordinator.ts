@@ -21,6 +21,7 @@ import type { TransactionCoordinatorConfig } from './config.ts'
 import { type DescribedTransaction, describedTransaction, undescribed } from './describe.ts'
 import type { TransactionEnd } from './end-transaction.ts'
 import type { ProducerStart } from './init-producer.ts'
+import { fateOf, type LastTransaction } from './orphans.ts'
 import type {
   MarkerWriter,
   OpenTransaction,
@@ -41,7 +42,6 @@ import {
 } from './records.ts'
 import {
   firstVersionWithEpochBumps,
-  isIdle,
   type Transaction,
   type TransactionState,
   unlimitedTimeoutMs,
@@ -254,20 +254,26 @@ export class TransactionCoordinator implements TransactionVerifier {
   }
 
   /**
-   * Those that are no part of a transaction of any transactional id, not even one that is being ended: nobody
-   * would ever end them. None where that is not certain, as a shard is not here or not wholly known.
+   * Those that nobody would end, and how they are to end. None where that is not certain, as a shard is not
+   * here or not wholly known.
    */
-  orphansAmong<T extends OpenTransaction>(open: readonly T[]): readonly T[] {
+  orphansAmong<T extends OpenTransaction>(open: readonly T[]): (T & { isCommit: boolean })[] {
     if (open.length === 0 || !this.#runtime.isWhole(this.#partitionCount())) return []
-    const epochs = new Map<number, number>()
+    const ids = new Set(open.map(({ producerId }) => producerId))
+    const lastOf = new Map<number, LastTransaction>()
     this.#runtime.forEachActive((shard) => {
+      const { mayLackRecords } = shard
       for (const [, transaction] of shard.transactions()) {
-        if (!isIdle(transaction)) epochs.set(transaction.producerId, transaction.producerEpoch)
+        const { producerId, previousProducerId } = transaction
+        for (const id of [previousProducerId, producerId]) {
+          if (ids.has(id)) lastOf.set(id, { transaction, mayLackRecords })
+        }
       }
     })
-    return open.filter(
-      ({ producerId, producerEpoch }) => (epochs.get(producerId) ?? -1) < producerEpoch,
-    )
+    return open.flatMap((one) => {
+      const fate = fateOf(one, lastOf.get(one.producerId))
+      return fate === null ? [] : { ...one, isCommit: fate === 'commit' }
+    })
   }
 
   /** Calls `count` for each transactional id of the shards that are loaded here. */

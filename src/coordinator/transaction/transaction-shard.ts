@@ -114,7 +114,7 @@ export class TransactionShard implements Shard<TransactionRecord> {
     const { abortTimedOutIntervalMs, removeExpiredIntervalMs } = this.#options.config()
     this.#timeouts.set(abortTimedOutIntervalMs)
     this.#expiry.set(removeExpiredIntervalMs)
-    const isUncertain = this.#options.mayLackRecords(this.#context.partition)
+    const isUncertain = this.mayLackRecords
     for (const [transactionalId, transaction] of this.#transactions) {
       if (isUncertain) this.#uncertain.add(transactionalId)
       if (isDecided(transaction)) this.#delivery.deliver(transactionalId, transaction)
@@ -126,6 +126,11 @@ export class TransactionShard implements Shard<TransactionRecord> {
     for (const id of this.#transactions.keys()) this.#options.idMemory.hold(-bytesOf(id))
     this.#isUnloaded = true
     for (const transactionalId of [...this.#waiting.keys()]) this.#wake(transactionalId)
+  }
+
+  /** Whether the last that was recorded may be lost. */
+  get mayLackRecords(): boolean {
+    return this.#options.mayLackRecords(this.#context.partition)
   }
 
   transaction(transactionalId: string): Transaction | undefined {

@@ -69,8 +69,9 @@ t.test('which transactions nobody would end', async (t) => {
   const open = (producerId: number, producerEpoch: number) => {
     return { topic: 't', partition: 0, producerId, producerEpoch }
   }
-  const [begun, ended, lost, unknown] = [open(1000, 0), open(1001, 1), open(1000, 1), open(7, 0)]
-  const all = [begun, ended, lost, unknown]
+  const [begun, lost, unknown] = [open(1000, 0), open(1000, 1), open(7, 0)]
+  const [ended, again] = [open(1001, 0), open(1001, 1)]
+  const all = [begun, ended, again, lost, unknown]
   await story.producer('begun').init()
   const producer = story.producer('ended')
   await producer.init()
@@ -86,13 +87,47 @@ t.test('which transactions nobody would end', async (t) => {
       2,
     ),
   )
-  t.strictSame(story.coordinator.orphansAmong(all), [ended, lost, unknown])
+  const fates = (coordinator = story.coordinator) =>
+    coordinator.orphansAmong(all).map(({ isCommit, ...one }) => [one, isCommit])
+  const expected = [
+    [ended, true],
+    [again, false],
+    [lost, false],
+    [unknown, false],
+  ]
+  t.strictSame(fates(), expected)
+  story.mayLackRecords = true
+  const doubtful = await story.restarted()
+  t.strictSame(fates(doubtful), expected, 'an epoch stands for one transaction')
+  doubtful.close()
   story.log.damage = { from: 0, to: 1 }
   const other = await story.restarted()
-  t.strictSame(other.orphansAmong(all), [], 'nobody knows what else there was')
+  t.strictSame(fates(other), [], 'nobody knows what else there was')
   other.close()
-  t.strictSame(other.orphansAmong(all), [])
+  t.strictSame(fates(other), [])
 })
+
+t.test(
+  'without epochs of their own transactions are told apart where nothing is lost',
+  async (t) => {
+    const story = new TransactionStory({ transactionVersion: 0 })
+    const producer = story.producer()
+    await producer.init()
+    await producer.add(0)
+    const { producerId, producerEpoch } = producer
+    const open = [{ topic: 't', partition: 0, producerId, producerEpoch }]
+    t.strictSame(story.coordinator.orphansAmong(open), [])
+    await producer.end(true, 0)
+    t.match(story.coordinator.orphansAmong(open), [{ isCommit: true }])
+    story.mayLackRecords = true
+    const other = await story.restarted()
+    t.match(other.orphansAmong(open), [{ isCommit: false }], 'it may be a later one')
+    other.close()
+    await producer.add(0)
+    await producer.end(false, 0)
+    t.match(story.coordinator.orphansAmong(open), [{ isCommit: false }])
+  },
+)
 
 t.test('older clients keep their epoch', async (t) => {
   const story = new TransactionStory({ transactionVersion: 0 })
