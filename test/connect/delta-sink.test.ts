@@ -589,6 +589,24 @@ t.test('what never came to the task is not read again with every start', async (
   t.strictSame((await begun()).from, [30, 20, 0])
 })
 
+t.test('what is given up is not taken for dealt with before it is read again', async (t) => {
+  const log = logOf(12)
+  const settings = { 'table.path': newPlace(), ...places }
+  const one = new Trial(settings)
+  await one.start(partitions)
+  await one.read(log, 2)
+  await one.commit()
+  await one.read(log, 2)
+  await one.task.close([partitions[1]!])
+  one.positions.delete('flights-1')
+  // Its reading has not gone back yet.
+  await one.revoke([])
+  const other = new Trial(settings)
+  await other.start([partitions[1]!])
+  for (const trial of [one, other]) while (await trial.read(log, 7)) await trial.commit()
+  t.ok(isWhole(await rowsOf(settings['table.path']), log))
+})
+
 t.test('what is given up in the middle of a batch takes no others with it', async (t) => {
   const log = logOf(40)
   const location = newPlace()

@@ -33,6 +33,8 @@ export class DeltaSinkTask implements SinkTask {
   readonly #tables = new Map<string, LandingTable>()
   /** Where reading began in partitions whose table said so. */
   readonly #begun = new Map<string, number>()
+  /** Partitions that are to be read again, of which nothing has come since. */
+  readonly #again = new Set<string>()
   #context: SinkTaskContext | null = null
   #settings: DeltaSinkSettings | null = null
   #timer: Timer | null = null
@@ -110,11 +112,13 @@ export class DeltaSinkTask implements SinkTask {
     if (this.#failure !== null || table === undefined || first === undefined) return 0
     const begun = this.#begun.get(nameOf(partition))
     if (begun !== undefined && first.record.originalKafkaOffset < begun) return 0
+    this.#again.delete(nameOf(partition))
     return this.#isFull() ? 0 : table.addJson(partition, records)
   }
 
   async #land(record: SinkRecord): Promise<void> {
     this.#refuseBegunAnew(record)
+    if (this.#again.size > 0) this.#again.delete(nameOf(originOf(record)))
     const table = await this.#tableOf(record.topic)
     try {
       table.add(record)
@@ -142,8 +146,11 @@ export class DeltaSinkTask implements SinkTask {
   #pass(offsets: readonly PartitionOffset[]): void {
     const { mayRoute, beginsEarliest, path } = this.#settings!
     if (mayRoute) return
-    for (const offset of offsets)
+    for (const offset of offsets) {
+      // Before it is read again, what was given up lies before this offset.
+      if (this.#again.has(nameOf(offset))) continue
       this.#tables.get(tablePath(path, offset.topic))?.passTo(offset, beginsEarliest)
+    }
   }
 
   /**
@@ -151,7 +158,10 @@ export class DeltaSinkTask implements SinkTask {
    * the rows of both still wait together, and none of them may be committed any more.
    */
   async close(partitions: readonly TopicPartition[]): Promise<void> {
-    for (const partition of partitions) this.#begun.delete(nameOf(partition))
+    for (const partition of partitions) {
+      this.#begun.delete(nameOf(partition))
+      this.#again.delete(nameOf(partition))
+    }
     for (const table of this.#tables.values()) {
       try {
         this.#readAgain(await table.end(partitions))
@@ -244,6 +254,7 @@ export class DeltaSinkTask implements SinkTask {
     const assigned = new Set(this.#context!.assignment().map(nameOf))
     const ours = positions.filter((position) => assigned.has(nameOf(position)))
     for (const position of ours) {
+      this.#again.add(nameOf(position))
       const begun = this.#begun.get(nameOf(position)) ?? position.offset
       this.#begun.set(nameOf(position), Math.min(begun, position.offset))
     }
