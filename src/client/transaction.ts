@@ -29,7 +29,7 @@ export interface TransactionOptions {
 
 const feature = 'transaction.version'
 /** The first of their versions that enter partitions and groups by themselves. */
-export const implicit = { produce: 12, txnOffsetCommit: 5, endTxn: 5 }
+const implicit = { produce: 12, txnOffsetCommit: 5, endTxn: 5 }
 const noIdentity: ProducerIdentity = { producerId: -1, producerEpoch: -1 }
 
 type State = 'new' | 'ready' | 'running' | 'doomed' | 'lost'

@@ -205,7 +205,7 @@ function timeOf(epochMs: Milliseconds): string {
 }
 
 /** Three quarters of the time that retention leaves are over. */
-export function isDueSoon(
+function isDueSoon(
   { oldestMs, dueMs }: Pick<Backlog, 'oldestMs' | 'dueMs'>,
   now: Milliseconds,
 ): boolean {

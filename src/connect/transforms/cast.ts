@@ -56,7 +56,7 @@ export function castTo(type: CastType, schema: Schema | null, value: unknown): u
 }
 
 /** As `castTo`, for data without a schema: there integers have 64 bits, and a float is what its text says. */
-export function castPlain(type: CastType, value: unknown): unknown {
+function castPlain(type: CastType, value: unknown): unknown {
   const cast = castTo(type, null, value)
   if (typeof cast !== 'number') return cast
   if (type === 'FLOAT32') return Number(float32Text(cast))

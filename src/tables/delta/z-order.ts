@@ -103,7 +103,7 @@ export class RowSample {
 }
 
 /** Which piece of the curve a row lies on. */
-export class ZCurve {
+class ZCurve {
   readonly #columns: ZColumns
   readonly #bits: number
   /** Of each column, values in order, each of which begins a range. */

@@ -68,7 +68,7 @@ export function optional<Value>(
   return { id, type, presence: 'optional' }
 }
 
-export class ThriftReader {
+class ThriftReader {
   readonly bytes: Uint8Array
   at: number
   #elementsLeft = thriftElementsMax
