@@ -26,6 +26,7 @@ import {
   topicConfigs,
   topicSynonyms,
 } from '../config/topic-configs.ts'
+import type { Environment } from '../environment/environment.ts'
 import { mapInSteps, type Steps } from '../environment/in-turns.ts'
 import { clientMetricsConfigs } from '../metadata/controller/config-rules.ts'
 import { invalidTopicName } from '../metadata/controller/topic-names.ts'
@@ -37,6 +38,7 @@ import {
 } from '../metadata/image.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { handler } from '../server/handler.ts'
+import { loggerLevels } from './broker-loggers.ts'
 import { ConfigAccess } from './config-access.ts'
 
 const access = new ConfigAccess('DESCRIBE_CONFIGS', 'results.errorCode')
@@ -59,6 +61,7 @@ export interface DescribeConfigsParts {
   readonly cache: MetadataCache
   readonly config: BrokerConfig
   readonly nodeId: number
+  readonly environment: Pick<Environment, 'logThreshold'>
 }
 
 export const describeConfigs = (parts: DescribeConfigsParts) =>
@@ -172,8 +175,7 @@ function settingsOf(
     case configResource.BROKER_LOGGER:
       if (resourceName === '') throw invalid('Broker id must not be empty')
       checkBrokerId(resourceName, parts.nodeId, '')
-      // No logger has a level of its own that could be described.
-      return []
+      return loggerSettings(parts)
     case configResource.CLIENT_METRICS:
       if (resourceName === '') throw invalid('Client metrics subscription name must not be empty')
       return clientMetricsSettings(image, resourceName)
@@ -307,6 +309,19 @@ function clientMetricsSettings(image: MetadataImage, subscription: string): Sett
       isSensitive: false,
     }
   })
+}
+
+function loggerSettings({ environment: { logThreshold } }: DescribeConfigsParts): Setting[] {
+  const levels = logThreshold === undefined ? [] : loggerLevels(logThreshold)
+  return Array.from(levels, ([name, value]) => ({
+    name,
+    definition: undefined,
+    value,
+    source: configSource.DYNAMIC_BROKER_LOGGER_CONFIG,
+    synonyms: [],
+    isReadOnly: false,
+    isSensitive: false,
+  }))
 }
 
 function valuesOf(synonyms: readonly ConfigSynonym[]) {

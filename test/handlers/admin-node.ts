@@ -11,7 +11,7 @@ import type { InputOf, MessageOf } from '../../protocol/schema.ts'
 import { transactionCoordinatorConfig } from '../../src/broker-settings.ts'
 import { applyRecorded } from '../../src/config/broker-rules.ts'
 import { TransactionCoordinator } from '../../src/coordinator/transaction/transaction-coordinator.ts'
-import type { Environment } from '../../src/environment/environment.ts'
+import type { Environment, LogThreshold } from '../../src/environment/environment.ts'
 import { addRaftVoter } from '../../src/handlers/add-raft-voter.ts'
 import { alterConfigs } from '../../src/handlers/alter-configs.ts'
 import { apiVersions } from '../../src/handlers/api-versions.ts'
@@ -52,7 +52,9 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     isDeleted: () => false,
     mayLackRecords: () => false,
   })
+  const logThreshold: LogThreshold = { level: 'info' }
   const parts = {
+    environment: { logThreshold },
     transactions,
     cache,
     controller,
@@ -114,5 +116,5 @@ export async function openAdmin(settings: Readonly<Record<string, string>> = {})
     }
     return decode(api.response, apiVersion, encode(api.response, apiVersion, response as never))
   }
-  return { ...node, ask, connection, apis, errors }
+  return { ...node, ask, connection, logThreshold, apis, errors }
 }

@@ -101,13 +101,30 @@ t.test('alterations are refused as Kafka refuses them', async (t) => {
       42,
       'Invalid value x for configuration log.retention.ms: Not a number of type LONG',
     ],
+    [LOGGER, '1', [['kafka', SET, 'INFO']], 40, 'Logger kafka does not exist!'],
     [
       LOGGER,
       '1',
-      [['kafka', SET, 'INFO']],
-      42,
-      'This broker has no loggers whose level can be changed.',
+      [['root', SET, 'LOUD']],
+      40,
+      'Cannot set the log level of root to LOUD as it is not a supported log level. ' +
+        'Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN',
     ],
+    [
+      LOGGER,
+      '1',
+      [['root', DELETE, null]],
+      42,
+      'Removing the log level of the root logger is not allowed',
+    ],
+    [
+      LOGGER,
+      '1',
+      [['root', APPEND, 'INFO']],
+      42,
+      'APPEND operation is not allowed for the BROKER_LOGGER resource',
+    ],
+    [LOGGER, '9', [['root', SET, 'INFO']], 42, 'Unexpected broker id, expected 1, but received 9'],
     [99, '1', [['a', SET, 'x']], 42, 'Unknown resource type 99'],
     [
       GROUP,
@@ -277,6 +294,23 @@ t.test('DescribeConfigs tells the value in force and what stands behind it', asy
     { name: 'interval.ms', value: '1000', configSource: 7 },
     { name: 'metrics', value: '', configSource: 5 },
   ])
+})
+
+t.test('the level of the log is told and changed while the broker runs (KIP-412)', async (t) => {
+  const { alter, describe, ask, logThreshold } = await openWithTopic()
+  const told = async () => (await describe(LOGGER, '1'))?.configs
+  t.match(await told(), [{ name: 'root', value: 'INFO', configSource: 6, readOnly: false }])
+  t.strictSame(await alter(LOGGER, '1', ['root', SET, 'TRACE']), [0, null])
+  t.equal(logThreshold.level, 'debug')
+  t.match(await told(), [{ value: 'DEBUG' }])
+  const configs = [{ name: 'root', configOperation: SET, value: 'ERROR' }]
+  const resources = [{ resourceType: LOGGER, resourceName: '1', configs }]
+  const { responses } = await ask(apis.incrementalAlterConfigs, 1, {
+    resources,
+    validateOnly: true,
+  })
+  t.match(responses, [{ errorCode: 0 }])
+  t.equal(logThreshold.level, 'debug', 'it was only checked')
 })
 
 t.test('ListConfigResources', async (t) => {

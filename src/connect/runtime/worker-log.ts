@@ -1,22 +1,10 @@
 /**
- * What a worker logs, as `/admin/loggers` tells and sets it: there is one logger, `root`, and levels have log4j's names,
- * of which the log has fewer.
+ * What a worker logs, as `/admin/loggers` tells and sets it: there is one logger, `root`.
  */
-import type { Clock, LogLevel, LogThreshold } from '../../environment/environment.ts'
+import type { Clock, LogThreshold } from '../../environment/environment.ts'
+import { logLevelName, logLevelNamed } from '../../environment/log-levels.ts'
 
 export const rootLogger = 'root'
-
-/** From the least of them: the first of a level is how that is told. */
-const levels: ReadonlyMap<string, LogLevel> = new Map([
-  ['DEBUG', 'debug'],
-  ['TRACE', 'debug'],
-  ['ALL', 'debug'],
-  ['INFO', 'info'],
-  ['WARN', 'warn'],
-  ['ERROR', 'error'],
-  ['FATAL', 'error'],
-  ['OFF', 'silent'],
-])
 
 export class WorkerLog {
   readonly #threshold: LogThreshold
@@ -31,18 +19,17 @@ export class WorkerLog {
 
   /** As Kafka Connect tells it. */
   get told(): { level: string; last_modified: number | null } {
-    const { level } = this.#threshold
-    const [name = 'OFF'] = [...levels].find(([, each]) => each === level) ?? []
+    const name = logLevelName(this.#threshold.level)
     return { level: this.#asked?.level ?? name, last_modified: this.#asked?.atMs ?? null }
   }
 
   static isLevel(name: string): boolean {
-    return levels.has(name.toUpperCase())
+    return logLevelNamed(name) !== undefined
   }
 
   /** A name that is none is left alone. */
   set(name: string): void {
-    const level = levels.get(name.toUpperCase())
+    const level = logLevelNamed(name)
     if (level === undefined) return
     this.#threshold.level = level
     this.#asked = { level: name.toUpperCase(), atMs: this.#clock.now() }

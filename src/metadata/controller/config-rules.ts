@@ -117,8 +117,6 @@ export function checkResource(
       if (name === '') throw invalidRequest("Subscription name can't be empty")
       checkClientMetrics(texts)
       break
-    case configResource.BROKER_LOGGER:
-      throw invalidRequest('This broker has no loggers whose level can be changed.')
     default:
       throw invalidRequest(`Unknown resource type ${resourceType}`)
   }

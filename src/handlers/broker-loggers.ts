@@ -1,0 +1,51 @@
+/**
+ * The loggers of this broker, as settings of the resource BROKER_LOGGER (KIP-412): one, `root`, whose level holds until
+ * it is changed again or the broker ends, as in Kafka. It is no metadata: no controller is asked.
+ */
+import { errors, KafkaError } from '../../protocol/errors.ts'
+import type { IncrementalAlterConfigsRequest } from '../../protocol/messages/incremental-alter-configs.ts'
+import type { LogThreshold } from '../environment/environment.ts'
+import { logLevelName, logLevelNamed } from '../environment/log-levels.ts'
+
+type Change = IncrementalAlterConfigsRequest['resources'][number]['configs'][number]
+
+const root = 'root'
+/** The names that Kafka lets a level be set by. */
+const settable = ['DEBUG', 'ERROR', 'FATAL', 'INFO', 'TRACE', 'WARN']
+const operations = ['SET', 'DELETE', 'APPEND', 'SUBTRACT']
+
+/** The level of each logger by its name. */
+export function loggerLevels({ level }: LogThreshold): ReadonlyMap<string, string> {
+  return new Map([[root, logLevelName(level)]])
+}
+
+/** All changes, or none where one cannot be made. Throws KafkaError INVALID_CONFIG, INVALID_REQUEST. */
+export function alterLoggers(
+  threshold: LogThreshold,
+  changes: readonly Change[],
+  isOnlyChecked: boolean,
+): void {
+  for (const change of changes) check(change)
+  if (isOnlyChecked) return
+  for (const { value } of changes) threshold.level = logLevelNamed(value!) ?? threshold.level
+}
+
+function check({ name, configOperation, value }: Change): void {
+  const operation = operations[configOperation]
+  if (operation !== 'SET' && operation !== 'DELETE')
+    throw new KafkaError(
+      errors.INVALID_REQUEST,
+      `${operation ?? configOperation} operation is not allowed for the BROKER_LOGGER resource`,
+    )
+  if (name !== root) throw new KafkaError(errors.INVALID_CONFIG, `Logger ${name} does not exist!`)
+  if (operation === 'DELETE')
+    throw new KafkaError(
+      errors.INVALID_REQUEST,
+      `Removing the log level of the ${root} logger is not allowed`,
+    )
+  if (!settable.includes(value ?? ''))
+    throw new KafkaError(
+      errors.INVALID_CONFIG,
+      `Cannot set the log level of ${name} to ${value} as it is not a supported log level. Valid log levels are ${settable.join(', ')}`,
+    )
+}
