@@ -64,8 +64,11 @@ interface ProducerState {
   producerEpoch: number
   coordinatorEpoch: number
   lastTimestamp: number
-  /** Since `expire` last looked: a timestamp may be far older than the batch that has it. */
-  hasWritten: boolean
+  /**
+   * When `expire` found that it had written, as a timestamp may be far older than the batch that has it; null: it
+   * has written since.
+   */
+  seenMs: Milliseconds | null
   /** -1: none open. */
   transactionFirstOffset: number
   /** Oldest first, of the current epoch, at most five. */
@@ -188,7 +191,7 @@ export class ProducerStates {
   /** A data batch was appended. */
   apply(batch: ProducerBatch): void {
     const state = this.#stateOf(batch.producerId)
-    state.hasWritten = true
+    state.seenMs = null
     setEpoch(state, batch.producerEpoch)
     if (state.batches.length === batchesKept) state.batches.shift()
     state.batches.push(markOf(batch))
@@ -261,15 +264,15 @@ export class ProducerStates {
   }
 
   /**
-   * Forgets producers that wrote nothing for the expiration time and have no transaction open. Whoever wrote
-   * since the last look stays, however old its timestamps: it may yet send its last batch again. (Apache Kafka
-   * goes by the timestamp alone.)
+   * Forgets producers that wrote nothing for the expiration time, however old the timestamps of their batches are, and
+   * have no transaction open: until then they may send a batch again. Of those that a snapshot told of only the
+   * timestamp is known. (Apache Kafka goes by that alone.)
    */
   expire(now: Milliseconds): void {
     const expirationMs = this.#expirationMs()
     for (const [producerId, state] of this.#producers) {
-      const isIdle = !state.hasWritten && now - state.lastTimestamp >= expirationMs
-      state.hasWritten = false
+      state.seenMs ??= now
+      const isIdle = now - Math.max(state.seenMs, state.lastTimestamp) >= expirationMs
       if (isIdle && state.transactionFirstOffset < 0) this.#producers.delete(producerId)
     }
   }
@@ -336,7 +339,7 @@ export class ProducerStates {
       producerEpoch: entry.epoch,
       coordinatorEpoch: entry.coordinatorEpoch,
       lastTimestamp: timestamp,
-      hasWritten: false,
+      seenMs: Number.NEGATIVE_INFINITY,
       transactionFirstOffset: entry.currentTxnFirstOffset,
       batches: lastOffset < 0 ? [] : [{ lastSequence, lastOffset, offsetDelta, timestamp }],
     })
@@ -369,7 +372,7 @@ export class ProducerStates {
         producerEpoch: -1,
         coordinatorEpoch: -1,
         lastTimestamp: -1,
-        hasWritten: false,
+        seenMs: null,
         transactionFirstOffset: -1,
         batches: [],
       }

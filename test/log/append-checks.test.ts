@@ -73,7 +73,13 @@ t.test('who writes records of long ago is not forgotten for it', async (t) => {
   t.match(await sent(fixture, 0, old), { isDuplicate: true }, 'sent again')
   fixture.kill()
   t.match(await sent(fixture, 0, old), { isDuplicate: true }, 'after a crash, too')
-  for (let look = 0; look < 2; look++) fixture.log.expireProducers()
+  for (let look = 0; look < 2; look++) {
+    await fixture.world.runFor(11 * 3600_000)
+    fixture.log.expireProducers()
+  }
+  t.match(await sent(fixture, 0, old), { isDuplicate: true }, 'nor when it pauses')
+  await fixture.world.runFor(24 * 3600_000)
+  fixture.log.expireProducers()
   t.strictSame(fixture.log.activeProducers(), [], 'unless it writes no more')
 })
 
