@@ -14,30 +14,34 @@ const root = 'root'
 const settable = ['DEBUG', 'ERROR', 'FATAL', 'INFO', 'TRACE', 'WARN']
 const operations = ['SET', 'DELETE', 'APPEND', 'SUBTRACT']
 
-/** The level of each logger by its name. */
-export function loggerLevels({ level }: LogThreshold): ReadonlyMap<string, string> {
-  return new Map([[root, logLevelName(level)]])
+/** The level of each logger by its name; where nothing is logged there is none. */
+export function loggerLevels(threshold: LogThreshold | undefined): ReadonlyMap<string, string> {
+  return new Map(threshold === undefined ? [] : [[root, logLevelName(threshold.level)]])
 }
 
 /** All changes, or none where one cannot be made. Throws KafkaError INVALID_CONFIG, INVALID_REQUEST. */
 export function alterLoggers(
-  threshold: LogThreshold,
+  threshold: LogThreshold | undefined,
   changes: readonly Change[],
   isOnlyChecked: boolean,
 ): void {
-  for (const change of changes) check(change)
-  if (isOnlyChecked) return
+  if (new Set(changes.map(({ name }) => name)).size !== changes.length)
+    throw new KafkaError(errors.INVALID_REQUEST, 'Error due to duplicate config keys')
+  const known = loggerLevels(threshold)
+  for (const change of changes) check(change, known)
+  if (isOnlyChecked || threshold === undefined) return
   for (const { value } of changes) threshold.level = logLevelNamed(value!) ?? threshold.level
 }
 
-function check({ name, configOperation, value }: Change): void {
+function check({ name, configOperation, value }: Change, known: ReadonlyMap<string, string>): void {
   const operation = operations[configOperation]
   if (operation !== 'SET' && operation !== 'DELETE')
     throw new KafkaError(
       errors.INVALID_REQUEST,
       `${operation ?? configOperation} operation is not allowed for the BROKER_LOGGER resource`,
     )
-  if (name !== root) throw new KafkaError(errors.INVALID_CONFIG, `Logger ${name} does not exist!`)
+  if (!known.has(name))
+    throw new KafkaError(errors.INVALID_CONFIG, `Logger ${name} does not exist!`)
   if (operation === 'DELETE')
     throw new KafkaError(
       errors.INVALID_REQUEST,

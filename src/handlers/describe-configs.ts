@@ -312,8 +312,7 @@ function clientMetricsSettings(image: MetadataImage, subscription: string): Sett
 }
 
 function loggerSettings({ environment: { logThreshold } }: DescribeConfigsParts): Setting[] {
-  const levels = logThreshold === undefined ? [] : loggerLevels(logThreshold)
-  return Array.from(levels, ([name, value]) => ({
+  return Array.from(loggerLevels(logThreshold), ([name, value]) => ({
     name,
     definition: undefined,
     value,

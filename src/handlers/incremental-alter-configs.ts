@@ -61,7 +61,7 @@ function alterLogger(
         errors.INVALID_REQUEST,
         `Unexpected broker id, expected ${nodeId}, but received ${resourceName}`,
       )
-    alterLoggers(logThreshold ?? { level: 'info' }, configs, isOnlyChecked)
+    alterLoggers(logThreshold, configs, isOnlyChecked)
     return { errorCode: 0, errorMessage: null, resourceType, resourceName }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error

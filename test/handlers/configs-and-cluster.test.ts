@@ -124,6 +124,16 @@ t.test('alterations are refused as Kafka refuses them', async (t) => {
       42,
       'APPEND operation is not allowed for the BROKER_LOGGER resource',
     ],
+    [
+      LOGGER,
+      '1',
+      [
+        ['root', SET, 'INFO'],
+        ['root', SET, 'WARN'],
+      ],
+      42,
+      'Error due to duplicate config keys',
+    ],
     [LOGGER, '9', [['root', SET, 'INFO']], 42, 'Unexpected broker id, expected 1, but received 9'],
     [99, '1', [['a', SET, 'x']], 42, 'Unknown resource type 99'],
     [
